@@ -1,0 +1,77 @@
+import type { PrefixKv } from './runner.js';
+
+/** How the next token is chosen. Zero is a value: temperature 0 is greedy, `topK` 0 is off. */
+export interface SamplingParams {
+  /** 0 (greedy, ties to the lower id) to 2. */
+  readonly temperature: number;
+  /** 0 to 1; 1 is off, 0 keeps only the best token. */
+  readonly topP: number;
+  /** Keep this many of the best tokens; 0 is off. */
+  readonly topK: number;
+  /** With a seed, token t of choice i is drawn from the stream (seed, i, t), whatever else is in the batch. */
+  readonly seed: number | undefined;
+}
+
+/** A prefix as the engine sees it. */
+export interface RequestPrefix {
+  readonly kv: PrefixKv;
+  /** `prefix`: before the prompt. `infix`: before the prompt's last token. */
+  readonly placement: 'prefix' | 'infix';
+}
+
+/** One sequence to generate. The caller has checked every limit; `Engine.submit` checks the budget again. */
+export interface GenerationRequest {
+  readonly tenant: string;
+  /** At least one token. */
+  readonly prompt: readonly number[];
+  readonly prefix?: RequestPrefix | undefined;
+  readonly sampling: SamplingParams;
+  /** Which choice of its API request this is (`n`): part of the random stream. */
+  readonly choice: number;
+  /** May be 0: then nothing is generated and the sequence finishes with `length`. */
+  readonly maxTokens: number;
+  readonly minTokens: number;
+  /** Generation ends before the first of these strings; it is not part of the text. */
+  readonly stop: readonly string[];
+  /** Tokens that end generation, beside the model's end token. */
+  readonly stopTokenIds: readonly number[];
+  /** Go on after the model's end token. */
+  readonly ignoreEos: boolean;
+  /** Report this many best log-probabilities for each token; undefined: none at all; 0: the chosen token's only. */
+  readonly logprobs: number | undefined;
+}
+
+export type FinishReason = 'stop' | 'length' | 'abort';
+
+/** A token with its natural log-probability under the model (before temperature and truncation). */
+export interface TokenLogprob {
+  readonly id: number;
+  readonly logprob: number;
+}
+
+/** One generated token. */
+export interface TokenEvent {
+  readonly type: 'token';
+  readonly id: number;
+  /** Text that became certain with this token: whole characters only, held back while it may begin a stop string. */
+  readonly text: string;
+  /** Set when the request asks for log-probabilities. */
+  readonly logprob?: number;
+  /** The best tokens, best first, as many as `logprobs` asks for. */
+  readonly top?: readonly TokenLogprob[];
+}
+
+/** The one terminal event of a sequence that was admitted. `text` is what was held back and is now certain. */
+export interface FinishEvent {
+  readonly type: 'finish';
+  readonly reason: FinishReason;
+  readonly text: string;
+}
+
+/** What a sequence yields: tokens, then exactly one finish. A failure of the engine throws `EngineError` instead. */
+export type GenerationEvent = TokenEvent | FinishEvent;
+
+/** A submitted sequence: iterate it once. Leaving the loop early, or `cancel`, frees its slot by the next step. */
+export interface Generation extends AsyncIterable<GenerationEvent> {
+  cancel(): void;
+}
