@@ -1,4 +1,4 @@
-import type { PrefixKv } from './runner.js';
+import type { PrefixKv } from '../prefix/kv.js';
 
 /** How the next token is chosen. Zero is a value: temperature 0 is greedy, `topK` 0 is off. */
 export interface SamplingParams {

@@ -1,15 +1,9 @@
+import type { PrefixKv } from '../prefix/kv.js';
+
 /**
  * What the engine asks of a model: one forward pass over rows of several sequences, and the care of their KV slots.
  * `model/` implements it on ONNX Runtime; tests implement it in plain TypeScript. Both pass one contract suite.
  */
-
-/** Keys and values of virtual tokens, in the layout that PEFT writes. Immutable; shared by every request that uses it. */
-export interface PrefixKv {
-  /** Number of virtual tokens P. */
-  readonly length: number;
-  /** `[P, layers * 2 * width]`: column block 2l is layer l's keys, 2l + 1 its values, head-major. */
-  readonly rows: Float32Array;
-}
 
 /** One token of a sequence that already has keys and values: row i of the batch is slot i. */
 export interface DecodeRow {
