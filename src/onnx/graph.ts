@@ -1,0 +1,137 @@
+import onnxProto, { type onnx } from 'onnx-proto';
+
+/** Name of a value in the graph: an input, an initialiser or an output of a node. */
+export type Value = string;
+
+/** Where an initialiser's bytes lie: a file beside the graph's. */
+export interface ExternalData {
+  readonly file: string;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** A dimension: a number, or a name for one that varies. */
+export type Dim = number | string;
+export type TensorType = 'float32' | 'int32' | 'int64';
+export type Attribute = number | string | readonly number[] | { readonly float: number };
+
+const { AttributeProto, ModelProto, TensorProto } = onnxProto.onnx;
+const DATA_TYPES: Record<TensorType, number> = {
+  float32: TensorProto.DataType.FLOAT,
+  int32: TensorProto.DataType.INT32,
+  int64: TensorProto.DataType.INT64,
+};
+/** Versions that the graphs are written for. */
+const IR_VERSION = 10;
+const OPSET = 21;
+const MICROSOFT_OPSET = 1;
+
+/** Collects the nodes of one ONNX graph, in execution order, and writes them as a model file. */
+export class GraphBuilder {
+  readonly #nodes: onnx.INodeProto[] = [];
+  readonly #inputs: onnx.IValueInfoProto[] = [];
+  readonly #outputs: onnx.IValueInfoProto[] = [];
+  readonly #initializers = new Map<Value, onnx.ITensorProto>();
+  #names = 0;
+
+  constructor(private readonly name: string) {}
+
+  input(name: string, type: TensorType, shape: readonly Dim[]): Value {
+    this.#inputs.push(valueInfo(name, type, shape));
+    return name;
+  }
+
+  /** Declares an existing value as an output of the graph, under its own name. */
+  output(value: Value, type: TensorType, shape: readonly Dim[]): void {
+    this.#outputs.push(valueInfo(value, type, shape));
+  }
+
+  /** A float32 initialiser whose bytes lie in another file; declared once however often it is used. */
+  weight(name: string, shape: readonly number[], data: ExternalData): Value {
+    if (!this.#initializers.has(name)) {
+      const location = { location: data.file, offset: String(data.offset), length: String(data.bytes) };
+      this.#initializers.set(name, {
+        name,
+        dataType: TensorProto.DataType.FLOAT,
+        dims: [...shape],
+        dataLocation: TensorProto.DataLocation.EXTERNAL,
+        externalData: Object.entries(location).map(([key, value]) => ({ key, value })),
+      });
+    }
+    return name;
+  }
+
+  /** A small constant of 64-bit integers (shapes, indices); a scalar when `values` is a number. */
+  int64(values: number | readonly number[]): Value {
+    const name = `int64_${typeof values === 'number' ? values : `[${values.join(',')}]`}`;
+    if (!this.#initializers.has(name)) {
+      const list = typeof values === 'number' ? [values] : [...values];
+      const dims = typeof values === 'number' ? [] : [list.length];
+      this.#initializers.set(name, { name, dataType: TensorProto.DataType.INT64, dims, int64Data: list });
+    }
+    return name;
+  }
+
+  /** Adds a node with one output and returns it. */
+  node(op: string, inputs: readonly (Value | undefined)[], attributes: Record<string, Attribute> = {}): Value {
+    const [output] = this.nodes(op, inputs, 1, attributes);
+    return output as Value;
+  }
+
+  /**
+   * Adds a node with several outputs. An undefined input is one left out.
+   * `outputs` is their number, or their names where the graph's outputs are among them.
+   * An operator of ONNX Runtime's own is written `com.microsoft:Name`.
+   */
+  nodes(
+    op: string,
+    inputs: readonly (Value | undefined)[],
+    outputs: number | readonly Value[],
+    attributes: Record<string, Attribute> = {},
+  ): Value[] {
+    const [opType, domain] = op.split(':').reverse() as [string, string | undefined];
+    const names =
+      typeof outputs === 'number' ? Array.from({ length: outputs }, () => `${opType}_${this.#names++}`) : [...outputs];
+    this.#nodes.push({
+      opType,
+      domain: domain ?? '',
+      name: `${opType}:${this.#nodes.length}`,
+      input: inputs.map((input) => input ?? ''),
+      output: names,
+      attribute: Object.entries(attributes).map(([name, value]) => attributeProto(name, value)),
+    });
+    return names;
+  }
+
+  /** The graph as the bytes of an `.onnx` file. */
+  toBytes(): Uint8Array {
+    return ModelProto.encode({
+      irVersion: IR_VERSION,
+      producerName: 'preamble',
+      opsetImport: [
+        { domain: '', version: OPSET },
+        { domain: 'com.microsoft', version: MICROSOFT_OPSET },
+      ],
+      graph: {
+        name: this.name,
+        node: this.#nodes,
+        input: this.#inputs,
+        output: this.#outputs,
+        initializer: [...this.#initializers.values()],
+      },
+    }).finish();
+  }
+}
+
+function valueInfo(name: string, type: TensorType, shape: readonly Dim[]): onnx.IValueInfoProto {
+  const dim = shape.map((d) => (typeof d === 'number' ? { dimValue: d } : { dimParam: d }));
+  return { name, type: { tensorType: { elemType: DATA_TYPES[type], shape: { dim } } } };
+}
+
+function attributeProto(name: string, value: Attribute): onnx.IAttributeProto {
+  const { AttributeType } = AttributeProto;
+  if (typeof value === 'number') return { name, type: AttributeType.INT, i: value };
+  if (typeof value === 'string') return { name, type: AttributeType.STRING, s: new TextEncoder().encode(value) };
+  if ('float' in value) return { name, type: AttributeType.FLOAT, f: value.float };
+  return { name, type: AttributeType.INTS, ints: [...value] };
+}
