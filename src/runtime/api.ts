@@ -1,4 +1,4 @@
-import koffi from 'koffi';
+import koffi, { type LibraryHandle } from 'koffi';
 
 import { OnnxRuntimeError } from './errors.js';
 import { ONNXRUNTIME_VERSION } from './library.js';
@@ -149,7 +149,7 @@ export class Api {
   }
 }
 
-function loadLibrary(path: string): koffi.LibraryHandle {
+function loadLibrary(path: string): LibraryHandle {
   try {
     return koffi.load(path);
   } catch (cause) {

@@ -1,0 +1,150 @@
+import fs from 'node:fs/promises';
+import path from 'node:path';
+
+import { type Dtype, DTYPE_BYTES, decodeFloats, readSafetensorsHeader } from '../safetensors/index.js';
+import { CheckpointError, type Gpt2Config, parseConfig } from './config.js';
+import { type WeightSpec, weightSpecs } from './weights.js';
+
+/** A tensor of a checkpoint: where its bytes lie. */
+interface SourceTensor {
+  readonly file: string;
+  readonly dtype: Dtype;
+  readonly shape: readonly number[];
+  /** Absolute byte offset in the file. */
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** Files beside the weights that decide what the model is. */
+export const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json'] as const;
+const INDEX_FILE = 'model.safetensors.index.json';
+const SINGLE_FILE = 'model.safetensors';
+/** Safetensors allows headers of 100 MB; a GPT-2's is far below. */
+const MAX_HEADER_BYTES = 16 << 20;
+/** Bytes read, converted and handed on at once. */
+const PIECE_BYTES = 4 << 20;
+/** Causal masks that older checkpoints carry: not weights. */
+const CAUSAL_MASK = /^h\.\d+\.attn\.(bias|masked_bias)$/;
+
+/** A Hugging Face GPT-2 directory: read only, never written. */
+export class Checkpoint {
+  private constructor(
+    readonly directory: string,
+    readonly config: Gpt2Config,
+    /** Files that the compiled model depends on. */
+    readonly files: readonly string[],
+    private readonly tensors: ReadonlyMap<string, SourceTensor>,
+  ) {}
+
+  /** Reads the configuration and the tensors' headers. Throws `CheckpointError` naming what is missing or wrong. */
+  static async open(directory: string): Promise<Checkpoint> {
+    const config = parseConfig(await readJson(directory, 'config.json'), await readGenerationConfig(directory));
+    const weightFiles = await findWeightFiles(directory);
+    const tensors = new Map<string, SourceTensor>();
+    for (const file of weightFiles) await addTensors(path.join(directory, file), tensors);
+    const checkpoint = new Checkpoint(directory, config, await sourceFiles(directory), tensors);
+    checkpoint.#checkTensors();
+    return checkpoint;
+  }
+
+  /** The values of a weight in order, in pieces of a few megabytes. Throws for a value that is not finite. */
+  async *read(spec: WeightSpec): AsyncGenerator<Float32Array<ArrayBuffer>> {
+    const source = this.tensors.get(spec.name) as SourceTensor;
+    const file = await fs.open(source.file, 'r');
+    try {
+      const bytes = new Uint8Array(PIECE_BYTES);
+      for (let at = source.begin; at < source.end;) {
+        const { bytesRead } = await file.read(bytes, 0, Math.min(PIECE_BYTES, source.end - at), at);
+        const whole = bytesRead - (bytesRead % DTYPE_BYTES[source.dtype]);
+        if (whole === 0) throw new CheckpointError(`${path.basename(source.file)}: ended within ${spec.name}`);
+        const values = decodeFloats(bytes.subarray(0, whole), source.dtype);
+        if (!values.every(Number.isFinite)) throw new CheckpointError(`${spec.name} holds a value that is not finite`);
+        yield values;
+        at += whole;
+      }
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Exactly the weights that the configuration asks for, each of its shape. */
+  #checkTensors(): void {
+    const expected = new Set<string>();
+    for (const { name, shape } of weightSpecs(this.config)) {
+      expected.add(name);
+      const found = this.tensors.get(name);
+      if (found === undefined) throw new CheckpointError(`weight ${name} is missing`);
+      if (found.shape.join() !== shape.join()) {
+        throw new CheckpointError(
+          `weight ${name} is [${found.shape.join(', ')}], config.json says [${shape.join(', ')}]`,
+        );
+      }
+    }
+    for (const name of this.tensors.keys()) {
+      const tiedCopy = name === 'lm_head.weight' && this.config.tiedHead;
+      if (!expected.has(name) && !CAUSAL_MASK.test(name) && !tiedCopy) {
+        throw new CheckpointError(`weight ${name} is not one of a GPT-2 with a language-model head`);
+      }
+    }
+  }
+}
+
+/** Name, size and time of change of every file that a compiled model depends on. */
+export async function sourceFiles(directory: string): Promise<string[]> {
+  const wanted = ['config.json', 'generation_config.json', ...TOKENIZER_FILES, ...(await findWeightFiles(directory))];
+  const present = new Set(await fs.readdir(directory));
+  for (const file of ['config.json', 'tokenizer.json']) {
+    if (!present.has(file)) throw new CheckpointError(`${directory}: ${file} is missing`);
+  }
+  return wanted.filter((file) => present.has(file));
+}
+
+async function findWeightFiles(directory: string): Promise<string[]> {
+  const present = new Set(await fs.readdir(directory));
+  if (present.has(SINGLE_FILE)) return [SINGLE_FILE];
+  if (!present.has(INDEX_FILE)) {
+    throw new CheckpointError(
+      `${directory}: ${SINGLE_FILE} is missing; a pytorch_model.bin must be converted with Transformers' save_pretrained`,
+    );
+  }
+  const index = await readJson(directory, INDEX_FILE);
+  const map = index['weight_map'];
+  if (typeof map !== 'object' || map === null) throw new CheckpointError(`${INDEX_FILE}: weight_map is not an object`);
+  const files = [...new Set(Object.values(map) as unknown[])].sort();
+  return files.map((file) => {
+    if (typeof file === 'string' && present.has(file)) return file; // a name in this directory, so no path out of it
+    throw new CheckpointError(`${INDEX_FILE}: ${JSON.stringify(file)} is not a file of the checkpoint`);
+  });
+}
+
+async function addTensors(file: string, tensors: Map<string, SourceTensor>): Promise<void> {
+  const header = await readSafetensorsHeader(file, { maxHeaderBytes: MAX_HEADER_BYTES });
+  for (const [fullName, tensor] of header.tensors) {
+    const name = fullName.replace(/^transformer\./, '');
+    if (tensors.has(name)) throw new CheckpointError(`weight ${name} is there twice`);
+    tensors.set(name, { ...tensor, file });
+  }
+}
+
+async function readGenerationConfig(directory: string): Promise<Record<string, unknown>> {
+  try {
+    return await readJson(directory, 'generation_config.json');
+  } catch (error) {
+    if (error instanceof CheckpointError && error.cause === 'missing') return {};
+    throw error;
+  }
+}
+
+async function readJson(directory: string, file: string): Promise<Record<string, unknown>> {
+  const text = await fs.readFile(path.join(directory, file), 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') throw new CheckpointError(`${directory}: ${file} is missing`, { cause: 'missing' });
+    throw error;
+  });
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch {
+    // falls through: the same complaint
+  }
+  throw new CheckpointError(`${directory}: ${file} is not a JSON object`);
+}

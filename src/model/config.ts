@@ -1,0 +1,141 @@
+/** GPT-2's activation functions, by the names that Transformers gives them, and what each one is. */
+const ACTIVATIONS = {
+  gelu_new: 'gelu_tanh',
+  gelu_pytorch_tanh: 'gelu_tanh',
+  gelu_fast: 'gelu_tanh',
+  gelu: 'gelu_erf',
+  gelu_python: 'gelu_erf',
+  quick_gelu: 'gelu_sigmoid',
+  relu: 'relu',
+  silu: 'silu',
+  swish: 'silu',
+  tanh: 'tanh',
+  sigmoid: 'sigmoid',
+} as const;
+
+export type Activation = (typeof ACTIVATIONS)[keyof typeof ACTIVATIONS];
+
+/** Everything of a GPT-2 checkpoint's `config.json` that changes what the model computes. */
+export interface Gpt2Config {
+  readonly layers: number;
+  readonly heads: number;
+  /** Width of the residual stream: heads * headDim. */
+  readonly width: number;
+  /** Width of the MLP's hidden layer. */
+  readonly inner: number;
+  readonly contextLength: number;
+  readonly vocabularySize: number;
+  readonly activation: Activation;
+  readonly layerNormEpsilon: number;
+  /** Divide attention scores by sqrt(headDim). */
+  readonly scaleAttention: boolean;
+  /** Divide attention scores of layer i by i + 1. */
+  readonly scaleByInverseLayer: boolean;
+  /** The head's matrix is the token embedding. */
+  readonly tiedHead: boolean;
+  readonly eosTokenIds: readonly number[];
+}
+
+/** A checkpoint that cannot be served; the message names the file and the field. */
+export class CheckpointError extends Error {
+  override readonly name = 'CheckpointError';
+}
+
+/** Fields that have no effect on inference in float32, or are read elsewhere. */
+const WITHOUT_EFFECT = new Set(
+  `architectures attn_pdrop resid_pdrop embd_pdrop initializer_range bos_token_id pad_token_id sep_token_id
+   use_cache dtype torch_dtype transformers_version model_type task_specific_params _name_or_path name_or_path
+   _attn_implementation_autoset attn_implementation reorder_and_upcast_attn n_ctx return_dict gradient_checkpointing
+   summary_activation summary_first_dropout summary_proj_to_labels summary_type summary_use_proj
+   output_attentions output_hidden_states return_dict_in_generate id2label label2id problem_type chunk_size_feed_forward
+   finetuning_task tokenizer_class prefix auto_map _commit_hash generation_config`.split(/\s+/),
+);
+
+/** Fields that must have one value: another one would make a different model. */
+const FIXED: Record<string, unknown> = { add_cross_attention: false, is_encoder_decoder: false, is_decoder: false };
+
+/**
+ * Reads `config.json` (and `generation_config.json`'s end tokens, which go first, as in Transformers).
+ * Throws `CheckpointError` naming the field for anything that is not a plain GPT-2.
+ */
+export function parseConfig(config: Record<string, unknown>, generation: Record<string, unknown> = {}): Gpt2Config {
+  const read = new FieldReader(config);
+  if (read.string('model_type', 'gpt2') !== 'gpt2') throw read.refuse('model_type', 'only gpt2 is supported');
+  const width = read.positive('n_embd', 768);
+  const heads = read.positive('n_head', 12);
+  if (width % heads !== 0) throw read.refuse('n_head', `does not divide n_embd ${width}`);
+  const activation = read.string('activation_function', 'gelu_new');
+  if (!Object.hasOwn(ACTIVATIONS, activation)) {
+    throw read.refuse('activation_function', `supported are ${Object.keys(ACTIVATIONS).join(', ')}`);
+  }
+  const vocabularySize = read.positive('vocab_size', 50257);
+  const result: Gpt2Config = {
+    layers: read.positive('n_layer', 12),
+    heads,
+    width,
+    inner: read.positive('n_inner', 4 * width),
+    contextLength: read.positive('n_positions', 1024),
+    vocabularySize,
+    activation: ACTIVATIONS[activation as keyof typeof ACTIVATIONS],
+    layerNormEpsilon: read.number('layer_norm_epsilon', 1e-5),
+    scaleAttention: read.boolean('scale_attn_weights', true),
+    scaleByInverseLayer: read.boolean('scale_attn_by_inverse_layer_idx', false),
+    tiedHead: read.boolean('tie_word_embeddings', true),
+    eosTokenIds: endTokens(read, generation['eos_token_id'] ?? config['eos_token_id'], vocabularySize),
+  };
+  read.expectNothingElse();
+  return result;
+}
+
+function endTokens(read: FieldReader, value: unknown, vocabularySize: number): number[] {
+  const ids: unknown[] = value === undefined || value === null ? [] : Array.isArray(value) ? value : [value];
+  return ids.map((id) => {
+    if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < vocabularySize) return id;
+    throw read.refuse('eos_token_id', `a token id below vocab_size ${vocabularySize} is needed`);
+  });
+}
+
+/** Reads fields of `config.json`, remembering which ones were asked for. */
+class FieldReader {
+  readonly #seen = new Set<string>(['eos_token_id']);
+
+  constructor(private readonly config: Record<string, unknown>) {}
+
+  positive(field: string, fallback: number): number {
+    const value = this.number(field, fallback);
+    if (!Number.isSafeInteger(value) || value < 1) throw this.refuse(field, 'a positive whole number is needed');
+    return value;
+  }
+
+  number(field: string, fallback: number): number {
+    return this.#typed(field, 'number', fallback);
+  }
+
+  string(field: string, fallback: string): string {
+    return this.#typed(field, 'string', fallback);
+  }
+
+  boolean(field: string, fallback: boolean): boolean {
+    return this.#typed(field, 'boolean', fallback);
+  }
+
+  /** Throws for a field that nobody asked for and that is not known to be without effect. */
+  expectNothingElse(): void {
+    for (const [field, value] of Object.entries(this.config)) {
+      if (this.#seen.has(field) || WITHOUT_EFFECT.has(field) || value === null) continue;
+      if (field in FIXED && value === FIXED[field]) continue;
+      throw this.refuse(field, 'not supported');
+    }
+  }
+
+  refuse(field: string, why: string): CheckpointError {
+    return new CheckpointError(`config.json: ${field} is ${JSON.stringify(this.config[field])}: ${why}`);
+  }
+
+  #typed<T extends number | string | boolean>(field: string, type: string, fallback: T): T {
+    this.#seen.add(field);
+    const value = this.config[field] ?? fallback;
+    if (typeof value !== type) throw this.refuse(field, `a ${type} is needed`);
+    return value as T;
+  }
+}

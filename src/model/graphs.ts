@@ -1,0 +1,176 @@
+import { GraphBuilder, type Value } from '../onnx/graph.js';
+import type { Gpt2Config } from './config.js';
+import { Transformer } from './transformer.js';
+import type { WeightPlace } from './weights.js';
+
+/** Builds one graph from a configuration and the places of its weights. */
+type GraphWriter = (config: Gpt2Config, places: readonly WeightPlace[], weightsFile: string) => GraphBuilder;
+
+/** The graphs that a model is compiled to, by file name. */
+export const GRAPHS = {
+  /** One forward pass over rows of equal length: one token each of many sequences, or a chunk of one. */
+  'uniform.onnx': uniformGraph,
+  /** One forward pass over one token each of many sequences and a chunk of another one. */
+  'mixed.onnx': mixedGraph,
+  /** Keys and values of virtual tokens, written into a slot. */
+  'append.onnx': appendGraph,
+  /** Input embeddings to the keys and values that the model computes from them. */
+  'encode.onnx': encodeGraph,
+} as const satisfies Record<string, GraphWriter>;
+
+export type GraphName = keyof typeof GRAPHS;
+
+/** Names of a layer's keys (0) or values (1) in the KV arena: read as `past_...`, written as `present_...`. */
+export function kvName(state: 'past' | 'present', group: string, layer: number, kv: 0 | 1): string {
+  return `${state}_${group}_${layer}_${kv === 0 ? 'key' : 'value'}`;
+}
+
+/**
+ * Rows of equal length. Inputs: `ids`, `positions` [tokens]; `shape` = [rows, tokens per row, 3 * width];
+ * `rows_lengths` [rows], length of each row after this step, minus 1; `rows_longest` [1], the longest, not minus 1;
+ * `keep` [kept], the tokens whose logits are wanted; and the head's.
+ * More than one token per row is for one row only: a limit of the operator when there is a past.
+ */
+function uniformGraph(config: Gpt2Config, places: readonly WeightPlace[], weightsFile: string): GraphBuilder {
+  const graph = new GraphBuilder('uniform');
+  const model = new Transformer(graph, config, places, weightsFile);
+  const shape = graph.input('shape', 'int64', [3]);
+  const attention = new CachedAttention(model, 'rows');
+  const keep = graph.input('keep', 'int64', ['kept']);
+  const hidden = model.layers(embedTokens(model), keep, (layer, qkv) =>
+    attention.attend(layer, graph.node('Reshape', [qkv, shape])),
+  );
+  writeHead(model, hidden);
+  return graph;
+}
+
+/**
+ * Rows of one token, and one chunk: all tokens packed, rows first, split only around attention.
+ * Inputs as `uniformGraph`'s, but `split` = [rows, tokens of the chunk] for `shape`; `chunk_lengths`, `chunk_longest` [1].
+ */
+function mixedGraph(config: Gpt2Config, places: readonly WeightPlace[], weightsFile: string): GraphBuilder {
+  const graph = new GraphBuilder('mixed');
+  const model = new Transformer(graph, config, places, weightsFile);
+  const split = graph.input('split', 'int64', [2]);
+  const rows = new CachedAttention(model, 'rows');
+  const chunk = new CachedAttention(model, 'chunk');
+  const keep = graph.input('keep', 'int64', ['kept']);
+  const hidden = model.layers(embedTokens(model), keep, (layer, qkv) => {
+    const [rowsQkv, chunkQkv] = graph.nodes('Split', [qkv, split], 2, { axis: 0 }) as [Value, Value];
+    const ofRows = rows.attend(layer, graph.node('Unsqueeze', [rowsQkv, graph.int64([1])]));
+    const ofChunk = chunk.attend(layer, graph.node('Unsqueeze', [chunkQkv, graph.int64([0])]));
+    return graph.node('Concat', [ofRows, ofChunk], { axis: 0 });
+  });
+  writeHead(model, hidden);
+  return graph;
+}
+
+/**
+ * Inputs: `prefix` [virtual tokens, layers * 2 * width] as PEFT writes it, and the slot's lengths.
+ * There is no weight in it: attention's own cache update does the work, its output goes nowhere.
+ */
+function appendGraph(config: Gpt2Config, places: readonly WeightPlace[], weightsFile: string): GraphBuilder {
+  const graph = new GraphBuilder('append');
+  const model = new Transformer(graph, config, places, weightsFile);
+  const prefix = graph.input('prefix', 'float32', ['virtual', config.layers * 2 * config.width]);
+  const batch = graph.node('Unsqueeze', [prefix, graph.int64([0])]); // [1, virtual, layers * 2 * width]
+  const blocks = graph.nodes('Split', [batch], config.layers * 2, { axis: 2, num_outputs: config.layers * 2 });
+  const attention = new CachedAttention(model, 'rows');
+  for (let layer = 0; layer < config.layers; layer++) {
+    const [key, value] = blocks.slice(2 * layer, 2 * layer + 2) as [Value, Value];
+    attention.attend(layer, key, key, value); // any query will do
+  }
+  return graph;
+}
+
+/** Inputs: `embeddings` [virtual tokens, width], `positions`. Output: `prefix` [virtual tokens, layers * 2 * width]. */
+function encodeGraph(config: Gpt2Config, places: readonly WeightPlace[], weightsFile: string): GraphBuilder {
+  const graph = new GraphBuilder('encode');
+  const model = new Transformer(graph, config, places, weightsFile);
+  const { width, layers } = config;
+  const embeddings = graph.input('embeddings', 'float32', ['virtual', width]);
+  const positions = graph.input('positions', 'int64', ['virtual']);
+  const lengths = graph.input('rows_lengths', 'int32', [1]);
+  const longest = graph.input('rows_longest', 'int32', [1]);
+  const blocks: Value[] = [];
+  const anyToken = graph.int64([0]);
+  model.layers(model.addPositions(embeddings, positions), anyToken, (layer, qkv) => {
+    blocks.push(graph.node('Slice', [qkv, graph.int64([width]), graph.int64([3 * width]), graph.int64([1])]));
+    const batch = graph.node('Unsqueeze', [qkv, graph.int64([0])]);
+    const inputs = [batch, undefined, undefined, undefined, undefined, lengths, longest];
+    const [attended] = graph.nodes('com.microsoft:GroupQueryAttention', inputs, 3, attentionAttributes(model, layer));
+    return graph.node('Reshape', [attended, graph.int64([-1, width])]);
+  });
+  graph.nodes('Concat', blocks, ['prefix'], { axis: 1 });
+  graph.output('prefix', 'float32', ['virtual', layers * 2 * width]);
+  return graph;
+}
+
+function embedTokens(model: Transformer): Value {
+  const ids = model.graph.input('ids', 'int64', ['tokens']);
+  return model.embed(ids, model.graph.input('positions', 'int64', ['tokens']));
+}
+
+/**
+ * Logits, their best k in order, and the log of their exponentials' sum, plain and after temperature.
+ * Inputs: `k` [1], `temperature` [kept, 1]. Outputs: `logits` [kept, vocabulary], `top_logits`, `top_ids` [kept, k],
+ * `lse`, `tempered_lse` [kept, 1].
+ */
+function writeHead(model: Transformer, hidden: Value): void {
+  const { graph } = model;
+  const k = graph.input('k', 'int64', [1]);
+  const temperature = graph.input('temperature', 'float32', ['kept', 1]);
+  model.head(hidden, 'logits');
+  const [, ids] = graph.nodes('TopK', ['logits', k], ['top_logits', 'top_ids_int64'], { axis: 1 });
+  graph.nodes('Cast', [ids], ['top_ids'], { to: 6 });
+  writeLogSumExp(graph, 'logits', 'lse');
+  writeLogSumExp(graph, graph.node('Div', ['logits', temperature]), 'tempered_lse');
+  graph.output('logits', 'float32', ['kept', model.config.vocabularySize]);
+  graph.output('top_logits', 'float32', ['kept', 'best']);
+  graph.output('top_ids', 'int32', ['kept', 'best']);
+  graph.output('lse', 'float32', ['kept', 1]);
+  graph.output('tempered_lse', 'float32', ['kept', 1]);
+}
+
+/** x[:, 0] - logSoftmax(x)[:, 0]: LogSoftmax is several times faster than ReduceLogSumExp. */
+function writeLogSumExp(graph: GraphBuilder, x: Value, output: string): void {
+  const first = (value: Value): Value =>
+    graph.node('Slice', [value, graph.int64([0]), graph.int64([1]), graph.int64([1])]);
+  graph.nodes('Sub', [first(x), first(graph.node('LogSoftmax', [x], { axis: 1 }))], [output]);
+}
+
+function attentionAttributes(model: Transformer, layer: number): Record<string, number | { float: number }> {
+  const { heads } = model.config;
+  return { num_heads: heads, kv_num_heads: heads, scale: { float: model.attentionScale(layer) } };
+}
+
+/** Attention over slots of the KV arena, which it updates in place: past and present are bound to the same memory. */
+class CachedAttention {
+  readonly #lengths: Value;
+  readonly #longest: Value;
+
+  constructor(
+    private readonly model: Transformer,
+    private readonly group: 'rows' | 'chunk',
+  ) {
+    this.#lengths = model.graph.input(`${group}_lengths`, 'int32', [group]);
+    this.#longest = model.graph.input(`${group}_longest`, 'int32', [1]);
+  }
+
+  /** `query` [rows, tokens, width], or queries, keys and values packed in it; returns [rows * tokens, width]. */
+  attend(layer: number, query: Value, key?: Value, value?: Value): Value {
+    const { graph, config } = this.model;
+    const shape = [this.group, config.heads, config.contextLength, config.width / config.heads];
+    const past = ([0, 1] as const).map((kv) => graph.input(kvName('past', this.group, layer, kv), 'float32', shape));
+    const present = ([0, 1] as const).map((kv) => kvName('present', this.group, layer, kv));
+    const attended = `attended_${this.group}_${layer}`;
+    graph.nodes(
+      'com.microsoft:GroupQueryAttention',
+      [query, key, value, ...past, this.#lengths, this.#longest],
+      [attended, ...present],
+      attentionAttributes(this.model, layer),
+    );
+    for (const name of present) graph.output(name, 'float32', shape);
+    return graph.node('Reshape', [attended, graph.int64([-1, config.width])]);
+  }
+}

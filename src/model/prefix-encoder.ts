@@ -1,0 +1,98 @@
+import type { PrefixEncoder, PrefixKv } from '../prefix/kv.js';
+import type { Memory } from '../runtime/memory.js';
+import type { Runtime } from '../runtime/runtime.js';
+import type { Session } from '../runtime/session.js';
+import { type ElementType, Tensor } from '../runtime/tensor.js';
+import type { Gpt2Config } from './config.js';
+
+/** Runs virtual tokens through the frozen model, beside the engine: it touches no slot. */
+export class OnnxPrefixEncoder implements PrefixEncoder {
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly runtime: Runtime,
+    private readonly config: Gpt2Config,
+    private readonly session: Session,
+    /** `[vocabulary, width]`. */
+    private readonly tokenEmbeddings: Float32Array,
+  ) {}
+
+  encodeTokens(tokens: readonly number[]): Promise<PrefixKv> {
+    const { width, vocabularySize } = this.config;
+    const embeddings = new Float32Array(tokens.length * width);
+    tokens.forEach((id, index) => {
+      if (!Number.isInteger(id) || id < 0 || id >= vocabularySize) throw new RangeError(`token id ${id}`);
+      embeddings.set(this.tokenEmbeddings.subarray(id * width, (id + 1) * width), index * width);
+    });
+    return this.encodeEmbeddings(embeddings, tokens.length);
+  }
+
+  /** Calls queue up: one runs at a time. Throws RangeError when the embeddings are not `[length, width]`. */
+  encodeEmbeddings(embeddings: Float32Array, length: number): Promise<PrefixKv> {
+    const { width, contextLength } = this.config;
+    if (length < 1 || length > contextLength || embeddings.length !== length * width) {
+      throw new RangeError(
+        `${embeddings.length} values are not [${length}, ${width}] within ${contextLength} positions`,
+      );
+    }
+    const run = this.#last.then(() => this.#run(embeddings, length));
+    this.#last = run.catch(() => undefined); // the caller gets the error; the next call does not
+    return run;
+  }
+
+  async #run(embeddings: Float32Array, length: number): Promise<PrefixKv> {
+    const { width, layers } = this.config;
+    const columns = 2 * layers * width;
+    const tensors = new ScratchTensors(this.runtime);
+    const binding = this.session.bind();
+    try {
+      binding.input(
+        'embeddings',
+        tensors.make('float32', [length, width], (m) => m.float32(0, length * width).set(embeddings)),
+      );
+      const positions = BigInt64Array.from({ length }, (_, position) => BigInt(position));
+      binding.input(
+        'positions',
+        tensors.make('int64', [length], (m) => m.int64(0, length).set(positions)),
+      );
+      binding.input(
+        'rows_lengths',
+        tensors.make('int32', [1], (m) => m.int32(0, 1).fill(length - 1)),
+      );
+      binding.input(
+        'rows_longest',
+        tensors.make('int32', [1], (m) => m.int32(0, 1).fill(length)),
+      );
+      const prefix = tensors.make('float32', [length, columns]);
+      binding.output('prefix', prefix);
+      await this.session.run(binding);
+      return { length, rows: prefix.memory.float32(0, length * columns).slice() };
+    } finally {
+      binding.dispose();
+      tensors.dispose();
+    }
+  }
+}
+
+/** Tensors with memory of their own, for one run. */
+class ScratchTensors {
+  readonly #owned: { tensor: Tensor; memory: Memory }[] = [];
+
+  constructor(private readonly runtime: Runtime) {}
+
+  make(type: ElementType, shape: readonly number[], fill?: (memory: Memory) => void): Tensor {
+    const bytes = shape.reduce((product, dim) => product * dim, type === 'int64' ? 8 : 4);
+    const memory = this.runtime.allocate(bytes);
+    const tensor = new Tensor(this.runtime, type, shape, memory);
+    this.#owned.push({ tensor, memory });
+    fill?.(memory);
+    return tensor;
+  }
+
+  dispose(): void {
+    for (const { tensor, memory } of this.#owned) {
+      tensor.dispose();
+      memory.dispose();
+    }
+  }
+}

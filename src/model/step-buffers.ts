@@ -1,0 +1,108 @@
+import type { StepOutput } from '../engine/runner.js';
+import type { Memory } from '../runtime/memory.js';
+import type { Runtime } from '../runtime/runtime.js';
+import type { Binding } from '../runtime/session.js';
+import { type ElementType, Tensor } from '../runtime/tensor.js';
+
+/** The inputs and outputs of a step, beside the KV arena: native memory that every step uses again. */
+export class StepBuffers {
+  readonly ids: BigInt64Array;
+  readonly positions: BigInt64Array;
+  readonly keep: BigInt64Array;
+  readonly temperature: Float32Array;
+  /** `shape` of a uniform step, `split` of a mixed one. */
+  readonly layout: BigInt64Array;
+  readonly k: BigInt64Array;
+  readonly rowsLengths: Int32Array;
+  readonly rowsLongest: Int32Array;
+  readonly chunkLengths: Int32Array;
+  readonly chunkLongest: Int32Array;
+  readonly #logits: Float32Array;
+  readonly #topLogits: Float32Array;
+  readonly #topIds: Int32Array;
+  readonly #lse: Float32Array;
+  readonly #temperedLse: Float32Array;
+  readonly #memory = new Map<string, Memory>();
+  /** Tensors of the step being prepared or run. */
+  #tensors: Tensor[] = [];
+
+  constructor(
+    private readonly runtime: Runtime,
+    slots: number,
+    maxTokens: number,
+    private readonly vocabularySize: number,
+  ) {
+    this.ids = this.#allocate('ids', maxTokens * 8).int64(0, maxTokens);
+    this.positions = this.#allocate('positions', maxTokens * 8).int64(0, maxTokens);
+    this.keep = this.#allocate('keep', maxTokens * 8).int64(0, maxTokens);
+    this.temperature = this.#allocate('temperature', maxTokens * 4).float32(0, maxTokens);
+    this.layout = this.#allocate('layout', 3 * 8).int64(0, 3);
+    this.k = this.#allocate('k', 8).int64(0, 1);
+    this.rowsLengths = this.#allocate('rows_lengths', slots * 4).int32(0, slots);
+    this.rowsLongest = this.#allocate('rows_longest', 4).int32(0, 1);
+    this.chunkLengths = this.#allocate('chunk_lengths', 4).int32(0, 1);
+    this.chunkLongest = this.#allocate('chunk_longest', 4).int32(0, 1);
+    // Rows of logits are touched, and so committed, only as far as a step asks for them.
+    const all = maxTokens * vocabularySize;
+    this.#logits = this.#allocate('logits', all * 4).float32(0, all);
+    this.#topLogits = this.#allocate('top_logits', all * 4).float32(0, all);
+    this.#topIds = this.#allocate('top_ids', all * 4).int32(0, all);
+    this.#lse = this.#allocate('lse', maxTokens * 4).float32(0, maxTokens);
+    this.#temperedLse = this.#allocate('tempered_lse', maxTokens * 4).float32(0, maxTokens);
+  }
+
+  /** Binds an input of the graph to the first elements of a buffer. */
+  input(binding: Binding, name: string, type: ElementType, shape: readonly number[], buffer = name): void {
+    binding.input(name, this.#tensor(type, shape, buffer));
+  }
+
+  /** Binds the head's inputs and outputs for `rows` rows of logits and their `best` best. */
+  bindHead(binding: Binding, rows: number, best: number): void {
+    this.k[0] = BigInt(best);
+    this.input(binding, 'keep', 'int64', [rows]);
+    this.input(binding, 'k', 'int64', [1]);
+    this.input(binding, 'temperature', 'float32', [rows, 1]);
+    binding.output('logits', this.#tensor('float32', [rows, this.vocabularySize], 'logits'));
+    binding.output('top_logits', this.#tensor('float32', [rows, best], 'top_logits'));
+    binding.output('top_ids', this.#tensor('int32', [rows, best], 'top_ids'));
+    binding.output('lse', this.#tensor('float32', [rows, 1], 'lse'));
+    binding.output('tempered_lse', this.#tensor('float32', [rows, 1], 'tempered_lse'));
+  }
+
+  /** The outputs of the step that ran; views that the next one overwrites. */
+  output(rows: number, best: number): StepOutput {
+    return {
+      rows,
+      topIds: this.#topIds.subarray(0, rows * best),
+      topLogits: this.#topLogits.subarray(0, rows * best),
+      lse: this.#lse.subarray(0, rows),
+      temperedLse: this.#temperedLse.subarray(0, rows),
+      logits: (row) => this.#logits.subarray(row * this.vocabularySize, (row + 1) * this.vocabularySize),
+    };
+  }
+
+  /** Releases the tensors of the last step; the memory stays. */
+  releaseTensors(): void {
+    for (const tensor of this.#tensors) tensor.dispose();
+    this.#tensors = [];
+  }
+
+  dispose(): void {
+    this.releaseTensors();
+    for (const memory of this.#memory.values()) memory.dispose();
+  }
+
+  #allocate(name: string, bytes: number): Memory {
+    const memory = this.runtime.allocate(bytes);
+    this.#memory.set(name, memory);
+    return memory;
+  }
+
+  #tensor(type: ElementType, shape: readonly number[], buffer: string): Tensor {
+    const memory = this.#memory.get(buffer);
+    if (memory === undefined) throw new Error(`no buffer ${buffer}`);
+    const tensor = new Tensor(this.runtime, type, shape, memory);
+    this.#tensors.push(tensor);
+    return tensor;
+  }
+}

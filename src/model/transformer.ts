@@ -1,0 +1,106 @@
+import type { GraphBuilder, Value } from '../onnx/graph.js';
+import type { Activation, Gpt2Config } from './config.js';
+import { byteLength, type WeightPlace } from './weights.js';
+
+/** Writes the parts of a GPT-2 into a graph. Activations are `[tokens, width]`: rows of many sequences, packed. */
+export class Transformer {
+  readonly #places: ReadonlyMap<string, WeightPlace>;
+
+  constructor(
+    readonly graph: GraphBuilder,
+    readonly config: Gpt2Config,
+    places: readonly WeightPlace[],
+    private readonly weightsFile: string,
+  ) {
+    this.#places = new Map(places.map((place) => [place.name, place]));
+  }
+
+  /** Token ids `[tokens]` and positions `[tokens]` to the residual stream `[tokens, width]`. */
+  embed(ids: Value, positions: Value): Value {
+    return this.addPositions(this.graph.node('Gather', [this.#weight('wte.weight'), ids]), positions);
+  }
+
+  /** Input embeddings `[tokens, width]` plus the embeddings of their positions. */
+  addPositions(embeddings: Value, positions: Value): Value {
+    const wpe = this.graph.node('Gather', [this.#weight('wpe.weight'), positions]);
+    return this.graph.node('Add', [embeddings, wpe]);
+  }
+
+  /**
+   * The layers of the model over the residual stream. `attend` gets a layer's index and its packed
+   * `[tokens, 3 * width]` queries, keys and values, and returns `[tokens, width]`.
+   * After the last attention only the tokens at indices `keep` go on. Returns the final hidden states `[keep, width]`.
+   */
+  layers(embedded: Value, keep: Value, attend: (layer: number, qkv: Value) => Value): Value {
+    let residual = embedded;
+    let normed = this.#layerNorm(residual, 'h.0.ln_1');
+    for (let layer = 0; layer < this.config.layers; layer++) {
+      const h = `h.${layer}`;
+      let attended = attend(layer, this.linear(normed, `${h}.attn.c_attn`));
+      const last = layer === this.config.layers - 1;
+      if (last) {
+        attended = this.graph.node('Gather', [attended, keep]);
+        residual = this.graph.node('Gather', [residual, keep]);
+      }
+      const projected = this.linear(attended, `${h}.attn.c_proj`);
+      [normed, residual] = this.#addAndNorm(projected, residual, `${h}.ln_2`);
+      const mlp = this.linear(this.#activate(this.linear(normed, `${h}.mlp.c_fc`)), `${h}.mlp.c_proj`);
+      [normed, residual] = this.#addAndNorm(mlp, residual, last ? 'ln_f' : `h.${layer + 1}.ln_1`);
+    }
+    return normed;
+  }
+
+  /** Hidden states `[rows, width]` to logits `[rows, vocabulary]`, under the name `output`. */
+  head(hidden: Value, output: Value): void {
+    const matrix = this.#weight(this.config.tiedHead ? 'wte.weight' : 'lm_head.weight');
+    this.graph.nodes('Gemm', [hidden, matrix], [output], { transB: 1 });
+  }
+
+  /** What attention scores of a layer are multiplied by. */
+  attentionScale(layer: number): number {
+    const { width, heads, scaleAttention, scaleByInverseLayer } = this.config;
+    const scale = scaleAttention ? 1 / Math.sqrt(width / heads) : 1;
+    return scaleByInverseLayer ? scale / (layer + 1) : scale;
+  }
+
+  /** `x @ weight + bias`; `x` is `[tokens, in]`. */
+  linear(x: Value, name: string): Value {
+    return this.graph.node('Gemm', [x, this.#weight(`${name}.weight`), this.#weight(`${name}.bias`)]);
+  }
+
+  #layerNorm(x: Value, name: string): Value {
+    return this.graph.node('LayerNormalization', [x, this.#weight(`${name}.weight`), this.#weight(`${name}.bias`)], {
+      epsilon: { float: this.config.layerNormEpsilon },
+    });
+  }
+
+  /** Adds a sublayer's output to the residual stream; returns the sum's norm and the sum. */
+  #addAndNorm(x: Value, residual: Value, norm: string): [normed: Value, residual: Value] {
+    const inputs = [x, residual, this.#weight(`${norm}.weight`), this.#weight(`${norm}.bias`)];
+    const [normed, , , sum] = this.graph.nodes('com.microsoft:SkipLayerNormalization', inputs, 4, {
+      epsilon: { float: this.config.layerNormEpsilon },
+    });
+    return [normed as Value, sum as Value];
+  }
+
+  #activate(x: Value): Value {
+    return ACTIVATION_NODES[this.config.activation](this.graph, x);
+  }
+
+  #weight(name: string): Value {
+    const place = this.#places.get(name);
+    if (place === undefined) throw new Error(`no weight ${name}`);
+    const data = { file: this.weightsFile, offset: place.offset, bytes: byteLength(place) };
+    return this.graph.weight(name, place.shape, data);
+  }
+}
+
+const ACTIVATION_NODES: Record<Activation, (graph: GraphBuilder, x: Value) => Value> = {
+  gelu_tanh: (graph, x) => graph.node('Gelu', [x], { approximate: 'tanh' }),
+  gelu_erf: (graph, x) => graph.node('Gelu', [x]),
+  gelu_sigmoid: (graph, x) => graph.node('com.microsoft:QuickGelu', [x], { alpha: { float: 1.702 } }),
+  relu: (graph, x) => graph.node('Relu', [x]),
+  silu: (graph, x) => graph.node('Mul', [x, graph.node('Sigmoid', [x])]),
+  tanh: (graph, x) => graph.node('Tanh', [x]),
+  sigmoid: (graph, x) => graph.node('Sigmoid', [x]),
+};

@@ -1,0 +1,59 @@
+import type { Gpt2Config } from './config.js';
+
+/** Name (without `transformer.`) and shape of a tensor that the graphs use. */
+export interface WeightSpec {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+/** A weight's place in the compiled weights file: float32, little-endian. */
+export interface WeightPlace extends WeightSpec {
+  /** Byte offset in the file. */
+  readonly offset: number;
+}
+
+/** Every weight of a GPT-2 in the order in which the compiled file holds them. `[in, out]` for linear layers. */
+export function weightSpecs(config: Gpt2Config): WeightSpec[] {
+  const { width: d, inner, vocabularySize, contextLength } = config;
+  const specs: WeightSpec[] = [
+    { name: 'wte.weight', shape: [vocabularySize, d] },
+    { name: 'wpe.weight', shape: [contextLength, d] },
+  ];
+  const vectors = (name: string, size: number): void => {
+    specs.push({ name: `${name}.weight`, shape: [size] }, { name: `${name}.bias`, shape: [size] });
+  };
+  const linear = (name: string, from: number, to: number): void => {
+    specs.push({ name: `${name}.weight`, shape: [from, to] }, { name: `${name}.bias`, shape: [to] });
+  };
+  for (let layer = 0; layer < config.layers; layer++) {
+    const h = `h.${layer}`;
+    vectors(`${h}.ln_1`, d);
+    linear(`${h}.attn.c_attn`, d, 3 * d);
+    linear(`${h}.attn.c_proj`, d, d);
+    vectors(`${h}.ln_2`, d);
+    linear(`${h}.mlp.c_fc`, d, inner);
+    linear(`${h}.mlp.c_proj`, inner, d);
+  }
+  vectors('ln_f', d);
+  if (!config.tiedHead) specs.push({ name: 'lm_head.weight', shape: [vocabularySize, d] });
+  return specs;
+}
+
+/** Alignment of a tensor in the compiled file: a cache line, and more than any vector instruction needs. */
+const ALIGNMENT = 64;
+
+/** Lays the weights out one after another. Returns their places and the file's size in bytes. */
+export function layOut(specs: readonly WeightSpec[]): { places: WeightPlace[]; bytes: number } {
+  let offset = 0;
+  const places = specs.map((spec) => {
+    const place = { ...spec, offset };
+    offset = Math.ceil((offset + byteLength(spec)) / ALIGNMENT) * ALIGNMENT;
+    return place;
+  });
+  return { places, bytes: offset };
+}
+
+/** Bytes of a weight in float32. */
+export function byteLength({ shape }: WeightSpec): number {
+  return 4 * shape.reduce((product, dim) => product * dim, 1);
+}

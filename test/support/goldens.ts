@@ -1,0 +1,81 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { decodeFloats, parseSafetensors } from '../../src/safetensors/index.js';
+
+const own = fileURLToPath(new URL('../goldens', import.meta.url));
+const complete = fileURLToPath(new URL('../../../shared/goldens', import.meta.url));
+const root = fs.existsSync(complete) ? complete : own;
+
+/** One case of `expected/MODEL.greedy.json`. */
+export interface GreedyCase {
+  readonly id: string;
+  /** Null: the base model alone. */
+  readonly adapter: string | null;
+  readonly prompt: number[];
+  readonly ids: number[];
+  readonly logprobs: number[];
+  readonly finish_reason: 'stop' | 'length';
+}
+
+/** One case of `expected/MODEL.infix.json`: logits of every position of the continuation. */
+export interface InfixCase {
+  readonly prompt: number[];
+  readonly continuation: number[];
+  readonly greedy_next: number[];
+  readonly logits: number[][];
+}
+
+export interface FloatTensor {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** What Transformers and PEFT computed for one model. */
+export interface Golden {
+  readonly name: string;
+  readonly directory: string;
+  readonly greedy: { readonly cases: GreedyCase[]; readonly batches: string[][] };
+  readonly infix: InfixCase[];
+  readonly tokenizer: { text: string; ids: number[]; decoded: string }[];
+  /** `[cases, vocabulary]`: logits that choose the first new token. */
+  readonly firstLogits: FloatTensor;
+  /** `[6, layers * 2 * width]`. */
+  readonly infixRows: FloatTensor;
+  /** Directory of an adapter as PEFT saved it. */
+  adapter(name: string): string;
+}
+
+export function goldenNames(): string[] {
+  return fs.readdirSync(path.join(root, 'models')).sort();
+}
+
+export function golden(name: string): Golden {
+  const tensors = readTensors(path.join(root, 'expected', `${name}.safetensors`));
+  return {
+    name,
+    directory: path.join(root, 'models', name),
+    greedy: expected(`${name}.greedy.json`) as Golden['greedy'],
+    infix: expected(`${name}.infix.json`) as InfixCase[],
+    tokenizer: expected(`${name}.tokenizer.json`) as Golden['tokenizer'],
+    firstLogits: tensors['first_logits'] as FloatTensor,
+    infixRows: tensors['infix_rows'] as FloatTensor,
+    adapter: (adapter) => path.join(root, 'adapters', name, adapter),
+  };
+}
+
+/** A file of `expected/`. */
+export function expected(file: string): unknown {
+  return JSON.parse(fs.readFileSync(path.join(root, 'expected', file), 'utf8'));
+}
+
+export function readTensors(file: string): Record<string, FloatTensor> {
+  const bytes = fs.readFileSync(file);
+  return Object.fromEntries(
+    [...parseSafetensors(bytes).tensors].map(([name, { dtype, shape, begin, end }]) => [
+      name,
+      { shape, data: decodeFloats(bytes.subarray(begin, end), dtype) },
+    ]),
+  );
+}
