@@ -1,0 +1,29 @@
+/**
+ * GPT-2's byte-level alphabet: each byte is written as one printable character, so that merges never see spaces or control
+ * characters. Bytes that are printable in Latin-1 stand for themselves, the others for the characters from U+0100 on.
+ */
+const isPrintable = (byte: number): boolean =>
+  (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff);
+
+/** The byte that each character of the alphabet stands for. */
+export const byteOfCharacter: ReadonlyMap<string, number> = buildAlphabet();
+
+function buildAlphabet(): Map<string, number> {
+  const alphabet = new Map<string, number>();
+  let next = 0x100;
+  for (let byte = 0; byte < 256; byte++) {
+    alphabet.set(String.fromCharCode(isPrintable(byte) ? byte : next++), byte);
+  }
+  return alphabet;
+}
+
+/** The bytes of a token of the vocabulary, or undefined where a character is not of the alphabet. */
+export function toBytes(token: string): Uint8Array | undefined {
+  const bytes = new Uint8Array(token.length);
+  for (let i = 0; i < token.length; i++) {
+    const byte = byteOfCharacter.get(token.charAt(i));
+    if (byte === undefined) return undefined;
+    bytes[i] = byte;
+  }
+  return bytes;
+}

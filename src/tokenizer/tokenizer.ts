@@ -1,0 +1,90 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { Tokenizer as ByteLevelBpe } from '@huggingface/tokenizers';
+
+import { byteOfCharacter, toBytes } from './byte-alphabet.js';
+import { TextStream, type TokenBytes } from './text-stream.js';
+
+const noBytes = new Uint8Array(0);
+
+/** The parts of `tokenizer.json` that are checked; the library reads the rest. */
+interface TokenizerJson {
+  readonly model?: { readonly type?: string; readonly vocab?: Readonly<Record<string, number>> };
+  readonly decoder?: { readonly type?: string } | null;
+}
+
+/** GPT-2's byte-level BPE. It gives the ids and texts that Hugging Face's tokenizer gives. */
+export class Tokenizer implements TokenBytes {
+  readonly #bpe: ByteLevelBpe;
+  readonly #addedTokens: ReadonlyMap<number, { readonly content: string }>;
+  readonly #bytes: (Uint8Array | undefined)[] = [];
+
+  /**
+   * @param tokenizer the content of `tokenizer.json`
+   * @param config the content of `tokenizer_config.json`
+   * @throws TypeError when it is not a byte-level BPE that can write every byte
+   */
+  constructor(tokenizer: object, config: object = {}) {
+    refuseOtherKinds(tokenizer);
+    this.#bpe = new ByteLevelBpe(tokenizer, config);
+    this.#addedTokens = this.#bpe.get_added_tokens_decoder();
+  }
+
+  /** Reads `tokenizer.json` and, where there is one, `tokenizer_config.json` of a checkpoint directory. */
+  static async load(directory: string): Promise<Tokenizer> {
+    const [tokenizer, config] = await Promise.all([
+      readJson(join(directory, 'tokenizer.json')),
+      readJson(join(directory, 'tokenizer_config.json')).catch(emptyIfMissing),
+    ]);
+    return new Tokenizer(tokenizer, config);
+  }
+
+  /** The ids of a text. Special tokens written in it are parsed; none is added. */
+  encode(text: string): number[] {
+    return text === '' ? [] : this.#bpe.encode(text, { add_special_tokens: false }).ids;
+  }
+
+  /** The text of ids, special tokens included. Ids that are no token have no text. */
+  decode(ids: readonly number[]): string {
+    const stream = this.textStream();
+    return ids.map((id) => stream.push(id)).join('') + stream.end();
+  }
+
+  /** The bytes of a token: a character of the text may span several. Shared: do not write to it. */
+  tokenBytes(id: number): Uint8Array {
+    return (this.#bytes[id] ??= this.#bytesOf(id));
+  }
+
+  /** Decodes one sequence of tokens as they come. */
+  textStream(): TextStream {
+    return new TextStream(this);
+  }
+
+  #bytesOf(id: number): Uint8Array {
+    const added = this.#addedTokens.get(id);
+    if (added) return new TextEncoder().encode(added.content);
+    const token = this.#bpe.id_to_token(id);
+    if (token === undefined) return noBytes;
+    return toBytes(token) ?? new TextEncoder().encode(token);
+  }
+}
+
+function refuseOtherKinds({ model, decoder }: TokenizerJson): void {
+  if (model?.type !== 'BPE' || decoder?.type !== 'ByteLevel') {
+    const found = `model ${String(model?.type)}, decoder ${String(decoder?.type)}`;
+    throw new TypeError(`The tokenizer must be GPT-2's byte-level BPE (model BPE, decoder ByteLevel), but is: ${found}.`);
+  }
+  const missing = [...byteOfCharacter].filter(([character]) => model.vocab?.[character] === undefined);
+  if (missing.length === 0) return;
+  throw new TypeError(`The tokenizer's vocabulary lacks ${missing.length} of the 256 single bytes: it cannot write every text.`);
+}
+
+async function readJson(path: string): Promise<object> {
+  return JSON.parse(await readFile(path, 'utf8')) as object;
+}
+
+function emptyIfMissing(error: NodeJS.ErrnoException): object {
+  if (error.code === 'ENOENT') return {};
+  throw error;
+}
