@@ -44,6 +44,7 @@ export async function compileModel({ source, cache, onProgress }: CompileOptions
   const target = path.join(cache, await cacheKey(source));
   if ((await readManifest(target)) !== undefined) return target;
   const checkpoint = await Checkpoint.open(source);
+  await removeAbandonedDrafts(cache);
   const draft = path.join(cache, `.draft-${process.pid}-${randomUUID()}`);
   await fs.mkdir(draft, { recursive: true });
   try {
@@ -141,11 +142,33 @@ function describe(config: Gpt2Config): string {
   return JSON.stringify(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
+/** Drafts of processes that were killed. */
+async function removeAbandonedDrafts(cache: string): Promise<void> {
+  const entries = await fs.readdir(cache).catch(() => []);
+  for (const entry of entries) {
+    const pid = /^\.draft-(\d+)-/.exec(entry)?.[1];
+    if (pid !== undefined && !isAlive(Number(pid)))
+      await fs.rm(path.join(cache, entry), { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}
+
 /** Renames; when another process was first with the same model, theirs stays. */
 async function moveInto(draft: string, target: string): Promise<void> {
   try {
     await fs.rename(draft, target);
   } catch (error) {
-    if ((await readManifest(target)) === undefined) throw error;
+    if ((await readManifest(target)) !== undefined) return;
+    if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error;
+    await fs.rm(target, { recursive: true }); // somebody deleted half of it
+    await fs.rename(draft, target);
   }
 }

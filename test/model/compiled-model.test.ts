@@ -1,0 +1,208 @@
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import fs from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { compileModel, readManifest } from '../../src/model/compiled-model.js';
+import { openModel } from '../../src/model/model.js';
+import { encodeSafetensors, type FloatTensor } from '../../src/safetensors/index.js';
+import { golden, goldenNames, readTensors } from '../support/goldens.js';
+
+const tinyA = golden('tiny-a').directory;
+let directory: string;
+let cache: string;
+
+beforeEach(async () => {
+  directory = await fs.mkdtemp(path.join(os.tmpdir(), 'preamble-compile-'));
+  cache = path.join(directory, 'cache');
+});
+afterEach(() => fs.rm(directory, { recursive: true }));
+
+/** A copy of tiny-a to change. */
+async function copyOfTinyA(name = 'copy'): Promise<string> {
+  const target = path.join(directory, name);
+  await fs.cp(tinyA, target, { recursive: true });
+  for (const file of await fs.readdir(target)) await fs.chmod(path.join(target, file), 0o644);
+  return target;
+}
+
+async function changeConfig(source: string, change: Record<string, unknown>): Promise<void> {
+  const file = path.join(source, 'config.json');
+  await fs.writeFile(file, JSON.stringify({ ...(JSON.parse(await fs.readFile(file, 'utf8')) as object), ...change }));
+}
+
+async function changeTensors(source: string, change: (tensors: Record<string, FloatTensor>) => void): Promise<void> {
+  const file = path.join(source, 'model.safetensors');
+  const tensors = readTensors(file);
+  change(tensors);
+  await fs.writeFile(file, encodeSafetensors(tensors));
+}
+
+async function hashes(folder: string): Promise<Record<string, string>> {
+  const entries = (await fs.readdir(folder)).sort().map(async (file) => {
+    const content = await fs.readFile(path.join(folder, file));
+    return [file, createHash('sha256').update(content).digest('hex')] as const;
+  });
+  return Object.fromEntries(await Promise.all(entries));
+}
+
+async function fingerprint(source: string): Promise<string | undefined> {
+  return (await readManifest(await compileModel({ source, cache })))?.fingerprint;
+}
+
+describe('compileModel', () => {
+  it.each(goldenNames())('compiles %s once, shows progress, and leaves the checkpoint as it is', async (name) => {
+    const source = golden(name).directory;
+    const before = await hashes(source);
+    const progress: number[] = [];
+    const first = await compileModel({ source, cache, onProgress: (written, total) => progress.push(written / total) });
+    expect(progress.at(-1)).toBeGreaterThan(0.99);
+    expect(progress).toEqual([...progress].sort((a, b) => a - b));
+    const second = await compileModel({ source, cache, onProgress: () => expect.unreachable('compiled twice') });
+    expect(second).toBe(first);
+    expect(await compileModel({ source: first, cache })).toBe(first); // what is compiled is a source too
+    expect(await fs.readdir(cache)).toEqual([path.basename(first)]);
+    expect(await hashes(source)).toEqual(before);
+  });
+
+  it('gives the same fingerprint to the same model in other files, and another one to another model', async () => {
+    const original = await fingerprint(tinyA);
+    const prefixed = await copyOfTinyA('renamed');
+    await changeTensors(prefixed, (tensors) => {
+      for (const [name, tensor] of Object.entries(tensors)) {
+        delete tensors[name];
+        tensors[name.replace('transformer.', '')] = tensor;
+      }
+    });
+    expect(await fingerprint(prefixed)).toBe(original);
+    const changed = await copyOfTinyA('changed');
+    await changeTensors(changed, (tensors) => {
+      const data = tensors['transformer.wte.weight']?.data as Float32Array;
+      data[5] = (data[5] as number) + 1e-3;
+    });
+    expect(await fingerprint(changed)).not.toBe(original);
+    const scaled = await copyOfTinyA('scaled');
+    await changeConfig(scaled, { scale_attn_by_inverse_layer_idx: true });
+    expect(await fingerprint(scaled)).not.toBe(original);
+  });
+
+  it('compiles again when a file of the checkpoint has changed', async () => {
+    const source = await copyOfTinyA();
+    const first = await compileModel({ source, cache });
+    await changeConfig(source, { layer_norm_epsilon: 1e-6 });
+    expect(await compileModel({ source, cache })).not.toBe(first);
+  });
+
+  it.each([
+    [
+      'a missing weight',
+      (t: Record<string, FloatTensor>) => void delete t['transformer.h.1.mlp.c_fc.bias'],
+      'h.1.mlp.c_fc.bias is missing',
+    ],
+    [
+      'an unknown weight',
+      (t: Record<string, FloatTensor>) => void (t['score.weight'] = { shape: [1], data: new Float32Array(1) }),
+      'score.weight is not one of',
+    ],
+    [
+      'a wrong shape',
+      (t: Record<string, FloatTensor>) => void (t['transformer.ln_f.bias'] = { shape: [3], data: new Float32Array(3) }),
+      'ln_f.bias is [3], config.json says [64]',
+    ],
+    [
+      'a value that is not finite',
+      (t: Record<string, FloatTensor>) => void t['transformer.ln_f.bias']?.data.fill(NaN, 3, 4),
+      'ln_f.bias holds a value that is not finite',
+    ],
+  ])('refuses %s, and leaves nothing behind', async (_what, change, message) => {
+    const source = await copyOfTinyA();
+    await changeTensors(source, change);
+    await expect(compileModel({ source, cache })).rejects.toThrow(message);
+    expect(await fs.readdir(cache).catch(() => [])).toEqual([]);
+  });
+
+  it.each([
+    ['config.json', 'config.json is missing'],
+    ['tokenizer.json', 'tokenizer.json is missing'],
+    ['model.safetensors', 'must be converted'],
+  ])('names a missing %s', async (file, message) => {
+    const source = await copyOfTinyA();
+    await fs.rm(path.join(source, file));
+    await expect(compileModel({ source, cache })).rejects.toThrow(message);
+  });
+
+  it('refuses an index that names a file elsewhere', async () => {
+    const source = await copyOfTinyA();
+    await fs.rename(path.join(source, 'model.safetensors'), path.join(directory, 'outside.safetensors'));
+    const index = { weight_map: { 'transformer.wte.weight': '../outside.safetensors' } };
+    await fs.writeFile(path.join(source, 'model.safetensors.index.json'), JSON.stringify(index));
+    await expect(compileModel({ source, cache })).rejects.toThrow(
+      '"../outside.safetensors" is not a file of the checkpoint',
+    );
+  });
+
+  it('two at the same time end in one result', async () => {
+    const [a, b] = await Promise.all([compileModel({ source: tinyA, cache }), compileModel({ source: tinyA, cache })]);
+    expect(a).toBe(b);
+    expect(await fs.readdir(cache)).toEqual([path.basename(a)]);
+  });
+
+  it('killed at any moment, it leaves all of the model or none', async () => {
+    const script = fileURLToPath(new URL('../support/compile-forever.mjs', import.meta.url));
+    for (let round = 0; round < 6; round++) {
+      const child = spawn(process.execPath, [script, tinyA, cache], { stdio: ['ignore', 'pipe', 'inherit'] });
+      await once(child.stdout, 'data'); // it has begun
+      await delay(round * 15);
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      for (const entry of await fs.readdir(cache).catch(() => [])) {
+        if (entry.startsWith('.draft-')) continue;
+        const manifest = await readManifest(path.join(cache, entry));
+        expect((await fs.stat(path.join(cache, entry, 'weights.bin'))).size).toBe(manifest?.weightBytes);
+      }
+    }
+    const model = await openModel({ source: tinyA, cache, slots: 1, threads: 1 });
+    const step = { decode: [{ token: 1, past: 0, temperature: 1 }], topK: 1 };
+    expect((await model.runner.step(step)).rows).toBe(1);
+    await model.dispose();
+    expect((await fs.readdir(cache)).filter((entry) => entry.startsWith('.draft-'))).toEqual([]);
+  });
+});
+
+describe('openModel', () => {
+  it('honours an untied head, other activations and attention scales', async () => {
+    const source = await copyOfTinyA();
+    await changeConfig(source, { tie_word_embeddings: false, activation_function: 'relu', scale_attn_weights: false });
+    await changeTensors(source, (tensors) => {
+      const wte = tensors['transformer.wte.weight'] as FloatTensor;
+      tensors['lm_head.weight'] = { shape: wte.shape, data: wte.data.map((value) => -value) };
+    });
+    const model = await openModel({ source, cache, slots: 1, threads: 1 });
+    const output = await model.runner.step({ decode: [{ token: 1, past: 0, temperature: 1 }], topK: 400 });
+    const untied = output.logits(0).slice();
+    await model.dispose();
+    await changeTensors(source, (tensors) => void delete tensors['lm_head.weight']);
+    await expect(openModel({ source, cache, slots: 1, threads: 1 })).rejects.toThrow('lm_head.weight is missing');
+    await changeConfig(source, { tie_word_embeddings: true });
+    const tied = await openModel({ source, cache, slots: 1, threads: 1 });
+    const again = await tied.runner.step({ decode: [{ token: 1, past: 0, temperature: 1 }], topK: 1 });
+    again.logits(0).forEach((logit, id) => {
+      expect(logit).toBeCloseTo(-(untied[id] as number), 4);
+    });
+    await tied.dispose();
+  });
+
+  it('refuses weights that were cut short', async () => {
+    const compiled = await compileModel({ source: tinyA, cache });
+    await fs.truncate(path.join(compiled, 'weights.bin'), 1000);
+    await expect(openModel({ source: compiled, cache, slots: 1, threads: 1 })).rejects.toThrow(
+      'weights.bin has 1000 bytes',
+    );
+  });
+});
