@@ -1,0 +1,113 @@
+import type { SamplingParams } from './request.js';
+
+/** How many of the best tokens a draw looks at first. A constant, so that a draw does not depend on the rest of the batch. */
+export const BEST = 64;
+
+/** What temperature, then top-k, then top-p leave of a row of logits, best first; equal ones by id. */
+export interface Distribution {
+  readonly ids: Int32Array;
+  /** They add up to 1. */
+  readonly probabilities: Float64Array;
+}
+
+type Shape = Pick<SamplingParams, 'temperature' | 'topK' | 'topP'>;
+
+/**
+ * The distribution that the next token is drawn from.
+ * @param logits `[vocabulary]`
+ * @param shape its temperature is above 0
+ */
+export function distribution(logits: Float32Array, shape: Shape): Distribution {
+  const { ids, weights, mass } = candidates(logits, shape);
+  const count = countKept(weights, mass, shape.topP);
+  const kept = weights.subarray(0, count);
+  const keptMass = sum(kept);
+  return { ids: ids.subarray(0, count), probabilities: kept.map((weight) => weight / keptMass) };
+}
+
+/**
+ * How many of the best tokens top-p keeps: the smallest number, at least one, that has the part `topP` of `mass`. As in
+ * Transformers' `TopPLogitsWarper`, a token stays when those before it have less. The weights' number when they do not reach it.
+ * @param weights best first, after top-k
+ */
+export function countKept(weights: Float64Array, mass: number, topP: number): number {
+  if (topP >= 1) return weights.length;
+  let before = weights[0] ?? 0;
+  let count = 1;
+  while (count < weights.length && before < topP * mass) before += weights[count++] ?? 0;
+  return count;
+}
+
+/** The ids of the `count` best logits, best first; equal ones by id. */
+export function bestIds(logits: Float32Array, count: number): Int32Array {
+  if (count > BEST) return bestIdsBySorting(logits, count);
+  const best: number[] = [];
+  for (let id = 0; id < logits.length; id++) {
+    const logit = at(logits, id);
+    if (best.length === count && !(logit > at(logits, best.at(-1)))) continue;
+    let place = best.length;
+    while (place > 0 && logit > at(logits, best[place - 1])) place--;
+    best.splice(place, 0, id);
+    if (best.length > count) best.pop();
+  }
+  return Int32Array.from(best);
+}
+
+/** log(sum(exp(logits / temperature))). */
+export function logSumExp(logits: Float32Array, temperature: number): number {
+  const largest = logits.reduce((max, logit) => Math.max(max, logit), -Infinity);
+  const mass = logits.reduce((total, logit) => total + Math.exp((logit - largest) / temperature), 0);
+  return largest / temperature + Math.log(mass);
+}
+
+export function sum(values: Float64Array): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+interface Candidates {
+  readonly ids: Int32Array;
+  /** Probabilities before truncation, best first. */
+  readonly weights: Float64Array;
+  /** What top-p is a part of. */
+  readonly mass: number;
+}
+
+/** The tokens that top-p chooses among: the k best, or all but those that it drops for certain. */
+function candidates(logits: Float32Array, { temperature, topK, topP }: Shape): Candidates {
+  const lse = logSumExp(logits, temperature);
+  const weigh = (id: number): number => Math.exp(at(logits, id) / temperature - lse);
+  if (topK > 0) {
+    const ids = bestIds(logits, Math.min(topK, logits.length));
+    const weights = Float64Array.from(ids, weigh);
+    return { ids, weights, mass: sum(weights) };
+  }
+  // All tokens below this have less than 1 - topP together: only those above have to be sorted.
+  const floor = (1 - topP) / logits.length;
+  const ids = rank(
+    logits,
+    idsWhere(logits, (_, id) => !(weigh(id) < floor)),
+  );
+  return { ids, weights: Float64Array.from(ids, weigh), mass: 1 };
+}
+
+function bestIdsBySorting(logits: Float32Array, count: number): Int32Array {
+  const threshold = at(logits.toSorted(), logits.length - count);
+  const reach = idsWhere(logits, (logit) => !(logit < threshold));
+  return rank(logits, reach).subarray(0, count);
+}
+
+function idsWhere(logits: Float32Array, holds: (logit: number, id: number) => boolean): Int32Array {
+  const ids: number[] = [];
+  logits.forEach((logit, id) => {
+    if (holds(logit, id)) ids.push(id);
+  });
+  return Int32Array.from(ids);
+}
+
+function rank(logits: Float32Array, ids: Int32Array): Int32Array {
+  return ids.sort((a, b) => at(logits, b) - at(logits, a) || a - b);
+}
+
+function at(values: Float32Array, index: number | undefined): number {
+  return values[index ?? 0] ?? -Infinity;
+}

@@ -1,0 +1,39 @@
+import { tokenLogprobs } from './logprobs.js';
+import { withoutTokens, type LogitsRow } from './logits-row.js';
+import { uniform } from './random.js';
+import type { FinishReason, TokenEvent } from './request.js';
+import { numBestNeeded, sampleToken } from './sampler.js';
+import type { Sequence } from './sequence.js';
+
+/** How many of the best logits the next token of a sequence needs. */
+export function numBestOf({ request }: Sequence, vocabularySize: number): number {
+  return Math.min(vocabularySize, Math.max(numBestNeeded(request.sampling, vocabularySize), request.logprobs ?? 0));
+}
+
+/** Chooses a sequence's next token, adds it, and sends what became certain; finishes the sequence when it was the last. */
+export function emitNextToken(sequence: Sequence, row: LogitsRow): void {
+  const { request, events } = sequence;
+  const id = choose(sequence, row);
+  sequence.tokens.push(id);
+  const ends = sequence.endTokens.has(id);
+  const text = ends ? '' : sequence.text.push(id, sequence.numGeneratedTokens > request.minTokens);
+  const logprobs = request.logprobs === undefined ? {} : tokenLogprobs(row, id, request.logprobs);
+  const event: TokenEvent = { type: 'token', id, text, ...logprobs };
+  events.push(event);
+  if (ends || sequence.text.isStopped) finish(sequence, 'stop');
+  else if (sequence.numGeneratedTokens >= request.maxTokens) finish(sequence, 'length');
+}
+
+/** Ends a sequence: its consumer gets what was held back. */
+export function finish(sequence: Sequence, reason: FinishReason): void {
+  if (sequence.status === 'finished') return;
+  sequence.finishReason = reason;
+  sequence.events.push({ type: 'finish', reason, text: sequence.text.end() });
+}
+
+function choose({ request, seed, endTokens, numGeneratedTokens }: Sequence, row: LogitsRow): number {
+  const { sampling, choice, minTokens } = request;
+  const mayEnd = numGeneratedTokens >= minTokens || endTokens.size === 0;
+  const allowed = mayEnd ? row : withoutTokens(row, endTokens, sampling.temperature);
+  return sampleToken(allowed, sampling, uniform(seed, choice, numGeneratedTokens));
+}

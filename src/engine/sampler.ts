@@ -1,0 +1,82 @@
+import { BEST, countKept, distribution, sum, type Distribution } from './distribution.js';
+import type { LogitsRow } from './logits-row.js';
+import type { SamplingParams } from './request.js';
+
+type Shape = Pick<SamplingParams, 'temperature' | 'topK' | 'topP'>;
+
+/** How many of the best logits of its row a draw needs; the rest of the row is read only when those do not decide it. */
+export function numBestNeeded({ temperature }: Shape, vocabularySize: number): number {
+  return temperature === 0 ? 1 : Math.min(BEST, vocabularySize);
+}
+
+/**
+ * Chooses the next token: the best one at temperature 0, else by the inverse of the cumulative distribution at `u`. A truncated
+ * distribution is walked best first, a whole one over the `BEST` best and then by id. The order and therefore the token depend on
+ * the row's logits and on `u` alone.
+ * @param u in [0, 1)
+ */
+export function sampleToken(row: LogitsRow, shape: Shape, u: number): number {
+  if (shape.temperature === 0) return row.bestIds[0] ?? 0;
+  if (shape.topK === 0 && shape.topP >= 1) return drawFromWhole(row, shape.temperature, u);
+  return draw(keptOfBest(row, shape) ?? distribution(row.all(), shape), u);
+}
+
+/** The first token at which the probabilities, added in order, go beyond `u`. */
+function draw({ ids, probabilities }: Distribution, u: number): number {
+  return ids.at(reach(probabilities, u) ?? lastPositive(probabilities)) ?? 0;
+}
+
+/** What truncation leaves, if the best tokens are enough to tell. */
+function keptOfBest(row: LogitsRow, { temperature, topK, topP }: Shape): Distribution | undefined {
+  const isWhole = row.vocabularySize <= BEST;
+  if (topK > BEST && !isWhole) return undefined;
+  const weights = weighBest(row, temperature).subarray(0, topK > 0 ? topK : BEST);
+  const isComplete = topK > 0 || isWhole;
+  const mass = isComplete ? sum(weights) : 1;
+  const count = countKept(weights, mass, topP);
+  const kept = weights.subarray(0, count);
+  const keptMass = sum(kept);
+  if (!isComplete && keptMass < topP) return undefined;
+  return { ids: row.bestIds.subarray(0, count), probabilities: kept.map((weight) => weight / keptMass) };
+}
+
+function drawFromWhole(row: LogitsRow, temperature: number, u: number): number {
+  const weights = weighBest(row, temperature);
+  const index = reach(weights, u);
+  return index === undefined ? drawFromRest(row, temperature, weights, u) : (row.bestIds[index] ?? 0);
+}
+
+/** Goes on behind the best tokens: the others by id. */
+function drawFromRest(row: LogitsRow, temperature: number, weights: Float64Array, u: number): number {
+  const walked = new Set(row.bestIds.subarray(0, weights.length));
+  const logits = row.all();
+  let last = row.bestIds.at(lastPositive(weights)) ?? 0;
+  let cumulative = sum(weights);
+  for (let id = 0; id < logits.length; id++) {
+    if (walked.has(id)) continue;
+    const weight = Math.exp((logits[id] ?? -Infinity) / temperature - row.temperedLse);
+    cumulative += weight;
+    if (u < cumulative) return id;
+    if (weight > 0) last = id;
+  }
+  return last;
+}
+
+/** Index of the first weight at which the sum goes beyond `u`. */
+function reach(weights: Float64Array, u: number): number | undefined {
+  let cumulative = 0;
+  const index = weights.findIndex((weight) => u < (cumulative += weight));
+  return index < 0 ? undefined : index;
+}
+
+/** What a draw takes where rounding leaves a sum short of 1: the last token that has a chance. */
+function lastPositive(weights: Float64Array): number {
+  return weights.findLastIndex((weight) => weight > 0);
+}
+
+/** Probabilities of the best tokens under the whole distribution. */
+function weighBest(row: LogitsRow, temperature: number): Float64Array {
+  return Float64Array.from(row.bestLogits.subarray(0, BEST), (logit) =>
+    Math.exp(logit / temperature - row.temperedLse),
+  );
+}

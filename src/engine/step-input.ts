@@ -1,0 +1,27 @@
+import { numBestOf } from './next-token.js';
+import type { DecodeRow, PromptChunk, StepInput } from './runner.js';
+import type { Schedule, ScheduledChunk } from './scheduler.js';
+import type { Sequence } from './sequence.js';
+
+/** The forward pass of a schedule whose sequences are in their slots; undefined when there is nothing to compute. */
+export function toStepInput({ decode, chunk }: Schedule<Sequence>, vocabularySize: number): StepInput | undefined {
+  if (decode.length === 0 && chunk === undefined) return undefined;
+  const sampled = chunk?.isLast ? [...decode, chunk.sequence] : decode;
+  const topK = Math.max(1, ...sampled.map((sequence) => numBestOf(sequence, vocabularySize)));
+  return { decode: decode.map(toDecodeRow), topK, ...(chunk && { chunk: toPromptChunk(chunk) }) };
+}
+
+function toDecodeRow(sequence: Sequence): DecodeRow {
+  return { token: sequence.tokens.at(-1) ?? 0, past: sequence.past, temperature: temperatureOf(sequence) };
+}
+
+function toPromptChunk({ sequence, numTokens, isLast }: ScheduledChunk<Sequence>): PromptChunk {
+  const { slot = 0, tokens, numComputedTokens: start, past } = sequence;
+  const logits = isLast ? 'last' : 'none';
+  return { slot, tokens: tokens.slice(start, start + numTokens), past, logits, temperature: temperatureOf(sequence) };
+}
+
+/** Greedy rows have no use for tempered logits, and none can be divided by 0. */
+function temperatureOf({ request }: Sequence): number {
+  return request.sampling.temperature || 1;
+}
