@@ -1,4 +1,4 @@
-/** Element types that can be read, and their sizes in bytes. Others are valid in a file, but not for us. */
+/** Element types that can be decoded, and their sizes in bytes. Others are valid in a file, but not for us. */
 export const DTYPE_BYTES = { F32: 4, F16: 2, BF16: 2 } as const;
 
 export type Dtype = keyof typeof DTYPE_BYTES;
@@ -6,6 +6,7 @@ export type Dtype = keyof typeof DTYPE_BYTES;
 /** Element types of the format that Preamble does not read, with their sizes: a file may hold such tensors beside. */
 export const OTHER_DTYPE_BYTES = {
   F64: 8,
+  C64: 8,
   I64: 8,
   U64: 8,
   I32: 4,
@@ -14,31 +15,82 @@ export const OTHER_DTYPE_BYTES = {
   U16: 2,
   I8: 1,
   U8: 1,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
+  F8_E8M0: 1,
   BOOL: 1,
 } as const;
 
+/** All bits of the exponent: infinity or NaN. */
+const EXPONENT_BITS = { F32: 0x7f800000, F16: 0x7c00, BF16: 0x7f80 } as const;
+
 /**
- * Decodes little-endian floats of any alignment. `bytes` must be a whole number of elements.
- * Every F16 and BF16 value, NaN and infinities included, has an exact float32.
+ * Decodes little-endian floats of any alignment to float32, into `out` where it is given (it must have room).
+ * Every F16 and BF16 value, NaN and infinities included, has an exact float32. Returns the part of `out` that was
+ * written. Throws RangeError when `bytes` is no whole number of elements or `out` is too small.
  */
-export function decodeFloats(bytes: Uint8Array, dtype: Dtype): Float32Array<ArrayBuffer> {
-  if (bytes.length % DTYPE_BYTES[dtype] !== 0)
-    throw new RangeError(`${bytes.length} bytes are no whole ${dtype} values`);
-  const aligned = Uint8Array.from(bytes).buffer;
-  if (dtype === 'F32') return new Float32Array(aligned);
-  const words = Uint32Array.from(new Uint16Array(aligned), dtype === 'F16' ? float32BitsOfHalf : float32BitsOfBfloat);
-  return new Float32Array(words.buffer);
+export function decodeFloats(
+  bytes: Uint8Array,
+  dtype: Dtype,
+  out?: Float32Array<ArrayBuffer>,
+): Float32Array<ArrayBuffer> {
+  const count = elementCount(bytes, dtype);
+  const values = out === undefined ? new Float32Array(count) : out.subarray(0, count);
+  if (values.length < count) throw new RangeError(`${count} values do not fit in ${values.length}`);
+  if (dtype === 'F32') {
+    new Uint8Array(values.buffer, values.byteOffset, bytes.length).set(bytes);
+    return values;
+  }
+  // Written as bits: a NaN that passes through a JavaScript number may lose its payload.
+  const bits = new Uint32Array(values.buffer, values.byteOffset, count);
+  if (dtype === 'F16') widenHalves(words16(bytes), bits);
+  else widenBfloats(words16(bytes), bits);
+  return values;
 }
 
-function float32BitsOfBfloat(bits: number): number {
-  return bits << 16;
+/** Whether no element is infinite or NaN, told from the bits as they are stored. Throws RangeError as `decodeFloats`. */
+export function allFinite(bytes: Uint8Array, dtype: Dtype): boolean {
+  elementCount(bytes, dtype);
+  const exponent = EXPONENT_BITS[dtype];
+  const words = dtype === 'F32' ? words32(bytes) : words16(bytes);
+  for (let i = 0; i < words.length; i++) if (((words[i] as number) & exponent) === exponent) return false;
+  return true;
+}
+
+function elementCount(bytes: Uint8Array, dtype: Dtype): number {
+  const count = bytes.length / DTYPE_BYTES[dtype];
+  if (!Number.isInteger(count)) throw new RangeError(`${bytes.length} bytes are no whole ${dtype} values`);
+  return count;
+}
+
+/** A tensor may start anywhere in a file; typed arrays may not. */
+function words16(bytes: Uint8Array): Uint16Array {
+  const aligned = bytes.byteOffset % 2 === 0 ? bytes : new Uint8Array(bytes);
+  return new Uint16Array(aligned.buffer, aligned.byteOffset, aligned.length / 2);
+}
+
+function words32(bytes: Uint8Array): Uint32Array {
+  const aligned = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes);
+  return new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.length / 4);
+}
+
+function widenBfloats(bfloats: Uint16Array, bits: Uint32Array): void {
+  for (let i = 0; i < bfloats.length; i++) bits[i] = (bfloats[i] as number) << 16;
+}
+
+/** binary32 bits of every binary16 value: 256 KiB, made when the first half-precision tensor comes. */
+let halfTable: Uint32Array | undefined;
+
+function widenHalves(halves: Uint16Array, bits: Uint32Array): void {
+  const table = (halfTable ??= Uint32Array.from({ length: 1 << 16 }, (_, half) => float32BitsOfHalf(half)));
+  for (let i = 0; i < halves.length; i++) bits[i] = table[halves[i] as number] as number;
 }
 
 /** IEEE 754 binary16 (1 sign, 5 exponent, 10 fraction bits) to binary32 (1, 8, 23). */
-function float32BitsOfHalf(bits: number): number {
-  const sign = (bits & 0x8000) << 16;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
+function float32BitsOfHalf(half: number): number {
+  const sign = (half & 0x8000) << 16;
+  const exponent = (half >> 10) & 0x1f;
+  const fraction = half & 0x3ff;
   if (exponent === 0x1f) return sign | 0x7f800000 | (fraction << 13);
   if (exponent !== 0) return sign | ((exponent + 112) << 23) | (fraction << 13);
   if (fraction === 0) return sign;

@@ -1,16 +1,31 @@
-/** Why a safetensors file was refused. */
-export type SafetensorsErrorCode =
-  | 'truncated'
-  | 'header_length'
-  | 'header_too_large'
-  | 'header_not_json'
-  | 'duplicate_key'
-  | 'bad_name'
-  | 'bad_entry'
-  | 'unknown_dtype'
-  | 'bad_shape'
-  | 'bad_offsets'
-  | 'offsets_not_contiguous';
+/** Every reason to refuse a safetensors file, in the order in which they are checked. */
+export const SAFETENSORS_ERROR_CODES = [
+  /** Shorter than the eight bytes that every file starts with. */
+  'truncated',
+  'header_empty',
+  'header_past_end',
+  'header_too_large',
+  'header_not_utf8',
+  'header_not_json',
+  'header_not_object',
+  'duplicate_key',
+  'bad_metadata',
+  'bad_name',
+  /** A tensor without exactly dtype, shape and data_offsets. */
+  'bad_entry',
+  'unknown_dtype',
+  'bad_shape',
+  'shape_overflow',
+  'bad_offsets',
+  /** A range that is not shape times element size. */
+  'size_mismatch',
+  'overlap',
+  'gap',
+  'data_past_end',
+  'trailing_bytes',
+] as const;
+
+export type SafetensorsErrorCode = (typeof SAFETENSORS_ERROR_CODES)[number];
 
 /** A file that is not valid safetensors; `code` says which rule it broke. */
 export class SafetensorsError extends Error {

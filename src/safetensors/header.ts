@@ -1,6 +1,8 @@
 import fs from 'node:fs/promises';
 
-import { type Dtype, DTYPE_BYTES, OTHER_DTYPE_BYTES } from './dtype.js';
+import type { Dtype } from './dtype.js';
+import { DTYPE_BYTES } from './dtype.js';
+import { type RawEntry, parseEntry, quoted } from './entry.js';
 import { SafetensorsError } from './errors.js';
 import { findDuplicateKey } from './json-keys.js';
 
@@ -16,19 +18,22 @@ export interface TensorEntry {
 export interface SafetensorsHeader {
   /** Tensors of a float type that can be decoded, by name. */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
-  /** Names of valid tensors of other types. */
-  readonly others: readonly string[];
+  /** Valid tensors of other types: name to type. */
+  readonly others: ReadonlyMap<string, string>;
+  /** `__metadata__`, free text of whoever wrote the file. */
+  readonly metadata: ReadonlyMap<string, string>;
 }
 
 export interface HeaderOptions {
-  /** Longest JSON header accepted; 1 MiB unless given. */
+  /** Longest JSON header accepted, in bytes; 1 MiB unless given. */
   readonly maxHeaderBytes?: number;
 }
 
+/** Longest JSON header accepted by default, in bytes: enough for any prefix, not for every checkpoint. */
+export const DEFAULT_MAX_HEADER_BYTES = 1 << 20;
 /** The header's length, before it: little-endian, 64 bits. */
 const LENGTH_BYTES = 8;
-const DEFAULT_MAX_HEADER_BYTES = 1 << 20;
-const ALL_DTYPE_BYTES: Record<string, number> = { ...DTYPE_BYTES, ...OTHER_DTYPE_BYTES };
+const METADATA = '__metadata__';
 
 /** Parses a whole file held in memory. Throws `SafetensorsError`; never trusts a length before it is checked. */
 export function parseSafetensors(file: Uint8Array, options: HeaderOptions = {}): SafetensorsHeader {
@@ -36,19 +41,28 @@ export function parseSafetensors(file: Uint8Array, options: HeaderOptions = {}):
   return parseHeader(file.subarray(LENGTH_BYTES, LENGTH_BYTES + length), file.length);
 }
 
-/** Parses the header of the file at `path`, reading no more than that. Throws `SafetensorsError`. */
+/** Parses the header of the file at `path`, reading no more than that. Throws `SafetensorsError`, or what `fs` throws. */
 export async function readSafetensorsHeader(path: string, options: HeaderOptions = {}): Promise<SafetensorsHeader> {
   const file = await fs.open(path, 'r');
   try {
     const { size } = await file.stat();
-    const start = new Uint8Array(Math.min(LENGTH_BYTES, size));
-    await file.read(start, 0, start.length, 0);
-    const header = new Uint8Array(headerLength(start, size, options));
-    await file.read(header, 0, header.length, LENGTH_BYTES);
+    const start = await readExactly(file, 0, Math.min(LENGTH_BYTES, size));
+    const header = await readExactly(file, LENGTH_BYTES, headerLength(start, size, options));
     return parseHeader(header, size);
   } finally {
     await file.close();
   }
+}
+
+/** `read` may return less than was asked for. A file that shrinks meanwhile is truncated. */
+async function readExactly(file: fs.FileHandle, position: number, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  for (let at = 0; at < length;) {
+    const { bytesRead } = await file.read(bytes, at, length - at, position + at);
+    if (bytesRead === 0) throw new SafetensorsError('truncated', 'the file ended while its header was read');
+    at += bytesRead;
+  }
+  return bytes;
 }
 
 function headerLength(start: Uint8Array, fileBytes: number, options: HeaderOptions): number {
@@ -60,127 +74,91 @@ function headerLength(start: Uint8Array, fileBytes: number, options: HeaderOptio
   }
   const length = new DataView(start.buffer, start.byteOffset).getBigUint64(0, true);
   const limit = options.maxHeaderBytes ?? DEFAULT_MAX_HEADER_BYTES;
-  if (length === 0n) throw new SafetensorsError('header_length', 'the header is empty');
-  if (length > BigInt(fileBytes - LENGTH_BYTES)) {
-    throw new SafetensorsError(
-      'header_length',
-      `the header of ${length} bytes does not fit a file of ${fileBytes} bytes`,
-    );
-  }
+  if (length === 0n) throw new SafetensorsError('header_empty', 'the header is empty');
   if (length > BigInt(limit)) {
     throw new SafetensorsError('header_too_large', `the header has ${length} bytes; at most ${limit} are accepted`);
+  }
+  if (length > BigInt(fileBytes - LENGTH_BYTES)) {
+    throw new SafetensorsError(
+      'header_past_end',
+      `a header of ${length} bytes does not fit in a file of ${fileBytes} bytes`,
+    );
   }
   return Number(length);
 }
 
 function parseHeader(bytes: Uint8Array, fileBytes: number): SafetensorsHeader {
-  const entries = Object.entries(parseJson(bytes)).filter(([name]) => name !== '__metadata__');
+  const json = parseObject(bytes);
   const dataStart = LENGTH_BYTES + bytes.length;
+  const entries = Object.entries(json)
+    .filter(([name]) => name !== METADATA)
+    .map(([name, value]) => parseEntry(name, value));
+  checkCoverage(entries, fileBytes - dataStart);
   const tensors = new Map<string, TensorEntry>();
-  const others: string[] = [];
-  const ranges: { name: string; begin: number; end: number }[] = [];
-  for (const [name, value] of entries) {
-    const entry = parseEntry(name, value);
-    const [begin, end] = [dataStart + entry.begin, dataStart + entry.end];
-    ranges.push({ name, begin, end });
-    if (Object.hasOwn(DTYPE_BYTES, entry.dtype)) {
-      tensors.set(name, { dtype: entry.dtype as Dtype, shape: entry.shape, begin, end });
-    } else others.push(name);
+  const others = new Map<string, string>();
+  for (const { name, dtype, shape, begin, end } of entries) {
+    if (!isDecodable(dtype)) others.set(name, dtype);
+    else tensors.set(name, { dtype, shape, begin: dataStart + begin, end: dataStart + end });
   }
-  checkContiguous(ranges, dataStart, fileBytes);
-  return { tensors, others };
+  return { tensors, others, metadata: parseMetadata(json) };
 }
 
-function parseJson(bytes: Uint8Array): Record<string, unknown> {
-  let text: string;
-  let value: unknown;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-    value = JSON.parse(text);
-  } catch {
-    throw new SafetensorsError('header_not_json', 'the header is not valid UTF-8 JSON');
-  }
-  if (bytes[0] !== 0x7b || typeof value !== 'object') {
-    throw new SafetensorsError('header_not_json', "the header is not a JSON object that starts with '{'");
+function isDecodable(dtype: string): dtype is Dtype {
+  return Object.hasOwn(DTYPE_BYTES, dtype);
+}
+
+function parseObject(bytes: Uint8Array): Record<string, unknown> {
+  const text = decodeUtf8(bytes);
+  const value = parseJson(text);
+  if (bytes[0] !== 0x7b || typeof value !== 'object' || value === null) {
+    throw new SafetensorsError('header_not_object', "the header is not a JSON object that starts with '{'");
   }
   const duplicate = findDuplicateKey(text);
   if (duplicate !== undefined) {
-    throw new SafetensorsError('duplicate_key', `the header has the key ${JSON.stringify(duplicate)} twice`);
+    throw new SafetensorsError('duplicate_key', `the header has the key ${quoted(duplicate)} twice`);
   }
-  const record = value as Record<string, unknown>;
-  if (Object.hasOwn(record, '__metadata__')) checkMetadata(record['__metadata__']);
-  return record;
+  return value as Record<string, unknown>;
 }
 
-function checkMetadata(metadata: unknown): void {
-  const valid = isRecord(metadata) && Object.values(metadata).every((value) => typeof value === 'string');
-  if (!valid) throw new SafetensorsError('bad_entry', '__metadata__ is not an object of strings');
+function decodeUtf8(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new SafetensorsError('header_not_utf8', 'the header is not valid UTF-8');
+  }
 }
 
-function parseEntry(name: string, value: unknown): { dtype: string; shape: number[]; begin: number; end: number } {
-  const label = JSON.stringify(name.slice(0, 100));
-  if (name === '' || name.includes('\0')) {
-    throw new SafetensorsError('bad_name', `the tensor name ${label} is empty or holds a NUL`);
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new SafetensorsError('header_not_json', 'the header is not valid JSON');
   }
-  if (!isRecord(value) || Object.keys(value).sort().join() !== 'data_offsets,dtype,shape') {
-    throw new SafetensorsError('bad_entry', `tensor ${label} needs exactly dtype, shape and data_offsets`);
-  }
-  const { dtype, shape, data_offsets: offsets } = value;
-  if (typeof dtype !== 'string' || !Object.hasOwn(ALL_DTYPE_BYTES, dtype)) {
-    throw new SafetensorsError(
-      'unknown_dtype',
-      `tensor ${label}: dtype ${JSON.stringify(dtype)?.slice(0, 40)} is not known`,
-    );
-  }
-  const bytes = shapeBytes(label, shape, ALL_DTYPE_BYTES[dtype] as number);
-  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
-    throw new SafetensorsError('bad_offsets', `tensor ${label}: data_offsets are not two whole numbers`);
-  }
-  const [begin, end] = offsets as [number, number];
-  if (end - begin !== bytes) {
-    throw new SafetensorsError(
-      'bad_offsets',
-      `tensor ${label}: ${end - begin} bytes of data, its shape needs ${bytes}`,
-    );
-  }
-  return { dtype, shape: shape as number[], begin, end };
 }
 
-function shapeBytes(label: string, shape: unknown, elementBytes: number): number {
-  if (!Array.isArray(shape) || !shape.every(isCount)) {
-    throw new SafetensorsError('bad_shape', `tensor ${label}: the shape is not a list of whole numbers`);
+function parseMetadata(header: Record<string, unknown>): Map<string, string> {
+  if (!Object.hasOwn(header, METADATA)) return new Map();
+  const metadata = header[METADATA];
+  if (typeof metadata === 'object' && metadata !== null && !Array.isArray(metadata)) {
+    const pairs = Object.entries(metadata);
+    if (pairs.every((pair): pair is [string, string] => typeof pair[1] === 'string')) return new Map(pairs);
   }
-  const bytes = (shape as number[]).reduce((product, dim) => product * dim, elementBytes);
-  if (!Number.isSafeInteger(bytes)) throw new SafetensorsError('bad_shape', `tensor ${label}: the shape overflows`);
-  return bytes;
+  throw new SafetensorsError('bad_metadata', `${METADATA} is not an object of strings`);
 }
 
-/** The data follows the header without a gap or an overlap, and ends with the file. */
-function checkContiguous(
-  ranges: { name: string; begin: number; end: number }[],
-  start: number,
-  fileBytes: number,
-): void {
-  let at = start;
-  for (const { name, begin, end } of ranges.sort((a, b) => a.begin - b.begin || a.end - b.end)) {
-    if (begin !== at) {
-      const what = begin < at ? 'overlaps the tensor before it' : 'leaves a gap before it';
-      throw new SafetensorsError('offsets_not_contiguous', `tensor ${JSON.stringify(name.slice(0, 100))} ${what}`);
-    }
+/** The ranges follow each other without a gap or an overlap, from 0 to the last byte of the data. */
+function checkCoverage(entries: readonly RawEntry[], dataBytes: number): void {
+  let at = 0;
+  for (const { name, begin, end } of [...entries].sort((a, b) => a.begin - b.begin || a.end - b.end)) {
+    if (begin < at) throw new SafetensorsError('overlap', `tensor ${quoted(name)} overlaps another one`);
+    if (begin > at)
+      throw new SafetensorsError('gap', `tensor ${quoted(name)} leaves ${begin - at} bytes unused before it`);
     at = end;
   }
-  if (at !== fileBytes) {
-    throw new SafetensorsError(
-      'offsets_not_contiguous',
-      `the tensors end at byte ${at}, the file at byte ${fileBytes}`,
-    );
+  if (at > dataBytes) {
+    throw new SafetensorsError('data_past_end', `the tensors need ${at} bytes of data, the file has ${dataBytes}`);
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+  if (at < dataBytes) {
+    throw new SafetensorsError('trailing_bytes', `${dataBytes - at} bytes of the file belong to no tensor`);
+  }
 }

@@ -4,23 +4,37 @@ export interface FloatTensor {
   readonly data: Float32Array;
 }
 
-/** Encodes float32 tensors as a safetensors file, in the order given, with PyTorch's metadata as PEFT writes it. */
+/**
+ * Encodes float32 tensors as a safetensors file, in the order given, with PyTorch's metadata as PEFT writes it.
+ * Throws RangeError when a tensor's data are not as many as its shape says.
+ */
 export function encodeSafetensors(tensors: Readonly<Record<string, FloatTensor>>): Uint8Array<ArrayBuffer> {
-  const header: Record<string, unknown> = { __metadata__: { format: 'pt' } };
-  let dataBytes = 0;
-  for (const [name, { shape, data }] of Object.entries(tensors)) {
-    header[name] = { dtype: 'F32', shape, data_offsets: [dataBytes, dataBytes + data.byteLength] };
-    dataBytes += data.byteLength;
-  }
-  const text = new TextEncoder().encode(JSON.stringify(header));
-  const padded = Math.ceil(text.length / 8) * 8; // data starts aligned
-  const file = new Uint8Array(8 + padded + dataBytes).fill(0x20, 8, 8 + padded);
-  new DataView(file.buffer).setBigUint64(0, BigInt(padded), true);
-  file.set(text, 8);
-  let at = 8 + padded;
+  const header = encodeHeader(tensors);
+  const dataBytes = Object.values(tensors).reduce((sum, { data }) => sum + data.byteLength, 0);
+  const file = new Uint8Array(8 + header.length + dataBytes);
+  new DataView(file.buffer).setBigUint64(0, BigInt(header.length), true);
+  file.set(header, 8);
+  let at = 8 + header.length;
   for (const { data } of Object.values(tensors)) {
     file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
     at += data.byteLength;
   }
   return file;
+}
+
+/** The JSON header, padded with spaces so that the data start at a multiple of 8 bytes. */
+function encodeHeader(tensors: Readonly<Record<string, FloatTensor>>): Uint8Array {
+  const header: Record<string, unknown> = { __metadata__: { format: 'pt' } };
+  let at = 0;
+  for (const [name, { shape, data }] of Object.entries(tensors)) {
+    if (shape.reduce((product, dim) => product * dim, 1) !== data.length) {
+      throw new RangeError(`tensor ${name}: ${data.length} values are not [${shape.join(', ')}]`);
+    }
+    header[name] = { dtype: 'F32', shape, data_offsets: [at, at + data.byteLength] };
+    at += data.byteLength;
+  }
+  const text = new TextEncoder().encode(JSON.stringify(header));
+  const padded = new Uint8Array(Math.ceil(text.length / 8) * 8).fill(0x20);
+  padded.set(text);
+  return padded;
 }
