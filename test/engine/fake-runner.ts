@@ -1,0 +1,175 @@
+import type { ModelRunner, PromptChunk, StepInput, StepOutput } from '../../src/engine/runner.js';
+import type { PrefixKv } from '../../src/prefix/kv.js';
+
+export interface FakeRunnerOptions {
+  readonly slots?: number;
+  readonly contextLength?: number;
+  readonly vocabularySize?: number;
+}
+
+/** Numbers in a row of the fake's virtual tokens. */
+const KV_WIDTH = 4;
+
+/**
+ * A model that is nothing but its keys and values: what a token writes depends on the token, its position and everything before
+ * it in its slot, and its logits are a hash of all that is visible. A wrong position, another slot's content, a stale rest of an
+ * earlier sequence or a swapped row therefore changes the logits. Logits are multiples of 1/8, so that equal ones occur.
+ */
+export class FakeRunner implements ModelRunner {
+  readonly slots: number;
+  readonly contextLength: number;
+  readonly vocabularySize: number;
+  /** Every step so far. */
+  readonly steps: StepInput[] = [];
+  /** Awaited before each step; a test throws from it or waits in it. */
+  beforeStep: (input: StepInput) => Promise<void> | void = () => undefined;
+  /** `[slots][contextLength]` */
+  readonly #kv: Uint32Array[];
+  readonly #lent: Float32Array[] = [];
+  #isBusy = false;
+
+  constructor({ slots = 4, contextLength = 96, vocabularySize = 150 }: FakeRunnerOptions = {}) {
+    this.slots = slots;
+    this.contextLength = contextLength;
+    this.vocabularySize = vocabularySize;
+    this.#kv = Array.from({ length: slots }, () => new Uint32Array(contextLength).fill(0xdead));
+  }
+
+  step(input: StepInput): Promise<StepOutput> {
+    return this.#exclusively(async () => {
+      this.#checkStep(input);
+      this.steps.push(input);
+      for (const view of this.#lent.splice(0)) view.fill(NaN);
+      await this.beforeStep(input);
+      const decoded = input.decode.map((row, slot) => ({
+        logits: this.#compute(slot, row.token, row.past),
+        temperature: row.temperature,
+      }));
+      return this.#toOutput([...decoded, ...(input.chunk ? this.#computeChunk(input.chunk) : [])], input.topK);
+    });
+  }
+
+  append(slot: number, offset: number, kv: PrefixKv): Promise<void> {
+    return this.#exclusively(() => {
+      this.#checkRange(slot, offset, kv.length);
+      if (kv.rows.length !== kv.length * KV_WIDTH)
+        throw new RangeError(`${kv.rows.length} values in ${kv.length} rows`);
+      for (let i = 0; i < kv.length; i++) {
+        const values = kv.rows.subarray(i * KV_WIDTH, (i + 1) * KV_WIDTH);
+        this.#slot(slot)[offset + i] = values.reduce((hash, value) => mix(hash, Math.round(value * 1e6)), 7);
+      }
+    });
+  }
+
+  copySlot(from: number, to: number, length: number): Promise<void> {
+    return this.#exclusively(() => {
+      this.#checkRange(from, 0, length);
+      this.#checkRange(to, 0, length);
+      this.#slot(to).set(this.#slot(from).subarray(0, length));
+    });
+  }
+
+  #computeChunk({
+    slot,
+    tokens,
+    past,
+    logits,
+    temperature,
+  }: PromptChunk): { logits: Float32Array; temperature: number }[] {
+    const rows = tokens.map((token, i) => ({ logits: this.#compute(slot, token, past + i), temperature }));
+    return logits === 'all' ? rows : logits === 'last' ? rows.slice(-1) : [];
+  }
+
+  /** Writes one position and returns the logits behind it. */
+  #compute(slot: number, token: number, past: number): Float32Array {
+    const kv = this.#slot(slot);
+    const visible = kv.subarray(0, past).reduce(mix, past);
+    kv[past] = mix(visible, token);
+    return Float32Array.from({ length: this.vocabularySize }, (_, id) => toLogit(mix(mix(visible, token), id)));
+  }
+
+  #toOutput(rows: readonly { logits: Float32Array; temperature: number }[], topK: number): StepOutput {
+    const best = rows.map(({ logits }) =>
+      [...logits.keys()].sort((a, b) => valueAt(logits, b) - valueAt(logits, a) || a - b).slice(0, topK),
+    );
+    const output = {
+      rows: rows.length,
+      topIds: Int32Array.from(best.flat()),
+      topLogits: Float32Array.from(best.flatMap((ids, row) => ids.map((id) => valueAt(rows[row]?.logits, id)))),
+      lse: Float32Array.from(rows, ({ logits }) => logSumExp(logits, 1)),
+      temperedLse: Float32Array.from(rows, ({ logits, temperature }) => logSumExp(logits, temperature)),
+    };
+    this.#lent.push(output.topLogits, output.lse, output.temperedLse, ...rows.map(({ logits }) => logits));
+    return { ...output, logits: (row) => rows[row]?.logits ?? new Float32Array(0) };
+  }
+
+  #checkStep({ decode, chunk, topK }: StepInput): void {
+    if (decode.length === 0 && chunk === undefined) throw new RangeError('an empty step');
+    if (!(topK >= 1 && topK <= this.vocabularySize)) throw new RangeError(`topK ${topK}`);
+    decode.forEach(({ token, past, temperature }, slot) => {
+      this.#checkRange(slot, past, 1);
+      this.#checkToken(token, temperature);
+    });
+    if (chunk === undefined) return;
+    if (chunk.slot < decode.length) throw new RangeError(`the chunk is in slot ${chunk.slot}, a decode row's`);
+    if (chunk.tokens.length === 0) throw new RangeError('an empty chunk');
+    this.#checkRange(chunk.slot, chunk.past, chunk.tokens.length);
+    for (const token of chunk.tokens) this.#checkToken(token, chunk.temperature);
+  }
+
+  #checkToken(token: number, temperature: number): void {
+    if (!Number.isInteger(token) || token < 0 || token >= this.vocabularySize) throw new RangeError(`token ${token}`);
+    if (!(temperature > 0)) throw new RangeError(`temperature ${temperature}`);
+  }
+
+  #checkRange(slot: number, from: number, length: number): void {
+    if (!Number.isInteger(slot) || slot < 0 || slot >= this.slots) throw new RangeError(`slot ${slot}`);
+    if (!Number.isInteger(from) || from < 0 || length < 0 || from + length > this.contextLength) {
+      throw new RangeError(`positions ${from} to ${from + length}`);
+    }
+  }
+
+  #slot(slot: number): Uint32Array {
+    const kv = this.#kv[slot];
+    if (kv === undefined) throw new RangeError(`slot ${slot}`);
+    return kv;
+  }
+
+  async #exclusively<T>(call: () => T | Promise<T>): Promise<T> {
+    if (this.#isBusy) throw new Error('a runner takes one call at a time');
+    this.#isBusy = true;
+    try {
+      await Promise.resolve();
+      return await call();
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+}
+
+/** Virtual tokens for a `FakeRunner`; another seed gives others. */
+export function makeFakeKv(length: number, seed: number): PrefixKv {
+  return { length, rows: Float32Array.from({ length: length * KV_WIDTH }, (_, i) => toLogit(mix(seed, i))) };
+}
+
+/** A well mixed 32-bit hash of two numbers (the finaliser of MurmurHash3). */
+export function mix(a: number, b: number): number {
+  let hash = Math.imul(a ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(b + 0x165667b1, 0xc2b2ae35);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+/** About normal, with a deviation of 2. */
+function toLogit(hash: number): number {
+  const uniforms = [0, 1, 2, 3].map((i) => mix(hash, i) / 2 ** 32);
+  return Math.round((uniforms.reduce((total, u) => total + u, 0) - 2) * 3.5 * 8) / 8;
+}
+
+function logSumExp(logits: Float32Array, temperature: number): number {
+  return Math.log(logits.reduce((total, logit) => total + Math.exp(logit / temperature), 0));
+}
+
+function valueAt(values: Float32Array | undefined, index: number): number {
+  return values?.[index] ?? NaN;
+}

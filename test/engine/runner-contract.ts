@@ -1,0 +1,249 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+import type { ModelRunner, PromptChunk, StepInput } from '../../src/engine/runner.js';
+import type { PrefixKv } from '../../src/prefix/kv.js';
+
+/** A runner with at least 4 slots, 64 positions and 20 tokens, and virtual tokens that fit it. */
+export interface RunnerUnderTest {
+  readonly runner: ModelRunner;
+  makeKv(length: number, seed: number): PrefixKv;
+  dispose?(): void | Promise<void>;
+}
+
+export interface RunnerContractOptions {
+  /** How far two logits of the same content may differ. */
+  readonly tolerance?: number;
+}
+
+/** What every `ModelRunner` must do. A fresh runner is made for each test. */
+export function describeRunner(
+  name: string,
+  make: () => RunnerUnderTest | Promise<RunnerUnderTest>,
+  { tolerance = 1e-3 }: RunnerContractOptions = {},
+): void {
+  describe(`${name} keeps the contract of a model runner`, () => {
+    let under: RunnerUnderTest;
+    let runner: ModelRunner;
+
+    beforeEach(async () => {
+      under = await make();
+      runner = under.runner;
+    });
+    afterEach(() => under.dispose?.());
+
+    /** Tokens that are valid in every vocabulary. */
+    const tokens = (length: number, seed: number): number[] =>
+      Array.from({ length }, (_, i) => (seed * 7 + i * i * 3 + i * 5) % 20);
+
+    /** Runs a step and copies its rows of logits, which the next step overwrites. */
+    async function logitsOf(input: Partial<StepInput>): Promise<Float32Array[]> {
+      const output = await runner.step({ decode: [], topK: 1, ...input });
+      return Array.from({ length: output.rows }, (_, row) => output.logits(row).slice());
+    }
+
+    /** Computes a prompt in chunks of `size` and returns the logits of its last token. */
+    async function prefill(
+      slot: number,
+      prompt: readonly number[],
+      past = 0,
+      size = prompt.length,
+    ): Promise<Float32Array> {
+      let rows: Float32Array[] = [];
+      for (let at = 0; at < prompt.length; at += size) {
+        const part = prompt.slice(at, at + size);
+        const logits = at + size < prompt.length ? 'none' : 'last';
+        rows = await logitsOf({ chunk: { slot, tokens: part, past: past + at, logits, temperature: 1 } });
+      }
+      return first(rows);
+    }
+
+    const row = (token: number, past: number, temperature = 1) => ({ token, past, temperature });
+
+    function expectClose(actual: Float32Array, expected: Float32Array): void {
+      expect(actual.length).toBe(runner.vocabularySize);
+      expect(largestDifference(actual, expected)).toBeLessThanOrEqual(tolerance);
+    }
+
+    function expectDifferent(actual: Float32Array, expected: Float32Array): void {
+      expect(largestDifference(actual, expected)).toBeGreaterThan(10 * tolerance);
+    }
+
+    test.each([1, 7])('a prompt in chunks of %i gives the logits of the whole prompt', async (size) => {
+      const prompt = tokens(17, 1);
+      const whole = await prefill(0, prompt);
+      expectClose(await prefill(1, prompt, 0, size), whole);
+    });
+
+    test('a decode row gives the logits of a chunk of one token', async () => {
+      const prompt = tokens(9, 2);
+      const whole = await prefill(1, prompt);
+      await prefill(0, prompt.slice(0, -1));
+      expectClose(first(await logitsOf({ decode: [row(prompt.at(-1) ?? 0, 8)] })), whole);
+    });
+
+    test('a first token needs no chunk', async () => {
+      const whole = await prefill(1, [5]);
+      expectClose(first(await logitsOf({ decode: [row(5, 0)] })), whole);
+    });
+
+    test('each row of a mixed step equals its own step', async () => {
+      const prompts = [tokens(3, 1), tokens(12, 2), tokens(7, 3)];
+      const alone: Float32Array[] = [];
+      for (const prompt of prompts) alone.push(await prefill(3, prompt));
+      for (const [slot, prompt] of prompts.entries()) if (slot < 2) await prefill(slot, prompt.slice(0, -1));
+      const decode = prompts.slice(0, 2).map((prompt) => row(prompt.at(-1) ?? 0, prompt.length - 1));
+      const chunk: PromptChunk = { slot: 3, tokens: prompts[2] ?? [], past: 0, logits: 'last', temperature: 1 };
+      const mixed = await logitsOf({ decode, chunk });
+      expect(mixed).toHaveLength(3);
+      mixed.forEach((logits, i) => expectClose(logits, alone[i] ?? new Float32Array(0)));
+    });
+
+    test('decode rows of different lengths do not touch each other, step after step', async () => {
+      const prompts = [tokens(15, 4), tokens(4, 5), tokens(8, 6)];
+      for (const [slot, prompt] of prompts.entries()) await prefill(slot, prompt.slice(0, -3));
+      let rows: Float32Array[] = [];
+      for (const back of [3, 2, 1]) {
+        rows = await logitsOf({ decode: prompts.map((prompt) => row(prompt.at(-back) ?? 0, prompt.length - back)) });
+      }
+      expect(rows).toHaveLength(3);
+      for (const [i, logits] of rows.entries()) expectClose(logits, await prefill(3, prompts[i] ?? []));
+    });
+
+    test('logits of none, of the last or of all tokens of a chunk', async () => {
+      const prompt = tokens(6, 8);
+      const chunk = { slot: 2, tokens: prompt, past: 0, temperature: 1 };
+      expect(await logitsOf({ chunk: { ...chunk, logits: 'none' } })).toHaveLength(0);
+      const all = await logitsOf({ chunk: { ...chunk, logits: 'all' } });
+      expect(all).toHaveLength(6);
+      for (const [i, logits] of all.entries()) expectClose(await prefill(1, prompt.slice(0, i + 1)), logits);
+      expectClose(first(await logitsOf({ chunk: { ...chunk, logits: 'last' } })), all[5] ?? new Float32Array(0));
+    });
+
+    test('a chunk without logits beside decode rows returns the rows only', async () => {
+      const alone = await prefill(3, tokens(4, 9));
+      await prefill(0, tokens(4, 9).slice(0, -1));
+      const chunk: PromptChunk = { slot: 1, tokens: tokens(5, 2), past: 0, logits: 'none', temperature: 1 };
+      const rows = await logitsOf({ decode: [row(tokens(4, 9)[3] ?? 0, 3)], chunk });
+      expect(rows).toHaveLength(1);
+      expectClose(first(rows), alone);
+    });
+
+    test('a prefix is seen by every token behind it, and by its own slot only', async () => {
+      const prompt = tokens(6, 1);
+      const without = await prefill(2, prompt);
+      await runner.append(0, 0, under.makeKv(5, 1));
+      await runner.append(1, 0, under.makeKv(5, 2));
+      const [one, other] = [await prefill(0, prompt, 5), await prefill(1, prompt, 5)];
+      expectDifferent(one, without);
+      expectDifferent(one, other);
+      await runner.append(3, 0, under.makeKv(5, 1));
+      expectClose(await prefill(3, prompt, 5, 2), one);
+      expectClose(await prefill(2, prompt), without);
+    });
+
+    test('an infix is seen from its place on and leaves what stands before it', async () => {
+      const prompt = tokens(8, 3);
+      const [head, last] = [prompt.slice(0, -1), prompt.at(-1) ?? 0];
+      const plain = await prefill(0, prompt);
+      await runner.append(0, 7, under.makeKv(4, 1));
+      const behind = first(await logitsOf({ decode: [row(last, 11)] }));
+      expectDifferent(behind, plain);
+      await prefill(1, head, 0, 3);
+      await runner.append(1, 7, under.makeKv(4, 1));
+      expectClose(await prefill(1, [last], 11), behind);
+      expectClose(await prefill(0, [last], 7), plain);
+    });
+
+    test('a slot that held a longer sequence is as new', async () => {
+      const prompt = tokens(5, 4);
+      const fresh = await prefill(0, prompt);
+      await runner.append(1, 0, under.makeKv(10, 3));
+      await prefill(1, tokens(30, 5), 10);
+      expectClose(await prefill(1, prompt), fresh);
+      const [inFirst, inReused] = await logitsOf({ decode: [row(3, 5), row(3, 5)] });
+      expectClose(inReused ?? new Float32Array(0), inFirst ?? new Float32Array(0));
+    });
+
+    test('copySlot copies a sequence over another, longer one and keeps the source', async () => {
+      const [prompt, next] = [tokens(9, 6), 4];
+      const expected = await prefill(3, [...prompt, next]);
+      await prefill(2, prompt);
+      await prefill(0, tokens(25, 7));
+      await runner.copySlot(2, 0, prompt.length);
+      expectClose(first(await logitsOf({ decode: [row(next, prompt.length)] })), expected);
+      expectClose(await prefill(2, [next], prompt.length), expected);
+    });
+
+    test('the best logits come in order, equal ones by id', async () => {
+      const topK = Math.min(40, runner.vocabularySize);
+      await prefill(0, tokens(4, 1));
+      const chunk: PromptChunk = { slot: 2, tokens: tokens(9, 2), past: 0, logits: 'all', temperature: 1 };
+      const output = await runner.step({ decode: [row(1, 4)], chunk, topK });
+      expect(output.rows).toBe(10);
+      expect(output.topIds).toHaveLength(10 * topK);
+      for (let r = 0; r < output.rows; r++) {
+        const logits = output.logits(r);
+        const ids = [...logits.keys()].sort((a, b) => (logits[b] ?? 0) - (logits[a] ?? 0) || a - b).slice(0, topK);
+        expect([...output.topIds.subarray(r * topK, (r + 1) * topK)]).toEqual(ids);
+        const best = output.topLogits.subarray(r * topK, (r + 1) * topK);
+        ids.forEach((id, i) => expect(best[i]).toBeCloseTo(logits[id] ?? NaN, 4));
+      }
+    });
+
+    test('the whole vocabulary can be ranked', async () => {
+      const output = await runner.step({ decode: [row(1, 0)], topK: runner.vocabularySize });
+      expect(new Set(output.topIds).size).toBe(runner.vocabularySize);
+    });
+
+    test('lse and temperedLse are the log-sum-exps of their rows', async () => {
+      const temperatures = [1, 0.5, 1.7];
+      const chunk: PromptChunk = { slot: 3, tokens: tokens(4, 2), past: 0, logits: 'last', temperature: 1.7 };
+      const output = await runner.step({ decode: [row(1, 0), row(2, 0, 0.5)], chunk, topK: 1 });
+      for (const [r, temperature] of temperatures.entries()) {
+        expect(Math.abs((output.lse[r] ?? NaN) - logSumExp(output.logits(r), 1))).toBeLessThan(1e-3);
+        expect(Math.abs((output.temperedLse[r] ?? NaN) - logSumExp(output.logits(r), temperature))).toBeLessThan(1e-3);
+      }
+    });
+
+    test('the last position of the context can be used, the next one cannot', async () => {
+      const { contextLength } = runner;
+      const prompt = tokens(contextLength, 1);
+      expect(await prefill(0, prompt, 0, 50)).toHaveLength(runner.vocabularySize);
+      await expect(runner.step({ decode: [row(1, contextLength)], topK: 1 })).rejects.toThrow();
+      await expect(runner.append(0, contextLength - 1, under.makeKv(2, 1))).rejects.toThrow();
+    });
+
+    test('refuses what no model can compute, and goes on', async () => {
+      const expected = await prefill(0, tokens(3, 1));
+      const { slots, vocabularySize } = runner;
+      const chunk: PromptChunk = { slot: 0, tokens: [1], past: 0, logits: 'last', temperature: 1 };
+      const invalid: StepInput[] = [
+        { decode: [], topK: 1 },
+        { decode: [row(vocabularySize, 0)], topK: 1 },
+        { decode: [row(-1, 0)], topK: 1 },
+        { decode: [row(1, -1)], topK: 1 },
+        { decode: [row(1, 0)], topK: 0 },
+        { decode: [row(1, 0)], topK: vocabularySize + 1 },
+        { decode: Array.from({ length: slots + 1 }, () => row(1, 0)), topK: 1 },
+        { decode: [row(1, 0)], chunk, topK: 1 },
+        { decode: [], chunk: { ...chunk, slot: slots }, topK: 1 },
+        { decode: [], chunk: { ...chunk, tokens: [] }, topK: 1 },
+      ];
+      for (const input of invalid) await expect(runner.step(input)).rejects.toThrow();
+      await expect(runner.copySlot(0, slots, 1)).rejects.toThrow();
+      expectClose(await prefill(0, tokens(3, 1)), expected);
+    });
+  });
+}
+
+function first(rows: readonly Float32Array[]): Float32Array {
+  return rows[0] ?? new Float32Array(0);
+}
+
+function largestDifference(a: Float32Array, b: Float32Array): number {
+  return a.reduce((largest, value, i) => Math.max(largest, Math.abs(value - (b[i] ?? NaN))), 0);
+}
+
+function logSumExp(logits: Float32Array, temperature: number): number {
+  return Math.log(logits.reduce((total, logit) => total + Math.exp(logit / temperature), 0));
+}

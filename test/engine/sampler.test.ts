@@ -1,0 +1,191 @@
+import { existsSync, readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+
+import { BEST, bestIds, distribution, logSumExp } from '../../src/engine/distribution.js';
+import { withoutTokens, type LogitsRow } from '../../src/engine/logits-row.js';
+import { uniform } from '../../src/engine/random.js';
+import { sampleToken } from '../../src/engine/sampler.js';
+import { mix } from './fake-runner.js';
+
+interface GoldenCase {
+  readonly temperature: number;
+  readonly top_k: number;
+  readonly top_p: number;
+  readonly logits: number[];
+  readonly kept: number[] | 'all';
+  readonly probabilities: number[];
+}
+
+const golden = new URL('../../../shared/goldens/expected/sampling.json', import.meta.url);
+
+/** Logits with a deviation of `spread`, in steps, so that equal ones occur. */
+function makeLogits(length: number, seed: number, spread = 3): Float32Array {
+  const normal = (id: number): number =>
+    [0, 1, 2, 3].reduce((total, i) => total + mix(mix(seed, id), i) / 2 ** 32 - 0.5, 0) * Math.sqrt(3);
+  return Float32Array.from({ length }, (_, id) => Math.round(normal(id) * spread * 16) / 16);
+}
+
+/** A row as a step gives it with `topK` best; the whole row may be read only when `mayReadAll`. */
+function makeRow(logits: Float32Array, temperature: number, topK: number, mayReadAll = true): LogitsRow {
+  const ids = bestIds(logits, topK);
+  return {
+    vocabularySize: logits.length,
+    bestIds: ids,
+    bestLogits: Float32Array.from(ids, (id) => logits[id] ?? NaN),
+    lse: Math.fround(logSumExp(logits, 1)),
+    temperedLse: Math.fround(logSumExp(logits, temperature)),
+    all: () => {
+      if (!mayReadAll) throw new Error('the whole row was read');
+      return logits;
+    },
+  };
+}
+
+/** The token that a distribution in the documented order gives, or undefined where `u` is too near to a border to tell. */
+function drawFrom(ids: ArrayLike<number>, probabilities: Float64Array, u: number): number | undefined {
+  let cumulative = 0;
+  for (const [i, probability] of probabilities.entries()) {
+    cumulative += probability;
+    if (Math.abs(u - cumulative) < 1e-5) return undefined;
+    if (u < cumulative) return ids[i];
+  }
+  return undefined;
+}
+
+describe('distribution', () => {
+  test.skipIf(!existsSync(golden))('has the probabilities that Transformers computes (skipped without goldens)', () => {
+    for (const { temperature, top_k, top_p, ...expected } of JSON.parse(readFileSync(golden, 'utf8')) as GoldenCase[]) {
+      const { ids, probabilities } = distribution(Float32Array.from(expected.logits), {
+        temperature,
+        topK: top_k,
+        topP: top_p,
+      });
+      const kept = expected.kept === 'all' ? [...expected.logits.keys()] : expected.kept;
+      expect([...ids].sort((a, b) => a - b)).toEqual(kept);
+      const byId = new Map([...ids].map((id, i) => [id, probabilities[i]]));
+      kept.forEach((id, i) => expect(byId.get(id)).toBeCloseTo(expected.probabilities[i] ?? NaN, 5));
+    }
+  });
+
+  const halves = Float32Array.from([1, 4, 2].map((part) => Math.log(part / 7)));
+
+  test.each([
+    ['everything', 0, 1, [1, 2, 0]],
+    ['the two best', 2, 1, [1, 2]],
+    ['more than there are', 9, 1, [1, 2, 0]],
+    ['the smallest set that reaches top-p', 0, 0.7, [1, 2]],
+    ['the best one when it reaches top-p', 0, 0.5, [1]],
+    ['the best one at top-p 0', 0, 0, [1]],
+    ['top-p of what top-k left', 2, 0.66, [1]],
+  ])('keeps %s', (_, topK, topP, expected) => {
+    expect([...distribution(halves, { temperature: 1, topK, topP }).ids]).toEqual(expected);
+  });
+
+  test('ties go to the lower id', () => {
+    const equal = new Float32Array(100).fill(1);
+    expect([...distribution(equal, { temperature: 1, topK: 3, topP: 1 }).ids]).toEqual([0, 1, 2]);
+    expect([...distribution(equal, { temperature: 1, topK: 0, topP: 0.045 }).ids]).toEqual([0, 1, 2, 3, 4]);
+    expect([...bestIds(equal, 70)]).toEqual([...Array(70).keys()]);
+  });
+});
+
+describe('sampleToken', () => {
+  const greedy = { temperature: 0, topK: 0, topP: 1 };
+
+  test('at temperature 0 takes the best token without reading the row', () => {
+    const logits = Float32Array.from([1, 3, 3, 2]);
+    expect(sampleToken(makeRow(logits, 1, 1, false), greedy, 0.99)).toBe(1);
+  });
+
+  test('draws the token of the whole row, whether the best tokens decide it or not', () => {
+    const shapes = fc.record({
+      size: fc.constantFrom(5, BEST, BEST + 1, 300, 1000),
+      seed: fc.nat(),
+      spread: fc.constantFrom(0.5, 2, 5),
+      temperature: fc.constantFrom(0.3, 1, 2),
+      topK: fc.constantFrom(0, 1, 40, BEST, BEST + 1, 200, 5000),
+      topP: fc.constantFrom(0, 0.3, 0.9, 0.999, 1),
+    });
+    const run = fc.property(shapes, ({ size, seed, spread, ...shape }) => {
+      const logits = makeLogits(size, seed, spread);
+      const { ids, probabilities } = inWalkOrder(logits, shape);
+      for (let i = 0; i < 20; i++) {
+        const u = uniform(seed, 0, i);
+        const expected = drawFrom(ids, probabilities, u);
+        const steps = [Math.min(BEST, size), Math.min(BEST + 30, size)]; // what other rows ask for changes nothing
+        const drawn = steps.map((topK) => sampleToken(makeRow(logits, shape.temperature, topK), shape, u));
+        if (expected !== undefined) expect(drawn).toEqual([expected, expected]);
+      }
+    });
+    fc.assert(run, { numRuns: 300 });
+  });
+
+  test('reads only the best tokens when they decide', () => {
+    const logits = makeLogits(1000, 1, 6);
+    const row = makeRow(logits, 1, BEST, false);
+    for (const shape of [
+      { topK: 40, topP: 1 },
+      { topK: 0, topP: 0.5 },
+      { topK: BEST, topP: 0.9 },
+    ]) {
+      for (const u of [0, 0.5, 0.999]) expect(() => sampleToken(row, { temperature: 1, ...shape }, u)).not.toThrow();
+    }
+    expect(sampleToken(row, { temperature: 1, topK: 0, topP: 1 }, 0)).toBe(row.bestIds[0]);
+  });
+
+  test('draws in proportion', () => {
+    const logits = makeLogits(200, 3, 1);
+    const shape = { temperature: 1, topK: 0, topP: 1 };
+    const { ids, probabilities } = distribution(logits, shape);
+    const row = makeRow(logits, 1, BEST);
+    const counts = new Array<number>(200).fill(0);
+    const draws = 40_000;
+    for (let i = 0; i < draws; i++) counts[sampleToken(row, shape, uniform(5, 0, i))]! += 1;
+    const chiSquared = [...ids].reduce((total, id, i) => {
+      const expected = draws * (probabilities[i] ?? NaN);
+      return total + ((counts[id] ?? NaN) - expected) ** 2 / expected;
+    }, 0);
+    expect(chiSquared).toBeLessThan(300); // 199 degrees of freedom: mean 199, deviation 20
+  });
+
+  test('takes a token that has a chance even where rounding leaves the sum short', () => {
+    const logits = Float32Array.from([0, 0, -Infinity]);
+    const short = { ...makeRow(logits, 1, 3), temperedLse: 1 };
+    expect(sampleToken(short, { temperature: 1, topK: 0, topP: 1 }, 1 - 2 ** -53)).toBe(1);
+  });
+
+  test('a row that is not a number still gives a token', () => {
+    const row = makeRow(new Float32Array(100).fill(NaN), 1, BEST);
+    for (const shape of [greedy, { temperature: 1, topK: 0, topP: 1 }, { temperature: 1, topK: 80, topP: 0.5 }]) {
+      const id = sampleToken(row, shape, 0.5);
+      expect(Number.isInteger(id) && id >= 0 && id < 100).toBe(true);
+    }
+  });
+});
+
+describe('withoutTokens', () => {
+  test('never draws what is banned, and draws the others in proportion', () => {
+    const logits = makeLogits(300, 4, 2);
+    const banned = new Set([...bestIds(logits, 10), 5000]);
+    const row = withoutTokens(makeRow(logits, 0.8, BEST), banned, 0.8);
+    const shape = { temperature: 0.8, topK: 0, topP: 1 };
+    const masked = logits.map((logit, id) => (banned.has(id) ? -Infinity : logit));
+    const { ids, probabilities } = inWalkOrder(masked, shape);
+    for (let i = 0; i < 500; i++) {
+      const u = uniform(6, 0, i);
+      const id = sampleToken(row, shape, u);
+      expect(banned.has(id)).toBe(false);
+      expect([id, undefined]).toContain(drawFrom(ids, probabilities, u));
+    }
+    expect(sampleToken(row, { ...shape, temperature: 0 }, 0)).toBe(bestIds(logits, 11)[10]);
+  });
+});
+
+/** The distribution in the order that `sampleToken` documents. */
+function inWalkOrder(logits: Float32Array, shape: { temperature: number; topK: number; topP: number }) {
+  const { ids, probabilities } = distribution(logits, shape);
+  if (shape.topK > 0 || shape.topP < 1) return { ids, probabilities };
+  const order = [...ids.keys()].sort((a, b) => (a < BEST || b < BEST ? a - b : (ids[a] ?? 0) - (ids[b] ?? 0)));
+  return { ids: order.map((i) => ids[i] ?? -1), probabilities: Float64Array.from(order, (i) => probabilities[i] ?? 0) };
+}
