@@ -143,7 +143,7 @@ function* pieces({ name, shape, values }: Tensor, seed: number): Generator<Uint8
 /** A byte-level BPE of GPT-2's size: the 256 bytes, then pairs and triples of letters and the space, then the end token. */
 function tokenizer(): object {
   const bytes = byteAlphabet();
-  const letters = [...'ĠabcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'];
+  const letters = Array.from('ĠabcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ');
   const extend = (left: readonly string[]): [string, string][] =>
     left.flatMap((a) => letters.map((b): [string, string] => [a, b]));
   const pairs = extend(letters);
