@@ -1,0 +1,104 @@
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+
+import { Engine } from '../../src/engine/engine.js';
+import type { GenerationRequest, RequestPrefix } from '../../src/engine/request.js';
+import type { Model } from '../../src/model/model.js';
+import { Tokenizer } from '../../src/tokenizer/tokenizer.js';
+import { type FloatTensor, golden, goldenNames, type GreedyCase, readTensors } from '../support/goldens.js';
+import { openTestModel } from '../support/models.js';
+
+const TOLERANCE = 1e-3;
+const MAX_TOKENS = 24;
+
+describe.each(goldenNames())('%s through the engine', (name) => {
+  const { greedy, ...reference } = golden(name);
+  let model: Model;
+  let engine: Engine;
+  const prefixes = new Map<string, RequestPrefix>();
+
+  beforeAll(async () => {
+    model = await openTestModel(reference.directory, { slots: 8 });
+    for (const { adapter } of greedy.cases) {
+      if (adapter === null || prefixes.has(adapter)) continue;
+      const tensors = readTensors(path.join(reference.adapter(adapter), 'adapter_model.safetensors'));
+      const { shape, data } = tensors['prompt_embeddings'] as FloatTensor;
+      const length = shape[0] as number;
+      const isKv = shape[1] !== model.base.width;
+      const kv = isKv ? { length, rows: data } : await model.encoder.encodeEmbeddings(data, length);
+      prefixes.set(adapter, { kv, placement: 'prefix' });
+    }
+  });
+  afterEach(() => {
+    engine.checkIntegrity();
+    expect(engine.stats()).toMatchObject({ waiting: 0, running: 0 });
+  });
+  afterAll(() => model.dispose());
+
+  async function start(maxChunkTokens: number): Promise<void> {
+    const tokenizer = await Tokenizer.load(model.tokenizerDirectory);
+    const { runner, eosTokenIds } = model;
+    engine = new Engine({ runner, tokenizer, eosTokenIds, limits: { maxChunkTokens } });
+  }
+
+  function requestFor({ adapter, prompt }: GreedyCase): GenerationRequest {
+    return {
+      tenant: 'default',
+      prompt,
+      prefix: adapter === null ? undefined : prefixes.get(adapter),
+      sampling: { temperature: 0, topP: 1, topK: 0, seed: undefined },
+      choice: 0,
+      maxTokens: MAX_TOKENS,
+      minTokens: 0,
+      stop: [],
+      stopTokenIds: [],
+      ignoreEos: false,
+      logprobs: 0,
+    };
+  }
+
+  /** Runs a case and holds it against the reference. */
+  async function check(testCase: GreedyCase): Promise<void> {
+    const ids: number[] = [];
+    const logprobs: number[] = [];
+    let reason = '';
+    for await (const event of engine.submit(requestFor(testCase))) {
+      if (event.type === 'finish') reason = event.reason;
+      else {
+        ids.push(event.id);
+        logprobs.push(event.logprob as number);
+      }
+    }
+    expect(ids, testCase.id).toEqual(testCase.ids);
+    expect(reason, testCase.id).toBe(testCase.finish_reason);
+    logprobs.forEach((logprob, i) => {
+      expect(Math.abs(logprob - (testCase.logprobs[i] as number)), testCase.id).toBeLessThan(TOLERANCE);
+    });
+  }
+
+  const chunks = [1, 7, 1024];
+
+  it.each(chunks)('gives every case alone what it should, chunks of %s', async (maxChunkTokens) => {
+    await start(maxChunkTokens);
+    for (const testCase of greedy.cases) await check(testCase);
+  });
+
+  it.each(chunks)('gives every row of every listed batch what it should, chunks of %s', async (maxChunkTokens) => {
+    await start(maxChunkTokens);
+    const byId = new Map(greedy.cases.map((testCase) => [testCase.id, testCase]));
+    for (const batch of greedy.batches) await Promise.all(batch.map((id) => check(byId.get(id) as GreedyCase)));
+  });
+
+  it.each(chunks)('does so with arrivals spread at random over time, chunks of %s', async (maxChunkTokens) => {
+    await start(maxChunkTokens);
+    let state = 12345;
+    const random = (): number => (state = (Math.imul(state, 1103515245) + 12345) >>> 0) / 2 ** 32;
+    const arrivals = [...greedy.cases, ...greedy.cases].map(async (testCase) => {
+      await delay(random() * 500);
+      await check(testCase);
+    });
+    await Promise.all(arrivals);
+  });
+});
