@@ -1,0 +1,90 @@
+import { SAFETENSORS_ERROR_CODES, type SafetensorsErrorCode } from '../safetensors/index.js';
+
+/** What kind of failure a code is; the server maps it to a status. `damaged` is the store's fault, not the caller's. */
+export type PrefixErrorReason = 'invalid' | 'too_large' | 'not_found' | 'damaged';
+
+interface PrefixErrorEntry {
+  /** The field of the upload that is at fault. */
+  readonly param: string;
+  readonly reason: PrefixErrorReason;
+}
+
+const invalid = (param: string): PrefixErrorEntry => ({ param, reason: 'invalid' });
+
+/** What a config can be refused for. */
+const CONFIG_ERRORS = {
+  adapter_config_too_large: { param: 'adapter_config', reason: 'too_large' },
+  adapter_config_not_json: invalid('adapter_config'),
+  peft_type_unsupported: invalid('adapter_config.peft_type'),
+  task_type_unsupported: invalid('adapter_config.task_type'),
+  num_transformer_submodules_unsupported: invalid('adapter_config.num_transformer_submodules'),
+  num_layers_mismatch: invalid('adapter_config.num_layers'),
+  num_attention_heads_mismatch: invalid('adapter_config.num_attention_heads'),
+  token_dim_mismatch: invalid('adapter_config.token_dim'),
+  num_virtual_tokens_mismatch: invalid('adapter_config.num_virtual_tokens'),
+  modules_to_save_unsupported: invalid('adapter_config.modules_to_save'),
+  placement_invalid: invalid('placement'),
+  placement_conflict: invalid('placement'),
+  placement_unsupported: invalid('placement'),
+} as const;
+
+/** What the tensor file can be refused for, beside what `SafetensorsError` says. */
+const MODEL_ERRORS = {
+  adapter_model_too_large: { param: 'adapter_model', reason: 'too_large' },
+  adapter_model_pickle: invalid('adapter_model'),
+  tensor_missing: invalid('adapter_model'),
+  tensor_unexpected: invalid('adapter_model'),
+  tensor_not_2d: invalid('adapter_model'),
+  prefix_empty: invalid('adapter_model'),
+  prefix_too_long: invalid('adapter_model'),
+  tensor_width_mismatch: invalid('adapter_model'),
+  tensor_dtype_unsupported: invalid('adapter_model'),
+  tensor_not_finite: invalid('adapter_model'),
+  /** The values were finite in the file, and are not as float32 keys and values. */
+  prefix_kv_not_finite: invalid('adapter_model'),
+} as const;
+
+const safetensorsErrors = Object.fromEntries(
+  SAFETENSORS_ERROR_CODES.map((code) => [`safetensors_${code}`, invalid('adapter_model')]),
+) as Record<`safetensors_${SafetensorsErrorCode}`, PrefixErrorEntry>;
+
+/** The one table of every way in which a prefix can be refused, not found or unreadable. */
+export const PREFIX_ERRORS = {
+  prefix_name_invalid: invalid('name'),
+  prefix_name_reserved: invalid('name'),
+  prefix_not_found: { param: 'name', reason: 'not_found' },
+  /** More than one version of the name begins with these digits. */
+  prefix_version_ambiguous: invalid('name'),
+  tenant_invalid: invalid('tenant'),
+  ...CONFIG_ERRORS,
+  ...MODEL_ERRORS,
+  ...safetensorsErrors,
+  text_empty: invalid('text'),
+  text_too_long: invalid('text'),
+  /** A stored prefix that cannot be read as it was written. */
+  prefix_damaged: { param: 'name', reason: 'damaged' },
+} as const satisfies Record<string, PrefixErrorEntry>;
+
+export type PrefixErrorCode = keyof typeof PREFIX_ERRORS;
+
+/** A prefix that was refused, is not there or cannot be read. The message names the field and the limit. */
+export class PrefixError extends Error {
+  override readonly name = 'PrefixError';
+
+  constructor(
+    readonly code: PrefixErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+
+  /** The field of the upload that is at fault. */
+  get param(): string {
+    return PREFIX_ERRORS[this.code].param;
+  }
+
+  get reason(): PrefixErrorReason {
+    return PREFIX_ERRORS[this.code].reason;
+  }
+}

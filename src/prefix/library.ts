@@ -1,0 +1,199 @@
+import { readAdapter } from './adapter.js';
+import { PrefixError } from './errors.js';
+import {
+  type AdapterFileName,
+  type AdapterFiles,
+  CONFIG_FILE,
+  defaultMaxLength,
+  kvColumns,
+  MODEL_FILE,
+  type Placement,
+} from './format.js';
+import { KvCache } from './kv-cache.js';
+import { decodeKv, encodeKv, kvAdapter } from './kv-file.js';
+import type { BaseModel, PrefixEncoder, PrefixKv } from './kv.js';
+import { checkPrefixName, isPrefixName } from './name.js';
+import {
+  kvFileOf,
+  type ListOptions,
+  type PrefixDetails,
+  type PrefixInfo,
+  type PrefixPage,
+  type PrefixStore,
+  type PrefixUpload,
+  type PutResult,
+  type StoredFileName,
+} from './store.js';
+import { checkFiniteKv } from './values.js';
+import { filesVersion, textVersion } from './version.js';
+
+export type { ListOptions, PrefixDetails, PrefixInfo, PrefixPage, PutResult } from './store.js';
+
+export interface PrefixLibraryDeps {
+  /** Of the same base model. */
+  readonly store: PrefixStore;
+  readonly base: BaseModel;
+  readonly encoder: PrefixEncoder;
+  /** Bytes of decoded keys and values kept in memory. */
+  readonly cacheBytes: number;
+  /** Most virtual tokens of one prefix; half of the model's context unless given. */
+  readonly maxLength?: number | undefined;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
+}
+
+/** An adapter to upload: the two files, and what the caller says of them. */
+export interface AdapterUpload extends AdapterFiles {
+  readonly name: string;
+  /** Undefined: what the config says, and `prefix` where it says nothing. */
+  readonly placement?: Placement | undefined;
+  /** No warning about the base model's name. */
+  readonly force?: boolean | undefined;
+}
+
+/** A text to upload; the caller has tokenized it. */
+export interface TextUpload {
+  readonly name: string;
+  readonly text: string;
+  /** Token ids of the base model's vocabulary. */
+  readonly tokens: readonly number[];
+}
+
+/** A version that is ready to be served. */
+export interface LoadedPrefix {
+  readonly info: PrefixInfo;
+  readonly kv: PrefixKv;
+}
+
+/**
+ * The prefixes of all tenants for one base model: checks and compiles what is uploaded, and holds decoded keys and
+ * values in memory. Every method throws `PrefixError`; a name that a tenant does not have is `prefix_not_found`.
+ */
+export class PrefixLibrary {
+  readonly #cache: KvCache;
+  readonly #maxLength: number;
+  readonly #now: () => number;
+
+  constructor(private readonly deps: PrefixLibraryDeps) {
+    this.#cache = new KvCache(deps.cacheBytes);
+    this.#maxLength = deps.maxLength ?? defaultMaxLength(deps.base);
+    this.#now = deps.now ?? Date.now;
+  }
+
+  /** Bytes of keys and values held in memory. */
+  get cachedBytes(): number {
+    return this.#cache.bytes;
+  }
+
+  /** Stores an adapter as the name's current version. The same content under the same name: the version that is there. */
+  async upload(tenant: string, { name, config, model, ...options }: AdapterUpload): Promise<PutResult> {
+    this.#checkNewName(name);
+    const files = { config, model };
+    const adapter = readAdapter(files, this.deps.base, { ...options, maxLength: this.#maxLength });
+    const { kind, placement, length, rows, warnings } = adapter;
+    const version = filesVersion(files, placement);
+    const info = this.#info({ name, version, kind, placement, numVirtualTokens: length, warnings });
+    return this.#putOnce(tenant, info, async () => {
+      if (kind === 'prefix') return { info, files };
+      const kv = await this.deps.encoder.encodeEmbeddings(rows, length);
+      checkFiniteKv(kv.rows);
+      return { info, files, kv: encodeKv(kv) };
+    });
+  }
+
+  /** Compiles a text and stores it, as an adapter that PEFT can load, as the name's current version. */
+  async uploadText(tenant: string, { name, text, tokens }: TextUpload): Promise<PutResult> {
+    this.#checkNewName(name);
+    this.#checkTokens(tokens);
+    const version = textVersion(text);
+    const numVirtualTokens = tokens.length;
+    const info = this.#info({ name, version, kind: 'text', placement: 'prefix', numVirtualTokens, warnings: [] });
+    return this.#putOnce(tenant, info, async () => {
+      const kv = await this.deps.encoder.encodeTokens(tokens);
+      checkFiniteKv(kv.rows);
+      return { info, files: kvAdapter(kv, this.deps.base), text };
+    });
+  }
+
+  /**
+   * Keys and values of a name's current version, or of the one whose version begins with `version` (12 to 64 hex
+   * digits). The name is resolved in the store each time, so a deleted one is gone at once; a version's content never
+   * changes and comes from memory where it can.
+   */
+  async load(tenant: string, name: string, version?: string): Promise<LoadedPrefix> {
+    const info = await this.get(tenant, name, version);
+    const kv = await this.#cache.getOrLoad(`${tenant}/${name}@${info.version}`, async () =>
+      decodeKv(await this.#read(tenant, info, kvFileOf(info)), this.deps.base),
+    );
+    return { info, kv };
+  }
+
+  /** What is known of a version, chosen as in `load`, and of all versions of the name. */
+  async get(tenant: string, name: string, version?: string): Promise<PrefixDetails> {
+    const details = isPrefixName(name) ? await this.deps.store.get(tenant, name, version) : undefined;
+    return details ?? notFound(name);
+  }
+
+  /** Current versions of the tenant's names, in the store's order. */
+  async list(tenant: string, options?: ListOptions): Promise<PrefixPage> {
+    return this.deps.store.list(tenant, options);
+  }
+
+  /** One of the files that PEFT loads, of a version chosen as in `load`. */
+  async file(tenant: string, name: string, file: AdapterFileName, version?: string): Promise<Uint8Array> {
+    return this.#read(tenant, await this.get(tenant, name, version), file);
+  }
+
+  /** Both files that PEFT loads, of one version. */
+  async files(tenant: string, name: string, version?: string): Promise<AdapterFiles> {
+    const info = await this.get(tenant, name, version);
+    const [config, model] = await Promise.all([
+      this.#read(tenant, info, CONFIG_FILE),
+      this.#read(tenant, info, MODEL_FILE),
+    ]);
+    return { config, model };
+  }
+
+  /** Removes a name with all its versions. What was loaded before stays valid for those who hold it. */
+  async delete(tenant: string, name: string): Promise<void> {
+    const existed = isPrefixName(name) && (await this.deps.store.delete(tenant, name));
+    if (!existed) notFound(name);
+  }
+
+  /** Builds and stores an upload, unless it already is the name's current version. */
+  async #putOnce(tenant: string, info: PrefixInfo, build: () => Promise<PrefixUpload>): Promise<PutResult> {
+    const existing = await this.deps.store.get(tenant, info.name);
+    if (existing?.version !== info.version) return this.deps.store.put(tenant, await build());
+    const record = existing.versions.find(({ version }) => version === info.version) ?? info;
+    return { record, created: false };
+  }
+
+  #info(known: Omit<PrefixInfo, 'bytes' | 'created' | 'baseModel'>): PrefixInfo {
+    const { base } = this.deps;
+    const bytes = known.numVirtualTokens * kvColumns(base) * Float32Array.BYTES_PER_ELEMENT;
+    return { ...known, bytes, created: Math.floor(this.#now() / 1000), baseModel: base.id };
+  }
+
+  #checkNewName(name: string): void {
+    checkPrefixName(name);
+    if (name === this.deps.base.id) {
+      throw new PrefixError('prefix_name_reserved', `name: ${name} is the base model's id`);
+    }
+  }
+
+  #checkTokens({ length }: readonly number[]): void {
+    if (length < 1) throw new PrefixError('text_empty', 'text: has no tokens');
+    if (length > this.#maxLength) {
+      throw new PrefixError('text_too_long', `text: ${length} tokens; at most ${this.#maxLength} are accepted`);
+    }
+  }
+
+  /** A version that was found and is gone: the name was deleted in between. */
+  async #read(tenant: string, { name, version }: PrefixInfo, file: StoredFileName): Promise<Uint8Array> {
+    return (await this.deps.store.read(tenant, name, version, file)) ?? notFound(name);
+  }
+}
+
+function notFound(name: string): never {
+  throw new PrefixError('prefix_not_found', `name: there is no prefix ${JSON.stringify(name.slice(0, 140))}`);
+}

@@ -1,0 +1,61 @@
+import { createHash } from 'node:crypto';
+
+import { PrefixError } from './errors.js';
+
+const NAME = /^(?!\.{1,2}(?:\/|$))[\w.-]+(?:\/(?!\.{1,2}(?:\/|$))[\w.-]+)*$/;
+const MAX_NAME_LENGTH = 128;
+const VERSION_PREFIX = /^[0-9a-f]{12,64}$/;
+const TENANT = /^(?!\.)[\w.-]{1,64}$/;
+
+/** A name as a request's `model` field gives it, with the first digits of a version after an `@`. */
+export interface PrefixReference {
+  readonly name: string;
+  /** 12 to 64 hex digits; undefined: the current version. */
+  readonly version: string | undefined;
+}
+
+/** 1 to 128 of `A-Z a-z 0-9 . _ - /`, of which no segment is empty, `.` or `..`. */
+export function isPrefixName(text: string): boolean {
+  return text.length <= MAX_NAME_LENGTH && NAME.test(text);
+}
+
+/** Throws `prefix_name_invalid`. */
+export function checkPrefixName(name: string): void {
+  if (isPrefixName(name)) return;
+  throw new PrefixError(
+    'prefix_name_invalid',
+    `name: 1 to ${MAX_NAME_LENGTH} of A-Z a-z 0-9 . _ - and /, where no part between slashes is empty, '.' or '..'`,
+  );
+}
+
+/** 12 to 64 lower-case hex digits: how a version is named. */
+export function isVersionPrefix(text: string): boolean {
+  return VERSION_PREFIX.test(text);
+}
+
+/** Reads `name` or `name@VERSION`; undefined when it can be neither. `@` is not part of any name. */
+export function parsePrefixReference(text: string): PrefixReference | undefined {
+  const at = text.indexOf('@');
+  const name = at < 0 ? text : text.slice(0, at);
+  const version = at < 0 ? undefined : text.slice(at + 1);
+  if (!isPrefixName(name) || (version !== undefined && !isVersionPrefix(version))) return undefined;
+  return { name, version };
+}
+
+/** What names are ordered by, byte by byte, and a safe file name, different for names that differ only in case. */
+export function nameKey(name: string): string {
+  return `${name.toLowerCase().replaceAll('/', ',')}~${shortHash(name)}`;
+}
+
+/** A safe path segment, different for tenants that differ only in case. Throws `tenant_invalid`. */
+export function tenantKey(tenant: string): string {
+  if (!TENANT.test(tenant)) {
+    throw new PrefixError('tenant_invalid', "tenant: 1 to 64 of A-Z a-z 0-9 . _ and -, not starting with '.'");
+  }
+  const folded = tenant.toLowerCase();
+  return folded === tenant ? tenant : `${folded}~${shortHash(tenant)}`;
+}
+
+function shortHash(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+}

@@ -1,0 +1,94 @@
+import { PrefixError } from './errors.js';
+import { type AdapterFileName, type AdapterFiles, type AdapterKind, MODEL_FILE, type Placement } from './format.js';
+
+/** What is known of one version of a prefix. Immutable. */
+export interface PrefixInfo {
+  readonly name: string;
+  /** 64 hex digits: sha256 of the content. */
+  readonly version: string;
+  readonly kind: AdapterKind | 'text';
+  readonly placement: Placement;
+  readonly numVirtualTokens: number;
+  /** Bytes of its keys and values in memory, float32. */
+  readonly bytes: number;
+  /** Unix seconds of the first upload of this version. */
+  readonly created: number;
+  /** Id of the base model when it was uploaded. */
+  readonly baseModel: string;
+  readonly warnings: readonly string[];
+}
+
+/** A version that a name or `name@VERSION` stands for, with all versions of the name, newest first. */
+export interface PrefixDetails extends PrefixInfo {
+  readonly versions: readonly PrefixInfo[];
+}
+
+/** Keys and values of a prefix whose adapter file holds something else: a soft prompt's embeddings. */
+export const KV_FILE = 'kv.safetensors';
+export type StoredFileName = AdapterFileName | typeof KV_FILE;
+
+/** A version to store. */
+export interface PrefixUpload {
+  readonly info: PrefixInfo;
+  /** What PEFT loads. */
+  readonly files: AdapterFiles;
+  /** Bytes of `KV_FILE`, for a soft prompt only. */
+  readonly kv?: Uint8Array | undefined;
+  /** What a text prefix was made of. */
+  readonly text?: string | undefined;
+}
+
+export interface PutResult {
+  /** As stored: an earlier upload's when the version was there before. */
+  readonly record: PrefixInfo;
+  /** Whether the version was new under this name. */
+  readonly created: boolean;
+}
+
+export interface ListOptions {
+  /** Most entries of the page, at least 1; all unless given. */
+  readonly limit?: number | undefined;
+  /** A name: the page begins behind it, whether it still exists or not. */
+  readonly after?: string | undefined;
+}
+
+export interface PrefixPage {
+  /** Current versions, ordered by `nameKey` of their names, byte by byte. */
+  readonly data: readonly PrefixInfo[];
+  readonly hasMore: boolean;
+}
+
+/**
+ * Where prefixes live. An instance belongs to one base model (its fingerprint), and every call to one tenant: nothing
+ * of another tenant or model is ever visible. Names and tenants are checked by the caller (`checkPrefixName`), tenants
+ * also here (`tenant_invalid`). What cannot be read as it was written throws `prefix_damaged`.
+ */
+export interface PrefixStore {
+  /** Stores a version and makes it the name's current one, all or nothing. Returns once that is durable. Idempotent. */
+  put(tenant: string, upload: PrefixUpload): Promise<PutResult>;
+  /**
+   * The current version of a name, or the one whose version begins with `version`; undefined when there is none.
+   * Throws `prefix_version_ambiguous`.
+   */
+  get(tenant: string, name: string, version?: string): Promise<PrefixDetails | undefined>;
+  /** A file of a version (all 64 digits); undefined when the version or the file is not there. */
+  read(tenant: string, name: string, version: string, file: StoredFileName): Promise<Uint8Array | undefined>;
+  list(tenant: string, options?: ListOptions): Promise<PrefixPage>;
+  /** Removes a name with all its versions, at once for every later call. False when there is none. */
+  delete(tenant: string, name: string): Promise<boolean>;
+}
+
+/** Which file of a version holds its keys and values. */
+export function kvFileOf({ kind }: PrefixInfo): StoredFileName {
+  return kind === 'soft_prompt' ? KV_FILE : MODEL_FILE;
+}
+
+/** The version that begins with the digits `prefix`, or undefined. Throws `prefix_version_ambiguous`. */
+export function findVersion(versions: readonly PrefixInfo[], prefix: string): PrefixInfo | undefined {
+  const [found, another] = versions.filter(({ version }) => version.startsWith(prefix));
+  if (another === undefined) return found;
+  throw new PrefixError(
+    'prefix_version_ambiguous',
+    `name: more than one version begins with ${prefix}; give more digits`,
+  );
+}

@@ -1,0 +1,101 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+
+import { afterAll, describe, expect, it } from 'vitest';
+
+import { FilePrefixStore } from '../../src/prefix/file-store.js';
+import { nameKey } from '../../src/prefix/name.js';
+import { base, storeUpload } from './fixtures.js';
+import { describeStore } from './store-contract.js';
+
+const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'preamble-store-'));
+afterAll(() => fs.rmSync(temporary, { recursive: true }));
+
+function newDirectory(): string {
+  return fs.mkdtempSync(path.join(temporary, 'store-'));
+}
+
+function tenantDirectory(directory: string): string {
+  return path.join(directory, base.fingerprint.slice(0, 16), 't');
+}
+
+describeStore('the store on disk', async () => {
+  const directory = newDirectory();
+  return (fingerprint) => FilePrefixStore.open(directory, fingerprint);
+});
+
+describe('layout', () => {
+  it('holds a directory for PEFT per version, and nothing half-done', async () => {
+    const directory = newDirectory();
+    const store = await FilePrefixStore.open(directory, base.fingerprint);
+    const { info } = storeUpload('Users/Alice', 1);
+    await store.put('t', { ...storeUpload('Users/Alice', 1), text: 'Dear' });
+    await store.put('t', storeUpload('Users/Alice', 2));
+    const [key] = fs.readdirSync(tenantDirectory(directory));
+    expect(key).toMatch(/^users,alice~[0-9a-f]{16}$/);
+    const version = path.join(tenantDirectory(directory), key as string, info.version);
+    expect(fs.readdirSync(version).sort()).toEqual([
+      'adapter_config.json',
+      'adapter_model.safetensors',
+      'kv.safetensors',
+      'prefix.json',
+    ]);
+    expect(JSON.parse(fs.readFileSync(path.join(version, 'prefix.json'), 'utf8'))).toEqual({ ...info, text: 'Dear' });
+    expect(fs.readdirSync(path.join(directory, '.tmp'))).toEqual([]);
+  });
+
+  it('does not take a directory for another name that has the same hash', async () => {
+    const directory = newDirectory();
+    const store = await FilePrefixStore.open(directory, base.fingerprint);
+    await store.put('t', storeUpload('a', 1));
+    fs.renameSync(
+      path.join(tenantDirectory(directory), nameKey('a')),
+      path.join(tenantDirectory(directory), nameKey('b')),
+    );
+    expect(await store.get('t', 'b')).toBeUndefined();
+  });
+});
+
+describe('damage', () => {
+  it('is told for the name that has it, does not hide others, and can be deleted', async () => {
+    const directory = newDirectory();
+    const store = await FilePrefixStore.open(directory, base.fingerprint);
+    await store.put('t', storeUpload('a', 1));
+    await store.put('t', storeUpload('b', 2));
+    fs.writeFileSync(path.join(tenantDirectory(directory), nameKey('a'), 'name.json'), '{"name":"a"');
+    fs.writeFileSync(path.join(tenantDirectory(directory), '.DS_Store'), 'not ours');
+    await expect(store.get('t', 'a')).rejects.toMatchObject({ code: 'prefix_damaged', reason: 'damaged' });
+    expect((await store.list('t')).data.map(({ name }) => name)).toEqual(['b']);
+    expect(await store.delete('t', 'a')).toBe(true);
+    expect(await store.put('t', storeUpload('a', 1))).toMatchObject({ created: true });
+  });
+
+  it('adopts a version whose upload was killed before the name told of it', async () => {
+    const directory = newDirectory();
+    const store = await FilePrefixStore.open(directory, base.fingerprint);
+    await store.put('t', storeUpload('a', 1));
+    const nameFile = path.join(tenantDirectory(directory), nameKey('a'), 'name.json');
+    const before = fs.readFileSync(nameFile);
+    await store.put('t', storeUpload('a', 2));
+    fs.writeFileSync(nameFile, before);
+    expect(await store.put('t', storeUpload('a', 2))).toMatchObject({ created: true });
+    expect((await store.get('t', 'a'))?.versions.length).toBe(2);
+    expect(fs.readdirSync(path.join(directory, '.tmp'))).toEqual([]);
+  });
+});
+
+describe('sweep', () => {
+  it('removes what dead processes left, and what is old, and nothing else', async () => {
+    const directory = newDirectory();
+    const scratch = path.join(directory, '.tmp');
+    const [dead, ownPidEarlier, alive, old] = ['999999999-ab-01', `${process.pid}-ab-02`, `${process.ppid}-ab-03`, 'x'];
+    for (const entry of [dead, ownPidEarlier, alive, old]) {
+      fs.mkdirSync(path.join(scratch, entry, 'inside'), { recursive: true });
+    }
+    const twoHoursAgo = Date.now() / 1000 - 7200;
+    fs.utimesSync(path.join(scratch, old), twoHoursAgo, twoHoursAgo);
+    await FilePrefixStore.open(directory, base.fingerprint);
+    expect(fs.readdirSync(scratch)).toEqual([alive]);
+  });
+});
