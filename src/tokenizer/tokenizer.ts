@@ -73,11 +73,15 @@ export class Tokenizer implements TokenBytes {
 function refuseOtherKinds({ model, decoder }: TokenizerJson): void {
   if (model?.type !== 'BPE' || decoder?.type !== 'ByteLevel') {
     const found = `model ${String(model?.type)}, decoder ${String(decoder?.type)}`;
-    throw new TypeError(`The tokenizer must be GPT-2's byte-level BPE (model BPE, decoder ByteLevel), but is: ${found}.`);
+    throw new TypeError(
+      `The tokenizer must be GPT-2's byte-level BPE (model BPE, decoder ByteLevel), but is: ${found}.`,
+    );
   }
   const missing = [...byteOfCharacter].filter(([character]) => model.vocab?.[character] === undefined);
   if (missing.length === 0) return;
-  throw new TypeError(`The tokenizer's vocabulary lacks ${missing.length} of the 256 single bytes: it cannot write every text.`);
+  throw new TypeError(
+    `The tokenizer's vocabulary lacks ${missing.length} of the 256 single bytes: it cannot write every text.`,
+  );
 }
 
 async function readJson(path: string): Promise<object> {

@@ -110,15 +110,16 @@ describe('sampleToken', () => {
     const run = fc.property(shapes, ({ size, seed, spread, ...shape }) => {
       const logits = makeLogits(size, seed, spread);
       const { ids, probabilities } = inWalkOrder(logits, shape);
-      for (let i = 0; i < 20; i++) {
+      // What other rows ask for changes nothing.
+      const rows = [BEST, BEST + 30].map((topK) => makeRow(logits, shape.temperature, Math.min(topK, size)));
+      for (let i = 0; i < 10; i++) {
         const u = uniform(seed, 0, i);
         const expected = drawFrom(ids, probabilities, u);
-        const steps = [Math.min(BEST, size), Math.min(BEST + 30, size)]; // what other rows ask for changes nothing
-        const drawn = steps.map((topK) => sampleToken(makeRow(logits, shape.temperature, topK), shape, u));
+        const drawn = rows.map((row) => sampleToken(row, shape, u));
         if (expected !== undefined) expect(drawn).toEqual([expected, expected]);
       }
     });
-    fc.assert(run, { numRuns: 300 });
+    fc.assert(run, { numRuns: 150 });
   });
 
   test('reads only the best tokens when they decide', () => {
@@ -140,7 +141,7 @@ describe('sampleToken', () => {
     const { ids, probabilities } = distribution(logits, shape);
     const row = makeRow(logits, 1, BEST);
     const counts = new Array<number>(200).fill(0);
-    const draws = 40_000;
+    const draws = 20_000;
     for (let i = 0; i < draws; i++) counts[sampleToken(row, shape, uniform(5, 0, i))]! += 1;
     const chiSquared = [...ids].reduce((total, id, i) => {
       const expected = draws * (probabilities[i] ?? NaN);

@@ -1,0 +1,77 @@
+import { Engine, type EngineOptions } from '../../src/engine/engine.js';
+import type { FinishReason, Generation, GenerationRequest, TokenEvent } from '../../src/engine/request.js';
+import type { TokenBytes } from '../../src/tokenizer/text-stream.js';
+import { FakeRunner, type FakeRunnerOptions } from './fake-runner.js';
+
+/** The end token of these tests. */
+export const EOS = 0;
+
+/** Ids from 128 on are the two bytes of é, in turns; the others are letters. */
+export const letters: TokenBytes = {
+  tokenBytes: (id) => Uint8Array.of(id < 128 ? 97 + (id % 26) : id % 2 === 0 ? 0xc3 : 0xa9),
+};
+
+/** A greedy request for 8 tokens behind three, with what a test changes. */
+export function makeRequest(changes: Partial<GenerationRequest> = {}): GenerationRequest {
+  return {
+    tenant: 'tenant',
+    prompt: [1, 2, 3],
+    sampling: { temperature: 0, topP: 1, topK: 0, seed: undefined },
+    choice: 0,
+    maxTokens: 8,
+    minTokens: 0,
+    stop: [],
+    stopTokenIds: [],
+    ignoreEos: true,
+    logprobs: undefined,
+    ...changes,
+  };
+}
+
+/** A sampled request's parameters. */
+export const sampled = (seed: number | undefined, temperature = 1): GenerationRequest['sampling'] => {
+  return { temperature, topP: 1, topK: 0, seed };
+};
+
+export interface EngineUnderTest {
+  readonly engine: Engine;
+  readonly runner: FakeRunner;
+}
+
+export function makeEngine(fake: FakeRunnerOptions = {}, options: Partial<EngineOptions> = {}): EngineUnderTest {
+  const runner = new FakeRunner(fake);
+  const engine = new Engine({ runner, tokenizer: letters, eosTokenIds: [EOS], ...options });
+  return { engine, runner };
+}
+
+/** Everything that a sequence yielded. */
+export interface Collected {
+  readonly ids: readonly number[];
+  readonly text: string;
+  readonly reason: FinishReason | undefined;
+  readonly tokens: readonly TokenEvent[];
+}
+
+/** Reads a sequence to its end, or leaves it after `leaveAfter` tokens. */
+export async function collect(generation: Generation, leaveAfter = Infinity): Promise<Collected> {
+  const tokens: TokenEvent[] = [];
+  let text = '';
+  let reason: FinishReason | undefined;
+  for await (const event of generation) {
+    if (reason !== undefined) throw new Error('an event behind the finish');
+    text += event.text;
+    if (event.type === 'finish') reason = event.reason;
+    else if (tokens.push(event) >= leaveAfter) break;
+  }
+  return { ids: tokens.map(({ id }) => id), text, reason, tokens };
+}
+
+/** What the request yields in an engine of its own with one slot. */
+export function runAlone(request: GenerationRequest): Promise<Collected> {
+  const { engine } = makeEngine({ slots: 1 }, { limits: { maxChunkTokens: 1000 } });
+  return collect(engine.submit(request));
+}
+
+export function textOf(ids: readonly number[]): string {
+  return new TextDecoder().decode(Uint8Array.from(ids.flatMap((id) => [...letters.tokenBytes(id)])));
+}

@@ -1,0 +1,24 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+import { Tokenizer } from '../../src/tokenizer/tokenizer.js';
+
+interface GoldenText {
+  readonly text: string;
+  readonly ids: number[];
+  readonly decoded: string;
+}
+
+const goldens = new URL('../../../shared/goldens/', import.meta.url);
+
+describe.skipIf(!existsSync(goldens))('as Hugging Face tokenizes (skipped without goldens)', () => {
+  test.each(['tiny-a', 'tiny-b', 'tiny-c'])('%s', async (name) => {
+    const tokenizer = await Tokenizer.load(fileURLToPath(new URL(`models/${name}`, goldens)));
+    const texts = JSON.parse(readFileSync(new URL(`expected/${name}.tokenizer.json`, goldens), 'utf8')) as GoldenText[];
+    for (const { text, ids, decoded } of texts) {
+      expect(tokenizer.encode(text)).toEqual(ids);
+      expect(tokenizer.decode(ids)).toBe(decoded);
+    }
+  });
+});

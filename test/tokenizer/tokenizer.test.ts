@@ -1,0 +1,123 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+
+import { Tokenizer } from '../../src/tokenizer/tokenizer.js';
+import { tinyTokenizerJson } from './tiny-tokenizer.js';
+
+const tokenizer = new Tokenizer(tinyTokenizerJson());
+const tokens = tokenizer.encode('hello');
+
+describe('a byte-level tokenizer', () => {
+  test('merges, and writes what it read', () => {
+    expect(tokens).toHaveLength(1);
+    expect(tokenizer.encode('hello world')).toHaveLength(1 + 1 + 4);
+    expect(tokenizer.decode(tokenizer.encode('hello world'))).toBe('hello world');
+  });
+
+  test('empty text has no tokens and no tokens have no text', () => {
+    expect(tokenizer.encode('')).toEqual([]);
+    expect(tokenizer.decode([])).toBe('');
+  });
+
+  test('parses special tokens and keeps them in the text', () => {
+    const ids = tokenizer.encode('hello<|endoftext|>hello');
+    expect(ids).toEqual([...tokens, 0, ...tokens]);
+    expect(tokenizer.decode(ids)).toBe('hello<|endoftext|>hello');
+  });
+
+  test('spaces before punctuation stay', () => {
+    expect(tokenizer.decode(tokenizer.encode("do n't , he 's ."))).toBe("do n't , he 's .");
+  });
+
+  test('tokens are bytes, special ones their text', () => {
+    expect(tokenizer.tokenBytes(tokens[0] ?? -1)).toEqual(new TextEncoder().encode('hello'));
+    expect(tokenizer.tokenBytes(0)).toEqual(new TextEncoder().encode('<|endoftext|>'));
+    expect(Buffer.concat(tokenizer.encode('é 🍕').map((id) => tokenizer.tokenBytes(id))).toString()).toBe('é 🍕');
+  });
+
+  test('an id that is no token has no text', () => {
+    expect(tokenizer.tokenBytes(99_999)).toHaveLength(0);
+    expect(tokenizer.decode([99_999, ...tokens])).toBe('hello');
+  });
+
+  test('any text comes back', () => {
+    const run = fc.property(fc.string({ unit: 'grapheme' }), (text) => {
+      expect(tokenizer.decode(tokenizer.encode(text))).toBe(text);
+    });
+    fc.assert(run);
+  });
+});
+
+describe('a text stream', () => {
+  test('never emits half a character', () => {
+    const stream = tokenizer.textStream();
+    const pieces = tokenizer.encode('a🍕b').map((id) => stream.push(id));
+    expect(pieces).toEqual(['a', '', '', '', '🍕', 'b']);
+    expect(stream.end()).toBe('');
+  });
+
+  test('an incomplete end becomes the replacement character', () => {
+    const stream = tokenizer.textStream();
+    const pieces = tokenizer
+      .encode('🍕')
+      .slice(0, 3)
+      .map((id) => stream.push(id));
+    expect([...pieces, stream.end()]).toEqual(['', '', '', '\ufffd']);
+  });
+
+  test('keeps a byte order mark', () => {
+    expect(tokenizer.decode(tokenizer.encode('\ufeffa'))).toBe('\ufeffa');
+  });
+
+  test('any bytes give the text that decoding all of them at once gives', () => {
+    // Bytes that begin, continue and break characters, oftener than chance has them.
+    const byte = fc.oneof(
+      fc.nat(255),
+      fc.constantFrom(0x80, 0xbf, 0xc3, 0xe2, 0xed, 0xa0, 0xef, 0xbb, 0xf0, 0x9f, 0xf4, 0x90),
+    );
+    const run = fc.property(fc.array(byte), (bytes) => {
+      const stream = tokenizer.textStream();
+      const ids = bytes.map((value) => idOfByte.get(value) ?? -1);
+      const text = ids.map((id) => stream.push(id)).join('') + stream.end();
+      expect(text).toBe(new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from(bytes)));
+    });
+    fc.assert(run, { numRuns: 1000 });
+  });
+});
+
+describe('loading', () => {
+  test('refuses another kind of tokenizer', () => {
+    const json = tinyTokenizerJson();
+    expect(() => new Tokenizer({ ...json, decoder: { type: 'Metaspace' } })).toThrow(/decoder Metaspace/);
+    expect(() => new Tokenizer({ ...json, decoder: null })).toThrow(/decoder undefined/);
+    expect(() => new Tokenizer({ ...json, model: { ...json.model, type: 'Unigram' } })).toThrow(/model Unigram/);
+  });
+
+  test('refuses a vocabulary that cannot write every byte', () => {
+    const json = tinyTokenizerJson();
+    const { Q: _, ...vocab } = json.model.vocab;
+    expect(() => new Tokenizer({ ...json, model: { ...json.model, vocab } })).toThrow(/lacks 1 of the 256/);
+  });
+
+  test('reads a checkpoint directory, with or without a tokenizer_config.json', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'tokenizer-'));
+    try {
+      await expect(Tokenizer.load(directory)).rejects.toThrow(/tokenizer\.json/);
+      await writeFile(join(directory, 'tokenizer.json'), JSON.stringify(tinyTokenizerJson()));
+      expect((await Tokenizer.load(directory)).encode('hello')).toEqual(tokens);
+      await writeFile(join(directory, 'tokenizer_config.json'), '{"clean_up_tokenization_spaces":true}');
+      expect((await Tokenizer.load(directory)).decode(tokens)).toBe('hello');
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  });
+});
+
+const idOfByte = new Map(
+  Array.from({ length: 257 }, (_, id) => id + 1)
+    .filter((id) => tokenizer.tokenBytes(id).length === 1)
+    .map((id) => [tokenizer.tokenBytes(id)[0] ?? -1, id]),
+);
