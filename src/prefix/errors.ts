@@ -23,7 +23,7 @@ const CONFIG_ERRORS = {
   token_dim_mismatch: invalid('adapter_config.token_dim'),
   num_virtual_tokens_mismatch: invalid('adapter_config.num_virtual_tokens'),
   modules_to_save_unsupported: invalid('adapter_config.modules_to_save'),
-  placement_invalid: invalid('placement'),
+  placement_invalid: invalid('adapter_config.placement'),
   placement_conflict: invalid('placement'),
   placement_unsupported: invalid('placement'),
 } as const;

@@ -86,8 +86,8 @@ export class FakeEncoder implements PrefixEncoder {
   }
 }
 
-/** An upload as a store sees it; `seed` decides its content and with it its version. */
-export function storeUpload(name: string, seed: number): PrefixUpload {
+/** An upload as a store sees it, of files of some size; `seed` decides its content and with it its version. */
+export function storeUpload(name: string, seed: number, size = 100): PrefixUpload {
   const info: PrefixInfo = {
     name,
     version: seed.toString(16).padStart(12, '0').padEnd(64, '0'),
@@ -99,6 +99,6 @@ export function storeUpload(name: string, seed: number): PrefixUpload {
     baseModel: base.id,
     warnings: ['seen'],
   };
-  const bytes = (file: number): Uint8Array => new Uint8Array(100 + seed).fill(file + seed);
+  const bytes = (file: number): Uint8Array => new Uint8Array(size + seed).fill(file + seed);
   return { info, files: { config: bytes(1), model: bytes(2) }, kv: bytes(3), text: undefined };
 }
