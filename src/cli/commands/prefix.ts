@@ -1,0 +1,112 @@
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { Option, type Command } from 'commander';
+
+import type { Prefix, PrefixDetails, PrefixList } from '../../server/schemas/prefix.js';
+import { Client, withClientOptions, type ClientOptions } from '../client.js';
+import { print, table, type Io } from '../io.js';
+
+const CONFIG = 'adapter_config.json';
+const MODEL = 'adapter_model.safetensors';
+
+interface Options extends ClientOptions {
+  readonly json?: boolean;
+}
+
+interface PushOptions extends Options {
+  readonly name: string;
+  readonly placement?: 'prefix' | 'infix';
+  readonly force?: boolean;
+}
+
+/** `preamble prefix push | ls | inspect | pull | rm`. */
+export function addPrefix(program: Command, io: Io): void {
+  const prefix = program.command('prefix').description('Manage the prefixes of a running server.');
+  const command = (usage: string, description: string): Command =>
+    withClientOptions(prefix.command(usage).description(description)).option('--json', 'print one line of JSON');
+  command('push <dir>', `Upload the ${CONFIG} and ${MODEL} of a directory.`)
+    .requiredOption('--name <name>', 'name to serve it by')
+    .addOption(new Option('--placement <placement>', 'default: as in the config').choices(['prefix', 'infix']))
+    .option('--force', 'accept an adapter that names another base model')
+    .action(async (dir: string, options: PushOptions) => print(io, await push(dir, options)));
+  command('ls', 'List prefixes.').action(async (options: Options) => print(io, await list(options)));
+  command('inspect <name>', 'Show a prefix and its versions.').action(async (name: string, options: Options) =>
+    print(io, await inspect(name, options)),
+  );
+  command('pull <name> <dir>', 'Download what PEFT loads.').action(
+    async (name: string, dir: string, options: Options) => print(io, await pull(name, dir, options)),
+  );
+  command('rm <name>', 'Delete a prefix.').action(async (name: string, options: Options) =>
+    print(io, await remove(name, options)),
+  );
+}
+
+async function push(dir: string, options: PushOptions): Promise<string> {
+  const [config, model] = await Promise.all([readFile(join(dir, CONFIG)), readFile(join(dir, MODEL))]);
+  const form = new FormData();
+  form.set('name', options.name);
+  if (options.placement) form.set('placement', options.placement);
+  if (options.force) form.set('force', 'true');
+  form.set('adapter_config', new Blob([config]), CONFIG);
+  form.set('adapter_model', new Blob([model]), MODEL);
+  const pushed = await new Client(options).form<Prefix>('/v1/prefixes', form);
+  if (options.json) return JSON.stringify(pushed);
+  return [`${pushed.name}@${shorten(pushed.version)}`, ...pushed.warnings.map((text) => `warning: ${text}`)].join('\n');
+}
+
+async function list(options: Options): Promise<string> {
+  const prefixes = await listAll(new Client(options));
+  if (options.json) return JSON.stringify(prefixes);
+  const rows = prefixes.map((p) => [p.name, shorten(p.version), p.kind, p.placement, p.num_virtual_tokens, p.bytes]);
+  return table(['NAME', 'VERSION', 'KIND', 'PLACEMENT', 'TOKENS', 'BYTES'], rows);
+}
+
+async function listAll(client: Client): Promise<Prefix[]> {
+  const prefixes: Prefix[] = [];
+  for (let after: string | null = ''; after !== null;) {
+    const cursor: string = after && `&after=${encodeURIComponent(after)}`;
+    const page: PrefixList = await client.json('GET', `/v1/prefixes?limit=100${cursor}`);
+    prefixes.push(...page.data);
+    after = page.has_more ? page.last_id : null;
+  }
+  return prefixes;
+}
+
+async function inspect(name: string, options: Options): Promise<string> {
+  const details = await new Client(options).json<PrefixDetails>('GET', pathOf(name));
+  if (options.json) return JSON.stringify(details);
+  const { versions, warnings, object: _, ...fields } = details;
+  const lines = Object.entries(fields).map(([key, value]) => `${key}: ${value}`);
+  const rows = versions.map((v) => [shorten(v.version), v.kind, v.placement, v.num_virtual_tokens, v.bytes]);
+  const history = table(['VERSION', 'KIND', 'PLACEMENT', 'TOKENS', 'BYTES'], rows);
+  return [...lines, ...warnings.map((text) => `warning: ${text}`), history].join('\n');
+}
+
+async function pull(name: string, dir: string, options: Options): Promise<string> {
+  const client = new Client(options);
+  const files = await Promise.all([CONFIG, MODEL].map((file) => client.bytes(`${pathOf(name)}/files/${file}`)));
+  await mkdir(dir, { recursive: true });
+  for (const [i, file] of [CONFIG, MODEL].entries()) await replaceFile(join(dir, file), files[i] ?? new Uint8Array());
+  return options.json ? JSON.stringify({ name, directory: dir }) : `${name} -> ${dir}`;
+}
+
+/** A download that is cut off leaves the old file. */
+async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
+  const draft = `${path}.part`;
+  await writeFile(draft, bytes);
+  await rename(draft, path);
+}
+
+async function remove(name: string, options: Options): Promise<string> {
+  const deleted = await new Client(options).json<object>('DELETE', pathOf(name));
+  return options.json ? JSON.stringify(deleted) : `deleted: ${name}`;
+}
+
+function pathOf(name: string): string {
+  return `/v1/prefixes/${encodeURIComponent(name)}`;
+}
+
+function shorten(version: string): string {
+  return version.slice(0, 12);
+}

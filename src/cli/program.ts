@@ -1,0 +1,45 @@
+import { Command, CommanderError } from 'commander';
+
+import { ConfigError } from '../config.js';
+import { ClientError } from './client.js';
+import { addBench } from './commands/bench.js';
+import { addImportModel } from './commands/import-model.js';
+import { addPrefix } from './commands/prefix.js';
+import { addServe } from './commands/serve.js';
+import type { Io } from './io.js';
+
+/** The status a command ends with. */
+export const ExitStatus = { ok: 0, failed: 1, usage: 2 } as const;
+
+/** Runs one command line and returns its exit status. */
+export async function run(args: readonly string[], io: Io): Promise<number> {
+  try {
+    await buildProgram(io).parseAsync(args, { from: 'user' });
+    return ExitStatus.ok;
+  } catch (error) {
+    return report(error, io);
+  }
+}
+
+function buildProgram(io: Io): Command {
+  const program = new Command('preamble');
+  program
+    .description('One frozen GPT-2 serves many users, each with a prefix of their own.')
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
+    .showHelpAfterError('(--help says more)');
+  // Subcommands inherit the settings above, so they come after them.
+  addServe(program, io);
+  addImportModel(program, io);
+  addPrefix(program, io);
+  addBench(program, io);
+  return program;
+}
+
+function report(error: unknown, io: Io): number {
+  // Commander has printed its own message, or the help that was asked for.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? ExitStatus.ok : ExitStatus.usage;
+  io.stderr.write(`preamble: ${error instanceof Error ? error.message : String(error)}\n`);
+  if (error instanceof ClientError || !(error instanceof ConfigError)) return ExitStatus.failed;
+  return ExitStatus.usage;
+}

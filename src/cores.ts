@@ -1,0 +1,57 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync, readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+
+const CPUS = '/sys/devices/system/cpu';
+
+/**
+ * Physical cores this process may use: hyper-threads share one multiplier, so they slow a step down rather than speed it up.
+ * Never more than the scheduler's affinity or the container's quota allows, never less than 1.
+ */
+export function physicalCores(): number {
+  const allowed = Math.min(availableParallelism(), cgroupQuota());
+  return Math.max(1, Math.min(coresOfMachine() ?? allowed, Math.ceil(allowed)));
+}
+
+function coresOfMachine(): number | undefined {
+  if (process.platform === 'linux') return siblingGroups();
+  if (process.platform === 'darwin') return sysctl('hw.physicalcpu');
+  return undefined;
+}
+
+/** Threads of one core name the same list of siblings, so distinct lists are cores. */
+function siblingGroups(): number | undefined {
+  try {
+    const cpus = readdirSync(CPUS).filter((name) => /^cpu\d+$/.test(name));
+    const groups = cpus.map((cpu) => read(`${CPUS}/${cpu}/topology/thread_siblings_list`)).filter(Boolean);
+    return new Set(groups).size || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function sysctl(name: string): number | undefined {
+  try {
+    return Number(execFileSync('sysctl', ['-n', name], { encoding: 'utf8' })) || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** CPUs that the control group grants: version 2's `cpu.max`, else version 1's quota; infinity without a limit. */
+function cgroupQuota(): number {
+  const [quota, period] = read('/sys/fs/cgroup/cpu.max')?.split(' ') ?? [
+    read('/sys/fs/cgroup/cpu/cpu.cfs_quota_us'),
+    read('/sys/fs/cgroup/cpu/cpu.cfs_period_us'),
+  ];
+  const cpus = Number(quota) / Number(period);
+  return cpus > 0 ? cpus : Infinity;
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}

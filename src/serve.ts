@@ -1,0 +1,64 @@
+import type { AddressInfo } from 'node:net';
+import type { Writable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { createApp, type App } from './app.js';
+import type { Config } from './config.js';
+import { compileProgress } from './progress.js';
+
+interface Output {
+  readonly stdout: Pick<Writable, 'write'>;
+  readonly stderr: Pick<Writable, 'write'>;
+}
+
+/** Serves until SIGTERM or SIGINT, then finishes what was accepted. A second signal ends the process at once. */
+export async function serve(config: Config, { stdout, stderr }: Output): Promise<void> {
+  const app = await createApp(config, { onProgress: compileProgress(stderr) });
+  try {
+    await app.server.app.listen({ host: config.host, port: config.port });
+    stdout.write(banner(app, config));
+    await firstSignal();
+    stderr.write(`finishing accepted requests, for at most ${config.drainSeconds} s\n`);
+    await drain(app, config.drainSeconds);
+  } finally {
+    await app.close();
+  }
+}
+
+async function firstSignal(): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const onSignal = (): void => {
+      for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+        process.off(signal, onSignal).once(signal, () => process.exit(1));
+      }
+      resolve();
+    };
+    process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
+  });
+}
+
+/** What is not finished in time is cut off: closing its connection cancels it. */
+async function drain({ server }: App, seconds: number): Promise<void> {
+  const deadline = new AbortController();
+  const late = delay(seconds * 1000, 'late' as const, { signal: deadline.signal }).catch(() => 'on time' as const);
+  if ((await Promise.race([server.drain(), late])) === 'late') server.app.server.closeAllConnections();
+  deadline.abort();
+}
+
+function banner({ model, server }: App, config: Config): string {
+  const url = addressOf(server.app.server.address() as AddressInfo);
+  const body = JSON.stringify({ model: model.base.id, prompt: 'The', max_tokens: 24 });
+  const key = config.apiKeys.length > 0 ? ` -H "Authorization: Bearer $KEY"` : '';
+  return [
+    `Preamble listens on ${url} (try it in a browser: ${url}/docs)`,
+    `  model  ${model.base.id}`,
+    `  store  ${config.store.kind}:${config.store.directory}`,
+    `  try    curl -s ${url}/v1/completions -H 'content-type: application/json'${key} -d '${body}'`,
+    ...(key ? ['         with KEY set to one of the keys in PREAMBLE_API_KEYS'] : []),
+    '',
+  ].join('\n');
+}
+
+function addressOf({ address, family, port }: AddressInfo): string {
+  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+}

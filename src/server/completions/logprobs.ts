@@ -1,0 +1,57 @@
+import type { TokenEvent } from '../../engine/request.js';
+import { TextStream, type TokenBytes } from '../../tokenizer/text-stream.js';
+import type { Logprobs } from '../schemas/completion.js';
+
+const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** A token as OpenAI writes it: its text, or `bytes:\xNN...` when its bytes are not whole characters. */
+export function tokenText(bytes: Uint8Array): string {
+  try {
+    return strict.decode(bytes);
+  } catch {
+    return `bytes:${Array.from(bytes, (byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join('')}`;
+  }
+}
+
+/**
+ * Writes one choice's log-probabilities, token by token. It remembers where in the text the next token starts; a token that
+ * continues a character starts where that character does.
+ */
+export class LogprobsWriter {
+  readonly #text: TextStream;
+  #offset = 0;
+
+  constructor(private readonly tokenizer: TokenBytes) {
+    this.#text = new TextStream(tokenizer);
+  }
+
+  /** Call it for every token, in order; each call moves the offset on. */
+  write(event: TokenEvent): Logprobs {
+    const logprob = event.logprob ?? 0;
+    const best = (event.top ?? []).map(
+      ({ id, logprob }) => [tokenText(this.tokenizer.tokenBytes(id)), logprob] as const,
+    );
+    const chosen = tokenText(this.tokenizer.tokenBytes(event.id));
+    const entry = {
+      tokens: [chosen],
+      token_logprobs: [logprob],
+      top_logprobs: [Object.fromEntries([...best, [chosen, logprob]])],
+      text_offset: [this.#offset],
+    };
+    this.#offset += this.#text.push(event.id).length;
+    return entry;
+  }
+}
+
+/** No tokens yet. */
+export function noLogprobs(): Logprobs {
+  return { tokens: [], token_logprobs: [], top_logprobs: [], text_offset: [] };
+}
+
+/** Appends what was written for one more token. */
+export function appendLogprobs(to: Logprobs, from: Logprobs): void {
+  to.tokens.push(...from.tokens);
+  to.token_logprobs.push(...from.token_logprobs);
+  to.top_logprobs.push(...from.top_logprobs);
+  to.text_offset.push(...from.text_offset);
+}

@@ -1,0 +1,37 @@
+import type { RequestPrefix } from '../../engine/request.js';
+import { PrefixError } from '../../prefix/errors.js';
+import type { BaseModel } from '../../prefix/kv.js';
+import type { PrefixLibrary } from '../../prefix/library.js';
+import { ApiError } from '../errors.js';
+import { toReference } from '../prefixes/reference.js';
+
+/** What completions need of the prefix library. */
+export type PrefixSource = Pick<PrefixLibrary, 'load'>;
+
+/**
+ * The prefix that a request's `model` names; undefined for the base model itself. The running request keeps what it got here,
+ * whatever happens to the name meanwhile.
+ * @throws ApiError `model_not_found`
+ */
+export async function resolvePrefix(
+  { base, library }: { readonly base: BaseModel; readonly library: PrefixSource },
+  tenant: string,
+  model: string,
+): Promise<RequestPrefix | undefined> {
+  if (model === base.id) return undefined;
+  try {
+    const { kv, info } = await library.load(tenant, ...toReference(model));
+    return { kv, placement: info.placement };
+  } catch (error) {
+    throw asModelError(error, model);
+  }
+}
+
+/** To a request, a prefix is a model: what is wrong with the name is wrong with `model`. */
+export function asModelError(error: unknown, model: string): unknown {
+  if (!(error instanceof PrefixError)) return error;
+  if (error.reason === 'not_found') {
+    return new ApiError('model_not_found', `The model '${model}' does not exist.`, { param: 'model', cause: error });
+  }
+  return new ApiError(error.code, error.message, { param: 'model', cause: error });
+}

@@ -1,0 +1,47 @@
+import type { CompletionChunk, CompletionResponse } from '../schemas/completion.js';
+import { collectChoice, isSilent } from './choice.js';
+import type { Completion, RunningChoice } from './completion.js';
+
+/** Sends one event; the promise settles when the receiver can take more. */
+export type Send = (data: object) => Promise<void>;
+
+/** Reads every choice to its end. If one fails, the others are cancelled. */
+export async function collectCompletion(completion: Completion): Promise<CompletionResponse> {
+  try {
+    const choices = await Promise.all(
+      completion.choices.map(({ generation, writer, options }) => collectChoice(generation, writer, options)),
+    );
+    return { ...head(completion), choices, usage: completion.usage() };
+  } catch (error) {
+    completion.cancel();
+    throw error;
+  }
+}
+
+/** Sends each choice's chunks as they come, and the usage at the end if it was asked for. If one fails, the others are cancelled. */
+export async function streamCompletion(completion: Completion, send: Send): Promise<void> {
+  const { includeUsage } = completion.params;
+  const chunkHead = { ...head(completion), ...(includeUsage && { usage: null }) };
+  try {
+    await Promise.all(completion.choices.map((choice) => streamChoice(choice, chunkHead, send)));
+    if (includeUsage) await send({ ...chunkHead, choices: [], usage: completion.usage() } satisfies CompletionChunk);
+  } catch (error) {
+    completion.cancel();
+    throw error;
+  }
+}
+
+async function streamChoice(
+  { generation, writer }: RunningChoice,
+  chunkHead: Omit<CompletionChunk, 'choices'>,
+  send: Send,
+): Promise<void> {
+  for await (const event of generation) {
+    const choice = writer.write(event);
+    if (!isSilent(choice)) await send({ ...chunkHead, choices: [choice] } satisfies CompletionChunk);
+  }
+}
+
+function head({ id, created, params }: Completion): Omit<CompletionChunk, 'choices' | 'usage'> {
+  return { id, object: 'text_completion', created, model: params.model };
+}

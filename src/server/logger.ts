@@ -1,0 +1,23 @@
+import type { Writable } from 'node:stream';
+
+import type { LoggerOptions } from 'pino';
+
+/** Where log lines go. */
+export type LogStream = Pick<Writable, 'write'>;
+
+/**
+ * Pino's options. Lines hold ids, counts and times: requests and answers are not serialized at all, so no prompt, text, token,
+ * key or prefix name can get in by them.
+ */
+export function loggerOptions(level: string, stream?: LogStream): LoggerOptions & { stream?: LogStream } {
+  return {
+    level,
+    base: null,
+    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    formatters: { level: (label) => ({ level: label }) },
+    serializers: { req: () => undefined, res: () => undefined },
+    // At level `trace` the multipart parser logs the request's headers.
+    redact: { paths: ['busboyOptions'], remove: true },
+    ...(stream && { stream }),
+  };
+}

@@ -1,0 +1,35 @@
+import fp from 'fastify-plugin';
+
+import type { Usage } from '../schemas/completion.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Token counts of a completion, once it is admitted: the access log reads them when the answer is out. */
+    usage: (() => Usage) | null;
+  }
+}
+
+/**
+ * One line for each request: who, which route, how it ended, how long it took and how many tokens. The route's pattern stands for
+ * its URL, because paths carry prefix names.
+ */
+export default fp(
+  async (app) => {
+    app.decorateRequest('usage', null);
+    app.addHook('onRequest', async (request, reply) => {
+      reply.raw.once('close', () => {
+        const line = {
+          tenant: request.tenant,
+          method: request.method,
+          route: request.routeOptions.url,
+          status: reply.statusCode,
+          finished: reply.raw.writableFinished,
+          ms: Math.round(reply.elapsedTime),
+          ...request.usage?.(),
+        };
+        request.log.info(line, 'request');
+      });
+    });
+  },
+  { name: 'access-log', fastify: '5.x', dependencies: ['tenant'] },
+);

@@ -1,0 +1,35 @@
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import fp from 'fastify-plugin';
+
+export interface OpenApiOptions {
+  readonly version: string;
+  readonly needsKey: boolean;
+}
+
+/** `/openapi.json` and, on it, `/docs`. Register it before the routes that it describes. */
+export default fp<OpenApiOptions>(
+  async (app, { version, needsKey }) => {
+    await app.register(swagger, {
+      openapi: {
+        openapi: '3.1.0',
+        info: { title: 'Preamble', version, description: 'One frozen GPT-2; each user has prefixes of their own.' },
+        components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
+        ...(needsKey && { security: [{ key: [] }] }),
+      },
+      transform: ({ schema, url }) => ({ schema: showFiles(schema), url }),
+    });
+    // Nothing is fetched from elsewhere: the page works offline.
+    await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true, uiConfig: { validatorUrl: null } });
+    app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
+  },
+  { name: 'openapi', fastify: '5.x' },
+);
+
+/** The validator's keyword for a file part becomes what OpenAPI has for it. */
+function showFiles<T>(schema: T): T {
+  if (typeof schema !== 'object' || schema === null) return schema;
+  if (Array.isArray(schema)) return schema.map(showFiles) as T;
+  if ('isFile' in schema) return { type: 'string', format: 'binary' } as T;
+  return Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, showFiles(value as unknown)])) as T;
+}

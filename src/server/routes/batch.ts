@@ -1,0 +1,38 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyRequest } from 'fastify';
+
+import { startBatch, type BatchDeps } from '../batch/batch.js';
+import { batchUsage, collectBatch, streamBatch } from '../batch/response.js';
+import { disconnectSignal } from '../disconnect.js';
+import { BatchRequest, BatchResponse } from '../schemas/batch.js';
+import { CompletionRequest } from '../schemas/completion.js';
+import { errorResponses } from '../schemas/error.js';
+import { sendEvents } from '../send-events.js';
+import { toValidationError } from '../validation.js';
+
+const schema = {
+  summary: 'Complete many prompts, each with its own model, in one call',
+  tags: ['completions'],
+  body: BatchRequest,
+  response: { 200: BatchResponse, ...errorResponses },
+};
+
+/** `POST /batch/completions`. */
+const batchRoutes: FastifyPluginAsyncTypebox<BatchDeps> = async (app, deps) => {
+  app.post('/batch/completions', { schema }, async (request, reply) => {
+    const check = (body: unknown): CompletionRequest => checkCompletion(request, body);
+    const items = await startBatch(deps, request.tenant, request.body, check, disconnectSignal(reply));
+    request.usage = () => batchUsage(items);
+    if (!request.body.stream) return collectBatch(items, request);
+    return sendEvents(reply, (send) => streamBatch(items, send, request));
+  });
+};
+
+export default batchRoutes;
+
+/** The schema check that `POST /completions` gets from its route. */
+function checkCompletion(request: FastifyRequest, body: unknown): CompletionRequest {
+  const validate = request.compileValidationSchema(CompletionRequest);
+  if (!validate(body)) throw toValidationError(validate.errors ?? []);
+  return body as CompletionRequest;
+}

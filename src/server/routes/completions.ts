@@ -1,0 +1,27 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+
+import { startCompletion, type CompletionDeps } from '../completions/completion.js';
+import { collectCompletion, streamCompletion } from '../completions/response.js';
+import { disconnectSignal } from '../disconnect.js';
+import { CompletionRequest, CompletionResponse } from '../schemas/completion.js';
+import { errorResponses } from '../schemas/error.js';
+import { sendEvents } from '../send-events.js';
+
+const schema = {
+  summary: 'Complete a prompt',
+  tags: ['completions'],
+  body: CompletionRequest,
+  response: { 200: CompletionResponse, ...errorResponses },
+};
+
+/** `POST /completions`. */
+const completionRoutes: FastifyPluginAsyncTypebox<CompletionDeps> = async (app, deps) => {
+  app.post('/completions', { schema }, async (request, reply) => {
+    const completion = await startCompletion(deps, request.tenant, request.body, disconnectSignal(reply));
+    request.usage = completion.usage;
+    if (!completion.params.stream) return collectCompletion(completion);
+    return sendEvents(reply, (send) => streamCompletion(completion, send));
+  });
+};
+
+export default completionRoutes;

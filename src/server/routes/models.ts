@@ -1,0 +1,58 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+
+import type { BaseModel } from '../../prefix/kv.js';
+import type { PrefixInfo, PrefixLibrary } from '../../prefix/library.js';
+import { asModelError } from '../completions/resolve-prefix.js';
+import { toReference } from '../prefixes/reference.js';
+import { errorResponses } from '../schemas/error.js';
+import { Model, ModelList, ModelParams } from '../schemas/model.js';
+
+/** What the model routes need of the rest of the program. */
+export interface ModelDeps {
+  readonly base: BaseModel;
+  /** Unix seconds since when the base model is served. */
+  readonly created: number;
+  readonly library: Pick<PrefixLibrary, 'list' | 'get'>;
+}
+
+/** `GET /models`, `GET /models/{id}`: the base model, and the caller's prefixes as its children. */
+const modelRoutes: FastifyPluginAsyncTypebox<ModelDeps> = async (app, { base, created, library }) => {
+  const baseModel: Model = { id: base.id, object: 'model', created, owned_by: 'preamble', parent: null };
+  const toModel = (prefix: PrefixInfo, tenant: string): Model => ({
+    id: prefix.name,
+    object: 'model',
+    created: prefix.created,
+    owned_by: tenant,
+    parent: base.id,
+  });
+
+  app.get(
+    '/models',
+    { schema: { summary: 'List models', tags: ['models'], response: { 200: ModelList, ...errorResponses } } },
+    async ({ tenant }) => {
+      const { data } = await library.list(tenant);
+      return { object: 'list' as const, data: [baseModel, ...data.map((prefix) => toModel(prefix, tenant))] };
+    },
+  );
+
+  app.get(
+    '/models/:id',
+    {
+      schema: {
+        summary: 'One model',
+        tags: ['models'],
+        params: ModelParams,
+        response: { 200: Model, ...errorResponses },
+      },
+    },
+    async ({ params, tenant }) => {
+      if (params.id === base.id) return baseModel;
+      const prefix = await library.get(tenant, ...toReference(params.id)).catch((error: unknown) => {
+        throw asModelError(error, params.id);
+      });
+      return { ...toModel(prefix, tenant), id: params.id };
+    },
+  );
+};
+
+export default modelRoutes;

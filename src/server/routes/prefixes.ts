@@ -1,0 +1,110 @@
+import multipart from '@fastify/multipart';
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { Type } from 'typebox';
+
+import type { AdapterUpload, PrefixLibrary } from '../../prefix/library.js';
+import type { Encoder } from '../completions/prompts.js';
+import { readForm } from '../prefixes/form.js';
+import { toReference } from '../prefixes/reference.js';
+import { toPrefix, toPrefixDetails, toPrefixList } from '../prefixes/response.js';
+import { errorResponses } from '../schemas/error.js';
+import {
+  DeletedPrefix,
+  FileParams,
+  FileUpload,
+  ListQuery,
+  Prefix,
+  PrefixDetails,
+  PrefixList,
+  PrefixParams,
+  TextUpload,
+} from '../schemas/prefix.js';
+
+/** What the prefix routes need of the rest of the program. */
+export interface PrefixDeps {
+  readonly library: Pick<PrefixLibrary, 'upload' | 'uploadText' | 'list' | 'get' | 'file' | 'delete'>;
+  readonly tokenizer: Encoder;
+  readonly maxUploadBytes: number;
+}
+
+const tags = ['prefixes'];
+const uploadSchema = {
+  summary: 'Upload a prefix',
+  description:
+    'The two files that PEFT wrote, as a form; or a text, as JSON. The same content under the same name is 200.',
+  tags,
+  body: { content: { 'application/json': { schema: TextUpload }, 'multipart/form-data': { schema: FileUpload } } },
+  response: { 200: Prefix, 201: Prefix, ...errorResponses },
+};
+const listSchema = {
+  summary: 'List prefixes',
+  tags,
+  querystring: ListQuery,
+  response: { 200: PrefixList, ...errorResponses },
+};
+const getSchema = {
+  summary: 'A prefix and its versions',
+  tags,
+  params: PrefixParams,
+  response: { 200: PrefixDetails, ...errorResponses },
+};
+const fileSchema = {
+  summary: 'Download what PEFT loads',
+  tags,
+  params: FileParams,
+  response: { 200: Type.Unsafe<Uint8Array>({ type: 'string', format: 'binary' }), ...errorResponses },
+};
+const deleteSchema = {
+  summary: 'Delete a prefix',
+  description: 'New requests do not find it any more; running ones finish.',
+  tags,
+  params: PrefixParams,
+  response: { 200: DeletedPrefix, ...errorResponses },
+};
+
+/** `/prefixes` and all below it. */
+const prefixRoutes: FastifyPluginAsyncTypebox<PrefixDeps> = async (app, { library, tokenizer, maxUploadBytes }) => {
+  await app.register(multipart, {
+    limits: { fileSize: maxUploadBytes, files: 2, fields: 8, fieldSize: 4096 },
+  });
+  app.addHook('preValidation', async (request) => {
+    if (request.isMultipart()) request.body = await readForm(request);
+  });
+
+  app.post('/prefixes', { schema: uploadSchema }, async (request, reply) => {
+    // The content type has chosen one of the two schemas.
+    const body = request.body as TextUpload | FileUpload;
+    const { created, record } = await ('text' in body
+      ? library.uploadText(request.tenant, { ...body, tokens: tokenizer.encode(body.text) })
+      : library.upload(request.tenant, toAdapterUpload(body)));
+    return reply.code(created ? 201 : 200).send(toPrefix(record));
+  });
+
+  app.get('/prefixes', { schema: listSchema }, async ({ tenant, query }) =>
+    toPrefixList(await library.list(tenant, { after: query.after, limit: Number(query.limit ?? 20) })),
+  );
+
+  app.get('/prefixes/:name', { schema: getSchema }, async ({ tenant, params }) =>
+    toPrefixDetails(await library.get(tenant, ...toReference(params.name))),
+  );
+
+  app.get('/prefixes/:name/files/:file', { schema: fileSchema }, async ({ tenant, params }, reply) => {
+    const [name, version] = toReference(params.name);
+    const bytes = await library.file(tenant, name, params.file, version);
+    return reply
+      .header('content-type', params.file === 'adapter_config.json' ? 'application/json' : 'application/octet-stream')
+      .header('content-disposition', `attachment; filename="${params.file}"`)
+      .send(bytes);
+  });
+
+  app.delete('/prefixes/:name', { schema: deleteSchema }, async ({ tenant, params }) => {
+    await library.delete(tenant, params.name);
+    return { id: params.name, object: 'prefix' as const, deleted: true as const };
+  });
+};
+
+export default prefixRoutes;
+
+function toAdapterUpload({ name, placement, force, adapter_config, adapter_model }: FileUpload): AdapterUpload {
+  return { name, placement, force: force === 'true', config: adapter_config, model: adapter_model };
+}

@@ -1,0 +1,121 @@
+import { Type, type Static } from 'typebox';
+
+import { nullable, optional } from './optional.js';
+
+const TokenId = Type.Integer({ minimum: 0 });
+const largest = Number.MAX_SAFE_INTEGER;
+
+const Prompt = Type.Union(
+  [
+    Type.String(),
+    Type.Array(Type.String(), { minItems: 1 }),
+    Type.Array(TokenId, { minItems: 1 }),
+    Type.Array(Type.Array(TokenId), { minItems: 1 }),
+  ],
+  { title: 'a string, an array of strings, an array of token ids, or an array of those' },
+);
+
+const Stop = Type.Union(
+  [Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { maxItems: 4 }), Type.Null()],
+  { title: 'a string that is not empty, or up to 4 of them' },
+);
+
+/** Fields of the contract whose neutral value alone is accepted so far. */
+const notYet = {
+  echo: optional(Type.Boolean({ description: 'Only `false` so far.' })),
+  suffix: optional(Type.String({ description: 'Only `null` so far.' })),
+  best_of: optional(Type.Integer({ minimum: 1, maximum: 128, description: 'Only the value of `n` so far.' })),
+  presence_penalty: optional(Type.Number({ minimum: -2, maximum: 2, description: 'Only 0 so far.' })),
+  frequency_penalty: optional(Type.Number({ minimum: -2, maximum: 2, description: 'Only 0 so far.' })),
+  repetition_penalty: optional(Type.Number({ exclusiveMinimum: 0, description: 'Only 1 so far.' })),
+  logit_bias: optional(Type.Object({}, { additionalProperties: true, description: 'Only `{}` so far.' })),
+  min_p: optional(Type.Number({ minimum: 0, maximum: 1, description: 'Only 0 so far.' })),
+};
+
+/** The body of `POST /v1/completions`: OpenAI's fields and, after `stream_options`, vLLM's. */
+export const CompletionRequest = Type.Object(
+  {
+    model: Type.String({ description: 'The base model, a prefix, or `prefix@VERSION`.' }),
+    prompt: Prompt,
+    max_tokens: optional(Type.Integer({ minimum: 0, maximum: largest, default: 16 })),
+    temperature: optional(Type.Number({ minimum: 0, maximum: 2, default: 1, description: '0 is greedy.' })),
+    top_p: optional(Type.Number({ minimum: 0, maximum: 1, default: 1 })),
+    n: optional(Type.Integer({ minimum: 1, maximum: 128, default: 1 })),
+    stop: Type.Optional(Stop),
+    seed: optional(Type.Integer({ minimum: -largest, maximum: largest })),
+    logprobs: optional(Type.Integer({ minimum: 0, maximum: 20 })),
+    user: optional(Type.String()),
+    stream: optional(Type.Boolean({ default: false })),
+    stream_options: optional(
+      Type.Object({ include_usage: optional(Type.Boolean({ default: false })) }, { additionalProperties: false }),
+    ),
+    top_k: optional(Type.Integer({ minimum: -1, maximum: largest, default: 0, description: '0 and -1 are off.' })),
+    stop_token_ids: optional(Type.Array(TokenId, { maxItems: 1024 })),
+    ignore_eos: optional(Type.Boolean({ default: false })),
+    min_tokens: optional(Type.Integer({ minimum: 0, maximum: largest, default: 0 })),
+    return_token_ids: optional(Type.Boolean({ default: false })),
+    ...notYet,
+  },
+  {
+    additionalProperties: false,
+    title: 'CompletionRequest',
+    examples: [{ model: 'headlines', prompt: 'The', max_tokens: 24, temperature: 0 }],
+  },
+);
+export type CompletionRequest = Static<typeof CompletionRequest>;
+
+/** Log-probabilities of a choice's tokens, as lists of one entry a token. */
+export const Logprobs = Type.Object({
+  tokens: Type.Array(Type.String()),
+  token_logprobs: Type.Array(Type.Number()),
+  top_logprobs: Type.Array(Type.Record(Type.String(), Type.Number())),
+  text_offset: Type.Array(Type.Integer()),
+});
+export type Logprobs = Static<typeof Logprobs>;
+
+const choice = {
+  text: Type.String(),
+  index: Type.Integer(),
+  logprobs: nullable(Logprobs),
+  prompt_token_ids: Type.Optional(Type.Array(Type.Integer())),
+  token_ids: Type.Optional(Type.Array(Type.Integer())),
+};
+const FinishReason = Type.Enum(['stop', 'length']);
+
+/** One choice of an answer. */
+export const Choice = Type.Object({ ...choice, finish_reason: FinishReason });
+export type Choice = Static<typeof Choice>;
+
+/** A part of one choice in a stream; the last one of a choice has its finish reason. */
+export const ChunkChoice = Type.Object({ ...choice, finish_reason: Type.Union([FinishReason, Type.Null()]) });
+export type ChunkChoice = Static<typeof ChunkChoice>;
+
+export const Usage = Type.Object({
+  prompt_tokens: Type.Integer(),
+  completion_tokens: Type.Integer(),
+  total_tokens: Type.Integer(),
+  prompt_tokens_details: Type.Object({
+    prefix_tokens: Type.Integer({ description: 'Virtual tokens; not part of `prompt_tokens`.' }),
+  }),
+});
+export type Usage = Static<typeof Usage>;
+
+const head = {
+  id: Type.String(),
+  object: Type.Literal('text_completion'),
+  created: Type.Integer(),
+  model: Type.String(),
+};
+
+export const CompletionResponse = Type.Object(
+  { ...head, choices: Type.Array(Choice), usage: Usage },
+  { title: 'CompletionResponse' },
+);
+export type CompletionResponse = Static<typeof CompletionResponse>;
+
+/** One event of a stream. With `include_usage`, all but the last have `usage: null` and the last has no choices. */
+export const CompletionChunk = Type.Object(
+  { ...head, choices: Type.Array(ChunkChoice), usage: Type.Optional(Type.Union([Usage, Type.Null()])) },
+  { title: 'CompletionChunk' },
+);
+export type CompletionChunk = Static<typeof CompletionChunk>;

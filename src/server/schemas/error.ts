@@ -1,0 +1,23 @@
+import { Type, type Static } from 'typebox';
+
+import { nullable } from './optional.js';
+
+/** OpenAI's error envelope. */
+export const ErrorEnvelope = Type.Object(
+  {
+    error: Type.Object({
+      message: Type.String(),
+      type: Type.String(),
+      param: nullable(Type.String()),
+      code: nullable(Type.String()),
+    }),
+  },
+  { title: 'Error' },
+);
+export type ErrorEnvelope = Static<typeof ErrorEnvelope>;
+
+/** The answers that any route may give beside its own. */
+export const errorResponses = {
+  '4xx': { ...ErrorEnvelope, description: 'The request is refused; `error.param` names the field.' },
+  '5xx': { ...ErrorEnvelope, description: 'The server failed or is full; `retry-after` says when to try again.' },
+};
