@@ -16,9 +16,14 @@ type Shape = Pick<SamplingParams, 'temperature' | 'topK' | 'topP'>;
  * The distribution that the next token is drawn from.
  * @param logits `[vocabulary]`
  * @param shape its temperature is above 0
+ * @param lse log(sum(exp(logits / temperature))), where it is known
  */
-export function distribution(logits: Float32Array, shape: Shape): Distribution {
-  const { ids, weights, mass } = candidates(logits, shape);
+export function distribution(
+  logits: Float32Array,
+  shape: Shape,
+  lse: number = logSumExp(logits, shape.temperature),
+): Distribution {
+  const { ids, weights, mass } = candidates(logits, shape, lse);
   const count = countKept(weights, mass, shape.topP);
   const kept = weights.subarray(0, count);
   const keptMass = sum(kept);
@@ -55,8 +60,10 @@ export function bestIds(logits: Float32Array, count: number): Int32Array {
 
 /** log(sum(exp(logits / temperature))). */
 export function logSumExp(logits: Float32Array, temperature: number): number {
-  const largest = logits.reduce((max, logit) => Math.max(max, logit), -Infinity);
-  const mass = logits.reduce((total, logit) => total + Math.exp((logit - largest) / temperature), 0);
+  let largest = -Infinity;
+  for (const logit of logits) largest = Math.max(largest, logit);
+  let mass = 0;
+  for (const logit of logits) mass += Math.exp((logit - largest) / temperature);
   return largest / temperature + Math.log(mass);
 }
 
@@ -73,8 +80,7 @@ interface Candidates {
 }
 
 /** The tokens that top-p chooses among: the k best, or all but those that it drops for certain. */
-function candidates(logits: Float32Array, { temperature, topK, topP }: Shape): Candidates {
-  const lse = logSumExp(logits, temperature);
+function candidates(logits: Float32Array, { temperature, topK, topP }: Shape, lse: number): Candidates {
   const weigh = (id: number): number => Math.exp(at(logits, id) / temperature - lse);
   if (topK > 0) {
     const ids = bestIds(logits, Math.min(topK, logits.length));
@@ -82,25 +88,20 @@ function candidates(logits: Float32Array, { temperature, topK, topP }: Shape): C
     return { ids, weights, mass: sum(weights) };
   }
   // All tokens below this have less than 1 - topP together: only those above have to be sorted.
-  const floor = (1 - topP) / logits.length;
-  const ids = rank(
-    logits,
-    idsWhere(logits, (_, id) => !(weigh(id) < floor)),
-  );
+  const lowest = (Math.log((1 - topP) / logits.length) + lse) * temperature;
+  const ids = rank(logits, idsFrom(logits, lowest));
   return { ids, weights: Float64Array.from(ids, weigh), mass: 1 };
 }
 
 function bestIdsBySorting(logits: Float32Array, count: number): Int32Array {
-  const threshold = at(logits.toSorted(), logits.length - count);
-  const reach = idsWhere(logits, (logit) => !(logit < threshold));
-  return rank(logits, reach).subarray(0, count);
+  const lowest = at(logits.toSorted(), logits.length - count);
+  return rank(logits, idsFrom(logits, lowest)).subarray(0, count);
 }
 
-function idsWhere(logits: Float32Array, holds: (logit: number, id: number) => boolean): Int32Array {
+/** The ids whose logits are not below `lowest`. */
+function idsFrom(logits: Float32Array, lowest: number): Int32Array {
   const ids: number[] = [];
-  logits.forEach((logit, id) => {
-    if (holds(logit, id)) ids.push(id);
-  });
+  for (let id = 0; id < logits.length; id++) if (!(at(logits, id) < lowest)) ids.push(id);
   return Int32Array.from(ids);
 }
 

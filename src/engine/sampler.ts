@@ -18,7 +18,7 @@ export function numBestNeeded({ temperature }: Shape, vocabularySize: number): n
 export function sampleToken(row: LogitsRow, shape: Shape, u: number): number {
   if (shape.temperature === 0) return row.bestIds[0] ?? 0;
   if (shape.topK === 0 && shape.topP >= 1) return drawFromWhole(row, shape.temperature, u);
-  return draw(keptOfBest(row, shape) ?? distribution(row.all(), shape), u);
+  return draw(keptOfBest(row, shape) ?? distribution(row.all(), shape, row.temperedLse), u);
 }
 
 /** The first token at which the probabilities, added in order, go beyond `u`. */
@@ -48,12 +48,13 @@ function drawFromWhole(row: LogitsRow, temperature: number, u: number): number {
 
 /** Goes on behind the best tokens: the others by id. */
 function drawFromRest(row: LogitsRow, temperature: number, weights: Float64Array, u: number): number {
-  const walked = new Set(row.bestIds.subarray(0, weights.length));
+  const walked = new Uint8Array(row.vocabularySize);
+  for (const id of row.bestIds.subarray(0, weights.length)) walked[id] = 1;
   const logits = row.all();
   let last = row.bestIds.at(lastPositive(weights)) ?? 0;
   let cumulative = sum(weights);
   for (let id = 0; id < logits.length; id++) {
-    if (walked.has(id)) continue;
+    if (walked[id]) continue;
     const weight = Math.exp((logits[id] ?? -Infinity) / temperature - row.temperedLse);
     cumulative += weight;
     if (u < cumulative) return id;
