@@ -1,8 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
 import os from 'node:os';
+import path from 'node:path';
+
+import { packageRoot } from '#src/config.js';
 
 import { median, type Rates } from './workload.js';
+
+interface Package {
+  /** Exact versions. */
+  readonly dependencies: Readonly<Record<string, string>>;
+}
 
 /** All measurements of one target at one number of rows. */
 export interface Result {
@@ -13,14 +21,13 @@ export interface Result {
 
 /** What the numbers depend on beside the code. */
 export function environment(): Record<string, unknown> {
-  const require = createRequire(import.meta.url);
-  const version = (name: string): string => (require(`${name}/package.json`) as { version: string }).version;
+  const { dependencies } = JSON.parse(readFileSync(path.join(packageRoot, 'package.json'), 'utf8')) as Package;
   return {
     date: new Date().toISOString(),
     commit: commit(),
     node: process.version,
-    onnxruntime: version('onnxruntime-node'),
-    koffi: version('koffi'),
+    onnxruntime: dependencies['onnxruntime-node'],
+    koffi: dependencies['koffi'],
     cpu: os.cpus()[0]?.model,
     cpus: os.availableParallelism(),
     memoryGiB: Math.round(os.totalmem() / 2 ** 30),
