@@ -1,0 +1,80 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { describe, expect, it } from 'vitest';
+
+import { listen, testServer } from '../server/harness.js';
+import { adapterFiles, temporaryDirectory, testLibrary } from '../server/prefix-library.js';
+import { preamble, type Outcome } from './preamble.js';
+
+type Command = (...args: string[]) => Promise<Outcome>;
+
+/** `preamble prefix` against a running server, and a directory with an adapter. */
+async function setUp(): Promise<{ prefix: Command; adapter: string; scratch: string }> {
+  const { app } = await testServer({ apiKeys: [{ tenant: 'a', key: 'sesame' }] }, { library: await testLibrary() });
+  const url = await listen(app);
+  const scratch = await temporaryDirectory();
+  const adapter = join(scratch, 'adapter');
+  const files = adapterFiles(3, { placement: 'infix', base_model_name_or_path: 'another' });
+  await mkdir(adapter);
+  await writeFile(join(adapter, 'adapter_config.json'), files.config);
+  await writeFile(join(adapter, 'adapter_model.safetensors'), files.model);
+  const prefix: Command = (...args) =>
+    preamble('prefix', ...args, '--url', url, ...(args.includes('--key') ? [] : ['--key', 'sesame']));
+  return { prefix, adapter, scratch };
+}
+
+describe('preamble prefix', () => {
+  it('pushes, lists, inspects, pulls and removes', async () => {
+    const { prefix, adapter, scratch } = await setUp();
+    const pushed = await prefix('push', adapter, '--name', 'users/alice');
+    expect(pushed.status).toBe(0);
+    expect(pushed.out).toMatch(/^users\/alice@[0-9a-f]{12}\nwarning: .*another/);
+
+    const listed = await prefix('ls');
+    expect(listed.out).toMatch(/^NAME +VERSION .*\nusers\/alice +[0-9a-f]{12} +prefix +infix +3 +48\n$/);
+    expect(JSON.parse((await prefix('ls', '--json')).out)).toMatchObject([{ name: 'users/alice', placement: 'infix' }]);
+
+    const inspected = await prefix('inspect', 'users/alice');
+    expect(inspected.out).toContain('num_virtual_tokens: 3\n');
+    expect(JSON.parse((await prefix('inspect', 'users/alice', '--json')).out)).toMatchObject({ versions: [{}] });
+
+    const target = join(scratch, 'pulled');
+    expect(await prefix('pull', 'users/alice', target)).toMatchObject({ status: 0 });
+    for (const file of ['adapter_config.json', 'adapter_model.safetensors']) {
+      expect(await readFile(join(target, file))).toEqual(await readFile(join(adapter, file)));
+    }
+
+    expect(await prefix('rm', 'users/alice')).toMatchObject({ status: 0, out: 'deleted: users/alice\n' });
+    expect(await prefix('rm', 'users/alice')).toMatchObject({ status: 1, out: '' });
+    expect(JSON.parse((await prefix('ls', '--json')).out)).toEqual([]);
+  });
+
+  it('does not warn when forced, and takes the placement that is given', async () => {
+    const { prefix, adapter } = await setUp();
+    const { out } = await prefix('push', adapter, '--name', 'n', '--force', '--json');
+    expect(JSON.parse(out)).toMatchObject({ name: 'n', placement: 'infix', warnings: [] });
+    const refused = await prefix('push', adapter, '--name', 'n', '--placement', 'prefix');
+    expect(refused).toMatchObject({ status: 1, err: expect.stringContaining('placement_conflict') });
+  });
+
+  it('lists more than a page', async () => {
+    const library = await testLibrary();
+    const names = ['a', 'b', 'c'];
+    for (const name of names) await library.uploadText('default', { name, text: name, tokens: [1] });
+    const { list } = library;
+    library.list = (tenant, options) => list.call(library, tenant, { ...options, limit: 1 });
+    const { app } = await testServer({}, { library });
+    const { out } = await preamble('prefix', 'ls', '--json', '--url', await listen(app));
+    expect((JSON.parse(out) as { name: string }[]).map(({ name }) => name)).toEqual(names);
+  });
+
+  it('tells why the server refuses', async () => {
+    const { prefix, adapter } = await setUp();
+    expect(await prefix('push', adapter, '--name', 'tiny')).toMatchObject({
+      status: 1,
+      err: expect.stringContaining('(prefix_name_reserved)'),
+    });
+    expect((await prefix('ls', '--key', 'wrong')).err).toContain('(invalid_api_key)');
+  });
+});

@@ -1,0 +1,123 @@
+import type { AddressInfo } from 'node:net';
+
+import type { FastifyInstance } from 'fastify';
+import { afterAll, beforeAll, onTestFinished } from 'vitest';
+
+import { defaultConfig, type Config } from '../../src/config.js';
+import type { BaseModel } from '../../src/prefix/kv.js';
+import type { Choice, Usage } from '../../src/server/schemas/completion.js';
+import type { ErrorEnvelope } from '../../src/server/schemas/error.js';
+import { buildServer, type Server, type ServerDeps } from '../../src/server/server.js';
+import { byteTokenizer, ScriptedEngine } from './scripted-engine.js';
+
+/** The frozen model of these tests: its virtual tokens have the 4 numbers that the engine's fake runner wants. */
+export const base: BaseModel = {
+  id: 'tiny',
+  fingerprint: 'f'.repeat(64),
+  layers: 1,
+  heads: 1,
+  width: 2,
+  contextLength: 64,
+  vocabularySize: 256,
+};
+
+/** What tests look at in an answer, whichever route it is of: a field that it does not have is undefined. */
+export interface Body {
+  readonly object: string;
+  readonly choices: Choice[];
+  readonly usage: Usage;
+  readonly error: ErrorEnvelope['error'];
+  readonly version: string;
+  readonly versions: { readonly version: string }[];
+  readonly data: {
+    readonly custom_id: string;
+    readonly response: { readonly status_code: number; readonly body: Body };
+  }[];
+}
+
+export interface TestServer extends Server {
+  readonly engine: ScriptedEngine;
+  /** Everything logged so far. */
+  readonly log: () => string;
+}
+
+/** A server on a scripted engine, closed when the test is over. */
+export async function testServer(overrides: Partial<Config> = {}, deps: Partial<ServerDeps> = {}): Promise<TestServer> {
+  const server = await openServer(overrides, deps);
+  onTestFinished(() => closeServer(server));
+  return server;
+}
+
+/** One server for all tests of the suite that this is called in. */
+export function sharedServer(overrides: Partial<Config> = {}): () => TestServer {
+  let server: TestServer | undefined;
+  beforeAll(async () => {
+    server = await openServer(overrides);
+  });
+  afterAll(() => server && closeServer(server));
+  return () => server as TestServer;
+}
+
+async function closeServer({ app }: TestServer): Promise<void> {
+  app.server.closeAllConnections();
+  await app.close();
+}
+
+async function openServer(overrides: Partial<Config> = {}, deps: Partial<ServerDeps> = {}): Promise<TestServer> {
+  const engine = new ScriptedEngine();
+  const lines: string[] = [];
+  const server = await buildServer({
+    engine,
+    tokenizer: byteTokenizer,
+    base,
+    library: {} as never,
+    config: { ...defaultConfig(), logLevel: 'trace', ...overrides },
+    now: () => 1_700_000_000_123,
+    logStream: {
+      write: (line: string) => {
+        lines.push(line);
+        return true;
+      },
+    },
+    ...deps,
+  });
+  return { ...server, engine, log: () => lines.join('') };
+}
+
+/** Listens on a free port and returns the address. */
+export async function listen(app: FastifyInstance): Promise<string> {
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  return `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`;
+}
+
+/** Posts JSON without a socket. */
+export async function post(
+  app: FastifyInstance,
+  url: string,
+  body: object | string,
+  headers: Record<string, string> = {},
+) {
+  const response = await app.inject({
+    method: 'POST',
+    url,
+    payload: body,
+    headers: { 'content-type': 'application/json', ...headers },
+  });
+  return { status: response.statusCode, headers: response.headers, body: parse(response.body), text: response.body };
+}
+
+/** The events of a stream; the last one, `[DONE]`, is checked and left out. */
+export function eventsOf(text: string): Record<string, unknown>[] {
+  const events = text.split('\n\n');
+  if (events.pop() !== '' || events.pop() !== 'data: [DONE]')
+    throw new Error(`the stream does not end as it should: ${text}`);
+  return events.map((event) => JSON.parse(event.replace(/^data: /, '')) as Record<string, unknown>);
+}
+
+function parse(text: string): Body {
+  try {
+    return JSON.parse(text) as Body;
+  } catch {
+    return {} as Body;
+  }
+}

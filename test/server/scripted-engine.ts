@@ -1,0 +1,77 @@
+import { setImmediate as tick } from 'node:timers/promises';
+
+import { EngineError } from '../../src/engine/errors.js';
+import type { Generation, GenerationEvent, GenerationRequest } from '../../src/engine/request.js';
+import { TextStream } from '../../src/tokenizer/text-stream.js';
+
+/** A tokenizer whose tokens are bytes. */
+export const byteTokenizer = {
+  encode: (text: string): number[] => [...new TextEncoder().encode(text)],
+  tokenBytes: (id: number): Uint8Array => Uint8Array.of(id),
+};
+
+/** What a script may do at a token: go on, wait until the test says so, or fail. */
+export type Script = (request: GenerationRequest, step: number) => Promise<void> | void;
+
+/**
+ * An engine that says the prompt again and again, so that a test knows each answer. It is for what the real engine does not do on
+ * request: hang, fail half-way, be full.
+ */
+export class ScriptedEngine {
+  healthy = true;
+  readonly submitted: GenerationRequest[] = [];
+  cancelled = 0;
+  running = 0;
+  /** Sequences it accepts in all. */
+  capacity = Infinity;
+  script: Script = () => undefined;
+
+  submit(request: GenerationRequest): Generation {
+    if (this.submitted.length >= this.capacity) throw new EngineError('queue_full', 'full');
+    this.submitted.push(request);
+    this.running++;
+    let open = true;
+    const leave = (cancelled: boolean): void => {
+      if (!open) return;
+      open = false;
+      this.running--;
+      if (cancelled) this.cancelled++;
+    };
+    const events = this.#generate(
+      request,
+      () => open,
+      () => leave(false),
+    );
+    return { [Symbol.asyncIterator]: () => events, cancel: () => leave(true) };
+  }
+
+  async *#generate(
+    request: GenerationRequest,
+    isOpen: () => boolean,
+    leave: () => void,
+  ): AsyncGenerator<GenerationEvent, void, undefined> {
+    const stream = new TextStream(byteTokenizer);
+    try {
+      for (let step = 0; step < request.maxTokens; step++) {
+        const wait = this.script(request, step);
+        if (wait) await Promise.race([wait, untilClosed(isOpen)]);
+        await tick();
+        if (!isOpen()) return yield { type: 'finish', reason: 'abort', text: '' };
+        yield token(request, step, stream);
+      }
+      yield { type: 'finish', reason: 'length', text: stream.end() };
+    } finally {
+      leave();
+    }
+  }
+}
+
+function token(request: GenerationRequest, step: number, stream: TextStream): GenerationEvent {
+  const id = request.prompt[step % request.prompt.length] ?? 0;
+  const top = [{ id, logprob: -0.25 }].slice(0, request.logprobs);
+  return { type: 'token', id, text: stream.push(id), ...(request.logprobs !== undefined && { logprob: -0.25, top }) };
+}
+
+async function untilClosed(isOpen: () => boolean): Promise<void> {
+  while (isOpen()) await new Promise((resolve) => setTimeout(resolve, 2));
+}
