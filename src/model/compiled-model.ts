@@ -63,13 +63,17 @@ export async function readManifest(directory: string): Promise<Manifest | undefi
     throw error;
   });
   if (text === undefined) return undefined;
-  const manifest = JSON.parse(text) as Manifest;
-  if (manifest.format !== FORMAT) {
+  const manifest = JSON.parse(text) as Omit<Manifest, 'format'> & { readonly format: string };
+  if (!isCurrent(manifest)) {
     throw new CheckpointError(
       `${directory}: compiled as ${manifest.format}, this version needs ${FORMAT}; compile it again`,
     );
   }
   return manifest;
+}
+
+function isCurrent(manifest: { readonly format: string }): manifest is Manifest {
+  return manifest.format === FORMAT;
 }
 
 /** A name for the compiled form of the checkpoint as it is now, without reading its weights. */

@@ -13,6 +13,8 @@ import { golden, goldenNames, type GreedyCase } from '../support/goldens.js';
 const TOLERANCE = 1e-3;
 const GREEDY = { max_tokens: 24, temperature: 0, logprobs: 0, return_token_ids: true };
 
+type Bytes = Uint8Array<ArrayBuffer>;
+
 interface Answer {
   readonly choices: readonly {
     readonly token_ids: number[];
@@ -23,7 +25,7 @@ interface Answer {
 }
 
 /** A multipart upload of the two files that PEFT writes. */
-async function upload(app: FastifyInstance, name: string, config: BlobPart, model: BlobPart, placement?: string) {
+async function upload(app: FastifyInstance, name: string, config: Bytes | string, model: Bytes, placement?: string) {
   const form = new FormData();
   form.set('name', name);
   if (placement !== undefined) form.set('placement', placement);
@@ -81,7 +83,7 @@ describe.each(goldenNames())('%s over HTTP', (name) => {
       const [config, model] = await Promise.all(
         files.map((file) => fs.readFile(path.join(reference.adapter(adapter), file))),
       );
-      const response = await upload(http, adapter, config as BlobPart, model as BlobPart);
+      const response = await upload(http, adapter, config as Bytes, model as Bytes);
       expect(response.statusCode, response.body).toBe(201);
       const back = await http.inject(`/v1/prefixes/${adapter}/files/adapter_model.safetensors`);
       expect(back.rawPayload.equals(model as Uint8Array)).toBe(true);
