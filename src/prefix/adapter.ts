@@ -1,6 +1,7 @@
 import {
   allFinite,
   decodeFloats,
+  DEFAULT_MAX_HEADER_BYTES,
   parseSafetensors,
   SafetensorsError,
   type SafetensorsHeader,
@@ -36,8 +37,7 @@ export interface Adapter {
 }
 
 /** Room for the header and its length, beside the data. */
-const HEADER_ROOM_BYTES = (1 << 20) + 8;
-
+const HEADER_ROOM_BYTES = DEFAULT_MAX_HEADER_BYTES + 8;
 const MAX_CONFIG_BYTES = 1 << 20;
 
 /**

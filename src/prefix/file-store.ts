@@ -1,7 +1,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import { ifExists, isErrno, makeDirectoryDurably, renameDurably, syncDirectory, writeDurably } from './durable.js';
+import { ifExists, makeDirectoryDurably, renameDurably, syncDirectory, writeDurably } from './durable.js';
 import { PrefixError } from './errors.js';
 import { CONFIG_FILE, MODEL_FILE } from './format.js';
 import { KeyedLock } from './keyed-lock.js';
@@ -122,14 +122,11 @@ export class FilePrefixStore implements PrefixStore {
   }
 
   async #addVersionDirectory(target: string, upload: PrefixUpload): Promise<void> {
+    // There already when a process was killed before it replaced the name file: whole, and of the same content.
+    if ((await ifExists(fs.stat(target))) !== undefined) return;
     await this.scratch.withDirectory(async (draft) => {
       await writeVersion(draft, upload);
-      try {
-        await renameDurably(draft, target);
-      } catch (error) {
-        // Left by a process that was killed before it replaced the name file: whole, and of the same content.
-        if (!isErrno(error, 'ENOTEMPTY', 'EEXIST', 'EPERM')) throw error;
-      }
+      await renameDurably(draft, target);
     });
   }
 

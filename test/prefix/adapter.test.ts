@@ -16,8 +16,7 @@ interface Case {
 
 const two = { shape: [1, columns], data: values(columns) };
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
-const floats = (...numbers: number[]): Float32Array<ArrayBuffer> =>
-  values(3 * columns).with(5, numbers[0] ?? 0) as Float32Array<ArrayBuffer>;
+const floats = (...numbers: number[]): Float32Array<ArrayBuffer> => values(3 * columns).with(5, numbers[0] ?? 0);
 
 const refused: Case[] = [
   { code: 'adapter_config_too_large', what: 'a config over 1 MiB', config: new Uint8Array((1 << 20) + 1) },

@@ -8,5 +8,5 @@ export function operationOf(number: number): { readonly kind: 'put' | 'delete'; 
 
 /** Large enough to be torn. */
 export function crashUpload(name: string, number: number): PrefixUpload {
-  return storeUpload(name, number, 50_000);
+  return storeUpload(name, number, 20_000);
 }

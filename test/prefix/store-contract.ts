@@ -150,7 +150,7 @@ export function describeStore(kind: string, makeStore: () => Promise<OpenStore>)
 
     it('answers readers while names come and go', async () => {
       const upload = storeUpload('a', 1);
-      let running = true;
+      const writing = { done: false };
       const writer = (async () => {
         try {
           for (let i = 0; i < 20; i++) {
@@ -158,10 +158,10 @@ export function describeStore(kind: string, makeStore: () => Promise<OpenStore>)
             await store.delete('t', 'a');
           }
         } finally {
-          running = false;
+          writing.done = true;
         }
       })();
-      while (running) {
+      while (!writing.done) {
         const [found, bytes, { data }] = await Promise.all([
           store.get('t', 'a'),
           store.read('t', 'a', upload.info.version, 'adapter_model.safetensors'),
