@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream';
 
-import type { LoggerOptions } from 'pino';
+import { destination, type LoggerOptions } from 'pino';
 
 /** Where log lines go. */
 export type LogStream = Pick<Writable, 'write'>;
@@ -9,7 +9,7 @@ export type LogStream = Pick<Writable, 'write'>;
  * Pino's options. Lines hold ids, counts and times: requests and answers are not serialized at all, so no prompt, text, token,
  * key or prefix name can get in by them.
  */
-export function loggerOptions(level: string, stream?: LogStream): LoggerOptions & { stream?: LogStream } {
+export function loggerOptions(level: string, stream?: LogStream): LoggerOptions & { stream: LogStream } {
   return {
     level,
     base: null,
@@ -18,6 +18,6 @@ export function loggerOptions(level: string, stream?: LogStream): LoggerOptions 
     serializers: { req: () => undefined, res: () => undefined },
     // At level `trace` the multipart parser logs the request's headers.
     redact: { paths: ['busboyOptions'], remove: true },
-    ...(stream && { stream }),
+    stream: stream ?? destination(2),
   };
 }

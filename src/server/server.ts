@@ -40,7 +40,7 @@ export interface ServerDeps extends Omit<BatchDeps, 'maxChoices' | 'maxBatchItem
   readonly engine: Pick<Engine, 'submit' | 'healthy'>;
   readonly library: BatchDeps['library'] & ModelDeps['library'] & PrefixDeps['library'];
   readonly config: ServerConfig;
-  /** Where log lines go; standard output unless given. */
+  /** Where log lines go; standard error unless given. */
   readonly logStream?: LogStream;
 }
 

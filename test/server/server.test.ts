@@ -223,5 +223,7 @@ describe('documentation', () => {
     expect(page.statusCode).toBe(200);
     expect(page.body).toContain('swagger-ui');
     expect(page.body).not.toMatch(/(src|href)="https?:/);
+    expect(page.headers['content-security-policy']).toMatch(/^default-src 'self';(?!.*https?:)/);
+    expect((await app.inject({ url: '/docs/static/swagger-ui-bundle.js' })).statusCode).toBe(200);
   });
 });

@@ -1,0 +1,104 @@
+import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+
+import { packageRoot } from '../../src/config.js';
+import { eventsOf } from '../server/harness.js';
+import { temporaryDirectory } from '../server/prefix-library.js';
+
+interface Running {
+  readonly process: ChildProcess;
+  readonly output: { out: string; err: string };
+}
+
+const model = join(packageRoot, 'test/goldens/models/tiny-a');
+const hasCurl = spawnSync('curl', ['--version']).status === 0;
+
+/** Starts the program as `npm start` does, on a small model and a free port. */
+async function start(settings: Record<string, string> = {}): Promise<Running> {
+  const scratch = await temporaryDirectory();
+  const store = { PREAMBLE_STORE: `file:${scratch}/prefixes`, PREAMBLE_CACHE: `${scratch}/cache` };
+  const child = spawn(process.execPath, [join(packageRoot, 'dist/main.js')], {
+    cwd: scratch,
+    env: { PATH: process.env['PATH'], PORT: '0', PREAMBLE_MODEL: model, PREAMBLE_SLOTS: '2', ...store, ...settings },
+  });
+  const output = { out: '', err: '' };
+  child.stdout.on('data', (data: Buffer) => (output.out += data.toString()));
+  child.stderr.on('data', (data: Buffer) => (output.err += data.toString()));
+  onTestFinished(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  });
+  return { process: child, output };
+}
+
+async function addressOf({ output }: Running): Promise<string> {
+  await vi.waitFor(() => expect(output.out).toContain('try '), 30_000);
+  return /http:\/\/[\d.:]+/.exec(output.out)?.[0] ?? '';
+}
+
+async function exitStatus({ process }: Running): Promise<number | null> {
+  if (process.exitCode === null) await once(process, 'exit');
+  return process.exitCode;
+}
+
+const stream = async (url: string, n: number): Promise<Response> =>
+  fetch(`${url}/v1/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'tiny-a', prompt: [1], n, max_tokens: 100, ignore_eos: true, stream: true }),
+  });
+
+beforeAll(() => {
+  execFileSync(process.execPath, [join(packageRoot, 'node_modules/typescript/bin/tsc'), '-p', packageRoot]);
+});
+
+describe('the program', () => {
+  it.skipIf(!hasCurl)('prints a curl that works as printed', async () => {
+    const running = await start();
+    await addressOf(running);
+    const { out } = running.output;
+    expect(out).toMatch(/model {2}tiny-a\n {2}store {2}file:\/.*prefixes\n/);
+    const answer = execFileSync('sh', ['-c', /curl .*/.exec(out)?.[0] ?? ''], { encoding: 'utf8' });
+    expect(JSON.parse(answer)).toMatchObject({ object: 'text_completion', model: 'tiny-a' });
+  });
+
+  it('finishes what it accepted on SIGTERM, and accepts nothing more', async () => {
+    const running = await start();
+    const url = await addressOf(running);
+    const accepted = await stream(url, 12);
+    running.process.kill('SIGTERM');
+    await vi.waitFor(async () => expect((await fetch(`${url}/readyz`)).status).toBe(503), {
+      timeout: 5000,
+      interval: 10,
+    });
+    expect((await stream(url, 1)).status).toBe(503);
+    const events = eventsOf(await accepted.text());
+    const reasons = events.map((event) => (event['choices'] as { finish_reason: string | null }[])[0]?.finish_reason);
+    expect(reasons.filter(Boolean)).toEqual(Array(12).fill('length'));
+    expect(await exitStatus(running)).toBe(0);
+  });
+
+  it('cuts off what takes longer than it may', async () => {
+    const running = await start({ PREAMBLE_DRAIN_SECONDS: '0' });
+    const accepted = await stream(await addressOf(running), 100);
+    running.process.kill('SIGTERM');
+    await expect(accepted.text()).rejects.toThrow();
+    expect(await exitStatus(running)).toBe(0);
+  });
+
+  it.each([
+    [{ PORT: 'x' }, 2, /^preamble: PORT: /m],
+    [{ PREAMBLE_SLOT: '1' }, 2, /^preamble: PREAMBLE_SLOT: /m],
+    [{ HOST: '0.0.0.0' }, 2, /^preamble: HOST: /m],
+    [{ PREAMBLE_MODEL: '/nowhere' }, 1, /^preamble: .*\/nowhere/m],
+  ])('does not start with %j', async (settings, status, message) => {
+    const running = await start(settings);
+    expect(await exitStatus(running)).toBe(status);
+    expect(running.output.err).toMatch(message);
+    expect(running.output.out).toBe('');
+  });
+});
