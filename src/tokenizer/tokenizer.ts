@@ -1,10 +1,21 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { Tokenizer as ByteLevelBpe } from '@huggingface/tokenizers';
+import * as library from '@huggingface/tokenizers';
 
 import { byteOfCharacter, toBytes } from './byte-alphabet.js';
 import { TextStream, type TokenBytes } from './text-stream.js';
+
+/** What is used of the library's class: its own declarations do not resolve under Node's module resolution. */
+interface ByteLevelBpe {
+  encode(text: string, options: { add_special_tokens: boolean }): { ids: number[] };
+  id_to_token(id: number): string | undefined;
+  get_added_tokens_decoder(): ReadonlyMap<number, { readonly content: string }>;
+}
+
+const { Tokenizer: ByteLevelBpe } = library as unknown as {
+  readonly Tokenizer: new (tokenizer: object, config: object) => ByteLevelBpe;
+};
 
 const noBytes = new Uint8Array(0);
 

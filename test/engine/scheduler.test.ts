@@ -81,7 +81,7 @@ describe('the policy of a step', () => {
 
   test('the first to come is next', () => {
     expect(pickNext(['a', 'b'])).toBe('a');
-    expect(pickNext([])).toBeUndefined();
+    expect(pickNext<string>([])).toBeUndefined();
   });
 
   test('admits in order, within the slots, with one prefill; every running sequence gets on', () => {
