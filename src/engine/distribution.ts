@@ -3,14 +3,15 @@ import type { SamplingParams } from './request.js';
 /** How many of the best tokens a draw looks at first. A constant, so that a draw does not depend on the rest of the batch. */
 export const BEST = 64;
 
-/** What temperature, then top-k, then top-p leave of a row of logits, best first; equal ones by id. */
+/** What temperature, then min-p, then top-k, then top-p leave of a row of logits, best first; equal ones by id. */
 export interface Distribution {
   readonly ids: Int32Array;
   /** They add up to 1. */
   readonly probabilities: Float64Array;
 }
 
-type Shape = Pick<SamplingParams, 'temperature' | 'topK' | 'topP'>;
+/** What makes a distribution of a row of logits. */
+export type Shape = Pick<SamplingParams, 'temperature' | 'minP' | 'topK' | 'topP'>;
 
 /**
  * The distribution that the next token is drawn from.
@@ -41,6 +42,17 @@ export function countKept(weights: Float64Array, mass: number, topP: number): nu
   let count = 1;
   while (count < weights.length && before < topP * mass) before += weights[count++] ?? 0;
   return count;
+}
+
+/**
+ * How many of the best tokens min-p keeps: those with at least the part `minP` of the best one's probability. As in vLLM the
+ * parts are those before truncation.
+ * @param weights best first; in any unit
+ */
+export function countLikely(weights: Float64Array, minP: number): number {
+  const lowest = minP * (weights[0] ?? 0);
+  const count = weights.findIndex((weight) => weight < lowest);
+  return count < 0 ? weights.length : count;
 }
 
 /** The ids of the `count` best logits, best first; equal ones by id. */
@@ -79,18 +91,24 @@ interface Candidates {
   readonly mass: number;
 }
 
-/** The tokens that top-p chooses among: the k best, or all but those that it drops for certain. */
-function candidates(logits: Float32Array, { temperature, topK, topP }: Shape, lse: number): Candidates {
-  const weigh = (id: number): number => Math.exp(at(logits, id) / temperature - lse);
-  if (topK > 0) {
-    const ids = bestIds(logits, Math.min(topK, logits.length));
-    const weights = Float64Array.from(ids, weigh);
-    return { ids, weights, mass: sum(weights) };
-  }
-  // All tokens below this have less than 1 - topP together: only those above have to be sorted.
-  const lowest = (Math.log((1 - topP) / logits.length) + lse) * temperature;
-  const ids = rank(logits, idsFrom(logits, lowest));
-  return { ids, weights: Float64Array.from(ids, weigh), mass: 1 };
+/** The tokens that top-p chooses among: what min-p and top-k leave, or all but those that top-p drops for certain. */
+function candidates(logits: Float32Array, shape: Shape, lse: number): Candidates {
+  const { temperature, minP = 0, topK } = shape;
+  const ids =
+    topK > 0
+      ? bestIds(logits, Math.min(topK, logits.length))
+      : rank(logits, idsFrom(logits, lowestLogit(logits, shape, lse)));
+  const all = Float64Array.from(ids, (id) => Math.exp(at(logits, id) / temperature - lse));
+  const weights = all.subarray(0, countLikely(all, minP));
+  return { ids, weights, mass: topK > 0 || minP > 0 ? sum(weights) : 1 };
+}
+
+/** Below this logit min-p or top-p drops every token for certain: only those above have to be sorted. */
+function lowestLogit(logits: Float32Array, { temperature, minP = 0, topP }: Shape, lse: number): number {
+  if (minP > 0)
+    return logits.reduce((largest, logit) => Math.max(largest, logit), -Infinity) + Math.log(minP) * temperature;
+  // All tokens below this have less than 1 - topP together.
+  return (Math.log((1 - topP) / logits.length) + lse) * temperature;
 }
 
 function bestIdsBySorting(logits: Float32Array, count: number): Int32Array {

@@ -29,8 +29,18 @@ export function readRow(output: StepOutput, row: number, vocabularySize: number)
 
 /** The same row, with tokens that may not be chosen at minus infinity. */
 export function withoutTokens(row: LogitsRow, banned: ReadonlySet<number>, temperature: number): LogitsRow {
+  return changeRow(row, temperature, (logits) => {
+    for (const id of banned) if (id < logits.length) logits[id] = -Infinity;
+  });
+}
+
+/**
+ * The row with other logits. It reads the whole vocabulary, which a row as the step gives it is spared.
+ * @param change changes the logits, `[vocabulary]`, in place; they are a copy
+ */
+export function changeRow(row: LogitsRow, temperature: number, change: (logits: Float32Array) => void): LogitsRow {
   const logits = row.all().slice();
-  for (const id of banned) if (id < logits.length) logits[id] = -Infinity;
+  change(logits);
   const ids = bestIds(logits, BEST);
   return {
     vocabularySize: row.vocabularySize,

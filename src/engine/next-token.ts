@@ -1,5 +1,6 @@
+import { adjustLogits } from './adjustments.js';
 import { tokenLogprobs } from './logprobs.js';
-import { withoutTokens, type LogitsRow } from './logits-row.js';
+import { changeRow, withoutTokens, type LogitsRow } from './logits-row.js';
 import { uniform } from './random.js';
 import type { FinishReason, TokenEvent } from './request.js';
 import { numBestNeeded, sampleToken } from './sampler.js';
@@ -31,9 +32,20 @@ export function finish(sequence: Sequence, reason: FinishReason): void {
   sequence.events.push({ type: 'finish', reason, text: sequence.text.end() });
 }
 
-function choose({ request, seed, endTokens, numGeneratedTokens }: Sequence, row: LogitsRow): number {
-  const { sampling, choice, minTokens } = request;
-  const mayEnd = numGeneratedTokens >= minTokens || endTokens.size === 0;
-  const allowed = mayEnd ? row : withoutTokens(row, endTokens, sampling.temperature);
-  return sampleToken(allowed, sampling, uniform(seed, choice, numGeneratedTokens));
+function choose(sequence: Sequence, row: LogitsRow): number {
+  const { request, seed, numGeneratedTokens } = sequence;
+  const { sampling, choice } = request;
+  return sampleToken(adjust(sequence, allow(sequence, row)), sampling, uniform(seed, choice, numGeneratedTokens));
+}
+
+/** The row without end tokens while the sequence may not end. */
+function allow({ request, endTokens, numGeneratedTokens }: Sequence, row: LogitsRow): LogitsRow {
+  const mayEnd = numGeneratedTokens >= request.minTokens || endTokens.size === 0;
+  return mayEnd ? row : withoutTokens(row, endTokens, request.sampling.temperature);
+}
+
+function adjust(sequence: Sequence, row: LogitsRow): LogitsRow {
+  const { adjustments, temperature } = sequence.request.sampling;
+  if (adjustments === undefined) return row;
+  return changeRow(row, temperature, (logits) => adjustLogits(logits, adjustments, sequence));
 }

@@ -1,5 +1,17 @@
 import type { PrefixKv } from '../prefix/kv.js';
 
+/** Changes of a row of logits before a token is chosen from it. Reported log-probabilities are those before. */
+export interface LogitAdjustments {
+  /** Added to a token's logit. */
+  readonly bias: ReadonlyMap<number, number>;
+  /** Above 0. Divides positive logits of tokens in the prompt or generated, and multiplies their negative ones; 1 is off. */
+  readonly repetitionPenalty: number;
+  /** Subtracted once for each time that a token was generated. */
+  readonly frequencyPenalty: number;
+  /** Subtracted from a token that was generated at all. */
+  readonly presencePenalty: number;
+}
+
 /** How the next token is chosen. Zero is a value: temperature 0 is greedy, `topK` 0 is off. */
 export interface SamplingParams {
   /** 0 (greedy, ties to the lower id) to 2. */
@@ -8,6 +20,10 @@ export interface SamplingParams {
   readonly topP: number;
   /** Keep this many of the best tokens; 0 is off. */
   readonly topK: number;
+  /** Keep tokens with at least this part of the best one's probability, 0 to 1; 0, as when left out, is off. */
+  readonly minP?: number;
+  /** What is done to the logits first; left out, and never neutral, where nothing is. */
+  readonly adjustments?: LogitAdjustments | undefined;
   /** With a seed, token t of choice i is drawn from the stream (seed, i, t), whatever else is in the batch. */
   readonly seed: number | undefined;
 }

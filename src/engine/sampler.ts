@@ -1,8 +1,5 @@
-import { BEST, countKept, distribution, sum, type Distribution } from './distribution.js';
+import { BEST, countKept, countLikely, distribution, sum, type Distribution, type Shape } from './distribution.js';
 import type { LogitsRow } from './logits-row.js';
-import type { SamplingParams } from './request.js';
-
-type Shape = Pick<SamplingParams, 'temperature' | 'topK' | 'topP'>;
 
 /** How many of the best logits of its row a draw needs; the rest of the row is read only when those do not decide it. */
 export function numBestNeeded({ temperature }: Shape, vocabularySize: number): number {
@@ -17,8 +14,12 @@ export function numBestNeeded({ temperature }: Shape, vocabularySize: number): n
  */
 export function sampleToken(row: LogitsRow, shape: Shape, u: number): number {
   if (shape.temperature === 0) return row.bestIds[0] ?? 0;
-  if (shape.topK === 0 && shape.topP >= 1) return drawFromWhole(row, shape.temperature, u);
+  if (!isTruncated(shape)) return drawFromWhole(row, shape.temperature, u);
   return draw(keptOfBest(row, shape) ?? distribution(row.all(), shape, row.temperedLse), u);
+}
+
+function isTruncated({ minP = 0, topK, topP }: Shape): boolean {
+  return minP > 0 || topK > 0 || topP < 1;
 }
 
 /** The first token at which the probabilities, added in order, go beyond `u`. */
@@ -27,11 +28,13 @@ function draw({ ids, probabilities }: Distribution, u: number): number {
 }
 
 /** What truncation leaves, if the best tokens are enough to tell. */
-function keptOfBest(row: LogitsRow, { temperature, topK, topP }: Shape): Distribution | undefined {
-  const isWhole = row.vocabularySize <= BEST;
-  if (topK > BEST && !isWhole) return undefined;
-  const weights = weighBest(row, temperature).subarray(0, topK > 0 ? topK : BEST);
-  const isComplete = topK > 0 || isWhole;
+function keptOfBest(row: LogitsRow, { temperature, minP = 0, topK, topP }: Shape): Distribution | undefined {
+  const best = weighBest(row, temperature);
+  const likely = countLikely(best, minP);
+  const isDecided = row.vocabularySize <= BEST || likely < best.length;
+  if (!isDecided && (topK > BEST || (minP > 0 && topK === 0))) return undefined;
+  const weights = best.subarray(0, topK > 0 ? Math.min(topK, likely) : likely);
+  const isComplete = topK > 0 || isDecided;
   const mass = isComplete ? sum(weights) : 1;
   const count = countKept(weights, mass, topP);
   const kept = weights.subarray(0, count);

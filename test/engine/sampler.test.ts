@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { BEST, bestIds, distribution, logSumExp } from '../../src/engine/distribution.js';
+import { BEST, bestIds, distribution, logSumExp, type Shape } from '../../src/engine/distribution.js';
 import { withoutTokens, type LogitsRow } from '../../src/engine/logits-row.js';
 import { uniform } from '../../src/engine/random.js';
 import { sampleToken } from '../../src/engine/sampler.js';
@@ -82,6 +82,39 @@ describe('distribution', () => {
     expect([...distribution(halves, { temperature: 1, topK, topP }).ids]).toEqual(expected);
   });
 
+  test.each([
+    ['all that have a quarter of the best one', 0.25, 0, 1, [1, 2, 0]],
+    ['no others', 0.26, 0, 1, [1, 2]],
+    ['the best one at min-p 1', 1, 0, 1, [1]],
+    ['everything at min-p 0', 0, 0, 1, [1, 2, 0]],
+    ['min-p, then top-k', 0.26, 1, 1, [1]],
+    ['top-p of what min-p left', 0.26, 0, 0.66, [1]],
+    ['by the best one, not by what top-k left', 0.25, 3, 1, [1, 2, 0]],
+  ])('min-p keeps %s', (_, minP, topK, topP, expected) => {
+    const quarters = Float32Array.from([Math.log(1.0001), Math.log(4), Math.log(2)]);
+    const { ids, probabilities } = distribution(quarters, { temperature: 1, minP, topK, topP });
+    expect([...ids]).toEqual(expected);
+    const parts = expected.map((id) => [1, 4, 2][id] ?? NaN);
+    const total = parts.reduce((a, b) => a + b, 0);
+    parts.forEach((part, i) => expect(probabilities[i]).toBeCloseTo(part / total, 4));
+  });
+
+  test('min-p is taken after the temperature', () => {
+    const logits = Float32Array.from([0, 1]);
+    expect(distribution(logits, { temperature: 1, minP: 0.5, topK: 0, topP: 1 }).ids).toHaveLength(1);
+    expect(distribution(logits, { temperature: 2, minP: 0.5, topK: 0, topP: 1 }).ids).toHaveLength(2);
+  });
+
+  test('min-p of many is what a filter over all probabilities leaves', () => {
+    const logits = makeLogits(1000, 8, 0.5);
+    const weights = [...logits].map((logit) => Math.exp(logit / 0.8));
+    const largest = Math.max(...weights);
+    const kept = [...weights.keys()].filter((id) => (weights[id] ?? 0) >= 0.02 * largest);
+    const { ids } = distribution(logits, { temperature: 0.8, minP: 0.02, topK: 0, topP: 1 });
+    expect(kept.length).toBeGreaterThan(BEST);
+    expect([...ids].sort((a, b) => a - b)).toEqual(kept);
+  });
+
   test('ties go to the lower id', () => {
     const equal = new Float32Array(100).fill(1);
     expect([...distribution(equal, { temperature: 1, topK: 3, topP: 1 }).ids]).toEqual([0, 1, 2]);
@@ -106,6 +139,7 @@ describe('sampleToken', () => {
       temperature: fc.constantFrom(0.3, 1, 2),
       topK: fc.constantFrom(0, 1, 40, BEST, BEST + 1, 200, 5000),
       topP: fc.constantFrom(0, 0.3, 0.9, 0.999, 1),
+      minP: fc.constantFrom(0, 0, 0.001, 0.05, 0.5, 1),
     });
     const run = fc.property(shapes, ({ size, seed, spread, ...shape }) => {
       const logits = makeLogits(size, seed, spread);
@@ -129,6 +163,8 @@ describe('sampleToken', () => {
       { topK: 40, topP: 1 },
       { topK: 0, topP: 0.5 },
       { topK: BEST, topP: 0.9 },
+      { topK: 0, topP: 1, minP: 0.1 },
+      { topK: 200, topP: 0.9, minP: 0.1 },
     ]) {
       for (const u of [0, 0.5, 0.999]) expect(() => sampleToken(row, { temperature: 1, ...shape }, u)).not.toThrow();
     }
@@ -184,9 +220,9 @@ describe('withoutTokens', () => {
 });
 
 /** The distribution in the order that `sampleToken` documents. */
-function inWalkOrder(logits: Float32Array, shape: { temperature: number; topK: number; topP: number }) {
+function inWalkOrder(logits: Float32Array, shape: Shape) {
   const { ids, probabilities } = distribution(logits, shape);
-  if (shape.topK > 0 || shape.topP < 1) return { ids, probabilities };
+  if (shape.topK > 0 || shape.topP < 1 || shape.minP) return { ids, probabilities };
   const order = [...ids.keys()].sort((a, b) => (a < BEST || b < BEST ? a - b : (ids[a] ?? 0) - (ids[b] ?? 0)));
   return { ids: order.map((i) => ids[i] ?? -1), probabilities: Float64Array.from(order, (i) => probabilities[i] ?? 0) };
 }
