@@ -4,13 +4,13 @@ import type { TokenBytes } from '../tokenizer/text-stream.js';
 import { EngineError } from './errors.js';
 import { EventStream } from './event-stream.js';
 import { readRow } from './logits-row.js';
-import { emitNextToken, finish } from './next-token.js';
+import { emitNextToken, emitPromptTokens, finish } from './next-token.js';
 import { OutputText } from './output-text.js';
 import { WaitingQueue, type QueueLimits } from './queue.js';
 import { randomSeed } from './random.js';
 import type { Generation, GenerationRequest } from './request.js';
 import type { ModelRunner, StepOutput } from './runner.js';
-import { schedule, type Schedule } from './scheduler.js';
+import { schedule, type Schedule, type ScheduledChunk } from './scheduler.js';
 import { Sequence } from './sequence.js';
 import { Slots, type SlotMove } from './slots.js';
 import { toStepInput } from './step-input.js';
@@ -81,7 +81,7 @@ export class Engine {
   submit(request: GenerationRequest): Generation {
     this.#check(request);
     const sequence = this.#createSequence(request);
-    if (request.maxTokens === 0) finish(sequence, 'length');
+    if (request.maxTokens === 0 && !sequence.isPromptScored) finish(sequence, 'length');
     else this.#enqueue(sequence);
     return sequence.events;
   }
@@ -179,13 +179,22 @@ export class Engine {
       this.#emit(sequence, output, row);
     });
     if (!chunk) return;
+    if (chunk.sequence.isPromptScored) this.#emitPrompt(chunk, output, decode.length);
     chunk.sequence.numComputedTokens += chunk.numTokens;
-    if (chunk.isLast) this.#emit(chunk.sequence, output, decode.length);
+    if (chunk.isLast) this.#emit(chunk.sequence, output, output.rows - 1);
   }
 
   #emit(sequence: Sequence, output: StepOutput, row: number): void {
     if (sequence.status === 'finished') return; // cancelled during the step
     emitNextToken(sequence, readRow(output, row, this.#runner.vocabularySize));
+  }
+
+  /** @param firstRow the row of the chunk's first token */
+  #emitPrompt({ sequence, numTokens }: ScheduledChunk<Sequence>, output: StepOutput, firstRow: number): void {
+    const rows = Array.from({ length: numTokens }, (_, i) =>
+      readRow(output, firstRow + i, this.#runner.vocabularySize),
+    );
+    emitPromptTokens(sequence, sequence.numComputedTokens, rows);
   }
 
   #failRunning(cause: unknown): void {

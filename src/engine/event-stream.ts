@@ -9,7 +9,7 @@ interface Reader {
 
 /**
  * The events of one sequence on their way to its consumer. A slow consumer costs memory only: events wait here, at most
- * `maxTokens` and the finish. A consumer that leaves its loop cancels the sequence.
+ * the scored prompt, `maxTokens` tokens and the finish. A consumer that leaves its loop cancels the sequence.
  */
 export class EventStream implements Generation, AsyncIterator<GenerationEvent, undefined> {
   #events: GenerationEvent[] = [];

@@ -44,7 +44,7 @@ export interface GenerationRequest {
   readonly sampling: SamplingParams;
   /** Which choice of its API request this is (`n`): part of the random stream. */
   readonly choice: number;
-  /** May be 0: then nothing is generated and the sequence finishes with `length`. */
+  /** May be 0: then nothing is generated, and the sequence finishes with `length`, once its prompt is scored if that is asked for. */
   readonly maxTokens: number;
   readonly minTokens: number;
   /** Generation ends before the first of these strings; it is not part of the text. */
@@ -55,6 +55,8 @@ export interface GenerationRequest {
   readonly ignoreEos: boolean;
   /** Report this many best log-probabilities for each token; undefined: none at all; 0: the chosen token's only. */
   readonly logprobs: number | undefined;
+  /** The same for the prompt's tokens, from the second on; undefined, or left out: the prompt is not scored. */
+  readonly promptLogprobs?: number | undefined;
 }
 
 export type FinishReason = 'stop' | 'length' | 'abort';
@@ -63,6 +65,17 @@ export type FinishReason = 'stop' | 'length' | 'abort';
 export interface TokenLogprob {
   readonly id: number;
   readonly logprob: number;
+}
+
+/** A token with its log-probability and the best of its place, best first. */
+export interface ScoredToken extends TokenLogprob {
+  readonly top: readonly TokenLogprob[];
+}
+
+/** Log-probabilities of the next prompt tokens; the first token of a prompt has none, so they begin with the second. */
+export interface PromptEvent {
+  readonly type: 'prompt';
+  readonly tokens: readonly ScoredToken[];
 }
 
 /** One generated token. */
@@ -84,8 +97,11 @@ export interface FinishEvent {
   readonly text: string;
 }
 
-/** What a sequence yields: tokens, then exactly one finish. A failure of the engine throws `EngineError` instead. */
-export type GenerationEvent = TokenEvent | FinishEvent;
+/**
+ * What a sequence yields: the scored prompt in parts if `promptLogprobs` asks for it, tokens, then exactly one finish. A failure of
+ * the engine throws `EngineError` instead.
+ */
+export type GenerationEvent = PromptEvent | TokenEvent | FinishEvent;
 
 /** A submitted sequence: iterate it once. Leaving the loop early, or `cancel`, frees its slot by the next step. */
 export interface Generation extends AsyncIterable<GenerationEvent> {

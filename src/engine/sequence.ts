@@ -60,6 +60,11 @@ export class Sequence {
     return this.request.prompt.length + this.request.maxTokens;
   }
 
+  /** Whether computing its prompt is worth something although no token may follow, or beside those that do. */
+  get isPromptScored(): boolean {
+    return this.request.promptLogprobs !== undefined && this.request.prompt.length > 1;
+  }
+
   /** Index of the token that the virtual tokens stand before; undefined without a prefix. */
   get prefixIndex(): number | undefined {
     const { prefix, prompt } = this.request;

@@ -7,7 +7,8 @@ import type { Sequence } from './sequence.js';
 export function toStepInput({ decode, chunk }: Schedule<Sequence>, vocabularySize: number): StepInput | undefined {
   if (decode.length === 0 && chunk === undefined) return undefined;
   const sampled = chunk?.isLast ? [...decode, chunk.sequence] : decode;
-  const topK = Math.max(1, ...sampled.map((sequence) => numBestOf(sequence, vocabularySize)));
+  const scored = Math.min(chunk?.sequence.request.promptLogprobs ?? 0, vocabularySize);
+  const topK = Math.max(1, scored, ...sampled.map((sequence) => numBestOf(sequence, vocabularySize)));
   return { decode: decode.map(toDecodeRow), topK, ...(chunk && { chunk: toPromptChunk(chunk) }) };
 }
 
@@ -17,7 +18,7 @@ function toDecodeRow(sequence: Sequence): DecodeRow {
 
 function toPromptChunk({ sequence, numTokens, isLast }: ScheduledChunk<Sequence>): PromptChunk {
   const { slot = 0, tokens, numComputedTokens: start, past } = sequence;
-  const logits = isLast ? 'last' : 'none';
+  const logits = sequence.isPromptScored ? 'all' : isLast ? 'last' : 'none';
   return { slot, tokens: tokens.slice(start, start + numTokens), past, logits, temperature: temperatureOf(sequence) };
 }
 

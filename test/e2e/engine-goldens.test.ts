@@ -66,7 +66,7 @@ describe.each(goldenNames())('%s through the engine', (name) => {
     let reason = '';
     for await (const event of engine.submit(requestFor(testCase))) {
       if (event.type === 'finish') reason = event.reason;
-      else {
+      if (event.type === 'token') {
         ids.push(event.id);
         logprobs.push(event.logprob as number);
       }
@@ -83,6 +83,22 @@ describe.each(goldenNames())('%s through the engine', (name) => {
   it.each(chunks)('gives every case alone what it should, chunks of %s', async (maxChunkTokens) => {
     await start(maxChunkTokens);
     for (const testCase of greedy.cases) await check(testCase);
+  });
+
+  it.each(chunks)('scores a prompt as it scores what it generates, chunks of %s', async (maxChunkTokens) => {
+    await start(maxChunkTokens);
+    for (const testCase of greedy.cases) {
+      const prompt = [...testCase.prompt, ...testCase.ids];
+      const scored: number[] = [];
+      const request = { ...requestFor(testCase), prompt, maxTokens: 0, promptLogprobs: 0 };
+      for await (const event of engine.submit(request)) {
+        if (event.type === 'prompt') scored.push(...event.tokens.map(({ logprob }) => logprob));
+      }
+      expect(scored, testCase.id).toHaveLength(prompt.length - 1);
+      scored.slice(-testCase.ids.length).forEach((logprob, i) => {
+        expect(Math.abs(logprob - (testCase.logprobs[i] as number)), testCase.id).toBeLessThan(TOLERANCE);
+      });
+    }
   });
 
   it.each(chunks)('gives every row of every listed batch what it should, chunks of %s', async (maxChunkTokens) => {

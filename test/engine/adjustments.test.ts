@@ -63,7 +63,7 @@ describe('a sequence with adjustments', () => {
     { prompt, maxTokens, minTokens, stopTokenIds }: GenerationRequest,
     changes: LogitAdjustments,
   ) {
-    const runner = new FakeRunner();
+    const runner = new FakeRunner({ vocabularySize: 20 });
     const tokens = [...prompt];
     for (let past = 0; tokens.length < prompt.length + maxTokens; past++) {
       const output = await runner.step({ decode: [{ token: tokens[past] ?? -1, past, temperature: 1 }], topK: 1 });
@@ -86,18 +86,20 @@ describe('a sequence with adjustments', () => {
     const adjustments = { ...neutral, ...changes };
     const sampling = { temperature: 0, topP: 1, topK: 0, seed: undefined, adjustments };
     const request = makeRequest({ prompt: [5, 7, 5, 9], sampling, maxTokens: 40 });
-    const { engine } = makeEngine();
-    expect((await collect(engine.submit(request))).ids).toEqual(await reference(request, adjustments));
+    const { engine } = makeEngine({ vocabularySize: 20 });
+    const expected = await reference(request, adjustments);
+    expect((await collect(engine.submit(request))).ids).toEqual(expected);
+    expect(expected).not.toEqual(await reference(request, neutral));
   });
 
   test('may not end before min_tokens, whatever the bias', async () => {
-    const adjustments = { ...neutral, bias: new Map([[50, 100]]) };
+    const adjustments = { ...neutral, bias: new Map([[15, 100]]) };
     const sampling = { temperature: 0, topP: 1, topK: 0, seed: undefined, adjustments };
-    const request = makeRequest({ sampling, stopTokenIds: [50], minTokens: 3, maxTokens: 4 });
-    const { ids, reason } = await collect(makeEngine().engine.submit(request));
+    const request = makeRequest({ sampling, stopTokenIds: [15], minTokens: 3, maxTokens: 4 });
+    const { ids, reason } = await collect(makeEngine({ vocabularySize: 20 }).engine.submit(request));
     expect(ids).toEqual(await reference(request, adjustments));
     expect(ids).toHaveLength(4);
-    expect([ids.indexOf(50), reason]).toEqual([3, 'stop']);
+    expect([ids.indexOf(15), reason]).toEqual([3, 'stop']);
   });
 
   test('draws by the changed logits and reports the model’s own log-probabilities', async () => {

@@ -1,5 +1,5 @@
 import { Engine, type EngineOptions } from '../../src/engine/engine.js';
-import type { FinishReason, Generation, GenerationRequest, TokenEvent } from '../../src/engine/request.js';
+import type { FinishReason, Generation, GenerationRequest, ScoredToken, TokenEvent } from '../../src/engine/request.js';
 import type { TokenBytes } from '../../src/tokenizer/text-stream.js';
 import { FakeRunner, type FakeRunnerOptions } from './fake-runner.js';
 
@@ -50,20 +50,28 @@ export interface Collected {
   readonly text: string;
   readonly reason: FinishReason | undefined;
   readonly tokens: readonly TokenEvent[];
+  /** The prompt's tokens, where they are scored. */
+  readonly prompt: readonly ScoredToken[];
 }
 
 /** Reads a sequence to its end, or leaves it after `leaveAfter` tokens. */
 export async function collect(generation: Generation, leaveAfter = Infinity): Promise<Collected> {
   const tokens: TokenEvent[] = [];
+  const prompt: ScoredToken[] = [];
   let text = '';
   let reason: FinishReason | undefined;
   for await (const event of generation) {
     if (reason !== undefined) throw new Error('an event behind the finish');
+    if (event.type === 'prompt') {
+      if (tokens.length > 0) throw new Error('a prompt event behind a token');
+      prompt.push(...event.tokens);
+      continue;
+    }
     text += event.text;
     if (event.type === 'finish') reason = event.reason;
     else if (tokens.push(event) >= leaveAfter) break;
   }
-  return { ids: tokens.map(({ id }) => id), text, reason, tokens };
+  return { ids: tokens.map(({ id }) => id), text, reason, tokens, prompt };
 }
 
 /** What the request yields in an engine of its own with one slot. */

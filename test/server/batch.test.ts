@@ -34,7 +34,7 @@ describe('POST /v1/batch/completions', () => {
       item('c', { temperature: 3 }),
       item('d', { frobnicate: 1 }),
       item('e', { prompt: undefined }),
-      item('f', { echo: true }),
+      item('f', { suffix: 'x' }),
       item('g', { stream: true }),
     ];
     const { status, body, text } = await post(app, url, { requests: bad });
@@ -46,7 +46,7 @@ describe('POST /v1/batch/completions', () => {
       [400, { param: 'temperature' }],
       [400, { param: 'frobnicate', code: 'unknown_parameter' }],
       [400, { param: 'prompt', code: 'missing_parameter' }],
-      [400, { param: 'echo', code: 'unsupported_parameter' }],
+      [400, { param: 'suffix', code: 'unsupported_parameter' }],
       [400, { param: 'stream' }],
     ]);
     expect(text).not.toContain('secret detail');

@@ -49,7 +49,7 @@ describe('POST /v1/completions', () => {
         tenant: 'default',
         prompt: [97, 98, 99],
         prefix: undefined,
-        sampling: { temperature: 0, topP: 0.5, topK: 7, seed: 0 },
+        sampling: { temperature: 0, topP: 0.5, topK: 7, minP: 0, seed: 0 },
         choice: 0,
         maxTokens: 3,
         minTokens: 2,
@@ -93,9 +93,45 @@ describe('POST /v1/completions', () => {
   });
 });
 
+describe('echo', () => {
+  it('begins the text with the prompt and scores it', async () => {
+    const { app } = await testServer();
+    const { body } = await post(app, url, { ...minimal, prompt: 'aé', max_tokens: 2, echo: true, logprobs: 1 });
+    const [first, half, other] = ['a', String.raw`bytes:\xc3`, String.raw`bytes:\xa9`] as const;
+    expect(body.choices[0]).toMatchObject({
+      text: 'aéa\uFFFD',
+      logprobs: {
+        tokens: [first, half, other, first, half],
+        token_logprobs: [null, -1, -2, -0.25, -0.25],
+        top_logprobs: [null, { [half]: -1 }, { [other]: -2 }, { [first]: -0.25 }, { [half]: -0.25 }],
+        text_offset: [0, 1, 1, 2, 3],
+      },
+    });
+    expect(body.usage).toMatchObject({ prompt_tokens: 3, completion_tokens: 2 });
+  });
+
+  it.each([0, 1])('with max_tokens 0 only scores the prompt, logprobs %i', async (logprobs) => {
+    const { app } = await testServer();
+    const { body } = await post(app, url, { ...minimal, max_tokens: 0, echo: true, logprobs });
+    expect(body.choices).toMatchObject([
+      { text: 'abc', finish_reason: 'length', logprobs: { token_logprobs: [null, -1, -2], text_offset: [0, 1, 2] } },
+    ]);
+    const plain = await post(app, url, { ...minimal, max_tokens: 0, echo: true });
+    expect(plain.body.choices).toMatchObject([{ text: 'abc', finish_reason: 'length', logprobs: null }]);
+    expect(plain.body.usage).toMatchObject({ prompt_tokens: 3, completion_tokens: 0 });
+  });
+});
+
 describe('POST /v1/completions with stream', () => {
   const server = sharedServer();
-  const options = [{}, { logprobs: 1 }, { return_token_ids: true }, { n: 3, logprobs: 0, return_token_ids: true }];
+  const options = [
+    {},
+    { logprobs: 1 },
+    { echo: true },
+    { echo: true, logprobs: 2, return_token_ids: true },
+    { return_token_ids: true },
+    { n: 3, logprobs: 0, return_token_ids: true },
+  ];
 
   it.each(options)('says the same as without, %j', async (option) => {
     const { app } = server();
@@ -195,14 +231,18 @@ describe('refusals', () => {
     [{ stream: true, stream_options: { foo: 1 } }, 'stream_options.foo', 'unknown_parameter', /foo/],
     [{ user: 5 }, 'user', 'invalid_type', /string/],
     [{ frobnicate: 1 }, 'frobnicate', 'unknown_parameter', /frobnicate/],
-    [{ echo: true }, 'echo', 'unsupported_parameter', /echo/],
     [{ suffix: 'x' }, 'suffix', 'unsupported_parameter', /suffix/],
-    [{ best_of: 2 }, 'best_of', 'unsupported_parameter', /best_of/],
-    [{ presence_penalty: 1 }, 'presence_penalty', 'unsupported_parameter', /presence_penalty/],
-    [{ frequency_penalty: 1 }, 'frequency_penalty', 'unsupported_parameter', /frequency_penalty/],
-    [{ repetition_penalty: 2 }, 'repetition_penalty', 'unsupported_parameter', /repetition_penalty/],
-    [{ logit_bias: { '1': 1 } }, 'logit_bias', 'unsupported_parameter', /logit_bias/],
-    [{ min_p: 0.1 }, 'min_p', 'unsupported_parameter', /min_p/],
+    [{ echo: 1 }, 'echo', 'invalid_type', /boolean/],
+    [{ n: 2, best_of: 1 }, 'best_of', 'invalid_value', /at least 'n', which is 2/],
+    [{ best_of: 2, stream: true }, 'best_of', 'invalid_value', /streamed/],
+    [{ best_of: 0 }, 'best_of', 'invalid_value', />= 1/],
+    [{ presence_penalty: 2.1 }, 'presence_penalty', 'invalid_value', /<= 2/],
+    [{ frequency_penalty: -2.1 }, 'frequency_penalty', 'invalid_value', />= -2/],
+    [{ repetition_penalty: 0 }, 'repetition_penalty', 'invalid_value', /> 0/],
+    [{ logit_bias: { '256': 1 } }, 'logit_bias', 'invalid_value', /0 to 255/],
+    [{ logit_bias: { '1': 101 } }, 'logit_bias', 'invalid_value', /<= 100/],
+    [{ logit_bias: { '1': null } }, 'logit_bias', 'invalid_type', /number/],
+    [{ min_p: 1.1 }, 'min_p', 'invalid_value', /<= 1/],
     [{ prompt: '' }, 'prompt', 'invalid_value', /one token/],
     [{ prompt: [] }, 'prompt', 'invalid_value', /array/],
     [{ prompt: null }, 'prompt', 'invalid_value', /array/],

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import type { GenerationEvent } from '../../src/engine/request.js';
+import { keepBest } from '../../src/server/completions/best-of.js';
 import { ChoiceWriter, isSilent } from '../../src/server/completions/choice.js';
 import { toGenerationRequests } from '../../src/server/completions/generation-requests.js';
 import { LogprobsWriter, tokenText } from '../../src/server/completions/logprobs.js';
@@ -27,11 +28,18 @@ describe('readParams', () => {
       model: 'm',
       prompt: 'p',
       n: 1,
+      bestOf: 1,
+      echo: false,
       maxTokens: 16,
       minTokens: 0,
       temperature: 1,
       topP: 1,
       topK: 0,
+      minP: 0,
+      presencePenalty: 0,
+      frequencyPenalty: 0,
+      repetitionPenalty: 1,
+      logitBias: {},
       seed: undefined,
       stop: [],
       stopTokenIds: [],
@@ -73,25 +81,37 @@ describe('readParams', () => {
   });
 
   it.each([
-    ['echo', false, true],
-    ['suffix', null, 'end'],
-    ['best_of', 1, 2],
-    ['presence_penalty', 0, 0.5],
-    ['frequency_penalty', 0, -1],
-    ['repetition_penalty', 1, 1.2],
-    ['logit_bias', {}, { '5': 1 }],
-    ['min_p', 0, 0.1],
-  ])('accepts the neutral %s and refuses another by name', (field, neutral, other) => {
+    ['echo', false],
+    ['suffix', null],
+    ['best_of', 1],
+    ['presence_penalty', 0],
+    ['frequency_penalty', 0],
+    ['repetition_penalty', 1],
+    ['logit_bias', {}],
+    ['min_p', 0],
+  ])('takes the neutral %s as not given', (field, neutral) => {
     expect(readParams({ ...minimal, [field]: neutral })).toEqual(readParams(minimal));
     expect(readParams({ ...minimal, [field]: null })).toEqual(readParams(minimal));
-    expect(refusal(() => readParams({ ...minimal, [field]: other }))).toMatchObject({
-      code: 'unsupported_parameter',
-      param: field,
-    });
   });
 
-  it('accepts best_of equal to n', () => {
-    expect(readParams({ ...minimal, n: 3, best_of: 3 }).n).toBe(3);
+  it('refuses a suffix by name', () => {
+    for (const suffix of ['', 'end']) {
+      expect(refusal(() => readParams({ ...minimal, suffix }))).toMatchObject({
+        code: 'unsupported_parameter',
+        param: 'suffix',
+      });
+    }
+  });
+
+  it('generates n choices unless best_of says more, and refuses less', () => {
+    expect(readParams({ ...minimal, n: 3 })).toMatchObject({ n: 3, bestOf: 3 });
+    expect(readParams({ ...minimal, n: 3, best_of: 3, stream: true })).toMatchObject({ n: 3, bestOf: 3 });
+    expect(readParams({ ...minimal, best_of: 4 })).toMatchObject({ n: 1, bestOf: 4 });
+    expect(refusal(() => readParams({ ...minimal, n: 3, best_of: 2 }))).toMatchObject({ param: 'best_of' });
+  });
+
+  it('refuses to stream the best of more than n', () => {
+    expect(refusal(() => readParams({ ...minimal, best_of: 2, stream: true }))).toMatchObject({ param: 'best_of' });
   });
 
   it('refuses more min_tokens than max_tokens', () => {
@@ -126,7 +146,7 @@ describe('readPrompts', () => {
 });
 
 describe('toGenerationRequests', () => {
-  const scope = { tenant: 't', prefix: undefined, contextLength: 10, maxChoices: 4 };
+  const scope = { tenant: 't', prefix: undefined, contextLength: 10, vocabularySize: 256, maxChoices: 4 };
   const prefix = { kv: { length: 3, rows: new Float32Array() }, placement: 'infix' as const };
 
   it('makes n choices of each prompt, in order', () => {
@@ -153,9 +173,69 @@ describe('toGenerationRequests', () => {
     expect(error.message).toMatch(/10 tokens.* 11: 3 of the prefix, 2 of the prompt and 6/);
   });
 
+  const one = (fields: Partial<CompletionRequest>) =>
+    toGenerationRequests(readParams({ ...minimal, max_tokens: 1, ...fields }), [[1]], scope)[0];
+
+  it('changes no logits unless a field asks for it', () => {
+    const neutral = { presence_penalty: 0, frequency_penalty: 0, repetition_penalty: 1, logit_bias: {}, min_p: 0 };
+    expect(one(neutral)?.sampling).not.toHaveProperty('adjustments');
+  });
+
+  it.each([
+    [{ presence_penalty: -2 }, { presencePenalty: -2 }],
+    [{ frequency_penalty: 0.5 }, { frequencyPenalty: 0.5 }],
+    [{ repetition_penalty: 1.5 }, { repetitionPenalty: 1.5 }],
+    [{ logit_bias: { '0': 0, '255': -100 } }, { bias: new Map([[0, 0], [255, -100]]) }], // prettier-ignore
+  ])('hands on %j', (fields, changed) => {
+    const neutral = { bias: new Map(), repetitionPenalty: 1, frequencyPenalty: 0, presencePenalty: 0 };
+    expect(one(fields)?.sampling.adjustments).toEqual({ ...neutral, ...changed });
+  });
+
+  it.each(['256', '-1', '01', '1.0', '1e2', '', ' 1', 'a', '0x1'])('refuses %j as a key of logit_bias', (key) => {
+    const error = refusal(() => one({ logit_bias: { [key]: 1 } }));
+    expect(error).toMatchObject({ code: 'invalid_value', param: 'logit_bias' });
+    expect(error.message).toContain('0 to 255');
+  });
+
+  it('makes best_of choices of each prompt, each from its own stream, and has them scored', () => {
+    const params = readParams({ ...minimal, n: 1, best_of: 2, max_tokens: 1 });
+    const requests = toGenerationRequests(params, [[1], [2]], scope);
+    expect(requests.map(({ prompt, choice, logprobs }) => [prompt[0], choice, logprobs])).toEqual([
+      [1, 0, 0],
+      [1, 1, 0],
+      [2, 0, 0],
+      [2, 1, 0],
+    ]);
+  });
+
+  it('has the prompt scored for echo with log-probabilities alone', () => {
+    expect(one({ echo: true, logprobs: 0 })).toMatchObject({ logprobs: 0, promptLogprobs: 0 });
+    expect(one({ echo: true })?.promptLogprobs).toBeUndefined();
+    expect(one({ logprobs: 3 })?.promptLogprobs).toBeUndefined();
+  });
+
   it('refuses too many choices', () => {
     const params = readParams({ ...minimal, n: 3, max_tokens: 1 });
     expect(refusal(() => toGenerationRequests(params, [[1], [2]], scope))).toMatchObject({ param: 'n' });
+    const best = readParams({ ...minimal, best_of: 3, max_tokens: 1 });
+    expect(refusal(() => toGenerationRequests(best, [[1], [2]], scope))).toMatchObject({ param: 'best_of' });
+  });
+});
+
+describe('keepBest', () => {
+  const candidates = [-2, -1, -1, -3, -0.5, -0.75].map((meanLogprob, index) => ({
+    meanLogprob,
+    choice: { text: `${index}`, index, logprobs: null, finish_reason: 'stop' as const },
+  }));
+  const keep = (n: number, bestOf: number) => keepBest(candidates, n, bestOf).map(({ index, text }) => [index, text]);
+
+  it('keeps the n best of each prompt, best first, equal ones in order, and numbers them anew', () => {
+    expect(keep(2, 3)).toEqual([[0, '1'], [1, '2'], [2, '4'], [3, '5']]); // prettier-ignore
+    expect(keep(1, 6)).toEqual([[0, '4']]);
+  });
+
+  it('leaves all as they are when all are asked for', () => {
+    expect(keep(3, 3)).toEqual(candidates.map(({ choice }) => [choice.index, choice.text]));
   });
 });
 
@@ -172,9 +252,7 @@ describe('LogprobsWriter', () => {
 
   it('counts offsets in UTF-16 units; a continued character starts where it began', () => {
     const writer = new LogprobsWriter(tokenizer);
-    const offsets = [0, 3, 1, 2, 4].map(
-      (id) => writer.write({ type: 'token', id, text: '', logprob: -1, top: [] }).text_offset[0],
-    );
+    const offsets = [0, 3, 1, 2, 4].map((id) => writer.write({ id, logprob: -1, top: [] }).text_offset[0]);
     expect(offsets).toEqual([0, 1, 3, 3, 4]);
   });
 
@@ -184,14 +262,56 @@ describe('LogprobsWriter', () => {
       { id: 0, logprob: -0.5 },
       { id: 1, logprob: -1.5 },
     ];
-    const entry = writer.write({ type: 'token', id: 4, text: 'b', logprob: -3, top });
+    const entry = writer.write({ id: 4, logprob: -3, top });
     expect(entry.top_logprobs).toEqual([{ a: -0.5, [String.raw`bytes:\xc3`]: -1.5, b: -3 }]);
-    expect(writer.write({ type: 'token', id: 0, text: 'a', logprob: -0.5, top }).top_logprobs[0]).not.toHaveProperty(
-      'b',
-    );
-    expect(writer.write({ type: 'token', id: 0, text: 'a', logprob: -0.5, top: [] }).top_logprobs).toEqual([
-      { a: -0.5 },
-    ]);
+    expect(writer.write({ id: 0, logprob: -0.5, top }).top_logprobs[0]).not.toHaveProperty('b');
+    expect(writer.write({ id: 0, logprob: -0.5, top: [] }).top_logprobs).toEqual([{ a: -0.5 }]);
+  });
+});
+
+describe('ChoiceWriter with echo', () => {
+  const write = (echo: readonly number[], withLogprobs: boolean, events: readonly GenerationEvent[]) => {
+    const writer = new ChoiceWriter({ index: 0, withLogprobs, promptTokenIds: undefined, echo }, tokenizer);
+    return events.map((event) => writer.write(event));
+  };
+  const generated: GenerationEvent[] = [
+    { type: 'token', id: 4, text: 'b', logprob: -1, top: [] },
+    { type: 'finish', reason: 'length', text: '' },
+  ];
+  const score = (id: number, logprob: number) => ({ id, logprob, top: [] });
+
+  it('begins with the prompt', () => {
+    expect(write([0, 1, 2], false, generated).map(({ text }) => text)).toEqual(['aéb', '']);
+    expect(write([0, 1, 2], false, generated.slice(1)).map(({ text }) => text)).toEqual(['aé']);
+  });
+
+  it('writes the prompt as it is scored; its first log-probability is null', () => {
+    const parts: GenerationEvent[] = [
+      { type: 'prompt', tokens: [score(1, -2)] },
+      { type: 'prompt', tokens: [score(2, -3), score(3, -4)] },
+    ];
+    const chunks = write([0, 1, 2, 3], true, [...parts, ...generated]);
+    expect(chunks.map(({ text }) => text)).toEqual(['a', 'é😀', 'b', '']);
+    expect(chunks.map(({ logprobs }) => logprobs?.token_logprobs)).toEqual([[null, -2], [-3, -4], [-1], undefined]);
+    expect(chunks.map(({ logprobs }) => logprobs?.text_offset)).toEqual([[0, 1], [1, 2], [4], undefined]);
+    expect(chunks[0]?.logprobs).toMatchObject({
+      tokens: ['a', String.raw`bytes:\xc3`],
+      top_logprobs: [null, { [String.raw`bytes:\xc3`]: -2 }],
+    });
+  });
+
+  it('a prompt of one token comes with what follows', () => {
+    const [first] = write([0], true, generated);
+    expect(first).toMatchObject({ text: 'ab', logprobs: { token_logprobs: [null, -1], text_offset: [0, 1] } });
+    expect(write([0], true, generated.slice(1))[0]).toMatchObject({ text: 'a', logprobs: { token_logprobs: [null] } });
+  });
+
+  it('half a character at the end of the prompt is no part of what is generated', () => {
+    const [first] = write([0, 1], false, generated);
+    expect(first?.text).toBe('a\uFFFDb');
+    const scored = write([0, 1], true, [{ type: 'prompt', tokens: [score(1, -2)] }, ...generated]);
+    expect(scored.map(({ text }) => text).join('')).toBe('a\uFFFDb');
+    expect(scored.map(({ logprobs }) => logprobs?.text_offset)).toEqual([[0, 1], [2], undefined]);
   });
 });
 
@@ -220,6 +340,17 @@ describe('ChoiceWriter', () => {
       [undefined, [2]],
       [undefined, []],
     ]);
+  });
+
+  it('has the mean log-probability of what is generated', () => {
+    const writer = new ChoiceWriter(
+      { index: 0, withLogprobs: false, promptTokenIds: undefined, echo: [0, 4] },
+      tokenizer,
+    );
+    expect(writer.meanLogprob).toBe(0);
+    writer.write({ type: 'prompt', tokens: [{ id: 4, logprob: -9, top: [] }] });
+    for (const logprob of [-1, -2]) writer.write({ type: 'token', id: 0, text: 'a', logprob });
+    expect(writer.meanLogprob).toBe(-1.5);
   });
 
   it('makes an error of a sequence that the engine gave up', () => {

@@ -52,6 +52,7 @@ export class ScriptedEngine {
   ): AsyncGenerator<GenerationEvent, void, undefined> {
     const stream = new TextStream(byteTokenizer);
     try {
+      if (request.promptLogprobs !== undefined && request.prompt.length > 1) yield scorePrompt(request);
       for (let step = 0; step < request.maxTokens; step++) {
         const wait = this.script(request, step);
         if (wait) await Promise.race([wait, untilClosed(isOpen)]);
@@ -64,6 +65,15 @@ export class ScriptedEngine {
       leave();
     }
   }
+}
+
+/** Its logprobs are -1, -2 and so on. */
+function scorePrompt({ prompt, promptLogprobs }: GenerationRequest): GenerationEvent {
+  const tokens = prompt.slice(1).map((id, i) => {
+    const logprob = -1 - i;
+    return { id, logprob, top: [{ id, logprob }].slice(0, promptLogprobs) };
+  });
+  return { type: 'prompt', tokens };
 }
 
 function token(request: GenerationRequest, step: number, stream: TextStream): GenerationEvent {

@@ -1,8 +1,9 @@
 import type { Generation, GenerationEvent } from '../../engine/request.js';
 import type { TokenBytes } from '../../tokenizer/text-stream.js';
 import { ApiError } from '../errors.js';
-import type { Choice, ChunkChoice } from '../schemas/completion.js';
+import type { Choice, ChunkChoice, Logprobs } from '../schemas/completion.js';
 import { appendLogprobs, LogprobsWriter, noLogprobs } from './logprobs.js';
+import { PromptEcho } from './prompt-echo.js';
 
 /** What a choice reports beside its text. */
 export interface ChoiceOptions {
@@ -10,19 +11,25 @@ export interface ChoiceOptions {
   readonly withLogprobs: boolean;
   /** Set when token ids are to be returned: they go with the choice's first chunk. */
   readonly promptTokenIds: readonly number[] | undefined;
+  /** The prompt, when the text is to begin with it. */
+  readonly echo?: readonly number[] | undefined;
 }
 
 /** Turns the events of one sequence into chunks of one choice; the whole answer is these chunks put together. */
 export class ChoiceWriter {
   readonly #logprobs: LogprobsWriter;
+  readonly #echo: PromptEcho | undefined;
   #started = false;
   #tokens = 0;
+  #logprob = 0;
 
   constructor(
     private readonly options: ChoiceOptions,
     tokenizer: TokenBytes,
   ) {
+    const { echo, withLogprobs } = options;
     this.#logprobs = new LogprobsWriter(tokenizer);
+    this.#echo = echo && new PromptEcho(echo, withLogprobs ? this.#logprobs : undefined, tokenizer);
   }
 
   /** Tokens written so far, the end token among them. */
@@ -30,18 +37,35 @@ export class ChoiceWriter {
     return this.#tokens;
   }
 
+  /** Mean log-probability of the generated tokens, if the engine reports them; 0 without a token. */
+  get meanLogprob(): number {
+    return this.#tokens === 0 ? 0 : this.#logprob / this.#tokens;
+  }
+
   /** @throws ApiError when the engine gave the sequence up. */
   write(event: GenerationEvent): ChunkChoice {
-    const { index, withLogprobs } = this.options;
-    const isToken = event.type === 'token';
-    if (isToken) this.#tokens++;
+    this.#count(event);
+    const echoed = this.#echo?.write(event);
+    const text = event.type === 'prompt' ? '' : event.text;
     return {
-      text: event.text,
-      index,
-      logprobs: isToken && withLogprobs ? this.#logprobs.write(event) : null,
-      finish_reason: isToken ? null : finishReason(event.reason),
+      text: (echoed?.text ?? '') + text,
+      index: this.options.index,
+      logprobs: this.#writeLogprobs(event, echoed?.logprobs),
+      finish_reason: event.type === 'finish' ? finishReason(event.reason) : null,
       ...this.#tokenIds(event),
     };
+  }
+
+  #count(event: GenerationEvent): void {
+    if (event.type !== 'token') return;
+    this.#tokens++;
+    this.#logprob += event.logprob ?? 0;
+  }
+
+  /** Those of the prompt, then the token's; null where there are none. */
+  #writeLogprobs(event: GenerationEvent, logprobs: Logprobs = noLogprobs()): Logprobs | null {
+    if (event.type === 'token' && this.options.withLogprobs) appendLogprobs(logprobs, this.#logprobs.write(event));
+    return logprobs.tokens.length > 0 ? logprobs : null;
   }
 
   #tokenIds(event: GenerationEvent): Pick<ChunkChoice, 'prompt_token_ids' | 'token_ids'> {

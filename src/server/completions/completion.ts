@@ -22,7 +22,7 @@ export interface CompletionDeps {
   readonly now: () => number;
 }
 
-/** One choice of an admitted completion. */
+/** One choice of an admitted completion, returned or, with `best_of`, perhaps not. */
 export interface RunningChoice {
   readonly generation: Generation;
   readonly writer: ChoiceWriter;
@@ -55,7 +55,8 @@ export async function startCompletion(
   const params = readParams(body);
   const prefix = await resolvePrefix(deps, tenant, params.model);
   const prompts = readPrompts(params.prompt, tokenizer, base.vocabularySize);
-  const scope = { tenant, prefix, contextLength: base.contextLength, maxChoices };
+  const { contextLength, vocabularySize } = base;
+  const scope = { tenant, prefix, contextLength, vocabularySize, maxChoices };
   const requests = toGenerationRequests(params, prompts, scope);
   gone.throwIfAborted();
   const generations = submitAll(deps.engine, requests);
@@ -84,11 +85,16 @@ function describe(
   virtualTokens: number,
 ): Completion {
   const choices = generations.map((generation, index) => {
-    const promptTokenIds = params.returnTokenIds ? requests[index]?.prompt : undefined;
-    const options = { index, withLogprobs: params.logprobs !== undefined, promptTokenIds };
+    const prompt = requests[index]?.prompt;
+    const options = {
+      index,
+      withLogprobs: params.logprobs !== undefined,
+      promptTokenIds: params.returnTokenIds ? prompt : undefined,
+      echo: params.echo ? prompt : undefined,
+    };
     return { generation, options, writer: new ChoiceWriter(options, tokenizer) };
   });
-  const prompts = requests.filter((_, index) => index % params.n === 0);
+  const prompts = requests.filter((_, index) => index % params.bestOf === 0);
   const promptTokens = prompts.reduce((sum, { prompt }) => sum + prompt.length, 0);
   return {
     id: `cmpl-${randomUUID().replaceAll('-', '')}`,
@@ -100,7 +106,7 @@ function describe(
   };
 }
 
-/** A prompt counts once however many choices it has, as OpenAI counts it. */
+/** A prompt counts once however many choices it has, as OpenAI counts it; a generated token counts whether its choice is returned or not. */
 function toUsage(promptTokens: number, prefixTokens: number, choices: readonly RunningChoice[]): Usage {
   const completionTokens = choices.reduce((sum, { writer }) => sum + writer.tokens, 0);
   return {

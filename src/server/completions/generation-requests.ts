@@ -1,19 +1,21 @@
-import type { GenerationRequest, RequestPrefix } from '../../engine/request.js';
+import type { GenerationRequest, RequestPrefix, SamplingParams } from '../../engine/request.js';
 import { ApiError } from '../errors.js';
 import type { CompletionParams } from './params.js';
+import { toSamplingParams } from './sampling-params.js';
 
 /** What a request's sequences share beside its parameters. */
 export interface RequestScope {
   readonly tenant: string;
   readonly prefix: RequestPrefix | undefined;
   readonly contextLength: number;
-  /** Choices that one request may have. */
+  readonly vocabularySize: number;
+  /** Choices that one request may have generated. */
   readonly maxChoices: number;
 }
 
 /**
- * One sequence for each choice: the `n` choices of the first prompt, then those of the second, and so on. A sequence draws from
- * the random stream of its place within `n`, so a prompt gets the same choices alone and in an array.
+ * One sequence for each choice: the `bestOf` choices of the first prompt, then those of the second, and so on. A sequence draws from
+ * the random stream of its place among them, so a prompt gets the same choices alone and in an array.
  */
 export function toGenerationRequests(
   params: CompletionParams,
@@ -22,42 +24,47 @@ export function toGenerationRequests(
 ): GenerationRequest[] {
   refuseTooManyChoices(params, prompts, scope);
   for (const prompt of prompts) refuseTooLong(params, prompt, scope);
+  const sampling = toSamplingParams(params, scope.vocabularySize);
   return prompts.flatMap((prompt) =>
-    Array.from({ length: params.n }, (_, choice) => toGenerationRequest(params, prompt, choice, scope)),
+    Array.from({ length: params.bestOf }, (_, choice) => ({
+      ...toGenerationRequest(params, prompt, sampling, scope),
+      choice,
+    })),
   );
 }
 
 function toGenerationRequest(
   params: CompletionParams,
   prompt: readonly number[],
-  choice: number,
+  sampling: SamplingParams,
   { tenant, prefix }: RequestScope,
-): GenerationRequest {
-  const { temperature, topP, topK, seed } = params;
-  const { maxTokens, minTokens, stop, stopTokenIds, ignoreEos, logprobs } = params;
+): Omit<GenerationRequest, 'choice'> {
+  const { maxTokens, minTokens, stop, stopTokenIds, ignoreEos, logprobs, echo, n, bestOf } = params;
   return {
     tenant,
     prompt,
     prefix,
-    sampling: { temperature, topP, topK, seed },
-    choice,
+    sampling,
     maxTokens,
     minTokens,
     stop,
     stopTokenIds,
     ignoreEos,
-    logprobs,
+    // The best of several are found by them.
+    logprobs: logprobs ?? (bestOf > n ? 0 : undefined),
+    ...(echo && { promptLogprobs: logprobs }),
   };
 }
 
 function refuseTooManyChoices(
-  { n }: CompletionParams,
+  { n, bestOf }: CompletionParams,
   prompts: readonly number[][],
   { maxChoices }: RequestScope,
 ): void {
-  if (prompts.length * n <= maxChoices) return;
-  const param = prompts.length > maxChoices ? 'prompt' : 'n';
-  const message = `${prompts.length} prompts with 'n' ${n} are more than ${maxChoices} choices, the limit of one request.`;
+  if (prompts.length * bestOf <= maxChoices) return;
+  const field = bestOf > n ? 'best_of' : 'n';
+  const param = prompts.length > maxChoices ? 'prompt' : field;
+  const message = `${prompts.length} prompts with '${field}' ${bestOf} are more than ${maxChoices} choices, the limit of one request.`;
   throw new ApiError('invalid_value', message, { param });
 }
 

@@ -1,4 +1,4 @@
-import type { TokenEvent } from '../../engine/request.js';
+import type { TokenLogprob } from '../../engine/request.js';
 import { TextStream, type TokenBytes } from '../../tokenizer/text-stream.js';
 import type { Logprobs } from '../schemas/completion.js';
 
@@ -11,6 +11,13 @@ export function tokenText(bytes: Uint8Array): string {
   } catch {
     return `bytes:${Array.from(bytes, (byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join('')}`;
   }
+}
+
+/** A token and what is known of its log-probability: null for the first of a prompt, which nothing precedes. */
+export interface WrittenToken {
+  readonly id: number;
+  readonly logprob?: number | null;
+  readonly top?: readonly TokenLogprob[];
 }
 
 /**
@@ -26,20 +33,22 @@ export class LogprobsWriter {
   }
 
   /** Call it for every token, in order; each call moves the offset on. */
-  write(event: TokenEvent): Logprobs {
-    const logprob = event.logprob ?? 0;
-    const best = (event.top ?? []).map(
-      ({ id, logprob }) => [tokenText(this.tokenizer.tokenBytes(id)), logprob] as const,
-    );
-    const chosen = tokenText(this.tokenizer.tokenBytes(event.id));
+  write({ id, logprob = 0, top = [] }: WrittenToken): Logprobs {
+    const best = top.map(({ id, logprob }) => [tokenText(this.tokenizer.tokenBytes(id)), logprob] as const);
+    const chosen = tokenText(this.tokenizer.tokenBytes(id));
     const entry = {
       tokens: [chosen],
       token_logprobs: [logprob],
-      top_logprobs: [Object.fromEntries([...best, [chosen, logprob]])],
+      top_logprobs: [logprob === null ? null : Object.fromEntries([...best, [chosen, logprob]])],
       text_offset: [this.#offset],
     };
-    this.#offset += this.#text.push(event.id).length;
+    this.#offset += this.#text.push(id).length;
     return entry;
+  }
+
+  /** The text ends here, and another begins: half a character of the prompt is none of what is generated. */
+  endText(): void {
+    this.#offset += this.#text.end().length;
   }
 }
 

@@ -6,11 +6,21 @@ export interface CompletionParams {
   readonly model: string;
   readonly prompt: CompletionRequest['prompt'];
   readonly n: number;
+  /** Choices to generate for each prompt; at least `n`. */
+  readonly bestOf: number;
+  /** Whether the text begins with the prompt. */
+  readonly echo: boolean;
   readonly maxTokens: number;
   readonly minTokens: number;
   readonly temperature: number;
   readonly topP: number;
   readonly topK: number;
+  readonly minP: number;
+  readonly presencePenalty: number;
+  readonly frequencyPenalty: number;
+  readonly repetitionPenalty: number;
+  /** Token ids as they came, to what is added to their logits. */
+  readonly logitBias: Readonly<Record<string, number>>;
   readonly seed: number | undefined;
   readonly stop: readonly string[];
   readonly stopTokenIds: readonly number[];
@@ -21,31 +31,26 @@ export interface CompletionParams {
   readonly includeUsage: boolean;
 }
 
-/** Fields that are not there yet, with the values that ask for nothing. */
-const notYet = {
-  echo: (value: unknown) => value === false,
-  suffix: () => false,
-  presence_penalty: (value: unknown) => value === 0,
-  frequency_penalty: (value: unknown) => value === 0,
-  repetition_penalty: (value: unknown) => value === 1,
-  min_p: (value: unknown) => value === 0,
-  logit_bias: (value: unknown) => Object.keys(value as object).length === 0,
-  best_of: (value: unknown, body: CompletionRequest) => value === (body.n ?? 1),
-} satisfies Partial<Record<keyof CompletionRequest, (value: unknown, body: CompletionRequest) => boolean>>;
-
 /** Reads a body that the schema has accepted. Null is "not given"; zero and false are values. */
 export function readParams(body: CompletionRequest): CompletionParams {
-  refuseNotYet(body);
+  refuseSuffix(body);
   refuseContradictions(body);
   return {
     model: body.model,
     prompt: body.prompt,
     n: body.n ?? 1,
+    bestOf: body.best_of ?? body.n ?? 1,
+    echo: body.echo ?? false,
     maxTokens: body.max_tokens ?? 16,
     minTokens: body.min_tokens ?? 0,
     temperature: body.temperature ?? 1,
     topP: body.top_p ?? 1,
     topK: Math.max(0, body.top_k ?? 0),
+    minP: body.min_p ?? 0,
+    presencePenalty: body.presence_penalty ?? 0,
+    frequencyPenalty: body.frequency_penalty ?? 0,
+    repetitionPenalty: body.repetition_penalty ?? 1,
+    logitBias: body.logit_bias ?? {},
     seed: body.seed ?? undefined,
     stop: [body.stop ?? []].flat(),
     stopTokenIds: body.stop_token_ids ?? [],
@@ -57,12 +62,9 @@ export function readParams(body: CompletionRequest): CompletionParams {
   };
 }
 
-function refuseNotYet(body: CompletionRequest): void {
-  for (const [field, isNeutral] of Object.entries(notYet)) {
-    const value = body[field as keyof typeof notYet] ?? undefined;
-    if (value === undefined || isNeutral(value, body)) continue;
-    throw new ApiError('unsupported_parameter', `'${field}' is not supported yet; leave it out.`, { param: field });
-  }
+function refuseSuffix({ suffix }: CompletionRequest): void {
+  if ((suffix ?? undefined) === undefined) return;
+  throw new ApiError('unsupported_parameter', `'suffix' is not supported; leave it out.`, { param: 'suffix' });
 }
 
 function refuseContradictions(body: CompletionRequest): void {
@@ -72,7 +74,16 @@ function refuseContradictions(body: CompletionRequest): void {
       param: 'min_tokens',
     });
   }
+  refuseBestOf(body);
   if (body.stream_options && !body.stream) {
     throw new ApiError('invalid_value', `'stream_options' needs 'stream' to be true.`, { param: 'stream_options' });
   }
+}
+
+/** Which choices are best is known when all are whole, so there is nothing to stream. */
+function refuseBestOf({ n, best_of: bestOf, stream }: CompletionRequest): void {
+  const choices = n ?? 1;
+  const refuse = (message: string): ApiError => new ApiError('invalid_value', message, { param: 'best_of' });
+  if ((bestOf ?? choices) < choices) throw refuse(`'best_of' must be at least 'n', which is ${choices}.`);
+  if (stream && (bestOf ?? choices) > choices) throw refuse(`'best_of' above 'n' cannot be streamed.`);
 }

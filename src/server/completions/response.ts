@@ -1,21 +1,26 @@
 import type { CompletionChunk, CompletionResponse } from '../schemas/completion.js';
+import { keepBest, type Candidate } from './best-of.js';
 import { collectChoice, isSilent } from './choice.js';
 import type { Completion, RunningChoice } from './completion.js';
 
 /** Sends one event; the promise settles when the receiver can take more. */
 export type Send = (data: object) => Promise<void>;
 
-/** Reads every choice to its end. If one fails, the others are cancelled. */
+/** Reads every choice to its end and keeps the best. If one fails, the others are cancelled. */
 export async function collectCompletion(completion: Completion): Promise<CompletionResponse> {
   try {
-    const choices = await Promise.all(
-      completion.choices.map(({ generation, writer, options }) => collectChoice(generation, writer, options)),
-    );
-    return { ...head(completion), choices, usage: completion.usage() };
+    const { n, bestOf } = completion.params;
+    const candidates = await Promise.all(completion.choices.map(collectCandidate));
+    return { ...head(completion), choices: keepBest(candidates, n, bestOf), usage: completion.usage() };
   } catch (error) {
     completion.cancel();
     throw error;
   }
+}
+
+async function collectCandidate({ generation, writer, options }: RunningChoice): Promise<Candidate> {
+  const choice = await collectChoice(generation, writer, options);
+  return { choice, meanLogprob: writer.meanLogprob };
 }
 
 /** Sends each choice's chunks as they come, and the usage at the end if it was asked for. If one fails, the others are cancelled. */

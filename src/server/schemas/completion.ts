@@ -20,16 +20,22 @@ const Stop = Type.Union(
   { title: 'a string that is not empty, or up to 4 of them' },
 );
 
-/** Fields of the contract whose neutral value alone is accepted so far. */
-const notYet = {
-  echo: optional(Type.Boolean({ description: 'Only `false` so far.' })),
-  suffix: optional(Type.String({ description: 'Only `null` so far.' })),
-  best_of: optional(Type.Integer({ minimum: 1, maximum: 128, description: 'Only the value of `n` so far.' })),
-  presence_penalty: optional(Type.Number({ minimum: -2, maximum: 2, description: 'Only 0 so far.' })),
-  frequency_penalty: optional(Type.Number({ minimum: -2, maximum: 2, description: 'Only 0 so far.' })),
-  repetition_penalty: optional(Type.Number({ exclusiveMinimum: 0, description: 'Only 1 so far.' })),
-  logit_bias: optional(Type.Object({}, { additionalProperties: true, description: 'Only `{}` so far.' })),
-  min_p: optional(Type.Number({ minimum: 0, maximum: 1, description: 'Only 0 so far.' })),
+/** Changes of the logits: bias, then penalties, before temperature and truncation. */
+const adjustments = {
+  logit_bias: optional(
+    Type.Record(Type.String(), Type.Number({ minimum: -100, maximum: 100 }), {
+      description: 'Token id, as a string, to what is added to its logit.',
+    }),
+  ),
+  presence_penalty: optional(
+    Type.Number({ minimum: -2, maximum: 2, default: 0, description: 'Over generated tokens.' }),
+  ),
+  frequency_penalty: optional(
+    Type.Number({ minimum: -2, maximum: 2, default: 0, description: 'Over generated tokens.' }),
+  ),
+  repetition_penalty: optional(
+    Type.Number({ exclusiveMinimum: 0, default: 1, description: 'Over prompt and generated tokens; 1 is off.' }),
+  ),
 };
 
 /** The body of `POST /v1/completions`: OpenAI's fields and, after `stream_options`, vLLM's. */
@@ -41,20 +47,38 @@ export const CompletionRequest = Type.Object(
     temperature: optional(Type.Number({ minimum: 0, maximum: 2, default: 1, description: '0 is greedy.' })),
     top_p: optional(Type.Number({ minimum: 0, maximum: 1, default: 1 })),
     n: optional(Type.Integer({ minimum: 1, maximum: 128, default: 1 })),
+    best_of: optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 128,
+        description:
+          'So many are generated, `n` unless given, and the `n` of the highest log-probability per token returned.',
+      }),
+    ),
+    echo: optional(Type.Boolean({ default: false, description: 'The text begins with the prompt.' })),
     stop: Type.Optional(Stop),
     seed: optional(Type.Integer({ minimum: -largest, maximum: largest })),
     logprobs: optional(Type.Integer({ minimum: 0, maximum: 20 })),
     user: optional(Type.String()),
+    suffix: optional(Type.String({ description: 'Not supported: only `null`.' })),
     stream: optional(Type.Boolean({ default: false })),
     stream_options: optional(
       Type.Object({ include_usage: optional(Type.Boolean({ default: false })) }, { additionalProperties: false }),
     ),
     top_k: optional(Type.Integer({ minimum: -1, maximum: largest, default: 0, description: '0 and -1 are off.' })),
+    min_p: optional(
+      Type.Number({
+        minimum: 0,
+        maximum: 1,
+        default: 0,
+        description: 'Keeps tokens with at least this part of the best one’s probability; 0 is off.',
+      }),
+    ),
     stop_token_ids: optional(Type.Array(TokenId, { maxItems: 1024 })),
     ignore_eos: optional(Type.Boolean({ default: false })),
     min_tokens: optional(Type.Integer({ minimum: 0, maximum: largest, default: 0 })),
     return_token_ids: optional(Type.Boolean({ default: false })),
-    ...notYet,
+    ...adjustments,
   },
   {
     additionalProperties: false,
@@ -64,11 +88,11 @@ export const CompletionRequest = Type.Object(
 );
 export type CompletionRequest = Static<typeof CompletionRequest>;
 
-/** Log-probabilities of a choice's tokens, as lists of one entry a token. */
+/** Log-probabilities of a choice's tokens, as lists of one entry a token. With `echo` those of the first token are null. */
 export const Logprobs = Type.Object({
   tokens: Type.Array(Type.String()),
-  token_logprobs: Type.Array(Type.Number()),
-  top_logprobs: Type.Array(Type.Record(Type.String(), Type.Number())),
+  token_logprobs: Type.Array(nullable(Type.Number())),
+  top_logprobs: Type.Array(nullable(Type.Record(Type.String(), Type.Number()))),
   text_offset: Type.Array(Type.Integer()),
 });
 export type Logprobs = Static<typeof Logprobs>;

@@ -1,0 +1,22 @@
+import type { Choice } from '../schemas/completion.js';
+
+/** A whole choice and what it is judged by. */
+export interface Candidate {
+  readonly choice: Choice;
+  /** Under the model itself, over the generated tokens. */
+  readonly meanLogprob: number;
+}
+
+/**
+ * The `n` best of each prompt's `bestOf` choices, best first, equal ones in the order made; all of them, as they are, where `n` is
+ * `bestOf`.
+ * @param candidates those of the first prompt, then those of the second, and so on
+ */
+export function keepBest(candidates: readonly Candidate[], n: number, bestOf: number): Choice[] {
+  if (bestOf === n) return candidates.map(({ choice }) => choice);
+  const prompts = Array.from({ length: candidates.length / bestOf }, (_, i) =>
+    candidates.slice(i * bestOf, (i + 1) * bestOf),
+  );
+  const kept = prompts.flatMap((ones) => ones.toSorted((a, b) => b.meanLogprob - a.meanLogprob).slice(0, n));
+  return kept.map(({ choice }, index) => ({ ...choice, index }));
+}

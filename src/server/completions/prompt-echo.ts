@@ -1,0 +1,51 @@
+import type { GenerationEvent } from '../../engine/request.js';
+import { TextStream, type TokenBytes } from '../../tokenizer/text-stream.js';
+import type { Logprobs } from '../schemas/completion.js';
+import { appendLogprobs, noLogprobs, type LogprobsWriter } from './logprobs.js';
+
+/** A piece of the prompt. */
+export interface EchoedText {
+  readonly text: string;
+  /** No entries unless log-probabilities are asked for. */
+  readonly logprobs: Logprobs;
+}
+
+/** Writes the prompt of one choice before what is generated: as it is scored, or all at once where it is not. */
+export class PromptEcho {
+  readonly #text: TextStream;
+  #written = 0;
+
+  /** @param logprobs of the choice, if it has any */
+  constructor(
+    private readonly prompt: readonly number[],
+    private readonly logprobs: LogprobsWriter | undefined,
+    tokenizer: TokenBytes,
+  ) {
+    this.#text = new TextStream(tokenizer);
+  }
+
+  /** What of the prompt comes with an event, before anything else of it. Call it for every event, in order. */
+  write(event: GenerationEvent): EchoedText {
+    const logprobs = noLogprobs();
+    const isFirst = this.#written === 0;
+    const scored = event.type === 'prompt' ? event.tokens : [];
+    if (this.logprobs && isFirst) appendLogprobs(logprobs, this.logprobs.write({ id: this.#first, logprob: null }));
+    for (const token of scored) if (this.logprobs) appendLogprobs(logprobs, this.logprobs.write(token));
+    const end = event.type === 'prompt' ? this.#written + scored.length + Number(isFirst) : this.prompt.length;
+    return { text: this.#take(end), logprobs };
+  }
+
+  get #first(): number {
+    return this.prompt[0] ?? 0;
+  }
+
+  /** The text of the tokens that are not written yet, up to `end`. */
+  #take(end: number): string {
+    const tokens = this.prompt.slice(this.#written, end);
+    const text = tokens.map((id) => this.#text.push(id)).join('');
+    this.#written = end;
+    if (end < this.prompt.length || tokens.length === 0) return text;
+    this.logprobs?.endText();
+    return text + this.#text.end();
+  }
+}
