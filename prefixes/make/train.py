@@ -121,7 +121,7 @@ def main():
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--batch", type=int, default=16, help="documents in a step")
     parser.add_argument("--virtual-tokens", type=int, default=16)
-    parser.add_argument("--lr", type=float, default=5e-3, help="of the prefix and its MLP")
+    parser.add_argument("--lr", type=float, default=2e-3, help="of the prefix and its MLP")
     parser.add_argument("--soft-prompt-lr", type=float, default=3e-2)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
