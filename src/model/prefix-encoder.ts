@@ -2,7 +2,7 @@ import type { PrefixEncoder, PrefixKv } from '../prefix/kv.js';
 import type { Memory } from '../runtime/memory.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { Session } from '../runtime/session.js';
-import { type ElementType, Tensor } from '../runtime/tensor.js';
+import { ELEMENT_TYPES, elementCount, type ElementType, Tensor } from '../runtime/tensor.js';
 import type { Gpt2Config } from './config.js';
 
 /** Runs virtual tokens through the frozen model, beside the engine: it touches no slot. */
@@ -81,8 +81,7 @@ class ScratchTensors {
   constructor(private readonly runtime: Runtime) {}
 
   make(type: ElementType, shape: readonly number[], fill?: (memory: Memory) => void): Tensor {
-    const bytes = shape.reduce((product, dim) => product * dim, type === 'int64' ? 8 : 4);
-    const memory = this.runtime.allocate(bytes);
+    const memory = this.runtime.allocate(elementCount(shape) * ELEMENT_TYPES[type].bytes);
     const tensor = new Tensor(this.runtime, type, shape, memory);
     this.#owned.push({ tensor, memory });
     fill?.(memory);

@@ -1,3 +1,4 @@
+import { ELEMENT_TYPES, elementCount } from '../runtime/tensor.js';
 import type { Gpt2Config } from './config.js';
 
 /** Name (without `transformer.`) and shape of a tensor that the graphs use. */
@@ -55,5 +56,5 @@ export function layOut(specs: readonly WeightSpec[]): { places: WeightPlace[]; b
 
 /** Bytes of a weight in float32. */
 export function byteLength({ shape }: WeightSpec): number {
-  return 4 * shape.reduce((product, dim) => product * dim, 1);
+  return elementCount(shape) * ELEMENT_TYPES.float32.bytes;
 }
