@@ -20,6 +20,7 @@ const FUNCTIONS = {
   GetErrorMessage: [2, 'const char *(const void *status)'],
   CreateSession: [7, `void *(void *env, ${PATH} path, void *options, _Out_ void **out)`],
   CreateSessionOptions: [10, 'void *(_Out_ void **out)'],
+  DisableMemPattern: [17, 'void *(void *options)'],
   SetSessionGraphOptimizationLevel: [23, 'void *(void *options, int level)'],
   SessionGetInputCount: [30, 'void *(void *session, _Out_ size_t *out)'],
   SessionGetOutputCount: [31, 'void *(void *session, _Out_ size_t *out)'],
@@ -55,6 +56,7 @@ const FUNCTIONS = {
   AddInitializer: [150, 'void *(void *options, const char *name, void *value)'],
   CreatePrepackedWeightsContainer: [166, 'void *(_Out_ void **out)'],
   ReleasePrepackedWeightsContainer: [167, 'void (void *container)'],
+  AddSessionConfigEntry: [130, 'void *(void *options, const char *key, const char *value)'],
   CreateSessionWithPrepackedWeightsContainer: [
     168,
     `void *(void *env, ${PATH} path, void *options, void *container, _Out_ void **out)`,
@@ -71,7 +73,11 @@ type NativeFunction = ((...args: Argument[]) => unknown) & {
 export class Api {
   readonly #functions: Record<FunctionName, NativeFunction>;
 
-  private constructor(functions: Record<FunctionName, NativeFunction>) {
+  private constructor(
+    functions: Record<FunctionName, NativeFunction>,
+    /** Held because a handle that is collected unloads its library, and every function with it. */
+    readonly library: LibraryHandle,
+  ) {
     this.#functions = functions;
   }
 
@@ -92,7 +98,7 @@ export class Api {
       name,
       callable(pointers[index] as Pointer, prototype),
     ]);
-    return new Api(Object.fromEntries(entries) as Record<FunctionName, NativeFunction>);
+    return new Api(Object.fromEntries(entries) as Record<FunctionName, NativeFunction>, library);
   }
 
   /** Calls a function that returns a status; throws ONNX Runtime's own message when it is an error. */

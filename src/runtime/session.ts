@@ -12,6 +12,8 @@ export interface SessionOptions {
   /** Where sessions with the same initialisers also share the packed copies that matrix products make of them. */
   readonly packedWeights?: PackedWeights;
   readonly optimization?: keyof typeof OPTIMIZATION_LEVELS;
+  /** Rather little memory than a few percent of speed: no packed copies of weights, no memory planned ahead for a shape. */
+  readonly frugal?: boolean;
 }
 
 /** Packed weights of several sessions. Dispose it after them. */
@@ -154,6 +156,10 @@ function nativeOptions(runtime: Runtime, options: SessionOptions): Pointer {
   try {
     api.call('DisablePerSessionThreads', native);
     api.call('SetSessionGraphOptimizationLevel', native, OPTIMIZATION_LEVELS[options.optimization ?? 'all']);
+    if (options.frugal) {
+      api.call('AddSessionConfigEntry', native, 'session.disable_prepacking', '1');
+      api.call('DisableMemPattern', native);
+    }
     for (const [name, tensor] of options.initializers ?? []) api.call('AddInitializer', native, name, tensor.handle);
     return native;
   } catch (error) {

@@ -1,0 +1,26 @@
+import type { Memory } from './memory.js';
+import type { Runtime } from './runtime.js';
+import { ELEMENT_TYPES, elementCount, type ElementType, Tensor } from './tensor.js';
+
+/** Tensors with memory of their own, for as long as a run or a few. */
+export class ScratchTensors {
+  readonly #owned: { tensor: Tensor; memory: Memory }[] = [];
+
+  constructor(private readonly runtime: Runtime) {}
+
+  /** A tensor over new memory, which `fill` writes; undefined content otherwise. */
+  make(type: ElementType, shape: readonly number[], fill?: (memory: Memory) => void): Tensor {
+    const memory = this.runtime.allocate(elementCount(shape) * ELEMENT_TYPES[type].bytes);
+    const tensor = new Tensor(this.runtime, type, shape, memory);
+    this.#owned.push({ tensor, memory });
+    fill?.(memory);
+    return tensor;
+  }
+
+  dispose(): void {
+    for (const { tensor, memory } of this.#owned) {
+      tensor.dispose();
+      memory.dispose();
+    }
+  }
+}
