@@ -1,16 +1,14 @@
 import path from 'node:path';
 
 import type { BaseModel } from '../prefix/kv.js';
-import { type MappedFile, mapFile } from '../runtime/mapped-file.js';
 import { Runtime } from '../runtime/runtime.js';
 import { PackedWeights, Session } from '../runtime/session.js';
-import { Tensor } from '../runtime/tensor.js';
-import { type CompileOptions, compileModel, type Manifest, readManifest, WEIGHTS_FILE } from './compiled-model.js';
+import { type CompileOptions, compileModel, type Manifest, readManifest } from './compiled-model.js';
 import { CheckpointError } from './config.js';
 import type { GraphName } from './graphs.js';
+import { mapWeights, Owned } from './mapped-weights.js';
 import { OnnxRunner } from './onnx-runner.js';
 import { OnnxPrefixEncoder } from './prefix-encoder.js';
-import { byteLength } from './weights.js';
 
 /** Where the graphs run. */
 export type Provider = 'cpu' | 'cuda' | 'webgpu';
@@ -74,48 +72,8 @@ async function load(directory: string, manifest: Manifest, options: OpenModelOpt
   };
 }
 
-/** Native things in the order in which they were made; released in the opposite one. */
-class Owned {
-  readonly #things: { dispose(): void | Promise<void> }[] = [];
-
-  add<T extends { dispose(): void | Promise<void> }>(thing: T): T {
-    this.#things.push(thing);
-    return thing;
-  }
-
-  async dispose(): Promise<void> {
-    for (let thing = this.#things.pop(); thing !== undefined; thing = this.#things.pop()) await thing.dispose();
-  }
-}
-
-interface MappedWeights {
-  readonly file: MappedFile;
-  readonly tensors: ReadonlyMap<string, Tensor>;
-  /** `[vocabulary, width]`. */
-  readonly embeddings: Float32Array;
-}
-
-/** The compiled weights in memory, one tensor each: every session uses the same ones. */
-function mapWeights(runtime: Runtime, directory: string, manifest: Manifest, owned: Owned): MappedWeights {
-  const file = mapFile(runtime, path.join(directory, WEIGHTS_FILE));
-  owned.add(file.memory);
-  if (file.memory.bytes !== manifest.weightBytes) {
-    throw new CheckpointError(
-      `${directory}: ${WEIGHTS_FILE} has ${file.memory.bytes} bytes, not ${manifest.weightBytes}`,
-    );
-  }
-  const tensors = new Map(
-    manifest.weights.map(({ name, shape, offset }) => [
-      name,
-      owned.add(new Tensor(runtime, 'float32', shape, file.memory, offset)),
-    ]),
-  );
-  const wte = manifest.weights.find(({ name }) => name === 'wte.weight');
-  if (wte === undefined) throw new CheckpointError(`${directory}: no wte.weight`);
-  return { file, tensors, embeddings: file.memory.float32(wte.offset, byteLength(wte) / 4) };
-}
-
-function baseModel(id: string, { config, fingerprint }: Manifest): BaseModel {
+/** What prefixes must know of the model called `id`. */
+export function baseModel(id: string, { config, fingerprint }: Manifest): BaseModel {
   const { layers, heads, width, contextLength, vocabularySize } = config;
   return { id, fingerprint, layers, heads, width, contextLength, vocabularySize };
 }

@@ -1,8 +1,7 @@
 import type { PrefixEncoder, PrefixKv } from '../prefix/kv.js';
-import type { Memory } from '../runtime/memory.js';
 import type { Runtime } from '../runtime/runtime.js';
+import { ScratchTensors } from '../runtime/scratch-tensors.js';
 import type { Session } from '../runtime/session.js';
-import { ELEMENT_TYPES, elementCount, type ElementType, Tensor } from '../runtime/tensor.js';
 import type { Gpt2Config } from './config.js';
 
 /** Runs virtual tokens through the frozen model, beside the engine: it touches no slot. */
@@ -70,28 +69,6 @@ export class OnnxPrefixEncoder implements PrefixEncoder {
     } finally {
       binding.dispose();
       tensors.dispose();
-    }
-  }
-}
-
-/** Tensors with memory of their own, for one run. */
-class ScratchTensors {
-  readonly #owned: { tensor: Tensor; memory: Memory }[] = [];
-
-  constructor(private readonly runtime: Runtime) {}
-
-  make(type: ElementType, shape: readonly number[], fill?: (memory: Memory) => void): Tensor {
-    const memory = this.runtime.allocate(elementCount(shape) * ELEMENT_TYPES[type].bytes);
-    const tensor = new Tensor(this.runtime, type, shape, memory);
-    this.#owned.push({ tensor, memory });
-    fill?.(memory);
-    return tensor;
-  }
-
-  dispose(): void {
-    for (const { tensor, memory } of this.#owned) {
-      tensor.dispose();
-      memory.dispose();
     }
   }
 }

@@ -2,6 +2,12 @@ import type { GraphBuilder, Value } from '../onnx/graph.js';
 import type { Activation, Gpt2Config } from './config.js';
 import { byteLength, type WeightPlace } from './weights.js';
 
+/**
+ * `fused`: with ONNX Runtime's own operators, for speed. `differentiable`: the same function of operators that
+ * `src/onnx/autodiff` has rules for.
+ */
+export type TransformerForm = 'fused' | 'differentiable';
+
 /** Writes the parts of a GPT-2 into a graph. Activations are `[tokens, width]`: rows of many sequences, packed. */
 export class Transformer {
   readonly #places: ReadonlyMap<string, WeightPlace>;
@@ -11,6 +17,7 @@ export class Transformer {
     readonly config: Gpt2Config,
     places: readonly WeightPlace[],
     private readonly weightsFile: string,
+    private readonly form: TransformerForm = 'fused',
   ) {
     this.#places = new Map(places.map((place) => [place.name, place]));
   }
@@ -50,10 +57,14 @@ export class Transformer {
     return normed;
   }
 
+  /** The head's matrix, `[vocabulary, width]`. */
+  headMatrix(): Value {
+    return this.#weight(this.config.tiedHead ? 'wte.weight' : 'lm_head.weight');
+  }
+
   /** Hidden states `[rows, width]` to logits `[rows, vocabulary]`, under the name `output`. */
   head(hidden: Value, output: Value): void {
-    const matrix = this.#weight(this.config.tiedHead ? 'wte.weight' : 'lm_head.weight');
-    this.graph.nodes('Gemm', [hidden, matrix], [output], { transB: 1 });
+    this.graph.nodes('Gemm', [hidden, this.headMatrix()], [output], { transB: 1 });
   }
 
   /** What attention scores of a layer are multiplied by. */
@@ -69,13 +80,20 @@ export class Transformer {
   }
 
   #layerNorm(x: Value, name: string): Value {
-    return this.graph.node('LayerNormalization', [x, this.#weight(`${name}.weight`), this.#weight(`${name}.bias`)], {
+    const inputs = [x, this.#weight(`${name}.weight`), this.#weight(`${name}.bias`)];
+    const outputs = this.form === 'fused' ? 1 : 3; // the derivative needs mean and 1 / deviation
+    const [normed] = this.graph.nodes('LayerNormalization', inputs, outputs, {
       epsilon: { float: this.config.layerNormEpsilon },
     });
+    return normed as Value;
   }
 
   /** Adds a sublayer's output to the residual stream; returns the sum's norm and the sum. */
   #addAndNorm(x: Value, residual: Value, norm: string): [normed: Value, residual: Value] {
+    if (this.form === 'differentiable') {
+      const sum = this.graph.node('Add', [x, residual]);
+      return [this.#layerNorm(sum, norm), sum];
+    }
     const inputs = [x, residual, this.#weight(`${norm}.weight`), this.#weight(`${norm}.bias`)];
     const [normed, , , sum] = this.graph.nodes('com.microsoft:SkipLayerNormalization', inputs, 4, {
       epsilon: { float: this.config.layerNormEpsilon },

@@ -15,6 +15,14 @@ export type Dim = number | string;
 export type TensorType = 'float32' | 'int32' | 'int64';
 export type Attribute = number | string | readonly number[] | { readonly float: number };
 
+/** A node as it was added. `op` carries its domain, as in `com.microsoft:Name`; an undefined input is one left out. */
+export interface GraphNode {
+  readonly op: string;
+  readonly inputs: readonly (Value | undefined)[];
+  readonly outputs: readonly Value[];
+  readonly attributes: Readonly<Record<string, Attribute>>;
+}
+
 const { AttributeProto, ModelProto, TensorProto } = onnxProto.onnx;
 const DATA_TYPES: Record<TensorType, number> = {
   float32: TensorProto.DataType.FLOAT,
@@ -28,7 +36,7 @@ const MICROSOFT_OPSET = 1;
 
 /** Collects the nodes of one ONNX graph, in execution order, and writes them as a model file. */
 export class GraphBuilder {
-  readonly #nodes: onnx.INodeProto[] = [];
+  readonly #nodes: GraphNode[] = [];
   readonly #inputs: onnx.IValueInfoProto[] = [];
   readonly #outputs: onnx.IValueInfoProto[] = [];
   readonly #initializers = new Map<Value, onnx.ITensorProto>();
@@ -72,6 +80,20 @@ export class GraphBuilder {
     return name;
   }
 
+  /** A small float32 constant; a scalar. */
+  float32(value: number): Value {
+    const name = `float32_${value}`;
+    if (!this.#initializers.has(name)) {
+      this.#initializers.set(name, { name, dataType: TensorProto.DataType.FLOAT, dims: [], floatData: [value] });
+    }
+    return name;
+  }
+
+  /** The nodes so far, in execution order. */
+  get history(): readonly GraphNode[] {
+    return this.#nodes;
+  }
+
   /** Adds a node with one output and returns it. */
   node(op: string, inputs: readonly (Value | undefined)[], attributes: Record<string, Attribute> = {}): Value {
     const [output] = this.nodes(op, inputs, 1, attributes);
@@ -89,17 +111,11 @@ export class GraphBuilder {
     outputs: number | readonly Value[],
     attributes: Record<string, Attribute> = {},
   ): Value[] {
-    const [opType, domain] = op.split(':').reverse() as [string, string | undefined];
     const names =
-      typeof outputs === 'number' ? Array.from({ length: outputs }, () => `${opType}_${this.#names++}`) : [...outputs];
-    this.#nodes.push({
-      opType,
-      domain: domain ?? '',
-      name: `${opType}:${this.#nodes.length}`,
-      input: inputs.map((input) => input ?? ''),
-      output: names,
-      attribute: Object.entries(attributes).map(([name, value]) => attributeProto(name, value)),
-    });
+      typeof outputs === 'number'
+        ? Array.from({ length: outputs }, () => `${op.split(':').at(-1)}_${this.#names++}`)
+        : [...outputs];
+    this.#nodes.push({ op, inputs, outputs: names, attributes });
     return names;
   }
 
@@ -114,7 +130,7 @@ export class GraphBuilder {
       ],
       graph: {
         name: this.name,
-        node: this.#nodes,
+        node: this.#nodes.map(nodeProto),
         input: this.#inputs,
         output: this.#outputs,
         initializer: [...this.#initializers.values()],
@@ -126,6 +142,18 @@ export class GraphBuilder {
 function valueInfo(name: string, type: TensorType, shape: readonly Dim[]): onnx.IValueInfoProto {
   const dim = shape.map((d) => (typeof d === 'number' ? { dimValue: d } : { dimParam: d }));
   return { name, type: { tensorType: { elemType: DATA_TYPES[type], shape: { dim } } } };
+}
+
+function nodeProto({ op, inputs, outputs, attributes }: GraphNode, index: number): onnx.INodeProto {
+  const [opType, domain] = op.split(':').reverse() as [string, string | undefined];
+  return {
+    opType,
+    domain: domain ?? '',
+    name: `${opType}:${index}`,
+    input: inputs.map((input) => input ?? ''),
+    output: [...outputs],
+    attribute: Object.entries(attributes).map(([name, value]) => attributeProto(name, value)),
+  };
 }
 
 function attributeProto(name: string, value: Attribute): onnx.IAttributeProto {

@@ -1,0 +1,58 @@
+import type { Value } from '../graph.js';
+import { inputOf, integer, outputGradient, type Rule, zerosLike } from './rule.js';
+
+/** For every operator that only gives the same elements another shape. */
+const reshape: Rule = (input) => {
+  const { graph, node } = input;
+  return [graph.node('Reshape', [outputGradient(input), graph.node('Shape', [inputOf(node, 0)])])];
+};
+
+const transpose: Rule = (input) => {
+  const { graph, node } = input;
+  const perm = node.attributes['perm'];
+  if (!Array.isArray(perm)) throw new Error('Transpose is differentiated with its perm');
+  const inverse = perm.map((_, axis) => (perm as number[]).indexOf(axis));
+  return [graph.node('Transpose', [outputGradient(input)], { perm: inverse })];
+};
+
+const split: Rule = ({ graph, node, gradients }) => {
+  const parts = gradients.map((gradient, index) => gradient ?? zerosLike(graph, node.outputs[index] as Value));
+  return [graph.node('Concat', parts, { axis: integer(node, 'axis', 0) })];
+};
+
+const concat: Rule = (input) => {
+  const { graph, node, needs } = input;
+  const axis = integer(node, 'axis', 0);
+  const sizes = node.inputs.map((_, index) =>
+    graph.node('Gather', [graph.node('Shape', [inputOf(node, index)]), graph.int64([axis])]),
+  );
+  const inputs = [outputGradient(input), graph.node('Concat', sizes, { axis: 0 })];
+  return graph.nodes('Split', inputs, sizes.length, { axis }).map((part, index) => (needs(index) ? part : undefined));
+};
+
+/** Along the first axis, from 1. */
+const expand: Rule = (input) => {
+  const { graph } = input;
+  return [graph.node('ReduceSum', [outputGradient(input), graph.int64([0])])];
+};
+
+/** Rows at indices `[n]`, which may repeat. */
+const gather: Rule = (input) => {
+  const { graph, node } = input;
+  if (integer(node, 'axis', 0) !== 0) throw new Error('Gather is differentiated along the first axis');
+  const [data, indices] = [inputOf(node, 0), inputOf(node, 1)];
+  const places = graph.node('Unsqueeze', [indices, graph.int64([-1])]);
+  const inputs = [zerosLike(graph, data), places, outputGradient(input)];
+  return [graph.node('ScatterND', inputs, { reduction: 'add' })];
+};
+
+/** Rules of operators that move elements. */
+export const LAYOUT_RULES: Readonly<Record<string, Rule>> = {
+  Reshape: reshape,
+  Unsqueeze: reshape,
+  Transpose: transpose,
+  Split: split,
+  Concat: concat,
+  Expand: expand,
+  Gather: gather,
+};

@@ -1,0 +1,32 @@
+import type { Value } from '../graph.js';
+import { inputOf, integer, outputGradient, type Rule } from './rule.js';
+
+/** Over the last axis. */
+const softmax: Rule = (input) => {
+  const { graph, node } = input;
+  if (integer(node, 'axis', -1) !== -1) throw new Error('Softmax is differentiated over the last axis');
+  const y = node.outputs[0] as Value;
+  const weighted = graph.node('Mul', [outputGradient(input), y]);
+  const sum = graph.node('ReduceSum', [weighted, graph.int64([-1])]);
+  return [graph.node('Sub', [weighted, graph.node('Mul', [y, sum])])];
+};
+
+/** Over the last axis, with frozen scale and bias; the node must have its outputs for mean and 1 / deviation. */
+const layerNormalization: Rule = (input) => {
+  const { graph, node, needs } = input;
+  const [, mean, inverse] = node.outputs;
+  if (mean === undefined || inverse === undefined) throw new Error('LayerNormalization has one output, not three');
+  if (needs(1) || needs(2)) throw new Error('LayerNormalization is differentiated with frozen scale and bias');
+  const average = (value: Value): Value => graph.node('ReduceMean', [value, graph.int64([-1])]);
+  const normed = graph.node('Mul', [graph.node('Sub', [inputOf(node, 0), mean]), inverse]);
+  const scaled = graph.node('Mul', [outputGradient(input), inputOf(node, 1)]);
+  const centred = graph.node('Sub', [scaled, average(scaled)]);
+  const along = graph.node('Mul', [normed, average(graph.node('Mul', [scaled, normed]))]);
+  return [graph.node('Mul', [graph.node('Sub', [centred, along]), inverse])];
+};
+
+/** Rules of operators that work on each row by itself. */
+export const ROW_RULES: Readonly<Record<string, Rule>> = {
+  Softmax: softmax,
+  LayerNormalization: layerNormalization,
+};

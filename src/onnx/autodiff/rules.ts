@@ -1,0 +1,13 @@
+import { ELEMENTWISE_RULES } from './elementwise.js';
+import { LAYOUT_RULES } from './layout.js';
+import { PRODUCT_RULES } from './products.js';
+import { ROW_RULES } from './rows.js';
+import type { Rule } from './rule.js';
+
+/** The rule of each operator that can be differentiated. */
+export const RULES: Readonly<Record<string, Rule | undefined>> = {
+  ...PRODUCT_RULES,
+  ...ELEMENTWISE_RULES,
+  ...ROW_RULES,
+  ...LAYOUT_RULES,
+};
