@@ -1,7 +1,11 @@
 import { SAFETENSORS_ERROR_CODES, type SafetensorsErrorCode } from '../safetensors/index.js';
 
-/** What kind of failure a code is; the server maps it to a status. `damaged` is the store's fault, not the caller's. */
-export type PrefixErrorReason = 'invalid' | 'too_large' | 'not_found' | 'damaged';
+/**
+ * What kind of failure a code is; the server maps it to a status. `damaged` and `misconfigured` are the store's fault, not
+ * the caller's; `unavailable` passes.
+ */
+export type PrefixErrorReason =
+  'invalid' | 'too_large' | 'not_found' | 'quota' | 'damaged' | 'unavailable' | 'misconfigured';
 
 interface PrefixErrorEntry {
   /** The field of the upload that is at fault. */
@@ -48,6 +52,18 @@ const safetensorsErrors = Object.fromEntries(
   SAFETENSORS_ERROR_CODES.map((code) => [`safetensors_${code}`, invalid('adapter_model')]),
 ) as Record<`safetensors_${SafetensorsErrorCode}`, PrefixErrorEntry>;
 
+/** What a store cannot do at present, through no fault of the prefix. */
+const STORE_ERRORS = {
+  /** It is away or too slow. What was asked may or may not have been done. */
+  store_unavailable: { param: 'name', reason: 'unavailable' },
+  /** It has no room. Nothing was stored. */
+  store_full: { param: 'name', reason: 'unavailable' },
+  /** It is a replica that takes no writes. Nothing was stored. */
+  store_read_only: { param: 'name', reason: 'unavailable' },
+  /** It keeps only a part of the keys and names another server for the rest. */
+  store_redirected: { param: 'name', reason: 'misconfigured' },
+} as const;
+
 /** The one table of every way in which a prefix can be refused, not found or unreadable. */
 export const PREFIX_ERRORS = {
   prefix_name_invalid: invalid('name'),
@@ -61,8 +77,11 @@ export const PREFIX_ERRORS = {
   ...safetensorsErrors,
   text_empty: invalid('text'),
   text_too_long: invalid('text'),
+  /** The tenant has as many names or bytes as it may have. */
+  prefix_quota_exceeded: { param: 'name', reason: 'quota' },
   /** A stored prefix that cannot be read as it was written. */
   prefix_damaged: { param: 'name', reason: 'damaged' },
+  ...STORE_ERRORS,
 } as const satisfies Record<string, PrefixErrorEntry>;
 
 export type PrefixErrorCode = keyof typeof PREFIX_ERRORS;

@@ -1,12 +1,13 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import { ifExists, makeDirectoryDurably, renameDurably, syncDirectory, writeDurably } from './durable.js';
+import { ifExists, makeDirectoryDurably, renameDurably, syncDirectory, writeDurably } from '../disk/durable.js';
 import { PrefixError } from './errors.js';
 import { CONFIG_FILE, MODEL_FILE } from './format.js';
 import { KeyedLock } from './keyed-lock.js';
 import { currentVersion, encodeNameFile, type NameFile, readNameFile, withVersion } from './name-file.js';
 import { nameKey, tenantKey } from './name.js';
+import { addUsage, checkQuota, negative, type PrefixQuota, type PrefixUsage, usageOf } from './quota.js';
 import { Scratch } from './scratch.js';
 import {
   findVersion,
@@ -20,6 +21,7 @@ import {
   type PutResult,
   type StoredFileName,
 } from './store.js';
+import { UsageLedger } from './usage-ledger.js';
 
 const NAME_FILE = 'name.json';
 const INFO_FILE = 'prefix.json';
@@ -35,10 +37,13 @@ const LIST_BATCH = 32;
  *       <version>/                              what PEFT loads, prefix.json, and a soft prompt's kv.safetensors
  *
  * Everything is built and synced under `.tmp` and renamed into place, so that a process killed at any point leaves the
- * old state or the new one. Nothing is kept in memory. One process may write a directory at a time; any may read it.
+ * old state or the new one. Only sums for quotas are kept in memory. One process may write a directory at a time; any may
+ * read it.
  */
 export class FilePrefixStore implements PrefixStore {
+  /** One writer a tenant. */
   readonly #locks = new KeyedLock();
+  readonly #usage = new UsageLedger();
 
   private constructor(
     private readonly root: string,
@@ -53,12 +58,26 @@ export class FilePrefixStore implements PrefixStore {
     return new FilePrefixStore(root, scratch);
   }
 
-  async put(tenant: string, upload: PrefixUpload): Promise<PutResult> {
+  async put(tenant: string, upload: PrefixUpload, quota?: PrefixQuota): Promise<PutResult> {
     const directory = this.#nameDirectory(tenant, upload.info.name);
-    return this.#locks.run(directory, async () => {
+    return this.#locks.run(tenantKey(tenant), async () => {
       const names = await this.#readNames(directory, upload.info.name);
-      if (names === undefined) return this.#addName(directory, upload);
-      return this.#addVersion(directory, names, upload);
+      const known = names?.versions.find(({ version }) => version === upload.info.version);
+      if (names && known) return { record: await this.#makeCurrent(directory, names, known), created: false };
+      const growth = { ...usageOf([upload.info]), prefixes: names ? 0 : 1 };
+      if (quota) checkQuota(await this.#usageOf(tenant), growth, quota);
+      await (names ? this.#addVersion(directory, names, upload) : this.#addName(directory, upload));
+      this.#usage.add(tenantKey(tenant), growth);
+      return { record: upload.info, created: true };
+    });
+  }
+
+  async promote(tenant: string, name: string, version: string): Promise<PrefixInfo | undefined> {
+    const directory = this.#nameDirectory(tenant, name);
+    return this.#locks.run(tenantKey(tenant), async () => {
+      const names = await this.#readNames(directory, name);
+      const known = names?.versions.find((other) => other.version === version);
+      return names && known && this.#makeCurrent(directory, names, known);
     });
   }
 
@@ -73,6 +92,12 @@ export class FilePrefixStore implements PrefixStore {
     return ifExists(fs.readFile(path.join(this.#nameDirectory(tenant, name), version, file)));
   }
 
+  /** What a text prefix was made of; undefined for others. */
+  async readText(tenant: string, name: string, version: string): Promise<string | undefined> {
+    const text = await ifExists(fs.readFile(path.join(this.#nameDirectory(tenant, name), version, INFO_FILE), 'utf8'));
+    return text === undefined ? undefined : (JSON.parse(text) as { text?: string }).text;
+  }
+
   async list(tenant: string, { limit = Infinity, after }: ListOptions = {}): Promise<PrefixPage> {
     const keys = ((await ifExists(fs.readdir(this.#tenantDirectory(tenant)))) ?? []).sort();
     const cursor = after === undefined ? '' : nameKey(after);
@@ -80,10 +105,10 @@ export class FilePrefixStore implements PrefixStore {
     // One more than asked for tells whether there is another page. A name may vanish before its file is opened.
     for (let at = firstAfter(keys, cursor); at < keys.length && data.length <= limit;) {
       const batch = keys.slice(at, at + Math.min(LIST_BATCH, limit + 1 - data.length));
-      const infos = await Promise.all(
-        batch.map((key) => this.#readCurrent(path.join(this.#tenantDirectory(tenant), key))),
+      const names = await Promise.all(
+        batch.map((key) => this.#readUndamaged(path.join(this.#tenantDirectory(tenant), key))),
       );
-      data.push(...infos.filter((info) => info !== undefined));
+      data.push(...names.map((name) => name && currentVersion(name)).filter((info) => info !== undefined));
       at += batch.length;
     }
     return { data: data.slice(0, limit), hasMore: data.length > limit };
@@ -91,15 +116,17 @@ export class FilePrefixStore implements PrefixStore {
 
   async delete(tenant: string, name: string): Promise<boolean> {
     const directory = this.#nameDirectory(tenant, name);
-    return this.#locks.run(directory, async () => {
+    return this.#locks.run(tenantKey(tenant), async () => {
+      const names = await this.#readUndamaged(directory);
       const existed = await this.scratch.discard(directory);
       if (existed) await syncDirectory(path.dirname(directory));
+      if (names) this.#usage.add(tenantKey(tenant), negative(usageOf(names.versions)));
       return existed;
     });
   }
 
   /** A new name appears with its first version in one rename. */
-  async #addName(directory: string, upload: PrefixUpload): Promise<PutResult> {
+  async #addName(directory: string, upload: PrefixUpload): Promise<void> {
     await makeDirectoryDurably(path.dirname(directory));
     await this.scratch.withDirectory(async (draft) => {
       await fs.mkdir(path.join(draft, upload.info.version));
@@ -108,17 +135,17 @@ export class FilePrefixStore implements PrefixStore {
       await syncDirectory(draft);
       await renameDurably(draft, directory);
     });
-    return { record: upload.info, created: true };
   }
 
   /** The version's directory comes first: until the name file tells of it, nobody looks. */
-  async #addVersion(directory: string, names: NameFile, upload: PrefixUpload): Promise<PutResult> {
-    const known = names.versions.find(({ version }) => version === upload.info.version);
-    if (known === undefined) await this.#addVersionDirectory(path.join(directory, upload.info.version), upload);
-    if (known === undefined || names.current !== known.version) {
-      await this.#replaceNames(directory, withVersion(names, upload.info));
-    }
-    return { record: known ?? upload.info, created: known === undefined };
+  async #addVersion(directory: string, names: NameFile, upload: PrefixUpload): Promise<void> {
+    await this.#addVersionDirectory(path.join(directory, upload.info.version), upload);
+    await this.#replaceNames(directory, withVersion(names, upload.info));
+  }
+
+  async #makeCurrent(directory: string, names: NameFile, known: PrefixInfo): Promise<PrefixInfo> {
+    if (names.current !== known.version) await this.#replaceNames(directory, withVersion(names, known));
+    return known;
   }
 
   async #addVersionDirectory(target: string, upload: PrefixUpload): Promise<void> {
@@ -143,11 +170,23 @@ export class FilePrefixStore implements PrefixStore {
     return names?.name === name ? names : undefined;
   }
 
+  /** The tenant's lock is held. */
+  #usageOf(tenant: string): Promise<PrefixUsage> {
+    return this.#usage.usage(tenantKey(tenant), async () => {
+      const keys = (await ifExists(fs.readdir(this.#tenantDirectory(tenant)))) ?? [];
+      let used: PrefixUsage = { prefixes: 0, bytes: 0 };
+      for (const key of keys) {
+        const names = await this.#readUndamaged(path.join(this.#tenantDirectory(tenant), key));
+        if (names) used = addUsage(used, usageOf(names.versions));
+      }
+      return used;
+    });
+  }
+
   /** Undefined for what vanished, and for a damaged name: it must not hide the others. */
-  async #readCurrent(directory: string): Promise<PrefixInfo | undefined> {
+  async #readUndamaged(directory: string): Promise<NameFile | undefined> {
     try {
-      const names = await readNameFile(path.join(directory, NAME_FILE));
-      return names && currentVersion(names);
+      return await readNameFile(path.join(directory, NAME_FILE));
     } catch (error) {
       if (error instanceof PrefixError) return undefined;
       throw error;

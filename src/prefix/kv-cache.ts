@@ -1,14 +1,31 @@
 import { LRUCache } from 'lru-cache';
 
+import { ConcurrencyLimit } from './concurrency-limit.js';
 import type { PrefixKv } from './kv.js';
+
+/** Is told what the cache does, in counts and seconds; it must not throw. */
+export interface KvCacheObserver {
+  /** What was asked for was in memory. */
+  prefixHit(): void;
+  /** It was loaded from the store, which took so many seconds, waiting for other loads among them. */
+  prefixLoaded(seconds: number): void;
+}
 
 /** Decoded keys and values in memory, the least recently used given up first. Content-addressed: an entry never expires. */
 export class KvCache {
   readonly #entries: LRUCache<string, PrefixKv>;
   readonly #loading = new Map<string, Promise<PrefixKv>>();
 
-  /** `maxBytes` bounds the rows held; 0 holds none. What a caller still uses stays alive beyond it. */
-  constructor(maxBytes: number) {
+  readonly #limit: ConcurrencyLimit;
+  readonly #observer: KvCacheObserver | undefined;
+
+  /**
+   * @param maxBytes bounds the rows held; 0 holds none. What a caller still uses stays alive beyond it
+   * @param maxLoads loads under way together
+   */
+  constructor(maxBytes: number, maxLoads: number, observer?: KvCacheObserver) {
+    this.#observer = observer;
+    this.#limit = new ConcurrencyLimit(maxLoads);
     this.#entries = new LRUCache({ maxSize: Math.max(1, maxBytes), sizeCalculation: ({ rows }) => rows.byteLength });
   }
 
@@ -24,15 +41,21 @@ export class KvCache {
   /** The entry, or what `load` resolves to: one load at a time for a key, however many ask. A failure is not kept. */
   async getOrLoad(key: string, load: () => Promise<PrefixKv>): Promise<PrefixKv> {
     const held = this.#entries.get(key);
-    if (held !== undefined) return held;
+    if (held !== undefined) {
+      this.#observer?.prefixHit();
+      return held;
+    }
     const loading = this.#loading.get(key) ?? this.#load(key, load);
     return loading;
   }
 
   #load(key: string, load: () => Promise<PrefixKv>): Promise<PrefixKv> {
-    const loading = load()
+    const start = performance.now();
+    const loading = this.#limit
+      .run(load)
       .then((kv) => {
         this.#entries.set(key, kv);
+        this.#observer?.prefixLoaded((performance.now() - start) / 1000);
         return kv;
       })
       .finally(() => this.#loading.delete(key));

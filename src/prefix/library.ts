@@ -9,10 +9,11 @@ import {
   MODEL_FILE,
   type Placement,
 } from './format.js';
-import { KvCache } from './kv-cache.js';
+import { KvCache, type KvCacheObserver } from './kv-cache.js';
 import { decodeKv, encodeKv, kvAdapter } from './kv-file.js';
 import type { BaseModel, PrefixEncoder, PrefixKv } from './kv.js';
 import { checkPrefixName, isPrefixName } from './name.js';
+import type { PrefixQuota } from './quota.js';
 import {
   kvFileOf,
   type ListOptions,
@@ -27,6 +28,7 @@ import {
 import { checkFiniteKv } from './values.js';
 import { filesVersion, textVersion } from './version.js';
 
+export type { PrefixQuota } from './quota.js';
 export type { ListOptions, PrefixDetails, PrefixInfo, PrefixPage, PutResult } from './store.js';
 
 export interface PrefixLibraryDeps {
@@ -36,8 +38,12 @@ export interface PrefixLibraryDeps {
   readonly encoder: PrefixEncoder;
   /** Bytes of decoded keys and values kept in memory. */
   readonly cacheBytes: number;
+  /** Prefixes that are loaded from the store at the same time, 4 unless given; others wait. */
+  readonly maxColdLoads?: number | undefined;
   /** Most virtual tokens of one prefix; half of the model's context unless given. */
   readonly maxLength?: number | undefined;
+  /** Told of what was in memory and what was loaded. */
+  readonly observer?: KvCacheObserver;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
 }
@@ -75,7 +81,7 @@ export class PrefixLibrary {
   readonly #now: () => number;
 
   constructor(private readonly deps: PrefixLibraryDeps) {
-    this.#cache = new KvCache(deps.cacheBytes);
+    this.#cache = new KvCache(deps.cacheBytes, deps.maxColdLoads ?? 4, deps.observer);
     this.#maxLength = deps.maxLength ?? defaultMaxLength(deps.base);
     this.#now = deps.now ?? Date.now;
   }
@@ -86,14 +92,15 @@ export class PrefixLibrary {
   }
 
   /** Stores an adapter as the name's current version. The same content under the same name: the version that is there. */
-  async upload(tenant: string, { name, config, model, ...options }: AdapterUpload): Promise<PutResult> {
+  async upload(tenant: string, upload: AdapterUpload, quota?: PrefixQuota): Promise<PutResult> {
+    const { name, config, model, ...options } = upload;
     this.#checkNewName(name);
     const files = { config, model };
     const adapter = readAdapter(files, this.deps.base, { ...options, maxLength: this.#maxLength });
     const { kind, placement, length, rows, warnings } = adapter;
     const version = filesVersion(files, placement);
     const info = this.#info({ name, version, kind, placement, numVirtualTokens: length, warnings });
-    return this.#putOnce(tenant, info, async () => {
+    return this.#putOnce(tenant, info, quota, async () => {
       if (kind === 'prefix') return { info, files };
       const kv = await this.deps.encoder.encodeEmbeddings(rows, length);
       checkFiniteKv(kv.rows);
@@ -102,13 +109,13 @@ export class PrefixLibrary {
   }
 
   /** Compiles a text and stores it, as an adapter that PEFT can load, as the name's current version. */
-  async uploadText(tenant: string, { name, text, tokens }: TextUpload): Promise<PutResult> {
+  async uploadText(tenant: string, { name, text, tokens }: TextUpload, quota?: PrefixQuota): Promise<PutResult> {
     this.#checkNewName(name);
     this.#checkTokens(tokens);
     const version = textVersion(text);
     const numVirtualTokens = tokens.length;
     const info = this.#info({ name, version, kind: 'text', placement: 'prefix', numVirtualTokens, warnings: [] });
-    return this.#putOnce(tenant, info, async () => {
+    return this.#putOnce(tenant, info, quota, async () => {
       const kv = await this.deps.encoder.encodeTokens(tokens);
       checkFiniteKv(kv.rows);
       return { info, files: kvAdapter(kv, this.deps.base), text };
@@ -160,12 +167,15 @@ export class PrefixLibrary {
     if (!existed) notFound(name);
   }
 
-  /** Builds and stores an upload, unless it already is the name's current version. */
-  async #putOnce(tenant: string, info: PrefixInfo, build: () => Promise<PrefixUpload>): Promise<PutResult> {
-    const existing = await this.deps.store.get(tenant, info.name);
-    if (existing?.version !== info.version) return this.deps.store.put(tenant, await build());
-    const record = existing.versions.find(({ version }) => version === info.version) ?? info;
-    return { record, created: false };
+  /** Builds and stores an upload, unless the name has that version already. */
+  async #putOnce(
+    tenant: string,
+    info: PrefixInfo,
+    quota: PrefixQuota | undefined,
+    build: () => Promise<PrefixUpload>,
+  ): Promise<PutResult> {
+    const record = await this.deps.store.promote(tenant, info.name, info.version);
+    return record ? { record, created: false } : this.deps.store.put(tenant, await build(), quota);
   }
 
   #info(known: Omit<PrefixInfo, 'bytes' | 'created' | 'baseModel'>): PrefixInfo {

@@ -1,6 +1,6 @@
 import fs from 'node:fs/promises';
 
-import { ifExists } from './durable.js';
+import { ifExists } from '../disk/durable.js';
 import { PrefixError } from './errors.js';
 import type { PrefixInfo } from './store.js';
 

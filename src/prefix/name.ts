@@ -6,6 +6,8 @@ const NAME = /^(?!\.{1,2}(?:\/|$))[\w.-]+(?:\/(?!\.{1,2}(?:\/|$))[\w.-]+)*$/;
 const MAX_NAME_LENGTH = 128;
 const VERSION_PREFIX = /^[0-9a-f]{12,64}$/;
 const TENANT = /^(?!\.)[\w.-]{1,64}$/;
+/** What `tenantKey` makes of a tenant with capitals; no tenant is called so. */
+const FOLDED_TENANT = /^(?!\.)[0-9a-z_.-]{1,64}~[0-9a-f]{16}$/;
 
 /** A name as a request's `model` field gives it, with the first digits of a version after an `@`. */
 export interface PrefixReference {
@@ -47,8 +49,9 @@ export function nameKey(name: string): string {
   return `${name.toLowerCase().replaceAll('/', ',')}~${shortHash(name)}`;
 }
 
-/** A safe path segment, different for tenants that differ only in case. Throws `tenant_invalid`. */
+/** A safe path segment, different for tenants that differ only in case; of a key, itself. Throws `tenant_invalid`. */
 export function tenantKey(tenant: string): string {
+  if (FOLDED_TENANT.test(tenant)) return tenant;
   if (!TENANT.test(tenant)) {
     throw new PrefixError('tenant_invalid', "tenant: 1 to 64 of A-Z a-z 0-9 . _ and -, not starting with '.'");
   }

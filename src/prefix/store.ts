@@ -1,5 +1,6 @@
 import { PrefixError } from './errors.js';
 import { type AdapterFileName, type AdapterFiles, type AdapterKind, MODEL_FILE, type Placement } from './format.js';
+import type { PrefixQuota } from './quota.js';
 
 /** What is known of one version of a prefix. Immutable. */
 export interface PrefixInfo {
@@ -64,8 +65,13 @@ export interface PrefixPage {
  * also here (`tenant_invalid`). What cannot be read as it was written throws `prefix_damaged`.
  */
 export interface PrefixStore {
-  /** Stores a version and makes it the name's current one, all or nothing. Returns once that is durable. Idempotent. */
-  put(tenant: string, upload: PrefixUpload): Promise<PutResult>;
+  /**
+   * Stores a version and makes it the name's current one, all or nothing. Returns once that is durable. Idempotent: what is
+   * there already counts against no quota. Throws `prefix_quota_exceeded`, checked in one step with storing.
+   */
+  put(tenant: string, upload: PrefixUpload, quota?: PrefixQuota): Promise<PutResult>;
+  /** Makes a version (all 64 digits) that is there the name's current one; undefined when it is not there. */
+  promote(tenant: string, name: string, version: string): Promise<PrefixInfo | undefined>;
   /**
    * The current version of a name, or the one whose version begins with `version`; undefined when there is none.
    * Throws `prefix_version_ambiguous`.

@@ -3,12 +3,14 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { nameKey } from '../../src/prefix/name.js';
 import type { PrefixStore } from '../../src/prefix/store.js';
 import { base, storeUpload } from './fixtures.js';
+import { describeQuota } from './quota-contract.js';
 
 /** Opens the store under test for a base model; two calls with the same fingerprint see the same prefixes. */
 export type OpenStore = (fingerprint: string) => Promise<PrefixStore>;
 
 /** What every `PrefixStore` must do. `makeStore` gives each test an empty place and a way to open it. */
 export function describeStore(kind: string, makeStore: () => Promise<OpenStore>): void {
+  describeQuota(kind, makeStore);
   describe(`${kind} keeps the store's contract`, () => {
     let open: OpenStore;
     let store: PrefixStore;
@@ -60,6 +62,18 @@ export function describeStore(kind: string, makeStore: () => Promise<OpenStore>)
       expect(await store.put('t', one)).toEqual({ record: one.info, created: false });
       expect(await store.get('t', 'a')).toEqual({ ...one.info, versions: [two.info, one.info] });
       expect((await store.list('t')).data).toEqual([one.info]);
+    });
+
+    it('promotes a version that is there, and no other', async () => {
+      const [one, two] = [storeUpload('a', 1), storeUpload('a', 2)];
+      expect(await store.promote('t', 'a', one.info.version)).toBeUndefined();
+      for (const upload of [one, two]) await store.put('t', upload);
+      expect(await store.promote('t', 'a', one.info.version)).toEqual(one.info);
+      expect(await store.get('t', 'a')).toEqual({ ...one.info, versions: [two.info, one.info] });
+      expect((await store.list('t')).data).toEqual([one.info]);
+      expect(await store.promote('t', 'a', one.info.version.slice(0, 12))).toBeUndefined();
+      expect(await store.promote('t', 'b', one.info.version)).toBeUndefined();
+      expect(await store.promote('u', 'a', one.info.version)).toBeUndefined();
     });
 
     it('finds a version by its first digits', async () => {

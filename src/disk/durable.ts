@@ -1,9 +1,12 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-/** Writes a file and returns once it is on the disk. */
-export async function writeDurably(file: string, data: Uint8Array | string): Promise<void> {
-  const handle = await fs.open(file, 'wx');
+/**
+ * Writes a new file and returns once it is on the disk.
+ * @param mode who may read it; what the process gives to new files unless given
+ */
+export async function writeDurably(file: string, data: Uint8Array | string, mode?: number): Promise<void> {
+  const handle = await fs.open(file, 'wx', mode);
   try {
     await handle.writeFile(data);
     await handle.sync();

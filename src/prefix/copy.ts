@@ -1,0 +1,137 @@
+import { PrefixError } from './errors.js';
+import { CONFIG_FILE, MODEL_FILE } from './format.js';
+import { KV_FILE, type PrefixInfo, type PrefixStore, type PrefixUpload } from './store.js';
+import { filesVersion, textVersion } from './version.js';
+
+/** One tenant's prefixes for one base model. */
+export interface Shelf {
+  /** First 16 hex digits of the base model's fingerprint. */
+  readonly fingerprint: string;
+  /** The tenant's key. */
+  readonly tenant: string;
+}
+
+/** A store that gives back all of what was put, for a base model. */
+export interface CopyableStore extends PrefixStore {
+  /** What a text prefix was made of; undefined for others. */
+  readText(tenant: string, name: string, version: string): Promise<string | undefined>;
+}
+
+/** Prefixes of all base models and tenants in one place. */
+export interface PrefixArchive {
+  shelves(): Promise<readonly Shelf[]>;
+  /** @param fingerprint of a shelf */
+  open(fingerprint: string): Promise<CopyableStore>;
+}
+
+/** What a copy did. */
+export interface CopyCounts {
+  readonly names: number;
+  /** Versions that were copied. */
+  readonly copied: number;
+  /** Versions that were there. */
+  readonly skipped: number;
+  /** Names of which something could not be copied. */
+  readonly failed: number;
+}
+
+export interface CopyOptions {
+  readonly onProgress?: (counts: CopyCounts) => void;
+  /** Told of each name that failed; the others are copied. */
+  readonly onFailure?: (shelf: Shelf, name: string, error: PrefixError) => void;
+}
+
+const PAGE = 100;
+
+/**
+ * Copies every prefix that is not there yet, oldest version first, and lets each name stand for what it stands for in `from`. Doing it
+ * again goes on where it was cut off. What is copied is checked: its content against its version, and what was stored against what was read.
+ */
+export async function copyPrefixes(
+  from: PrefixArchive,
+  to: PrefixArchive,
+  { onProgress, onFailure }: CopyOptions = {},
+): Promise<CopyCounts> {
+  const counts = { names: 0, copied: 0, skipped: 0, failed: 0 };
+  for (const shelf of await from.shelves()) {
+    const [source, target] = [await from.open(shelf.fingerprint), await to.open(shelf.fingerprint)];
+    for await (const name of namesOf(source, shelf.tenant)) {
+      try {
+        await copyName(source, target, shelf.tenant, name, counts);
+      } catch (error) {
+        if (!(error instanceof PrefixError) || error.reason === 'unavailable') throw error;
+        counts.failed++;
+        onFailure?.(shelf, name, error);
+      }
+      counts.names++;
+      onProgress?.(counts);
+    }
+  }
+  return counts;
+}
+
+/** Every name of a tenant, page by page. */
+export async function* namesOf(store: PrefixStore, tenant: string): AsyncGenerator<string> {
+  for (let after: string | undefined, more = true; more;) {
+    const page = await store.list(tenant, { limit: PAGE, after });
+    for (const { name } of page.data) yield name;
+    after = page.data.at(-1)?.name;
+    more = page.hasMore;
+  }
+}
+
+async function copyName(
+  from: CopyableStore,
+  to: CopyableStore,
+  tenant: string,
+  name: string,
+  counts: { copied: number; skipped: number },
+): Promise<void> {
+  const source = await from.get(tenant, name);
+  if (source === undefined) return; // deleted meanwhile
+  const there = new Set((await to.get(tenant, name))?.versions.map(({ version }) => version));
+  for (const info of [...source.versions].reverse()) {
+    if (there.has(info.version)) counts.skipped++;
+    else if (await copyVersion(from, to, tenant, info)) counts.copied++;
+  }
+  await to.promote(tenant, name, source.version);
+}
+
+/** False when the version was deleted meanwhile. */
+async function copyVersion(from: CopyableStore, to: CopyableStore, tenant: string, info: PrefixInfo): Promise<boolean> {
+  const upload = await readUpload(from, tenant, info);
+  if (upload === undefined) return false;
+  if (versionOf(upload) !== info.version) damaged(info, 'is not what its version says');
+  await to.put(tenant, upload);
+  const stored = await readUpload(to, tenant, info);
+  if (stored === undefined || !isSame(stored, upload)) damaged(info, 'was not stored as it was read');
+  return true;
+}
+
+async function readUpload(store: CopyableStore, tenant: string, info: PrefixInfo): Promise<PrefixUpload | undefined> {
+  const { name, version } = info;
+  const [config, model, kv, text] = await Promise.all([
+    store.read(tenant, name, version, CONFIG_FILE),
+    store.read(tenant, name, version, MODEL_FILE),
+    store.read(tenant, name, version, KV_FILE),
+    store.readText(tenant, name, version),
+  ]);
+  return config && model && { info, files: { config, model }, kv, text };
+}
+
+function versionOf({ info, files, text }: PrefixUpload): string {
+  return info.kind === 'text' ? textVersion(text ?? '') : filesVersion(files, info.placement);
+}
+
+function isSame(a: PrefixUpload, b: PrefixUpload): boolean {
+  const pairs = [
+    [a.files.config, b.files.config],
+    [a.files.model, b.files.model],
+    [a.kv ?? new Uint8Array(), b.kv ?? new Uint8Array()],
+  ] as const;
+  return a.text === b.text && pairs.every(([one, other]) => Buffer.compare(one, other) === 0);
+}
+
+function damaged({ version }: PrefixInfo, problem: string): never {
+  throw new PrefixError('prefix_damaged', `name: version ${version.slice(0, 12)} ${problem}`);
+}

@@ -1,0 +1,45 @@
+import { PrefixError } from './errors.js';
+import type { PrefixInfo } from './store.js';
+
+/** What a tenant may keep in the store of one base model. What is not given is not limited. */
+export interface PrefixQuota {
+  /** Names. */
+  readonly maxPrefixes?: number | undefined;
+  /** Sum of `PrefixInfo.bytes` over every version of every name. */
+  readonly maxBytes?: number | undefined;
+}
+
+/** What a tenant keeps, or what an upload adds to it. */
+export interface PrefixUsage {
+  readonly prefixes: number;
+  /** As `PrefixQuota.maxBytes` counts them. */
+  readonly bytes: number;
+}
+
+export function addUsage(a: PrefixUsage, b: PrefixUsage): PrefixUsage {
+  return { prefixes: a.prefixes + b.prefixes, bytes: a.bytes + b.bytes };
+}
+
+/** What is gone when this much is removed. */
+export function negative({ prefixes, bytes }: PrefixUsage): PrefixUsage {
+  return { prefixes: -prefixes, bytes: -bytes };
+}
+
+/** What one name with these versions takes. */
+export function usageOf(versions: readonly PrefixInfo[]): PrefixUsage {
+  return { prefixes: 1, bytes: versions.reduce((sum, { bytes }) => sum + bytes, 0) };
+}
+
+/** Whether `used` and `growth` together are within the quota. Throws `prefix_quota_exceeded`, naming limit and use. */
+export function checkQuota(used: PrefixUsage, growth: PrefixUsage, { maxPrefixes, maxBytes }: PrefixQuota): void {
+  if (growth.prefixes > 0 && maxPrefixes !== undefined && used.prefixes + growth.prefixes > maxPrefixes) {
+    throw new PrefixError(
+      'prefix_quota_exceeded',
+      `name: ${used.prefixes} of at most ${maxPrefixes} prefixes are used`,
+    );
+  }
+  if (growth.bytes > 0 && maxBytes !== undefined && used.bytes + growth.bytes > maxBytes) {
+    const use = `${used.bytes} of at most ${maxBytes} bytes are used`;
+    throw new PrefixError('prefix_quota_exceeded', `name: ${use}, and this version has ${growth.bytes}`);
+  }
+}

@@ -1,0 +1,112 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { Redis } from 'ioredis';
+
+import { redisFailure, RedisRefusedError, RedisUnavailableError } from './errors.js';
+
+export interface RedisOptions {
+  /** `redis://` or `rediss://`, with user, password and database number where they are needed. */
+  readonly url: string;
+}
+
+/**
+ * A command that Redis has not answered by then has failed: a request is refused rather than kept waiting. The connection is given
+ * up with it, so that only the first ones wait: until Redis answers a new connection, commands fail at once. Milliseconds.
+ */
+const COMMAND_TIMEOUT = 2000;
+/** For the first connection: Redis may be reading what it kept. Milliseconds. */
+const OPEN_TIMEOUT = 10_000;
+/** Between two attempts to reconnect, at most. Milliseconds. */
+const MAX_RETRY_DELAY = 250;
+
+/**
+ * One process's way to Redis: a connection for commands and one that listens to channels. Both come back by themselves. While Redis
+ * is away, a command fails at once instead of waiting for it.
+ */
+export class RedisConnection {
+  /** For commands. */
+  readonly client: Redis;
+  readonly #subscriber: Redis;
+  readonly #listeners = new Map<string, (message: string) => void>();
+  readonly #reconnected: (() => void)[] = [];
+
+  private constructor({ url }: RedisOptions) {
+    const options = {
+      lazyConnect: true,
+      enableOfflineQueue: false,
+      maxRetriesPerRequest: 0,
+      connectTimeout: COMMAND_TIMEOUT,
+      retryStrategy: (attempt: number): number => Math.min(MAX_RETRY_DELAY, 25 * attempt),
+    };
+    this.client = new Redis(url, { ...options, commandTimeout: COMMAND_TIMEOUT, socketTimeout: COMMAND_TIMEOUT });
+    this.#subscriber = new Redis(url, { ...options, autoResubscribe: false });
+    // Without a listener an unreachable Redis would end the process; `isReady` and failing commands tell of it.
+    this.client.on('error', () => undefined);
+    this.#subscriber.on('error', () => undefined);
+    this.#subscriber.on('message', (channel: string, message: string) => this.#listeners.get(channel)?.(message));
+    this.#subscriber.on('ready', () => void this.#resubscribe());
+  }
+
+  /**
+   * Connects.
+   * @throws RedisUnavailableError when Redis cannot be reached
+   * @throws RedisRefusedError when it does not take the credentials
+   */
+  static async open(options: RedisOptions): Promise<RedisConnection> {
+    const connection = new RedisConnection(options);
+    const deadline = new AbortController();
+    try {
+      const late = delay(OPEN_TIMEOUT, undefined, { signal: deadline.signal }).then(() => {
+        throw new Error('Redis does not answer');
+      });
+      await Promise.race([connection.#connect(), late]);
+      return connection;
+    } catch (error) {
+      connection.close();
+      if (redisFailure(error) === 'refused')
+        throw new RedisRefusedError('Redis refuses the credentials', { cause: error });
+      throw new RedisUnavailableError('Redis cannot be reached', { cause: error });
+    } finally {
+      deadline.abort();
+    }
+  }
+
+  /** Whether commands go out and messages come in. */
+  get isReady(): boolean {
+    return this.client.status === 'ready' && this.#subscriber.status === 'ready';
+  }
+
+  /** Calls `listener` with every message of a channel from now on. One listener a channel. */
+  async subscribe(channel: string, listener: (message: string) => void): Promise<void> {
+    this.#listeners.set(channel, listener);
+    await this.#subscriber.subscribe(channel);
+  }
+
+  /** Calls `listener` whenever messages may have been missed: after each reconnect. */
+  onReconnect(listener: () => void): void {
+    this.#reconnected.push(listener);
+  }
+
+  /** Gives both connections up at once. */
+  close(): void {
+    this.client.disconnect();
+    this.#subscriber.disconnect();
+  }
+
+  async #connect(): Promise<void> {
+    // A refusal is only told as an event: the client would go on trying.
+    const refused = new Promise<never>((_, reject) => {
+      this.client.on('error', (error) => {
+        if (redisFailure(error) === 'refused') reject(error);
+      });
+    });
+    await Promise.race([Promise.all([this.client.connect(), this.#subscriber.connect()]), refused]);
+  }
+
+  async #resubscribe(): Promise<void> {
+    if (this.#listeners.size === 0) return;
+    // A failure means that the connection is lost again; the next one comes back here.
+    await this.#subscriber.subscribe(...this.#listeners.keys()).catch(() => undefined);
+    for (const listener of this.#reconnected) listener();
+  }
+}

@@ -1,0 +1,46 @@
+/** Redis cannot be reached, or did not answer in time. What was asked may or may not have been done. */
+export class RedisUnavailableError extends Error {
+  override readonly name = 'RedisUnavailableError';
+}
+
+/** Redis does not take the credentials of the URL, or wants some. */
+export class RedisRefusedError extends Error {
+  override readonly name = 'RedisRefusedError';
+}
+
+/** Why a command failed: `refused` is about credentials, `redirected` is a node of a cluster that keeps other keys. */
+export type RedisFailure = 'unavailable' | 'full' | 'read_only' | 'redirected' | 'refused';
+
+/** First words of Redis's own error replies. */
+const REPLIES: Readonly<Record<string, RedisFailure>> = {
+  OOM: 'full',
+  READONLY: 'read_only',
+  MOVED: 'redirected',
+  ASK: 'redirected',
+  CROSSSLOT: 'redirected',
+  NOAUTH: 'refused',
+  WRONGPASS: 'refused',
+  NOPERM: 'refused',
+  LOADING: 'unavailable',
+  BUSY: 'unavailable',
+  CLUSTERDOWN: 'unavailable',
+  TRYAGAIN: 'unavailable',
+  MASTERDOWN: 'unavailable',
+  NOREPLICAS: 'unavailable',
+  MISCONF: 'unavailable',
+  UNKILLABLE: 'unavailable',
+};
+
+/** What the client says of a connection that is lost, or was not there. */
+const LOST = /^(Connection is closed|Stream isn't writeable|Command timed out|Reached the max retries|Command aborted)/;
+
+/** Why a command failed; undefined when it is neither Redis nor the way to it: an error of the program. */
+export function redisFailure(error: unknown): RedisFailure | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if (error instanceof RedisUnavailableError || LOST.test(error.message) || 'syscall' in error) return 'unavailable';
+  if (error.name !== 'ReplyError') return undefined;
+  // A script's own error carries the reply of the command that failed in it.
+  const words = error.message.replace(/^ERR (?=Error running script|.*-[A-Z]+ )/, '');
+  const [first = ''] = words.split(' ');
+  return REPLIES[first] ?? REPLIES[/ -([A-Z]+) /.exec(words)?.[1] ?? ''];
+}

@@ -1,0 +1,139 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
+
+import { CachedPrefixStore } from '../../src/prefix/cached-store.js';
+import { PrefixError } from '../../src/prefix/errors.js';
+import { FilePrefixStore } from '../../src/prefix/file-store.js';
+import { base, storeUpload } from './fixtures.js';
+import { describeStore } from './store-contract.js';
+
+const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'preamble-cached-'));
+afterAll(() => fs.rmSync(temporary, { recursive: true }));
+
+const openStore = (): Promise<FilePrefixStore> =>
+  FilePrefixStore.open(fs.mkdtempSync(path.join(temporary, 'store-')), base.fingerprint);
+
+describeStore('a store behind a cache', async () => {
+  const directory = fs.mkdtempSync(path.join(temporary, 'store-'));
+  return async (fingerprint) => new CachedPrefixStore(await FilePrefixStore.open(directory, fingerprint));
+});
+
+describe('the cache of names', () => {
+  let store: FilePrefixStore;
+  let cached: CachedPrefixStore;
+  let now: number;
+  const [one, two] = [storeUpload('a', 1), storeUpload('a', 2)];
+  const version = async (): Promise<string | undefined> => (await cached.get('T', 'a'))?.version;
+  const away = (): Promise<never> => Promise.reject(new PrefixError('store_unavailable', 'away'));
+
+  beforeEach(async () => {
+    store = await openStore();
+    now = 1000;
+    cached = new CachedPrefixStore(store, { now: () => now });
+    await cached.put('T', one);
+    expect(await version()).toBe(one.info.version);
+  });
+
+  it('answers by itself for 0.4 s, and then asks again', async () => {
+    const get = vi.spyOn(store, 'get');
+    await store.put('T', two);
+    now += 399;
+    expect(await version()).toBe(one.info.version);
+    expect(get).not.toHaveBeenCalled();
+    now += 1;
+    expect(await version()).toBe(two.info.version);
+    expect(await cached.get('T', 'a', one.info.version.slice(0, 12))).toMatchObject(one.info);
+    expect(get).toHaveBeenCalledTimes(1);
+  });
+
+  it('asks at once for what it is told to forget, by name or all', async () => {
+    await store.put('T', two);
+    cached.forget('t', 'a');
+    expect(await version()).toBe(one.info.version); // another tenant's
+    cached.forget('t~e632b7095b0bf32c', 'a');
+    expect(await version()).toBe(two.info.version);
+    await store.delete('T', 'a');
+    cached.forgetAll();
+    expect(await version()).toBeUndefined();
+  });
+
+  it('keeps what it knew where a change is older than that, for when the store is away', async () => {
+    cached.forget('t~e632b7095b0bf32c', 'a', one.info.version);
+    const get = vi.spyOn(store, 'get').mockImplementationOnce(away);
+    expect(await version()).toBe(one.info.version);
+    expect(get).toHaveBeenCalledTimes(1);
+    get.mockImplementation(away);
+    cached.forget('t~e632b7095b0bf32c', 'a', two.info.version);
+    await expect(version()).rejects.toMatchObject({ code: 'store_unavailable' });
+  });
+
+  it('sees its own changes at once, also one whose answer was lost', async () => {
+    await cached.put('T', two);
+    expect(await version()).toBe(two.info.version);
+    await cached.promote('T', 'a', one.info.version);
+    expect(await version()).toBe(one.info.version);
+    vi.spyOn(store, 'delete').mockImplementationOnce(async (...args) => {
+      await FilePrefixStore.prototype.delete.apply(store, args);
+      return away();
+    });
+    await expect(cached.delete('T', 'a')).rejects.toMatchObject({ code: 'store_unavailable' });
+    expect(await version()).toBeUndefined();
+  });
+
+  it('does not take an answer that is older than a change', async () => {
+    now += 400;
+    const old = await store.get('T', 'a');
+    let answer: (details: typeof old) => void = () => undefined;
+    vi.spyOn(store, 'get').mockImplementationOnce(() => new Promise((resolve) => (answer = resolve)));
+    const early = version();
+    await store.put('T', two);
+    cached.forget('t~e632b7095b0bf32c', 'a');
+    answer(old);
+    await early;
+    expect(await version()).toBe(two.info.version);
+  });
+
+  it('asks once, however many want to know', async () => {
+    const get = vi.spyOn(store, 'get');
+    now += 400;
+    await Promise.all(Array.from({ length: 10 }, version));
+    expect(get).toHaveBeenCalledTimes(1);
+  });
+
+  it('goes on with what it knew while the store is away, and with nothing else', async () => {
+    const get = vi.spyOn(store, 'get').mockImplementation(away);
+    now += 10_000;
+    expect(await version()).toBe(one.info.version);
+    cached.forgetAll();
+    expect(await version()).toBe(one.info.version);
+    await expect(cached.get('T', 'b')).rejects.toMatchObject({ code: 'store_unavailable' });
+    cached.forget('t~e632b7095b0bf32c', 'a');
+    await expect(version()).rejects.toMatchObject({ code: 'store_unavailable' });
+    get.mockRestore();
+    expect(await version()).toBe(one.info.version);
+  });
+
+  it('goes on with what it knew while the store hangs, and takes the answer when it comes', async () => {
+    await store.put('T', two);
+    const details = await store.get('T', 'a');
+    let answer: (found: typeof details) => void = () => undefined;
+    vi.spyOn(store, 'get').mockImplementationOnce(() => new Promise((resolve) => (answer = resolve)));
+    now += 400;
+    expect(await version()).toBe(one.info.version);
+    answer(details);
+    expect(await version()).toBe(two.info.version);
+  });
+
+  it('does not hide damage, nor serve what is gone when the store is away again', async () => {
+    const get = vi.spyOn(store, 'get').mockRejectedValueOnce(new PrefixError('prefix_damaged', 'damaged'));
+    now += 400;
+    await expect(version()).rejects.toMatchObject({ code: 'prefix_damaged' });
+    await store.delete('T', 'a');
+    expect(await version()).toBeUndefined();
+    get.mockImplementation(away);
+    await expect(version()).rejects.toMatchObject({ code: 'store_unavailable' });
+  });
+});

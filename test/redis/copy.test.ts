@@ -1,0 +1,147 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+
+import { packageRoot } from '../../src/config.js';
+import { FilePrefixStore } from '../../src/prefix/file-store.js';
+import { PrefixLibrary } from '../../src/prefix/library.js';
+import type { PrefixStore } from '../../src/prefix/store.js';
+import { RedisConnection } from '../../src/redis/connection.js';
+import { RedisPrefixStore } from '../../src/redis/prefix-store.js';
+import { base, FakeEncoder, prefixFiles, softPromptFiles } from '../prefix/fixtures.js';
+import { RedisServer } from '../support/redis-server.js';
+
+const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'preamble-copy-'));
+const program = path.join(packageRoot, 'dist/cli/main.js');
+const other = { ...base, fingerprint: 'f'.repeat(64) };
+let server: RedisServer;
+let redis: RedisConnection;
+let directory: string;
+
+beforeAll(async () => {
+  server = await RedisServer.start();
+  redis = await RedisConnection.open({ url: server.url });
+});
+afterAll(async () => {
+  redis.close();
+  await server.stop();
+  fs.rmSync(temporary, { recursive: true });
+});
+beforeEach(async () => {
+  await redis.client.flushdb();
+  directory = fs.mkdtempSync(path.join(temporary, 'store-'));
+});
+
+/** Three tenants, two base models, all kinds, several versions, an alias that is not the newest. */
+async function fill(open: (fingerprint: string) => Promise<PrefixStore> | PrefixStore): Promise<void> {
+  for (const model of [base, other]) {
+    let now = 1_600_000_000_000;
+    const store = await open(model.fingerprint);
+    const library = new PrefixLibrary({
+      store,
+      base: model,
+      encoder: new FakeEncoder(),
+      cacheBytes: 0,
+      now: () => (now += 1000),
+    });
+    for (const tenant of ['t', 'T', 'other']) {
+      for (const start of [1, 2, 3, 1]) await library.upload(tenant, { name: 'users/alice', ...prefixFiles(3, start) });
+      await library.upload(tenant, { name: 'Users/Alice', ...softPromptFiles() });
+      await library.uploadText(tenant, { name: 'polite', text: 'Dear Sir', tokens: [7, 8] });
+    }
+  }
+}
+
+/** Everything that a store has, in one value. */
+async function contents(
+  open: (fingerprint: string) => Promise<FilePrefixStore> | RedisPrefixStore,
+): Promise<unknown[]> {
+  const all: unknown[] = [];
+  for (const { fingerprint } of [base, other]) {
+    const store = await open(fingerprint);
+    for (const tenant of ['t', 'T', 'other']) {
+      for (const { name } of (await store.list(tenant)).data) {
+        const details = await store.get(tenant, name);
+        all.push(details);
+        for (const { version } of details?.versions ?? []) {
+          all.push(await store.readText(tenant, name, version));
+          for (const file of ['adapter_config.json', 'adapter_model.safetensors', 'kv.safetensors'] as const) {
+            all.push(Buffer.from((await store.read(tenant, name, version, file)) ?? []).toString('base64'));
+          }
+        }
+      }
+    }
+  }
+  return all;
+}
+
+const onDisk = (fingerprint: string): Promise<FilePrefixStore> => FilePrefixStore.open(directory, fingerprint);
+const onRedis = (fingerprint: string): RedisPrefixStore => new RedisPrefixStore(redis, fingerprint);
+const copy = (from: string, to: string): { status: number | null; stdout: string; stderr: string } =>
+  spawnSync(process.execPath, [program, 'store', 'copy', from, to, '--json'], { encoding: 'utf8' });
+
+describe('preamble store copy', () => {
+  it('copies everything to Redis and back, and skips what is there', async () => {
+    await fill(onDisk);
+    const expected = await contents(onDisk);
+    expect(expected.length).toBeGreaterThan(100);
+    const first = copy(`file:${directory}`, server.url);
+    expect(first.stderr).toBe('');
+    expect(JSON.parse(first.stdout)).toEqual({ names: 18, copied: 30, skipped: 0, failed: 0 });
+    expect(await contents(onRedis)).toEqual(expected);
+    expect(JSON.parse(copy(`file:${directory}`, server.url).stdout)).toEqual({
+      names: 18,
+      copied: 0,
+      skipped: 30,
+      failed: 0,
+    });
+    directory = fs.mkdtempSync(path.join(temporary, 'back-'));
+    expect(JSON.parse(copy(server.url, `file:${directory}`).stdout)).toMatchObject({ copied: 30, failed: 0 });
+    expect(await contents(onDisk)).toEqual(expected);
+  });
+
+  it('goes on where it was killed', async () => {
+    await fill(onDisk);
+    for (let kill = 0; kill < 4; kill++) {
+      const child = spawn(process.execPath, [program, 'store', 'copy', `file:${directory}`, server.url], {
+        stdio: 'ignore',
+      });
+      const exited = once(child, 'exit');
+      // Once it has begun to write, a moment longer each time.
+      while ((await redis.client.scard('preamble:1:tenants')) <= kill && child.exitCode === null) await delay(1);
+      child.kill('SIGKILL');
+      await exited;
+    }
+    expect(copy(`file:${directory}`, server.url).status).toBe(0);
+    expect(await contents(onRedis)).toEqual(await contents(onDisk));
+  });
+
+  it('tells of what is damaged, copies the rest, and fails', async () => {
+    await fill(onDisk);
+    const alice = path.join(directory, base.fingerprint.slice(0, 16), 't');
+    const name = fs.readdirSync(alice).find((entry) => entry.startsWith('polite')) as string;
+    const version = fs.readdirSync(path.join(alice, name)).find((entry) => entry.length === 64) as string;
+    const info = path.join(alice, name, version, 'prefix.json');
+    fs.writeFileSync(info, fs.readFileSync(info, 'utf8').replace('Dear Sir', 'Dear Sis'));
+    const { status, stdout, stderr } = copy(`file:${directory}`, server.url);
+    expect(status).toBe(1);
+    expect(JSON.parse(stdout)).toEqual({ names: 18, copied: 29, skipped: 0, failed: 1 });
+    expect(stderr).toContain('/t/polite: name: version');
+  });
+
+  it.each([
+    ['file:/nowhere/at/all', 1, /nowhere/],
+    ['redis://:secret@127.0.0.1:1', 1, /^preamble: FROM: Redis cannot be reached$/m],
+    ['http://x', 2, /^preamble: FROM: /m],
+  ])('refuses %s', (from, status, message) => {
+    const refused = copy(from, server.url);
+    expect(refused.status).toBe(status);
+    expect(refused.stderr).toMatch(message);
+    expect(refused.stderr).not.toContain('secret');
+  });
+});
