@@ -1,0 +1,59 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+
+import type { KeyRecord } from './store.js';
+
+/** A key that was just made. `text` exists only here: the store has a hash. */
+export interface IssuedKey {
+  /** What the customer sends. Shown once. */
+  readonly text: string;
+  readonly record: KeyRecord;
+}
+
+/** The two parts of a key's text. */
+export interface KeyParts {
+  /** Finds the record; no secret. */
+  readonly id: string;
+  readonly secret: string;
+}
+
+export interface KeyOwner {
+  readonly tenant: string;
+  readonly label: string | undefined;
+}
+
+const KEY = /^pre-([0-9a-f]{20})-([A-Za-z0-9_-]{43})$/;
+const SECRET_BYTES = 32;
+const SALT_BYTES = 16;
+/** Hashed for an id that nobody has, so that it takes as long as a wrong secret. It matches nothing: no secret is empty. */
+const NOBODY = { salt: '0'.repeat(2 * SALT_BYTES), hash: hashSecret('0'.repeat(2 * SALT_BYTES), '') };
+
+/**
+ * Makes a key, `pre-ID-SECRET`. Ids begin with the time, so that their order is that of creation.
+ * @param now milliseconds since the epoch
+ */
+export function issueKey({ tenant, label }: KeyOwner, now: number): IssuedKey {
+  const id = now.toString(16).padStart(12, '0') + randomBytes(4).toString('hex');
+  const secret = randomBytes(SECRET_BYTES).toString('base64url');
+  const salt = randomBytes(SALT_BYTES).toString('hex');
+  const created = Math.floor(now / 1000);
+  const record = { id, tenant, label, created, last4: secret.slice(-4), salt, hash: hashSecret(salt, secret) };
+  return { text: `pre-${id}-${secret}`, record };
+}
+
+/** Undefined when the text is no managed key. */
+export function parseKey(text: string): KeyParts | undefined {
+  const [, id, secret] = KEY.exec(text) ?? [];
+  return id !== undefined && secret !== undefined ? { id, secret } : undefined;
+}
+
+/** Whether the secret is the record's, in a time that tells neither how much of it is right nor whether there is a record. */
+export function isSecretOf(record: KeyRecord | undefined, secret: string): record is KeyRecord {
+  const { salt, hash } = record ?? NOBODY;
+  const matches = timingSafeEqual(Buffer.from(hashSecret(salt, secret), 'hex'), Buffer.from(hash, 'hex'));
+  return record !== undefined && matches;
+}
+
+/** One round of sha256 will do: slow hashes are for passwords, and nobody can try 2^256 secrets however fast a try is. */
+function hashSecret(salt: string, secret: string): string {
+  return createHash('sha256').update(salt, 'hex').update(secret).digest('hex');
+}

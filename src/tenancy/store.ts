@@ -1,0 +1,74 @@
+import type { LimitChanges, OwnLimits } from './limits.js';
+
+/** What is kept of a tenant. */
+export interface TenantRecord {
+  readonly tenant: string;
+  /** Unix seconds. */
+  readonly created: number;
+  readonly limits: OwnLimits;
+}
+
+/** What is kept of a key: enough to know it again, not enough to use it. A revoked key is not kept at all. */
+export interface KeyRecord {
+  /** 20 hex digits, part of the key's text. */
+  readonly id: string;
+  readonly tenant: string;
+  readonly label: string | undefined;
+  /** Unix seconds. */
+  readonly created: number;
+  /** The last characters of the key, so that its owner can tell it from others. */
+  readonly last4: string;
+  /** Hex. */
+  readonly salt: string;
+  /** Hex sha256 of salt and secret. */
+  readonly hash: string;
+}
+
+export interface PageOptions {
+  /** Most entries of the page, at least 1. */
+  readonly limit: number;
+  /** A tenant or a key's id: the page begins behind it, whether it still exists or not. */
+  readonly after?: string | undefined;
+}
+
+export interface KeyPageOptions extends PageOptions {
+  /** Only this tenant's. */
+  readonly tenant?: string | undefined;
+}
+
+export interface Page<T> {
+  readonly data: readonly T[];
+  readonly hasMore: boolean;
+}
+
+/** Something was changed, here or in another process. */
+export interface TenancyChange {
+  /** Ids of keys that are no longer valid. */
+  readonly revoked: readonly string[];
+}
+
+/**
+ * Tenants with their limits, and keys. Each change is all or nothing, and durable when it returns. Every method may throw
+ * `TenancyError` `store_unavailable`.
+ */
+export interface TenancyStore {
+  getTenant(tenant: string): Promise<TenantRecord | undefined>;
+  /**
+   * Changes a tenant's own limits; creates the tenant where it is missing.
+   * @param now Unix seconds
+   */
+  setTenant(tenant: string, changes: LimitChanges, now: number): Promise<TenantRecord>;
+  /** Removes a tenant with all its keys. False when there is none. */
+  deleteTenant(tenant: string): Promise<boolean>;
+  /** In the order of their names, byte by byte. */
+  listTenants(options: PageOptions): Promise<Page<TenantRecord>>;
+  getKey(id: string): Promise<KeyRecord | undefined>;
+  /** Adds a key; creates its tenant where it is missing. */
+  addKey(key: KeyRecord): Promise<void>;
+  /** Removes a key. False when there is none. */
+  revokeKey(id: string): Promise<boolean>;
+  /** In the order of their ids, which is that of their creation. */
+  listKeys(options: KeyPageOptions): Promise<Page<KeyRecord>>;
+  /** Calls `listener` after a change by any process, and with undefined when changes may have been missed. */
+  onChange(listener: (change: TenancyChange | undefined) => void): void;
+}

@@ -1,0 +1,204 @@
+import { TenancyError } from './errors.js';
+import { LastKnown } from './last-known.js';
+import type { LimitChanges, TenantLimits } from './limits.js';
+import { issueKey, isSecretOf, parseKey, type IssuedKey, type KeyOwner } from './managed-key.js';
+import type { ApiKey, StaticKey } from './static-keys.js';
+import { StaticKeys } from './static-keys.js';
+import type { KeyPageOptions, KeyRecord, Page, PageOptions, TenancyStore, TenantRecord } from './store.js';
+
+/** The tenant of a server without keys. */
+export const DEFAULT_TENANT = 'default';
+
+/** A revoked key is refused everywhere within half a second, even where the message about it is lost. Milliseconds. */
+const FRESH_FOR = 400;
+/** Records of each kind that are remembered; 100,000 keys are some 50 MB. */
+const MAX_ENTRIES = 100_000;
+
+export interface TenancyOptions {
+  readonly store: TenancyStore;
+  readonly staticKeys: readonly ApiKey[];
+  /** What a tenant gets where it has no limit of its own. */
+  readonly defaults: TenantLimits;
+  /** Whether requests need a key. */
+  readonly needsKey: boolean;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
+}
+
+/** Who sends a request, and what may be taken. */
+export interface Caller {
+  readonly tenant: string;
+  readonly limits: TenantLimits;
+}
+
+/** A tenant as its operator sees it. */
+export interface TenantInfo extends Caller {
+  /** Unix seconds; null for a tenant that only the settings know. */
+  readonly created: number | null;
+  /** Whether the settings have keys of it. */
+  readonly isStatic: boolean;
+  /** Which of the limits are its own; the others are the server's defaults. */
+  readonly own: TenantRecord['limits'];
+}
+
+/** A key from the settings, or one from the store. */
+export type KeyInfo = StaticKey | KeyRecord;
+
+/** Tenants and keys as the server uses them: keys from the settings and from the store, the server's defaults, and what was known last. */
+export class Tenancy {
+  readonly needsKey: boolean;
+  readonly #staticKeys: StaticKeys;
+  readonly #keys: LastKnown<KeyRecord>;
+  readonly #tenants: LastKnown<Caller>;
+
+  constructor(private readonly options: TenancyOptions) {
+    const { store, staticKeys, needsKey } = options;
+    this.needsKey = needsKey;
+    this.#staticKeys = new StaticKeys(staticKeys);
+    const cache = { freshFor: FRESH_FOR, maxEntries: MAX_ENTRIES, now: () => performance.now() };
+    this.#keys = new LastKnown({ ...cache, load: (id) => store.getKey(id) });
+    this.#tenants = new LastKnown({ ...cache, load: (tenant) => this.#loadCaller(tenant) });
+    store.onChange((change) => this.#expire(change?.revoked));
+  }
+
+  /**
+   * Whose key this is; undefined for one that is not valid. Keys that were valid when the store was last heard of go on being so while it is away.
+   * @param key undefined when the request has none
+   * @throws TenancyError `store_unavailable` when only the store could tell
+   */
+  async authenticate(key: string | undefined): Promise<Caller | undefined> {
+    if (!this.needsKey) return this.#callerOf(DEFAULT_TENANT);
+    const tenant = this.#staticKeys.tenantOf(key ?? '') ?? (await this.#ownerOf(key ?? ''));
+    return tenant === undefined ? undefined : this.#callerOf(tenant);
+  }
+
+  /** Makes a key; its text is in the answer and nowhere else. */
+  async createKey(owner: KeyOwner): Promise<IssuedKey> {
+    const issued = issueKey(owner, this.#now());
+    await this.options.store.addKey(issued.record);
+    return issued;
+  }
+
+  /** @throws TenancyError `key_not_found` or `key_static` */
+  async revokeKey(id: string): Promise<void> {
+    if (this.#staticKeys.list.some((key) => key.id === id))
+      throw new TenancyError('key_static', `Key ${id} is in PREAMBLE_API_KEYS: remove it there.`);
+    const existed = await this.options.store.revokeKey(id);
+    this.#expire([id]);
+    if (!existed) throw new TenancyError('key_not_found', 'There is no such key.');
+  }
+
+  /** Keys of the settings first, on the first page. */
+  async listKeys({ tenant, limit, after }: KeyPageOptions): Promise<Page<KeyInfo>> {
+    const own = this.#staticKeys.list.filter((key) => tenant === undefined || key.tenant === tenant);
+    const before = own.slice(own.findIndex(({ id }) => id === after) + 1);
+    const shown = after === undefined || after.startsWith('static-') ? before : [];
+    const cursor = after?.startsWith('static-') ? undefined : after;
+    const stored = await this.options.store.listKeys({ tenant, limit, after: cursor });
+    return pageOf([...shown, ...stored.data], limit, stored.hasMore);
+  }
+
+  /** Changes limits; creates the tenant where it is missing. */
+  async setTenant(tenant: string, changes: LimitChanges): Promise<{ created: boolean; info: TenantInfo }> {
+    const existed = (await this.#find(tenant)) !== undefined;
+    const record = await this.options.store.setTenant(tenant, changes, Math.floor(this.#now() / 1000));
+    this.#expire();
+    return { created: !existed, info: this.#toInfo(tenant, record) };
+  }
+
+  /** @throws TenancyError `tenant_not_found` */
+  async getTenant(tenant: string): Promise<TenantInfo> {
+    const found = await this.#find(tenant);
+    if (!found) throw new TenancyError('tenant_not_found', 'There is no such tenant.');
+    return found;
+  }
+
+  /**
+   * Removes a tenant with all its keys. False when there is none.
+   * @throws TenancyError `tenant_static`
+   */
+  async deleteTenant(tenant: string): Promise<boolean> {
+    if (this.#staticKeys.tenants.includes(tenant))
+      throw new TenancyError(
+        'tenant_static',
+        `Tenant ${tenant} has keys in PREAMBLE_API_KEYS: remove them there first.`,
+      );
+    const existed = await this.options.store.deleteTenant(tenant);
+    this.#expire();
+    return existed;
+  }
+
+  /** In the order of their names, those of the settings among them. */
+  async listTenants({ limit, after = '' }: PageOptions): Promise<Page<TenantInfo>> {
+    const { data, hasMore } = await this.options.store.listTenants({ limit, after });
+    const known = new Set(data.map(({ tenant }) => tenant));
+    const end = hasMore ? (data.at(-1)?.tenant ?? '') : undefined;
+    const missing = this.#staticKeys.tenants.filter(
+      (tenant) => tenant > after && !known.has(tenant) && (end === undefined || tenant < end),
+    );
+    const infos = [
+      ...data.map((record) => this.#toInfo(record.tenant, record)),
+      ...missing.map((t) => this.#toInfo(t)),
+    ];
+    return pageOf(
+      infos.sort((a, b) => (a.tenant < b.tenant ? -1 : 1)),
+      limit,
+      hasMore,
+    );
+  }
+
+  async #find(tenant: string): Promise<TenantInfo | undefined> {
+    const record = await this.options.store.getTenant(tenant);
+    const isKnown = record !== undefined || this.#staticKeys.tenants.includes(tenant);
+    return isKnown ? this.#toInfo(tenant, record) : undefined;
+  }
+
+  async #ownerOf(key: string): Promise<string | undefined> {
+    const parts = parseKey(key);
+    if (!parts) return undefined;
+    const record = await this.#keys.get(parts.id);
+    return isSecretOf(record, parts.secret) ? record.tenant : undefined;
+  }
+
+  async #callerOf(tenant: string): Promise<Caller> {
+    try {
+      return (await this.#tenants.get(tenant)) ?? this.#withDefaults(tenant);
+    } catch (error) {
+      if (error instanceof TenancyError) return this.#withDefaults(tenant);
+      throw error;
+    }
+  }
+
+  /** Never undefined: that a tenant has no record is worth remembering too. */
+  async #loadCaller(tenant: string): Promise<Caller> {
+    return this.#withDefaults(tenant, await this.options.store.getTenant(tenant));
+  }
+
+  #withDefaults(tenant: string, record?: TenantRecord): Caller {
+    return { tenant, limits: { ...this.options.defaults, ...record?.limits } };
+  }
+
+  #toInfo(tenant: string, record?: TenantRecord): TenantInfo {
+    const isStatic = this.#staticKeys.tenants.includes(tenant);
+    return {
+      ...this.#withDefaults(tenant, record),
+      created: record?.created ?? null,
+      isStatic,
+      own: record?.limits ?? {},
+    };
+  }
+
+  #expire(revoked: readonly string[] = []): void {
+    this.#keys.expire();
+    this.#tenants.expire();
+    for (const id of revoked) this.#keys.forget(id);
+  }
+
+  #now(): number {
+    return (this.options.now ?? Date.now)();
+  }
+}
+
+function pageOf<T>(items: readonly T[], limit: number, hasMore: boolean): Page<T> {
+  return { data: items.slice(0, limit), hasMore: hasMore || items.length > limit };
+}

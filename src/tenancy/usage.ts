@@ -1,0 +1,83 @@
+import type { Admission, Allowance, Cost, RateLimits, Refusal } from './rate-limiter.js';
+
+/** Milliseconds in which a limit that was used up is whole again. */
+export const MINUTE = 60_000;
+/** Usages are fractions, whose sums are not exact. */
+const EPSILON = 1e-6;
+
+const NOTHING: Cost = { requests: 0, tokens: 0 };
+
+/**
+ * What is left of a usage after some time: it goes back evenly, by the whole limit in a minute. A limit that was lowered
+ * counts as used up, not as exceeded.
+ */
+export function usageAfter(used: Cost, limits: RateLimits, elapsed: number): Cost {
+  const after = (amount: number, limit: number | null): number =>
+    limit === null ? 0 : Math.max(0, Math.min(amount, limit) - (elapsed * limit) / MINUTE);
+  return {
+    requests: after(used.requests, limits.requestsPerMinute),
+    tokens: after(used.tokens, limits.tokensPerMinute),
+  };
+}
+
+/** Whether a usage leaves room for `cost` under both limits. */
+export function hasRoom(used: Cost, limits: RateLimits, cost: Cost): boolean {
+  const fits = (amount: number, limit: number | null): boolean => limit === null || amount <= limit + EPSILON;
+  return (
+    fits(used.requests + cost.requests, limits.requestsPerMinute) &&
+    fits(used.tokens + cost.tokens, limits.tokensPerMinute)
+  );
+}
+
+/** The answer for a request that was let in; `used` counts it. */
+export function admitted(used: Cost, limits: RateLimits, giveBack: Admission['giveBack']): Admission {
+  return { ...allowances(used, limits), giveBack };
+}
+
+/** The answer for a request that was not; `used` does not count it. */
+export function refused(used: Cost, limits: RateLimits, cost: Cost): Admission {
+  const requests = refusalBy('requests', used, limits.requestsPerMinute, cost);
+  const tokens = refusalBy('tokens', used, limits.tokensPerMinute, cost);
+  const refusal = wait(tokens) > wait(requests) ? tokens : requests;
+  return { refusal, ...allowances(used, limits), giveBack: async () => undefined };
+}
+
+/** The answer where there are no limits. */
+export const UNLIMITED: Admission = admitted(
+  NOTHING,
+  { requestsPerMinute: null, tokensPerMinute: null },
+  async () => undefined,
+);
+
+export function isLimited({ requestsPerMinute, tokensPerMinute }: RateLimits): boolean {
+  return requestsPerMinute !== null || tokensPerMinute !== null;
+}
+
+function allowances(used: Cost, limits: RateLimits): Pick<Admission, 'requests' | 'tokens'> {
+  return {
+    requests: allowance(used.requests, limits.requestsPerMinute),
+    tokens: allowance(used.tokens, limits.tokensPerMinute),
+  };
+}
+
+function allowance(used: number, limit: number | null): Allowance | undefined {
+  if (limit === null) return undefined;
+  return { limit, remaining: Math.floor(limit - used + EPSILON), reset: timeFor(used, limit) };
+}
+
+/** Undefined when this limit is not in the way. */
+function refusalBy(by: keyof Cost, used: Cost, limit: number | null, cost: Cost): Refusal | undefined {
+  if (limit === null) return undefined;
+  const excess = used[by] + cost[by] - limit;
+  if (excess <= EPSILON) return undefined;
+  return { by, retryAfter: cost[by] > limit ? undefined : timeFor(excess, limit) };
+}
+
+function wait(refusal: Refusal | undefined): number {
+  return refusal ? (refusal.retryAfter ?? Infinity) : -1;
+}
+
+/** Milliseconds in which so much of a limit comes back. */
+function timeFor(amount: number, limit: number): number {
+  return amount <= EPSILON ? 0 : Math.ceil((amount * MINUTE) / limit);
+}
