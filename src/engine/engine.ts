@@ -1,19 +1,25 @@
 import { setImmediate } from 'node:timers/promises';
 
 import type { TokenBytes } from '../tokenizer/text-stream.js';
+import { BeamGroup, toSequenceRequest } from './beam-group.js';
 import { EngineError } from './errors.js';
 import { EventStream } from './event-stream.js';
-import { readRow } from './logits-row.js';
-import { emitNextToken, emitPromptTokens, finish } from './next-token.js';
+import { inputCharge, outputCharge, VirtualCounters } from './fair-share.js';
+import { finish } from './next-token.js';
+import { Observation } from './observation.js';
+import type { EngineObserver } from './observer.js';
 import { OutputText } from './output-text.js';
+import { place, placeBranches } from './placement.js';
 import { WaitingQueue, type QueueLimits } from './queue.js';
 import { randomSeed } from './random.js';
-import type { Generation, GenerationRequest } from './request.js';
-import type { ModelRunner, StepOutput } from './runner.js';
-import { schedule, type Schedule, type ScheduledChunk } from './scheduler.js';
+import type { BeamRequest, Generation, GenerationRequest } from './request.js';
+import { checkBeams, checkRequest } from './request-check.js';
+import type { ModelRunner } from './runner.js';
+import { schedule, type Schedule } from './scheduler.js';
 import { Sequence } from './sequence.js';
 import { Slots, type SlotMove } from './slots.js';
-import { toStepInput } from './step-input.js';
+import { sampledSequences, toStepInput } from './step-input.js';
+import { acceptStepOutput } from './step-output.js';
 
 /** How much the engine takes on. */
 export interface EngineLimits extends QueueLimits {
@@ -29,6 +35,7 @@ export interface EngineOptions {
   readonly eosTokenIds: readonly number[];
   /** Those left out are 64 tokens a chunk, 1024 waiting requests and 1,048,576 waiting tokens. */
   readonly limits?: Partial<EngineLimits>;
+  readonly observer?: EngineObserver | undefined;
 }
 
 /** The engine's load at one moment. */
@@ -40,6 +47,9 @@ export interface EngineStats {
   readonly slots: number;
   /** Part of all KV positions that running sequences hold, 0 to 1. */
   readonly kvUsage: number;
+  /** Ids of the prefixes of running and of waiting sequences, each once. */
+  readonly runningPrefixes: readonly string[];
+  readonly waitingPrefixes: readonly string[];
 }
 
 const defaultLimits: EngineLimits = { maxChunkTokens: 64, maxWaitingRequests: 1024, maxWaitingTokens: 2 ** 20 };
@@ -57,6 +67,8 @@ export class Engine {
   readonly #limits: EngineLimits;
   readonly #queue: WaitingQueue;
   readonly #slots: Slots;
+  readonly #counters = new VirtualCounters();
+  readonly #observation: Observation;
   #loop: Promise<void> | undefined;
   #isDraining = false;
   #failures = 0;
@@ -67,6 +79,7 @@ export class Engine {
     this.#limits = { ...defaultLimits, ...options.limits };
     this.#queue = new WaitingQueue(this.#limits);
     this.#slots = new Slots(options.runner.slots);
+    this.#observation = new Observation(options.observer);
   }
 
   /** False after several steps in a row have failed, until one succeeds. */
@@ -86,6 +99,21 @@ export class Engine {
     return sequence.events;
   }
 
+  /**
+   * Queues a beam search; it starts when it can have `width` slots at once and its turn has come. Returns the hypotheses, best first:
+   * each sends all its tokens, with their log-probabilities, when the search is over. To cancel one is to cancel the search.
+   * @throws EngineError as `submit`, or `invalid_beams`
+   */
+  submitBeams(request: BeamRequest): Generation[] {
+    this.#check(request);
+    const first = this.#createSequence(toSequenceRequest(request));
+    checkBeams(request, first.endTokens, this.#runner);
+    const others = Array.from({ length: request.width - 1 }, () => this.#createSequence(first.request));
+    const group = new BeamGroup([first, ...others], request);
+    this.#enqueue(first);
+    return group.sequences.map(({ events }) => events);
+  }
+
   stats(): EngineStats {
     const running = this.#slots.held.filter(({ status }) => status === 'running');
     const positions = running.reduce((total, { kvLength }) => total + kvLength, 0);
@@ -95,6 +123,8 @@ export class Engine {
       running: running.length,
       slots: this.#slots.total,
       kvUsage: positions / (this.#slots.total * this.#runner.contextLength),
+      runningPrefixes: prefixesOf(running),
+      waitingPrefixes: prefixesOf(this.#queue.sequences),
     };
   }
 
@@ -139,9 +169,13 @@ export class Engine {
     const input = toStepInput(plan, this.#runner.vocabularySize);
     if (input === undefined) return;
     await this.#appendPrefixes(plan);
+    const start = this.#observation.now();
     const output = await this.#runner.step(input);
     this.#failures = 0;
-    this.#accept(plan, output);
+    this.#observation.stepped(plan, start);
+    for (const sequence of sampledSequences(plan)) this.#counters.add(sequence.tenant, outputCharge(sequence));
+    const branches = acceptStepOutput(plan, output, this.#runner.vocabularySize);
+    await this.#copy(placeBranches(branches, this.#slots));
   }
 
   #schedule(): Schedule<Sequence> {
@@ -149,14 +183,18 @@ export class Engine {
       waiting: this.#queue.sequences,
       running: this.#slots.held,
       freeSlots: this.#slots.numFree,
+      served: (tenant) => this.#counters.of(tenant),
       maxChunkTokens: this.#limits.maxChunkTokens,
     });
   }
 
   async #admit(admitted: readonly Sequence[]): Promise<void> {
     const moves = admitted.flatMap((sequence) => {
-      this.#queue.remove(sequence);
-      return this.#slots.allocate(sequence);
+      this.#dequeue(sequence);
+      const moves = place(sequence, this.#slots);
+      this.#counters.add(sequence.tenant, inputCharge(sequence));
+      this.#observation.admitted(sequence);
+      return moves;
     });
     await this.#copy(moves);
   }
@@ -172,37 +210,12 @@ export class Engine {
     }
   }
 
-  /** Books what a step computed and sends each sequence its next token. */
-  #accept({ decode, chunk }: Schedule<Sequence>, output: StepOutput): void {
-    decode.forEach((sequence, row) => {
-      sequence.numComputedTokens += 1;
-      this.#emit(sequence, output, row);
-    });
-    if (!chunk) return;
-    if (chunk.sequence.isPromptScored) this.#emitPrompt(chunk, output, decode.length);
-    chunk.sequence.numComputedTokens += chunk.numTokens;
-    if (chunk.isLast) this.#emit(chunk.sequence, output, output.rows - 1);
-  }
-
-  #emit(sequence: Sequence, output: StepOutput, row: number): void {
-    if (sequence.status === 'finished') return; // cancelled during the step
-    emitNextToken(sequence, readRow(output, row, this.#runner.vocabularySize));
-  }
-
-  /** @param firstRow the row of the chunk's first token */
-  #emitPrompt({ sequence, numTokens }: ScheduledChunk<Sequence>, output: StepOutput, firstRow: number): void {
-    const rows = Array.from({ length: numTokens }, (_, i) =>
-      readRow(output, firstRow + i, this.#runner.vocabularySize),
-    );
-    emitPromptTokens(sequence, sequence.numComputedTokens, rows);
-  }
-
   #failRunning(cause: unknown): void {
     this.#failures++;
     const error = new EngineError('runner_failed', 'The model failed to compute a step.', { cause });
-    for (const sequence of this.#slots.held) {
+    for (const sequence of this.#slots.held.flatMap(({ family }) => family)) {
       sequence.events.fail(error);
-      sequence.finishReason ??= 'abort';
+      sequence.end('error');
     }
     this.#slots.clear();
   }
@@ -215,35 +228,39 @@ export class Engine {
       events: new EventStream(() => {
         this.#cancel(sequence);
       }),
+      submittedAt: this.#observation.now(),
+      onEnd: (ended) => this.#observation.ended(ended),
     });
     return sequence;
   }
 
   #enqueue(sequence: Sequence): void {
-    if (!this.#queue.canAdd(sequence, this.#slots.numFree)) {
-      throw new EngineError('queue_full', 'Too many requests are waiting.');
-    }
+    const full = this.#queue.whatIsFull(sequence, this.#slots.numFree);
+    if (full === 'queue') throw new EngineError('queue_full', 'Too many requests are waiting.');
+    if (full === 'tenant') throw new EngineError('tenant_queue_full', 'Too many requests of this tenant are waiting.');
+    this.#counters.join(sequence.tenant, this.#queue.tenants);
     this.#queue.add(sequence);
     this.#loop ??= this.#run();
   }
 
-  /** A waiting sequence leaves at once, a running one gives its slot back before the next step. */
-  #cancel(sequence: Sequence): void {
-    this.#queue.remove(sequence);
-    finish(sequence, 'abort');
+  #dequeue(sequence: Sequence): void {
+    if (this.#queue.remove(sequence)) this.#counters.leave(sequence.tenant);
   }
 
-  #check({ prompt, prefix, maxTokens }: GenerationRequest): void {
+  #check(request: GenerationRequest | BeamRequest): void {
     if (this.#isDraining) throw new EngineError('shutting_down', 'The server is shutting down.');
-    const { vocabularySize, contextLength } = this.#runner;
-    if (prompt.length === 0) throw new EngineError('invalid_prompt', 'A prompt needs at least one token.');
-    const invalid = prompt.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize);
-    if (invalid !== undefined) {
-      throw new EngineError('invalid_prompt', `Token id ${invalid} is not 0 to ${vocabularySize - 1}.`);
-    }
-    const virtual = prefix?.kv.length ?? 0;
-    if (virtual + prompt.length + maxTokens <= contextLength) return;
-    const asked = `${virtual} virtual, ${prompt.length} prompt and ${maxTokens} new tokens`;
-    throw new EngineError('context_length_exceeded', `The context is ${contextLength} tokens, but asked are ${asked}.`);
+    checkRequest(request, this.#runner);
   }
+
+  /** A waiting sequence leaves at once, a running one gives its slot back before the next step. */
+  #cancel(sequence: Sequence): void {
+    for (const one of sequence.family) {
+      this.#dequeue(one);
+      finish(one, 'abort');
+    }
+  }
+}
+
+function prefixesOf(sequences: readonly Sequence[]): string[] {
+  return [...new Set(sequences.flatMap(({ request }) => request.prefix?.id ?? []))];
 }

@@ -4,8 +4,12 @@ export type EngineErrorCode =
   | 'context_length_exceeded'
   /** The prompt is empty or has an id outside the vocabulary. */
   | 'invalid_prompt'
+  /** A beam search is wider than the slots or the vocabulary allow, or without a token to generate. */
+  | 'invalid_beams'
   /** Too many sequences or tokens are waiting; later there may be room. */
   | 'queue_full'
+  /** The tenant fills its part of the queue; the server has room for others. */
+  | 'tenant_queue_full'
   /** The engine drains and admits nothing. */
   | 'shutting_down'
   /** A forward pass failed; `cause` has the runner's error. Thrown by the iteration, never by `submit`. */

@@ -1,12 +1,16 @@
 import type { LogitsRow } from './logits-row.js';
 import type { ScoredToken, TokenLogprob } from './request.js';
 
+/** The `count` best tokens of a row with their natural log-probabilities under the model itself, best first. */
+export function bestTokens(row: LogitsRow, count: number): TokenLogprob[] {
+  return Array.from(row.bestIds.subarray(0, count), (id, i) => {
+    return { id, logprob: (row.bestLogits[i] ?? -Infinity) - row.lse };
+  });
+}
+
 /** Natural log-probabilities of a token and of the `count` best, under the model itself: before temperature and truncation. */
 export function scoreToken(row: LogitsRow, id: number, count: number): ScoredToken {
   const rank = row.bestIds.indexOf(id);
   const logit = (rank < 0 ? row.all()[id] : row.bestLogits[rank]) ?? -Infinity;
-  const top = Array.from(row.bestIds.subarray(0, count), (best, i): TokenLogprob => {
-    return { id: best, logprob: (row.bestLogits[i] ?? -Infinity) - row.lse };
-  });
-  return { id, logprob: logit - row.lse, top };
+  return { id, logprob: logit - row.lse, top: bestTokens(row, count) };
 }

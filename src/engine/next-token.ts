@@ -1,4 +1,5 @@
 import { adjustLogits } from './adjustments.js';
+import type { Hypothesis } from './beam-search.js';
 import { scoreToken } from './logprobs.js';
 import { changeRow, withoutTokens, type LogitsRow } from './logits-row.js';
 import { uniform } from './random.js';
@@ -7,16 +8,18 @@ import { numBestNeeded, sampleToken } from './sampler.js';
 import type { Sequence } from './sequence.js';
 
 /** How many of the best logits the next token of a sequence needs. */
-export function numBestOf({ request }: Sequence, vocabularySize: number): number {
-  return Math.min(vocabularySize, Math.max(numBestNeeded(request.sampling, vocabularySize), request.logprobs ?? 0));
+export function numBestOf({ request, group }: Sequence, vocabularySize: number): number {
+  const numBest = group ? group.numBest : numBestNeeded(request.sampling, vocabularySize);
+  return Math.min(vocabularySize, Math.max(numBest, request.logprobs ?? 0));
 }
 
 /** Sends the log-probabilities of prompt tokens that follow the tokens of `rows`; the first of those is token `start`. */
-export function emitPromptTokens({ request, events }: Sequence, start: number, rows: readonly LogitsRow[]): void {
-  const { prompt, promptLogprobs = 0 } = request;
+export function emitPromptTokens(sequence: Sequence, start: number, rows: readonly LogitsRow[]): void {
+  const { prompt, promptLogprobs = 0 } = sequence.request;
   const next = prompt.slice(start + 1, start + 1 + rows.length);
-  const tokens = rows.flatMap((row, i) => next.slice(i, i + 1).map((id) => scoreToken(row, id, promptLogprobs)));
-  if (tokens.length > 0) events.push({ type: 'prompt', tokens });
+  sequence.sendPromptScores(
+    rows.flatMap((row, i) => next.slice(i, i + 1).map((id) => scoreToken(row, id, promptLogprobs))),
+  );
 }
 
 /** Chooses a sequence's next token, adds it, and sends what became certain; finishes the sequence when it was the last. */
@@ -37,11 +40,21 @@ export function emitNextToken(sequence: Sequence, row: LogitsRow): void {
   else if (sequence.numGeneratedTokens >= request.maxTokens) finish(sequence, 'length');
 }
 
+/** Sends a whole hypothesis of a beam search. */
+export function emitHypothesis(sequence: Sequence, { tokens, reason, score }: Hypothesis): void {
+  for (const token of tokens) {
+    const text = sequence.endTokens.has(token.id) ? '' : sequence.text.push(token.id, false);
+    sequence.events.push({ type: 'token', text, ...token });
+  }
+  finish(sequence, reason, score);
+}
+
 /** Ends a sequence: its consumer gets what was held back. */
-export function finish(sequence: Sequence, reason: FinishReason): void {
+export function finish(sequence: Sequence, reason: FinishReason, score?: number): void {
   if (sequence.status === 'finished') return;
-  sequence.finishReason = reason;
-  sequence.events.push({ type: 'finish', reason, text: sequence.text.end() });
+  sequence.end(reason);
+  const text = sequence.text.end();
+  sequence.events.push({ type: 'finish', reason, text, ...(score !== undefined && { score }) });
 }
 
 function choose(sequence: Sequence, row: LogitsRow): number {

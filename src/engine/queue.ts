@@ -8,9 +8,18 @@ export interface QueueLimits {
   readonly maxWaitingTokens: number;
 }
 
+/** What waits of one tenant. */
+interface Waiting {
+  readonly requests: number;
+  readonly tokens: number;
+}
+
+const nothing: Waiting = { requests: 0, tokens: 0 };
+
 /** The waiting sequences in order of arrival, bounded in requests and in tokens. */
 export class WaitingQueue {
   readonly #sequences = new Set<Sequence>();
+  readonly #waiting = new Map<string, Waiting>();
   #tokens = 0;
 
   constructor(private readonly limits: QueueLimits) {}
@@ -28,21 +37,34 @@ export class WaitingQueue {
     return this.#tokens;
   }
 
-  /** Whether there is room for one more. Sequences that only wait for the next step to take a free slot do not count. */
-  canAdd(sequence: Sequence, freeSlots: number): boolean {
-    const { maxWaitingRequests, maxWaitingTokens } = this.limits;
-    if (this.length < freeSlots) return true;
-    return this.length - freeSlots < maxWaitingRequests && this.#tokens + sequence.maxTokens <= maxWaitingTokens;
+  /** Tenants of whom something waits. */
+  get tenants(): ReadonlySet<string> {
+    return new Set(this.#waiting.keys());
+  }
+
+  /**
+   * What is full, the tenant's part or the whole queue, so that there is no room for one more. Sequences that only wait for the next
+   * step to take a free slot do not count.
+   */
+  whatIsFull(sequence: Sequence, freeSlots: number): 'tenant' | 'queue' | undefined {
+    if (this.length < freeSlots) return undefined;
+    const { tenant, share } = sequence;
+    const own = this.#waiting.get(tenant) ?? nothing;
+    if (share.queueShare < 1 && this.#exceeds(own, sequence, share.queueShare)) return 'tenant';
+    const all = { requests: this.length - freeSlots, tokens: this.#tokens };
+    return this.#exceeds(all, sequence, 1) ? 'queue' : undefined;
   }
 
   add(sequence: Sequence): void {
     this.#sequences.add(sequence);
-    this.#tokens += sequence.maxTokens;
+    this.#count(sequence, 1);
   }
 
-  /** Takes a sequence out, wherever it stands; nothing happens when it is not there. */
-  remove(sequence: Sequence): void {
-    if (this.#sequences.delete(sequence)) this.#tokens -= sequence.maxTokens;
+  /** Takes a sequence out, wherever it stands. False when it is not there. */
+  remove(sequence: Sequence): boolean {
+    const wasThere = this.#sequences.delete(sequence);
+    if (wasThere) this.#count(sequence, -1);
+    return wasThere;
   }
 
   /** @throws Error unless the count of tokens is right and every sequence waits. */
@@ -51,5 +73,21 @@ export class WaitingQueue {
     if (tokens !== this.#tokens) throw new Error(`${tokens} tokens wait, but ${this.#tokens} are counted`);
     if (this.sequences.some(({ status }) => status !== 'waiting'))
       throw new Error('a sequence in the queue does not wait');
+    const requests = [...this.#waiting.values()].reduce((total, waiting) => total + waiting.requests, 0);
+    if (requests !== this.length) throw new Error(`${this.length} sequences wait, but tenants have ${requests}`);
+  }
+
+  #exceeds({ requests, tokens }: Waiting, { maxTokens }: Sequence, share: number): boolean {
+    const { maxWaitingRequests, maxWaitingTokens } = this.limits;
+    // However small its part, a tenant may have one sequence wait.
+    const mayWait = Math.max(1, Math.floor(share * maxWaitingRequests));
+    return requests >= mayWait || tokens + maxTokens > Math.max(maxTokens, share * maxWaitingTokens);
+  }
+
+  #count({ tenant, maxTokens }: Sequence, change: 1 | -1): void {
+    const { requests, tokens } = this.#waiting.get(tenant) ?? nothing;
+    this.#tokens += change * maxTokens;
+    if (requests + change === 0) this.#waiting.delete(tenant);
+    else this.#waiting.set(tenant, { requests: requests + change, tokens: tokens + change * maxTokens });
   }
 }

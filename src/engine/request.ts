@@ -1,4 +1,5 @@
 import type { PrefixKv } from '../prefix/kv.js';
+import type { TenantShare } from './fair-share.js';
 
 /** Changes of a row of logits before a token is chosen from it. Reported log-probabilities are those before. */
 export interface LogitAdjustments {
@@ -33,17 +34,27 @@ export interface RequestPrefix {
   readonly kv: PrefixKv;
   /** `prefix`: before the prompt. `infix`: before the prompt's last token. */
   readonly placement: 'prefix' | 'infix';
+  /** What metrics call it: tells nothing of whose it is. */
+  readonly id?: string | undefined;
 }
 
 /** One sequence to generate. The caller has checked every limit; `Engine.submit` checks the budget again. */
 export interface GenerationRequest {
   readonly tenant: string;
+  /** Weight 1 and the whole queue unless given. */
+  readonly share?: TenantShare | undefined;
   /** At least one token. */
   readonly prompt: readonly number[];
   readonly prefix?: RequestPrefix | undefined;
   readonly sampling: SamplingParams;
   /** Which choice of its API request this is (`n`): part of the random stream. */
   readonly choice: number;
+  /**
+   * The same symbol in requests of one submission that differ in nothing but `choice`: one of them computes prefix and prompt, the
+   * others copy its keys and values. A new symbol for each submission, so that nothing is ever shared between two. Undefined, or
+   * left out: nothing is shared.
+   */
+  readonly siblings?: symbol | undefined;
   /** May be 0: then nothing is generated, and the sequence finishes with `length`, once its prompt is scored if that is asked for. */
   readonly maxTokens: number;
   readonly minTokens: number;
@@ -57,6 +68,16 @@ export interface GenerationRequest {
   readonly logprobs: number | undefined;
   /** The same for the prompt's tokens, from the second on; undefined, or left out: the prompt is not scored. */
   readonly promptLogprobs?: number | undefined;
+}
+
+/** A beam search: what it honours of a request for one sequence, and what is its own. There is nothing random in it. */
+export interface BeamRequest extends Omit<GenerationRequest, 'sampling' | 'choice' | 'minTokens' | 'stop'> {
+  /** Beams, which are the hypotheses returned too; 1 to the engine's slots. */
+  readonly width: number;
+  /** A hypothesis' score is its log-probability divided by its number of tokens to this power: above 0 the longer gain. */
+  readonly lengthPenalty: number;
+  /** At least 1. */
+  readonly maxTokens: number;
 }
 
 export type FinishReason = 'stop' | 'length' | 'abort';
@@ -95,6 +116,8 @@ export interface FinishEvent {
   readonly type: 'finish';
   readonly reason: FinishReason;
   readonly text: string;
+  /** A hypothesis' score; set in beam search alone. */
+  readonly score?: number;
 }
 
 /**

@@ -1,6 +1,8 @@
+import type { BeamGroup } from './beam-group.js';
 import type { EventStream } from './event-stream.js';
+import { FULL_SHARE, type TenantShare } from './fair-share.js';
 import type { OutputText } from './output-text.js';
-import type { FinishReason, GenerationRequest } from './request.js';
+import type { FinishReason, GenerationRequest, ScoredToken } from './request.js';
 
 /** What a sequence is made with; the engine fills in what the request leaves open. */
 export interface SequenceOptions {
@@ -10,6 +12,10 @@ export interface SequenceOptions {
   readonly endTokens: ReadonlySet<number>;
   readonly text: OutputText;
   readonly events: EventStream;
+  /** When it was submitted, in seconds. */
+  readonly submittedAt: number;
+  /** Called once, when it has ended. */
+  readonly onEnd: (sequence: Sequence) => void;
 }
 
 /**
@@ -23,27 +29,62 @@ export class Sequence {
   numComputedTokens = 0;
   /** The KV slot; undefined while it waits. */
   slot: number | undefined;
-  /** Why it ended; undefined while it has not. */
-  finishReason: FinishReason | undefined;
+  /** Scores of the prompt's tokens so far, if they are asked for: a sibling that copies the prompt sends them too. */
+  readonly promptScores: ScoredToken[] = [];
+  /** Slots that it needs or holds: its own, and those that it keeps for other beams of its group. */
+  numSlots = 1;
+  /** The beam search that it is part of. */
+  group: BeamGroup | undefined;
+  /** When its newest token came, or when it was submitted, in seconds. */
+  lastTokenAt: number;
+  readonly submittedAt: number;
   readonly seed: number;
   readonly endTokens: ReadonlySet<number>;
   readonly text: OutputText;
   readonly events: EventStream;
+  readonly #onEnd: (sequence: Sequence) => void;
+  #finishReason: FinishReason | 'error' | undefined;
 
   constructor(
     readonly request: GenerationRequest,
-    { seed, endTokens, text, events }: SequenceOptions,
+    { seed, endTokens, text, events, submittedAt, onEnd }: SequenceOptions,
   ) {
     this.tokens = [...request.prompt];
     this.seed = seed;
     this.endTokens = endTokens;
     this.text = text;
     this.events = events;
+    this.submittedAt = submittedAt;
+    this.lastTokenAt = submittedAt;
+    this.#onEnd = onEnd;
+  }
+
+  /** What it may share its prompt with. */
+  get siblings(): symbol | undefined {
+    return this.request.siblings;
+  }
+
+  /** Why it ended; undefined while it has not. */
+  get finishReason(): FinishReason | 'error' | undefined {
+    return this.#finishReason;
   }
 
   get status(): 'waiting' | 'running' | 'finished' {
     if (this.finishReason !== undefined) return 'finished';
     return this.slot === undefined ? 'waiting' : 'running';
+  }
+
+  get tenant(): string {
+    return this.request.tenant;
+  }
+
+  get share(): TenantShare {
+    return this.request.share ?? FULL_SHARE;
+  }
+
+  /** Its tenant's. */
+  get weight(): number {
+    return this.share.weight;
   }
 
   get numGeneratedTokens(): number {
@@ -55,9 +96,14 @@ export class Sequence {
     return this.tokens.length - this.numComputedTokens;
   }
 
-  /** The most tokens of its own that it can come to. */
+  /** Whether all of the prompt but its last token is computed: what a sibling can copy. */
+  get isPromptComputed(): boolean {
+    return this.numComputedTokens >= this.request.prompt.length - 1;
+  }
+
+  /** The most tokens that it can come to, with those of the other beams of its group. */
   get maxTokens(): number {
-    return this.request.prompt.length + this.request.maxTokens;
+    return this.request.prompt.length + this.family.length * this.request.maxTokens;
   }
 
   /** Whether computing its prompt is worth something although no token may follow, or beside those that do. */
@@ -85,6 +131,30 @@ export class Sequence {
   /** Positions of the slot that hold something; virtual tokens count from the step on that computes the token behind them. */
   get kvLength(): number {
     return this.numComputedTokens === 0 ? 0 : this.#positionOf(this.numComputedTokens - 1) + 1;
+  }
+
+  /** Those that end together, the one that computed the prompt first: a beam search's, or it alone. */
+  get family(): readonly [Sequence, ...Sequence[]] {
+    return this.group?.sequences ?? [this];
+  }
+
+  /** Makes these tokens the generated ones; all before the last have keys and values, or will have when they are copied. */
+  generate(ids: readonly number[]): void {
+    this.tokens.splice(this.request.prompt.length, Infinity, ...ids);
+    this.numComputedTokens = this.tokens.length - 1;
+  }
+
+  /** Ends it; the first reason stays. */
+  end(reason: FinishReason | 'error'): void {
+    if (this.#finishReason !== undefined) return;
+    this.#finishReason = reason;
+    this.#onEnd(this);
+  }
+
+  /** Sends the scores of the next prompt tokens. */
+  sendPromptScores(tokens: readonly ScoredToken[]): void {
+    this.promptScores.push(...tokens);
+    if (tokens.length > 0) this.events.push({ type: 'prompt', tokens });
   }
 
   #positionOf(index: number): number {

@@ -27,18 +27,19 @@ export class Slots {
     return this.#prefilling === undefined ? this.#rows : [...this.#rows, this.#prefilling];
   }
 
+  /** Slots that nobody holds and that are not kept for beams. */
   get numFree(): number {
-    return this.total - this.#rows.length - (this.#prefilling === undefined ? 0 : 1);
+    return this.total - this.held.reduce((held, { numSlots }) => held + numSlots, 0);
   }
 
   /** Whether a sequence could start now: as a decode row when one token remains to compute, else in prefill. */
-  canAllocate(numRemainingTokens: number): boolean {
-    return this.numFree > 0 && (numRemainingTokens === 1 || this.#prefilling === undefined);
+  canAllocate(numRemainingTokens: number, numSlots = 1): boolean {
+    return this.numFree >= numSlots && (numRemainingTokens === 1 || this.#prefilling === undefined);
   }
 
   /** Gives a sequence its slot. Ask `canAllocate` first. */
   allocate(sequence: Sequence): SlotMove[] {
-    if (!this.canAllocate(sequence.numRemainingTokens)) throw new Error('no slot is free');
+    if (!this.canAllocate(sequence.numRemainingTokens, sequence.numSlots)) throw new Error('no slot is free');
     const slot = this.#rows.length;
     if (sequence.numRemainingTokens > 1) {
       sequence.slot = slot;
@@ -76,7 +77,7 @@ export class Slots {
     const { slot = this.total } = this.#prefilling ?? { slot: this.#rows.length };
     if (slot < this.#rows.length) throw new Error(`slot ${slot} is in prefill, but among the decode rows`);
     if (this.#prefilling && slot >= this.total) throw new Error('a sequence is in prefill without a slot');
-    if (this.numFree < 0) throw new Error(`${this.held.length} sequences hold ${this.total} slots`);
+    if (this.numFree < 0) throw new Error(`${this.total - this.numFree} slots are held or kept of ${this.total}`);
   }
 
   #promote(): SlotMove[] {

@@ -6,10 +6,18 @@ import type { Sequence } from './sequence.js';
 /** The forward pass of a schedule whose sequences are in their slots; undefined when there is nothing to compute. */
 export function toStepInput({ decode, chunk }: Schedule<Sequence>, vocabularySize: number): StepInput | undefined {
   if (decode.length === 0 && chunk === undefined) return undefined;
-  const sampled = chunk?.isLast ? [...decode, chunk.sequence] : decode;
   const scored = Math.min(chunk?.sequence.request.promptLogprobs ?? 0, vocabularySize);
-  const topK = Math.max(1, scored, ...sampled.map((sequence) => numBestOf(sequence, vocabularySize)));
+  const topK = Math.max(
+    1,
+    scored,
+    ...sampledSequences({ decode, chunk }).map((sequence) => numBestOf(sequence, vocabularySize)),
+  );
   return { decode: decode.map(toDecodeRow), topK, ...(chunk && { chunk: toPromptChunk(chunk) }) };
+}
+
+/** Those whose next token the step chooses. */
+export function sampledSequences({ decode, chunk }: Pick<Schedule<Sequence>, 'decode' | 'chunk'>): readonly Sequence[] {
+  return chunk?.isLast ? [...decode, chunk.sequence] : decode;
 }
 
 function toDecodeRow(sequence: Sequence): DecodeRow {

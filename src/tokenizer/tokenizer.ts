@@ -22,6 +22,8 @@ const noBytes = new Uint8Array(0);
 /** The parts of `tokenizer.json` that are checked; the library reads the rest. */
 interface TokenizerJson {
   readonly model?: { readonly type?: string; readonly vocab?: Readonly<Record<string, number>> };
+  readonly normalizer?: object | null;
+  readonly added_tokens?: readonly { readonly content: string; readonly lstrip?: boolean; readonly rstrip?: boolean }[];
   readonly decoder?: { readonly type?: string } | null;
 }
 
@@ -30,6 +32,7 @@ export class Tokenizer implements TokenBytes {
   readonly #bpe: ByteLevelBpe;
   readonly #addedTokens: ReadonlyMap<number, { readonly content: string }>;
   readonly #bytes: (Uint8Array | undefined)[] = [];
+  readonly #longestToken: number;
 
   /**
    * @param tokenizer the content of `tokenizer.json`
@@ -40,6 +43,7 @@ export class Tokenizer implements TokenBytes {
     refuseOtherKinds(tokenizer);
     this.#bpe = new ByteLevelBpe(tokenizer, config);
     this.#addedTokens = this.#bpe.get_added_tokens_decoder();
+    this.#longestToken = longestToken(tokenizer);
   }
 
   /** Reads `tokenizer.json` and, where there is one, `tokenizer_config.json` of a checkpoint directory. */
@@ -54,6 +58,11 @@ export class Tokenizer implements TokenBytes {
   /** The ids of a text. Special tokens written in it are parsed; none is added. */
   encode(text: string): number[] {
     return text === '' ? [] : this.#bpe.encode(text, { add_special_tokens: false }).ids;
+  }
+
+  /** The fewest tokens that a text can have: known at once, where `encode` takes its time over a long one. */
+  minTokens(text: string): number {
+    return Math.ceil(Buffer.byteLength(text) / this.#longestToken);
   }
 
   /** The text of ids, special tokens included. Ids that are no token have no text. */
@@ -93,6 +102,15 @@ function refuseOtherKinds({ model, decoder }: TokenizerJson): void {
   throw new TypeError(
     `The tokenizer's vocabulary lacks ${missing.length} of the 256 single bytes: it cannot write every text.`,
   );
+}
+
+/** Most bytes of text that one token can stand for; without end where the tokenizer drops text before it looks for tokens. */
+function longestToken({ model, normalizer, added_tokens: added = [] }: TokenizerJson): number {
+  if (normalizer || added.some(({ lstrip, rstrip }) => (lstrip ?? false) || (rstrip ?? false))) return Infinity;
+  // A character of the vocabulary is a byte.
+  const lengths = Object.keys(model?.vocab ?? {}).map(({ length }) => length);
+  const contents = added.map(({ content }) => Buffer.byteLength(content));
+  return [...lengths, ...contents].reduce((longest, length) => Math.max(longest, length), 1);
 }
 
 async function readJson(path: string): Promise<object> {

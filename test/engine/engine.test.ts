@@ -262,8 +262,10 @@ describe('many sequences', () => {
     const random = makeRandom(slots);
     const { engine } = setUp({ slots }, { limits: { maxChunkTokens: 5 } });
     const runs = [];
+    let siblings: GenerationRequest | undefined;
     for (let i = 0; i < 150; i++) {
-      const request = randomRequest(random, i);
+      if (!siblings || random(2)) siblings = { ...randomRequest(random, i), siblings: Symbol('siblings') };
+      const request = { ...siblings, choice: i };
       const generation = engine.submit(request);
       const leaveAfter = random(4) === 0 ? 1 + random(6) : Infinity;
       runs.push({ request, leaveAfter, collected: collect(generation, leaveAfter), isCancelled: random(8) === 0 });
@@ -371,6 +373,26 @@ describe('limits', () => {
     expect(codeOf(() => engine.submit(makeRequest()))).toBe('queue_full');
     await Promise.all(accepted);
     expect((await collect(engine.submit(makeRequest()))).reason).toBe('length');
+  });
+
+  test('a tenant may fill its part of the queue, and others have room beside it', async () => {
+    const { engine } = setUp({ slots: 1 }, { limits: { maxWaitingRequests: 4 } });
+    const share = { weight: 1, queueShare: 0.5 };
+    const submit = (tenant: string): Promise<unknown> => collect(engine.submit(makeRequest({ tenant, share })));
+    const accepted = [submit('runs'), submit('a'), submit('a')];
+    expect(codeOf(() => engine.submit(makeRequest({ tenant: 'a', share })))).toBe('tenant_queue_full');
+    accepted.push(submit('b'), submit('b'));
+    expect(codeOf(() => engine.submit(makeRequest({ tenant: 'c', share })))).toBe('queue_full');
+    await Promise.all(accepted);
+    await submit('a');
+  });
+
+  test('however small its part, a tenant may have one sequence wait', async () => {
+    const { engine } = setUp({ slots: 1 }, { limits: { maxWaitingRequests: 4, maxWaitingTokens: 100 } });
+    const share = { weight: 1, queueShare: 0.01 };
+    const accepted = ['runs', 'a', 'b'].map((tenant) => collect(engine.submit(makeRequest({ tenant, share }))));
+    expect(codeOf(() => engine.submit(makeRequest({ tenant: 'a', share })))).toBe('tenant_queue_full');
+    await Promise.all(accepted);
   });
 
   test('the queue is bounded in tokens', async () => {

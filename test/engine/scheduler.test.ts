@@ -11,11 +11,23 @@ const one = (name: string, numRemainingTokens: number, numComputedTokens = 0, pr
   name,
   numRemainingTokens,
   numComputedTokens,
+  numSlots: 1,
   prefixIndex,
+  tenant: 't',
+  weight: 1,
+  siblings: undefined,
+  isPromptComputed: false,
 });
+const served = (): number => 0;
+/** Equal sequences that are not the same. */
+const copy = (sequence: Named): Named => ({ ...sequence });
+
+/** Sequences of one submission with the same prompt. */
+const siblings = Symbol('siblings');
+const sibling = (sequence: Named, isPromptComputed = false): Named => ({ ...sequence, siblings, isPromptComputed });
 
 function plan(waiting: Named[], running: Named[], freeSlots: number, maxChunkTokens = 8): unknown {
-  const { admitted, decode, chunk } = schedule({ waiting, running, freeSlots, maxChunkTokens });
+  const { admitted, decode, chunk } = schedule({ waiting, running, freeSlots, maxChunkTokens, served });
   const names = (sequences: readonly Named[]): string => sequences.map(({ name }) => name).join(' ');
   return {
     admitted: names(admitted),
@@ -68,6 +80,38 @@ describe('the policy of a step', () => {
     });
   });
 
+  test('siblings of a computed prompt decode, whoever is in prefill and however far the sibling is', () => {
+    const source = sibling(one('a', 1, 9), true);
+    const waiting = [sibling(one('b', 5)), sibling(one('c', 5)), one('d', 5), sibling(one('e', 5))];
+    expect(plan(waiting, [source], 9)).toEqual({ admitted: 'b c d e', decode: 'a b c e', chunk: 'd 5 last' });
+    expect(plan(waiting, [source, one('x', 9, 8)], 9)).toEqual({ admitted: 'b c', decode: 'a b c', chunk: 'x 8' });
+    expect(plan(waiting, [source], 1)).toEqual({ admitted: 'b', decode: 'a b', chunk: undefined });
+  });
+
+  test('a sibling waits for the one in prefill', () => {
+    expect(plan([sibling(one('a', 5)), sibling(one('b', 5))], [], 9)).toEqual({
+      admitted: 'a',
+      decode: '',
+      chunk: 'a 5 last',
+    });
+    expect(plan([sibling(one('b', 5)), one('c', 1)], [sibling(one('a', 9, 8))], 9)).toMatchObject({ admitted: '' });
+  });
+
+  test('without a computed sibling a prompt is computed', () => {
+    const other = { ...sibling(one('x', 1, 9), true), siblings: Symbol('others') };
+    expect(plan([sibling(one('b', 5))], [other, one('y', 1, 9)], 9)).toMatchObject({
+      decode: 'x y',
+      chunk: 'b 5 last',
+    });
+  });
+
+  test('one that needs several slots is admitted when it can have them all, and nobody overtakes it', () => {
+    const wide = { ...one('w', 1), numSlots: 3 };
+    expect(plan([wide, one('b', 1)], [one('a', 1, 5)], 2)).toMatchObject({ admitted: '', decode: 'a' });
+    expect(plan([wide, one('b', 1)], [], 3)).toMatchObject({ admitted: 'w', decode: 'w' });
+    expect(plan([one('b', 1), wide, one('c', 1), one('d', 1)], [], 5)).toMatchObject({ admitted: 'b w c' });
+  });
+
   test('a chunk does not go across an infix', () => {
     expect(plan([one('a', 6, 0, 5)], [], 1)).toMatchObject({ chunk: 'a 5' });
     expect(plan([one('a', 20, 0, 19)], [], 1)).toMatchObject({ chunk: 'a 8' });
@@ -79,9 +123,26 @@ describe('the policy of a step', () => {
     expect(plan([one('a', 6, 0, 0)], [], 1)).toMatchObject({ chunk: 'a 6 last' });
   });
 
-  test('the first to come is next', () => {
-    expect(pickNext(['a', 'b'])).toBe('a');
-    expect(pickNext<string>([])).toBeUndefined();
+  test('the tenant that was served least is next, and of its own the first to come', () => {
+    const waiting = [
+      { tenant: 'a', name: 'a1' },
+      { tenant: 'b', name: 'b1' },
+      { tenant: 'b', name: 'b2' },
+    ];
+    const pick = (counters: Record<string, number>): string | undefined =>
+      pickNext(waiting, (tenant) => counters[tenant] ?? 0)?.name;
+    expect(pick({})).toBe('a1');
+    expect(pick({ a: 1 })).toBe('b1');
+    expect(pick({ a: 1, b: 1 })).toBe('a1');
+    expect(pick({ a: 1, b: 2 })).toBe('a1');
+    expect(pickNext<Named>([], served)).toBeUndefined();
+  });
+
+  test('an admission counts at once: tenants take turns, by weight', () => {
+    const of = (tenant: string, weight = 1): Named => ({ ...one(tenant, 1), tenant, weight });
+    const backlog = (...sequences: Named[]): Named[] => sequences.flatMap((sequence) => Array<Named>(6).fill(sequence));
+    expect(plan(backlog(of('a'), of('b')).map(copy), [], 6)).toMatchObject({ admitted: 'a b a b a b' });
+    expect(plan(backlog(of('a'), of('b', 2)).map(copy), [], 6)).toMatchObject({ admitted: 'a b b a b b' });
   });
 
   test('admits in order, within the slots, with one prefill; every running sequence gets on', () => {
@@ -93,7 +154,13 @@ describe('the policy of a step', () => {
       (all, free, max) => {
         const waiting = all.map(({ name, remaining }) => one(name, remaining));
         const running = [one('r', 1, 3), one('p', 4, 3)];
-        const { admitted, decode, chunk } = schedule({ waiting, running, freeSlots: free, maxChunkTokens: max });
+        const { admitted, decode, chunk } = schedule({
+          waiting,
+          running,
+          freeSlots: free,
+          maxChunkTokens: max,
+          served,
+        });
         expect(admitted).toEqual(waiting.slice(0, admitted.length));
         expect(admitted.length).toBeLessThanOrEqual(free);
         expect(admitted.every(({ numRemainingTokens }) => numRemainingTokens === 1)).toBe(true);

@@ -13,6 +13,8 @@ function makeSequence(length: number, numComputedTokens = 0): Sequence {
     endTokens: new Set(),
     text: new OutputText(letters, []),
     events: new EventStream(() => undefined),
+    submittedAt: 0,
+    onEnd: () => undefined,
   });
   sequence.numComputedTokens = numComputedTokens;
   return sequence;
@@ -39,7 +41,7 @@ test('decode rows fill the slots from 0', () => {
 test('the last row moves into a gap, with what it holds', () => {
   const slots = new Slots(4);
   const [first, , third, fourth] = makeRows(slots, 4);
-  first!.finishReason = 'stop';
+  first!.end('stop');
   expect(slots.settle()).toEqual([{ from: 3, to: 0, length: 4 }]);
   expect([first, third, fourth].map((sequence) => sequence?.slot)).toEqual([undefined, 2, 0]);
   slots.checkIntegrity();
@@ -48,7 +50,7 @@ test('the last row moves into a gap, with what it holds', () => {
 test('rows that leave together are not moved', () => {
   const slots = new Slots(4);
   const rows = makeRows(slots, 4);
-  for (const i of [1, 3]) rows[i]!.finishReason = 'length';
+  for (const i of [1, 3]) rows[i]!.end('length');
   expect(slots.settle()).toEqual([{ from: 2, to: 1, length: 3 }]);
   expect(slots.rows).toEqual([rows[0], rows[2]]);
   slots.checkIntegrity();
@@ -72,7 +74,7 @@ test('after its prefill a sequence becomes the last row, in place when nobody le
   slots.allocate(prefilling);
   expect(slots.settle()).toEqual([]);
   prefilling.numComputedTokens = 8;
-  first!.finishReason = 'stop';
+  first!.end('stop');
   expect(slots.settle()).toEqual([{ from: 2, to: 0, length: 8 }]);
   expect(slots.rows).toHaveLength(2);
   slots.checkIntegrity();
@@ -82,7 +84,7 @@ test('a sequence that ends in prefill leaves without a move', () => {
   const slots = new Slots(2);
   const prefilling = makeSequence(9, 4);
   slots.allocate(prefilling);
-  prefilling.finishReason = 'abort';
+  prefilling.end('abort');
   expect(slots.settle()).toEqual([]);
   expect(slots.numFree).toBe(2);
 });
@@ -92,4 +94,21 @@ test('a slot that two believe to hold is found', () => {
   const [, second] = makeRows(slots, 2);
   second!.slot = 0;
   expect(() => slots.checkIntegrity()).toThrow('row 1');
+});
+
+test('slots that a sequence keeps for others are not free until it gives them up', () => {
+  const slots = new Slots(4);
+  const wide = makeSequence(1);
+  wide.numSlots = 3;
+  slots.allocate(wide);
+  expect(slots.numFree).toBe(1);
+  expect(slots.canAllocate(1)).toBe(true);
+  expect(slots.canAllocate(1, 2)).toBe(false);
+  makeRows(slots, 1);
+  expect(() => slots.allocate(makeSequence(1))).toThrow('no slot');
+  wide.numSlots = 1;
+  expect(slots.numFree).toBe(2);
+  slots.checkIntegrity();
+  wide.numSlots = 4;
+  expect(() => slots.checkIntegrity()).toThrow('5 slots are held or kept of 4');
 });

@@ -22,6 +22,26 @@ describe('a byte-level tokenizer', () => {
     expect(tokenizer.decode([])).toBe('');
   });
 
+  test('knows the fewest tokens of a text', () => {
+    // Of its tokens, the end token has the most bytes: 13.
+    expect(['', 'a', 'é'.repeat(7), '<|endoftext|>'.repeat(3)].map((text) => tokenizer.minTokens(text))).toEqual([
+      0, 1, 2, 3,
+    ]);
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        expect(tokenizer.minTokens(text)).toBeLessThanOrEqual(tokenizer.encode(text).length);
+      }),
+      { numRuns: 500, seed: 5 },
+    );
+  });
+
+  test('says nothing of the fewest tokens where text may vanish', () => {
+    const json = tinyTokenizerJson();
+    const [endToken] = json['added_tokens'] as object[];
+    const greedy = new Tokenizer({ ...json, added_tokens: [{ ...endToken, lstrip: true }] });
+    expect(greedy.minTokens('x'.repeat(1000))).toBe(0);
+  });
+
   test('parses special tokens and keeps them in the text', () => {
     const ids = tokenizer.encode('hello<|endoftext|>hello');
     expect(ids).toEqual([...tokens, 0, ...tokens]);

@@ -1,0 +1,33 @@
+import type { FinishReason } from './request.js';
+
+/** One forward pass. */
+export interface ObservedStep {
+  /** `decode`: rows only; `prefill`: a chunk only; `mixed`: both. */
+  readonly kind: 'decode' | 'prefill' | 'mixed';
+  readonly rows: number;
+  /** Prompt tokens of the chunk. */
+  readonly chunkTokens: number;
+  readonly seconds: number;
+}
+
+/** A sequence that came to its end, whichever it was. */
+export interface ObservedEnd {
+  /** `error`: a step failed. */
+  readonly reason: FinishReason | 'error';
+  readonly promptTokens: number;
+  readonly generatedTokens: number;
+  /** Since it was submitted. */
+  readonly seconds: number;
+}
+
+/** Is told what the engine does, in counts and seconds; it must not throw. Nothing tells of whom or of what. */
+export interface EngineObserver {
+  /** A sequence got its slot, so many seconds after it was submitted. */
+  admitted(seconds: number): void;
+  stepped(step: ObservedStep): void;
+  /** A sequence's first token came, so many seconds after it was submitted. */
+  firstToken(seconds: number): void;
+  /** A further token came, so many seconds after the one before. */
+  nextToken(seconds: number): void;
+  ended(end: ObservedEnd): void;
+}

@@ -1,0 +1,67 @@
+import { expect, test } from 'vitest';
+
+import type { EngineObserver, ObservedEnd, ObservedStep } from '../../src/engine/observer.js';
+import { collect, makeEngine, makeRequest } from './harness.js';
+
+/** Writes everything down, seconds aside; those it checks. */
+class Notebook implements EngineObserver {
+  readonly calls: string[] = [];
+  readonly steps: string[] = [];
+  readonly ends: Omit<ObservedEnd, 'seconds'>[] = [];
+
+  admitted(seconds: number): void {
+    this.#note('admitted', seconds);
+  }
+
+  stepped({ seconds, kind, rows, chunkTokens }: ObservedStep): void {
+    this.#note('step', seconds);
+    this.steps.push(`${kind} ${rows}+${chunkTokens}`);
+  }
+
+  firstToken(seconds: number): void {
+    this.#note('first', seconds);
+  }
+
+  nextToken(seconds: number): void {
+    this.#note('next', seconds);
+  }
+
+  ended({ seconds, ...end }: ObservedEnd): void {
+    this.#note('ended', seconds);
+    this.ends.push(end);
+  }
+
+  #note(call: string, seconds: number): void {
+    expect(seconds).toBeGreaterThanOrEqual(0);
+    this.calls.push(call);
+  }
+}
+
+test('an observer is told of every step, token and end', async () => {
+  const observer = new Notebook();
+  const { engine } = makeEngine({ slots: 2 }, { observer });
+  await collect(engine.submit(makeRequest({ prompt: [1, 2, 3], maxTokens: 3 })));
+  expect(observer.calls.join(' ')).toBe('admitted step first step next step next ended');
+  expect(observer.steps).toEqual(['prefill 0+3', 'decode 1+0', 'decode 1+0']);
+  expect(observer.ends).toEqual([{ reason: 'length', promptTokens: 3, generatedTokens: 3 }]);
+});
+
+test('prompt and decode rows in one step are a mixed one', async () => {
+  const observer = new Notebook();
+  const { engine } = makeEngine({ slots: 2 }, { observer });
+  await Promise.all([1, 2].map(() => collect(engine.submit(makeRequest({ prompt: [1, 2], maxTokens: 2 })))));
+  expect(observer.steps).toContain('mixed 1+2');
+});
+
+test('each end is told once, with its reason', async () => {
+  const observer = new Notebook();
+  const { engine, runner } = makeEngine({ slots: 1 }, { observer });
+  await collect(engine.submit(makeRequest({ maxTokens: 8 })), 2);
+  await engine.idle();
+  runner.beforeStep = () => Promise.reject(new Error('broken'));
+  await expect(collect(engine.submit(makeRequest()))).rejects.toMatchObject({ code: 'runner_failed' });
+  runner.beforeStep = () => undefined;
+  await collect(engine.submit(makeRequest({ maxTokens: 0 })));
+  await engine.idle();
+  expect(observer.ends.map(({ reason }) => reason)).toEqual(['abort', 'error', 'length']);
+});
