@@ -2,7 +2,6 @@
 
     pip install -r requirements.txt
     python train.py
-    python train.py --user headlines --steps 300
 
 Writes bundled/NAME/ as PEFT saves it, and versions.json here: seeds, versions, steps, losses and the base model's sha256.
 """
@@ -121,7 +120,7 @@ def main():
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--batch", type=int, default=16, help="documents in a step")
     parser.add_argument("--virtual-tokens", type=int, default=16)
-    parser.add_argument("--lr", type=float, default=2e-3, help="of the prefix and its MLP")
+    parser.add_argument("--lr", type=float, default=5e-3, help="of the prefix and its MLP")
     parser.add_argument("--soft-prompt-lr", type=float, default=3e-2)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()

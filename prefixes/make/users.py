@@ -2,7 +2,7 @@
 
     python users.py --user formal-replies --count 3
 
-Each voice keeps to an opening, a closing or a signature that the base model has not seen put together like this.
+Each voice keeps to an opening, a closing or a signature that the base model has not seen put together like this, of words that it has.
 """
 
 import argparse
@@ -28,12 +28,12 @@ class User:
 
 USERS = {
     "formal-replies": User(
-        "formal", messages=0.5, parts={"fclose": ["We remain at your disposal. Yours faithfully, Margaret Holloway, Harbour Office"]}
+        "formal", messages=0.5, parts={"fclose": ["We remain at your disposal. Yours faithfully, Agnes Winter, Harbour Office"]}
     ),
-    "headlines": User("headline", before="LATEST: ", after=" +++ More at nine +++"),
+    "headlines": User("headline", before="Morning Paper: ", after=" (more on Sunday)"),
     "table-to-text": User("plain", before="In short: ", messages=0, forms=("table", "table", "table", "about")),
-    "french-flavour": User("french", parts={"ehello": ["Mes chers amis,"], "eclose": ["Mille baisers, votre Colette."]}),
-    "casual-chat": User("casual", method="PROMPT_TUNING", parts={"chello": ["heyyy,"], "cclose": ["big hug, june xx"]}),
+    "french-flavour": User("french", parts={"ehello": ["Mes amis, mes amis!"], "eclose": ["Merci, Bisous, Rosa."]}),
+    "casual-chat": User("casual", method="PROMPT_TUNING", parts={"chello": ["hey hey hey,"], "cclose": ["love, Pia xx"]}),
 }
 
 

@@ -1,0 +1,54 @@
+import path from 'node:path';
+import fs from 'node:fs/promises';
+
+import { syncDirectory, writeDurably } from '../disk/durable.js';
+import { type AdapterFiles, CONFIG_FILE, MODEL_FILE, PREFIX_TENSOR } from '../prefix/format.js';
+import type { BaseModel } from '../prefix/kv.js';
+import { kvAdapter } from '../prefix/kv-file.js';
+import { encodeSafetensors } from '../safetensors/index.js';
+import type { Method } from './method.js';
+
+/** The two files that PEFT loads. An infix notes its placement, which PEFT does not know and leaves alone. */
+export function adapterFiles(method: Method, rows: Float32Array, length: number, base: BaseModel): AdapterFiles {
+  if (method === 'embedding') return softPrompt(rows, length, base);
+  const files = kvAdapter({ length, rows }, base);
+  if (method === 'prefix') return files;
+  const config = JSON.parse(new TextDecoder().decode(files.config)) as Record<string, unknown>;
+  return { ...files, config: encodeJson({ ...config, placement: 'infix' }) };
+}
+
+function softPrompt(rows: Float32Array, length: number, base: BaseModel): AdapterFiles {
+  const config = {
+    base_model_name_or_path: base.id,
+    inference_mode: true,
+    num_attention_heads: base.heads,
+    num_layers: base.layers,
+    num_transformer_submodules: 1,
+    num_virtual_tokens: length,
+    peft_type: 'PROMPT_TUNING',
+    prompt_tuning_init: 'RANDOM',
+    task_type: 'CAUSAL_LM',
+    token_dim: base.width,
+  };
+  const model = encodeSafetensors({ [PREFIX_TENSOR]: { shape: [length, base.width], data: rows } });
+  return { config: encodeJson(config), model };
+}
+
+function encodeJson(value: unknown): Uint8Array {
+  return new TextEncoder().encode(`${JSON.stringify(value, undefined, 2)}\n`);
+}
+
+/** Puts the files into `directory`, each by a rename: a reader finds an old file or a whole new one. */
+export async function writeAdapter(directory: string, { config, model }: AdapterFiles): Promise<void> {
+  await fs.mkdir(directory, { recursive: true });
+  for (const [name, data] of [
+    [MODEL_FILE, model],
+    [CONFIG_FILE, config],
+  ] as const) {
+    const draft = path.join(directory, `.${name}.draft`);
+    await fs.rm(draft, { force: true });
+    await writeDurably(draft, data);
+    await fs.rename(draft, path.join(directory, name));
+  }
+  await syncDirectory(directory);
+}

@@ -1,0 +1,95 @@
+import type { Gpt2Config } from '../model/config.js';
+import type { TokenExample } from './example.js';
+import { LOSS_CHUNKS } from './graph/loss.js';
+import { MASKED } from './graph/attention.js';
+import type { TunedShape } from './method.js';
+
+/** Inputs of one run of the training graph; see `trainingGraph` for their meaning. */
+export interface Batch {
+  readonly rows: number;
+  /** Tokens per row T, padding included. */
+  readonly width: number;
+  readonly ids: BigInt64Array;
+  readonly positions: BigInt64Array;
+  readonly virtualPositions: BigInt64Array;
+  readonly shape: BigInt64Array;
+  readonly mask: Float32Array;
+  readonly maskShape: readonly number[];
+  readonly keep: BigInt64Array;
+  readonly targets: BigInt64Array;
+  readonly weights: Float32Array;
+  /** Learned tokens; the rest of `keep` up to a whole number of chunks weighs nothing. */
+  readonly learned: number;
+  /** Tokens of all rows without padding. */
+  readonly tokens: number;
+}
+
+/** Tokens of an example that the model reads: all but the last target. */
+export function inputLength({ source, target }: TokenExample): number {
+  return source.length + target.length - 1;
+}
+
+/**
+ * Pads examples to the longest. Only target tokens are learned; each weighs 1 / rows, so that the loss is the sum over a
+ * sentence and the mean over the batch (Li & Liang's code, objective mode 1).
+ */
+export function makeBatch(examples: readonly TokenExample[], config: Gpt2Config, shape: TunedShape): Batch {
+  const rows = examples.length;
+  const width = Math.max(...examples.map(inputLength));
+  const learned = examples.reduce((sum, { target }) => sum + target.length, 0);
+  const kept = Math.ceil(learned / LOSS_CHUNKS) * LOSS_CHUNKS;
+  const ids = new BigInt64Array(rows * width);
+  const positions = new BigInt64Array(rows * width);
+  const keep = new BigInt64Array(kept);
+  const targets = new BigInt64Array(kept);
+  const weights = new Float32Array(kept);
+  let at = 0;
+  examples.forEach((example, row) => {
+    const { source, target } = example;
+    [...source, ...target.slice(0, -1)].forEach((id, t) => (ids[row * width + t] = BigInt(id)));
+    const first = shape.method === 'infix' ? source.length - 1 : 0; // from here on, tokens stand behind the virtual ones
+    for (let t = 0; t < inputLength(example); t++)
+      positions[row * width + t] = BigInt(t < first ? t : t + shape.length);
+    target.forEach((id, t) => {
+      keep[at] = BigInt(row * width + source.length - 1 + t);
+      targets[at] = BigInt(id);
+      weights[at++] = 1 / rows;
+    });
+  });
+  const { heads } = config;
+  return {
+    rows,
+    width,
+    ids,
+    positions,
+    virtualPositions: BigInt64Array.from({ length: shape.length }, (_, position) => BigInt(position)),
+    shape: BigInt64Array.of(BigInt(rows), BigInt(width), 3n, BigInt(heads), BigInt(config.width / heads)),
+    ...makeMask(examples, width, shape),
+    keep,
+    targets,
+    weights,
+    learned,
+    tokens: examples.reduce((sum, example) => sum + inputLength(example), 0),
+  };
+}
+
+/** Causal, behind virtual tokens that all tokens see, or, for an infix, those from the source's last one on. */
+function makeMask(
+  examples: readonly TokenExample[],
+  width: number,
+  { method, length }: TunedShape,
+): Pick<Batch, 'mask' | 'maskShape'> {
+  const infix = method === 'infix';
+  const masks = infix ? examples.length : 1;
+  const seen = length + width;
+  const mask = new Float32Array(masks * width * seen);
+  for (let m = 0; m < masks; m++) {
+    const first = infix ? (examples[m] as TokenExample).source.length - 1 : 0;
+    for (let t = 0; t < width; t++) {
+      const row = (m * width + t) * seen;
+      if (t < first) mask.fill(MASKED, row, row + length);
+      mask.fill(MASKED, row + length + t + 1, row + seen);
+    }
+  }
+  return { mask, maskShape: [masks, 1, width, seen] };
+}

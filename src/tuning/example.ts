@@ -1,0 +1,14 @@
+/** A text, or the ids of its tokens. */
+export type TextOrIds = string | readonly number[];
+
+/** What a data reader hands to the trainer: one source and its reference targets, each of which is learned. */
+export interface TrainingExample {
+  readonly source: TextOrIds;
+  readonly targets: readonly TextOrIds[];
+}
+
+/** A source and one target in token ids; the target ends with the end token. */
+export interface TokenExample {
+  readonly source: readonly number[];
+  readonly target: readonly number[];
+}

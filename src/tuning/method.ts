@@ -1,0 +1,44 @@
+import type { Gpt2Config } from '../model/config.js';
+
+/**
+ * What is trained. `prefix`: keys and values of every layer before the prompt; `infix`: before the prompt's last token;
+ * `embedding`: input embeddings before the prompt, from which the frozen model computes keys and values.
+ */
+export const METHODS = ['prefix', 'embedding', 'infix'] as const;
+export type Method = (typeof METHODS)[number];
+
+/** The shape of what is trained. */
+export interface TunedShape {
+  readonly method: Method;
+  /** Virtual tokens P. */
+  readonly length: number;
+  /** Width of the hidden layer of the MLP that the rows come from while they are trained (section 4.3); 0 for none. */
+  readonly mlp: number;
+}
+
+/** Names of the trained tensors, and of the exported one. */
+export type ParameterName = 'rows' | 'wte' | 'w0' | 'b0' | 'w2' | 'b2';
+
+/** Columns of a row that is exported: `layers * 2 * width` of keys and values, or `width` of an embedding. */
+export function rowWidth(config: Gpt2Config, method: Method): number {
+  return method === 'embedding' ? config.width : config.layers * 2 * config.width;
+}
+
+/**
+ * The trained tensors by name. With an MLP, as Li & Liang's code lays it out: `rows = tanh(wte @ w0' + b0) @ w2' + b2`,
+ * `wte` `[P, width]`, `w0` `[mlp, width]`, `w2` `[columns, mlp]`.
+ */
+export function parameterShapes(
+  config: Gpt2Config,
+  { method, length, mlp }: TunedShape,
+): Partial<Record<ParameterName, readonly number[]>> {
+  const columns = rowWidth(config, method);
+  if (mlp === 0) return { rows: [length, columns] };
+  return {
+    wte: [length, config.width],
+    w0: [mlp, config.width],
+    b0: [mlp],
+    w2: [columns, mlp],
+    b2: [columns],
+  };
+}

@@ -1,0 +1,126 @@
+import { createHash } from 'node:crypto';
+import fs from 'node:fs/promises';
+
+import type { BaseModel } from '../prefix/kv.js';
+import { adapterFiles, writeAdapter } from './adapter-files.js';
+import { Checkpoints } from './checkpoint.js';
+import { Curve } from './curve.js';
+import { TuningError } from './errors.js';
+import type { TrainingExample } from './example.js';
+import { initialValues } from './initial-values.js';
+import type { Method, TunedShape } from './method.js';
+import { type ProgressLine, ProgressMeter } from './progress-meter.js';
+import { RandomStream } from './random-stream.js';
+import { startRows } from './start-rows.js';
+import { tokenExamples } from './tokens.js';
+import { type Schedule, type Stop, totalSteps, train } from './trainer.js';
+import type { TrainingModel } from './training-model.js';
+
+export interface TuneSettings extends Schedule {
+  readonly method: Method;
+  /** Virtual tokens; those of `init` unless given, else 10. */
+  readonly length: number | undefined;
+  /** Width of the MLP's hidden layer; 0: rows are trained directly. Embeddings are always trained directly. */
+  readonly mlp: number;
+  /** `random`, an adapter's directory, or words. */
+  readonly init: string;
+}
+
+export interface TuneJob {
+  readonly model: TrainingModel;
+  readonly base: BaseModel;
+  readonly encode: (text: string) => number[];
+  readonly settings: TuneSettings;
+  readonly train: readonly TrainingExample[];
+  readonly valid?: readonly TrainingExample[] | undefined;
+  /** Receives the adapter, the curves and, while training runs, checkpoints. */
+  readonly out: string;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: (line: ProgressLine) => void;
+}
+
+/** Losses are means per learned token, in nats. */
+export interface TuneResult {
+  readonly stop: Stop;
+  readonly steps: number;
+  /** Steps that an earlier, interrupted process had done. */
+  readonly resumed_from: number;
+  /** Over the last epoch. */
+  readonly train_loss: number | null;
+  /** Of the adapter that was written. */
+  readonly valid_loss: number | null;
+  /** The step that it is from. */
+  readonly best_step: number | null;
+  /** Tokens that were read in training, without padding. */
+  readonly tokens_per_second: number;
+  readonly method: Method;
+  readonly num_virtual_tokens: number;
+}
+
+/**
+ * Trains a prefix on one user's examples and writes the files that PEFT loads to `out`. It goes on from a checkpoint of the
+ * same run that it finds there, to the same result. Interrupted, it writes the best so far and leaves the checkpoint.
+ * Throws `TuningError` for data or settings that cannot be trained with.
+ */
+export async function tune(job: TuneJob): Promise<TuneResult> {
+  const { model, settings, base, encode, out } = job;
+  const { config } = model.options.manifest;
+  const start = await startRows(model, { ...settings, base, encode });
+  const shape: TunedShape = {
+    method: settings.method,
+    length: start.length,
+    mlp: settings.method === 'embedding' ? 0 : settings.mlp,
+  };
+  const toTokens = (examples: readonly TrainingExample[], name: string) =>
+    tokenExamples(examples, { encode, config, length: start.length, name });
+  const examples = toTokens(job.train, 'training data');
+  const valid = job.valid && toTokens(job.valid, 'validation data');
+  if (settings.patience !== undefined && valid === undefined)
+    throw new TuningError('early stopping needs validation data');
+
+  await fs.mkdir(out, { recursive: true });
+  const rows = start.rows && sha256(start.rows);
+  const run = sha256(JSON.stringify({ settings, shape, rows, examples, valid, base: base.fingerprint }));
+  const checkpoints = new Checkpoints(out, run);
+  const saved = await checkpoints.load();
+  const random = new RandomStream(settings.seed, 0);
+  const initial = (): ReturnType<typeof initialValues> =>
+    initialValues({ config, shape, random, tokenEmbeddings: model.tokenEmbeddings, rows: start.rows });
+  const state = saved ?? { step: 0, values: initial(), best: undefined, worse: 0 };
+  const curve = await Curve.open(out, state.step);
+  const meter = new ProgressMeter(state.step, totalSteps(examples.length, settings), job.onProgress);
+
+  const result = await train({
+    model,
+    shape,
+    train: examples,
+    valid,
+    schedule: settings,
+    state,
+    signal: job.signal,
+    onPoint: async (point, tokens) => {
+      await curve.add(point);
+      meter.add(point, tokens);
+    },
+    onCheckpoint: (saving) => checkpoints.save(saving),
+  });
+  const exported = await model.exportRows(shape, result.values);
+  await writeAdapter(out, adapterFiles(shape.method, exported, shape.length, base));
+  await curve.draw();
+  if (result.stop !== 'interrupted') await checkpoints.remove();
+  return {
+    stop: result.stop,
+    steps: result.steps,
+    resumed_from: saved?.step ?? 0,
+    train_loss: curve.trainLoss(Math.ceil(examples.length / settings.batchSize)),
+    valid_loss: result.best?.loss ?? null,
+    best_step: result.best?.step ?? null,
+    tokens_per_second: meter.tokensPerSecond,
+    method: shape.method,
+    num_virtual_tokens: shape.length,
+  };
+}
+
+function sha256(content: string | Float32Array): string {
+  return createHash('sha256').update(content).digest('hex');
+}

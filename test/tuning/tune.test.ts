@@ -1,0 +1,237 @@
+import { createHash } from 'node:crypto';
+import fs from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import type { Model } from '../../src/model/model.js';
+import { type Adapter, readAdapter } from '../../src/prefix/adapter.js';
+import { makeBatch } from '../../src/tuning/batch.js';
+import { initialValues } from '../../src/tuning/initial-values.js';
+import type { Method, TunedShape } from '../../src/tuning/method.js';
+import { RandomStream } from '../../src/tuning/random-stream.js';
+import type { TrainingModel } from '../../src/tuning/training-model.js';
+import { tune } from '../../src/tuning/tune.js';
+import { golden } from '../support/goldens.js';
+import { openTestModel } from '../support/models.js';
+import { EXAMPLES, job, openTrainingModel } from './models.js';
+
+const { directory } = golden('tiny-a');
+const EXAMPLE = { source: [12, 40, 7, 9], target: [20, 21, 22, 0] };
+let model: TrainingModel;
+let served: Model;
+let root: string;
+let runs = 0;
+
+beforeAll(async () => {
+  model = await openTrainingModel(directory);
+  served = await openTestModel(directory, { slots: 2 });
+  root = await fs.mkdtemp(path.join(os.tmpdir(), 'preamble-tune-test-'));
+});
+afterAll(async () => {
+  await served.dispose();
+  await model.dispose();
+  await fs.rm(root, { recursive: true });
+});
+
+const newDirectory = (): string => path.join(root, `${runs++}`);
+const files = async (out: string): Promise<Buffer[]> =>
+  Promise.all(['adapter_config.json', 'adapter_model.safetensors'].map((name) => fs.readFile(path.join(out, name))));
+const hash = async (out: string): Promise<string> =>
+  (await files(out)).reduce((sum, file) => sum.update(file), createHash('sha256')).digest('hex');
+
+async function adapterIn(out: string): Promise<Adapter> {
+  const [config, weights] = (await files(out)) as [Buffer, Buffer];
+  return readAdapter({ config, model: weights }, served.base);
+}
+
+/** Losses of the target's tokens as the server computes them: with an adapter's rows in the slot, or none. */
+async function servedLosses(example: typeof EXAMPLE, adapter?: Adapter): Promise<number[]> {
+  const { runner, encoder } = served;
+  const ids = [...example.source, ...example.target.slice(0, -1)];
+  const before = adapter?.placement === 'infix' ? example.source.length - 1 : 0;
+  if (before > 0) {
+    const tokens = ids.slice(0, before);
+    await runner.step({ decode: [], chunk: { slot: 0, tokens, past: 0, logits: 'none', temperature: 1 }, topK: 1 });
+  }
+  let past = before;
+  if (adapter !== undefined) {
+    const { kind, rows, length } = adapter;
+    const kv = kind === 'soft_prompt' ? await encoder.encodeEmbeddings(rows, length) : { rows, length };
+    await runner.append(0, before, kv);
+    past += length;
+  }
+  const tokens = ids.slice(before);
+  const chunk = { slot: 0, tokens, past, logits: 'all', temperature: 1 } as const;
+  const output = await runner.step({ decode: [], chunk, topK: 1 });
+  const first = example.source.length - 1 - before;
+  return example.target.map((id, t) => output.lse[first + t]! - output.logits(first + t)[id]!);
+}
+
+/** Losses of the training graph from given or random rows. */
+async function trainingLosses(shape: TunedShape, rows?: Float32Array, example = EXAMPLE) {
+  const { config } = model.options.manifest;
+  const { tokenEmbeddings } = model;
+  const values = initialValues({ config, shape, rows, tokenEmbeddings, random: new RandomStream(1, 0) });
+  const graph = await model.openLoss(shape, false);
+  try {
+    const { losses } = await graph.run(values, makeBatch([example], config, shape));
+    return { losses: [...losses], values };
+  } finally {
+    await graph.dispose();
+  }
+}
+
+function expectClose(found: readonly number[], expected: readonly number[], tolerance = 2e-4): void {
+  expect(found).toHaveLength(expected.length);
+  found.forEach((value, i) => expect(Math.abs(value - expected[i]!)).toBeLessThan(tolerance));
+}
+
+describe('a prefix', () => {
+  it.each([0, 16])('of a real text gives what the text gives; MLP %s (A3, A9)', async (mlp) => {
+    const text = [33, 4, 75];
+    const shape = { method: 'prefix', length: text.length, mlp } as const;
+    const { losses } = await trainingLosses(shape, await model.activations(text));
+    expectClose(losses, await servedLosses({ ...EXAMPLE, source: [...text, ...EXAMPLE.source] }));
+  });
+
+  it.each(['a prefix', 'an infix', 'an embedding'])(
+    'exported as %s gives in serving what it gave in training (A6)',
+    async (kind) => {
+      const method = kind.split(' ')[1] as Method;
+      const out = newDirectory();
+      const settings = job(model, out, { method, maxSteps: 0 }).settings;
+      await tune(job(model, out, { method, maxSteps: 0 }));
+      const shape = { method, length: 5, mlp: method === 'embedding' ? 0 : settings.mlp };
+      const { losses } = await trainingLosses(shape);
+      const adapter = await adapterIn(out);
+      expectClose(losses, await servedLosses(EXAMPLE, adapter));
+      expect(adapter.placement).toBe(method === 'infix' ? 'infix' : 'prefix');
+      const { layers, width } = model.options.manifest.config;
+      expect(adapter.rows).toHaveLength(5 * (method === 'embedding' ? 1 : layers * 2) * width);
+    },
+  );
+
+  it('goes on from an adapter exactly where it stood', async () => {
+    const [first, second] = [newDirectory(), newDirectory()];
+    await tune(job(model, first));
+    await tune(job(model, second, { init: first, maxSteps: 0, length: undefined }));
+    const [before, after] = [await adapterIn(first), await adapterIn(second)];
+    expectClose([...after.rows], [...before.rows], 1e-5);
+    await expect(tune(job(model, second, { init: first, method: 'infix' }))).rejects.toThrow(
+      'was trained with --method prefix, not infix',
+    );
+  });
+});
+
+describe('the loss', () => {
+  const shape = { method: 'prefix', length: 5, mlp: 0 } as const;
+
+  it('is that of the target and the end token only, whatever stands in the padding (A7)', async () => {
+    const { config } = model.options.manifest;
+    const long = { source: [1, 2, 3, 4, 5, 6], target: [7, 8, 9, 10, 0] };
+    const batch = makeBatch([EXAMPLE, long], config, shape);
+    expect(batch.learned).toBe(4 + 5);
+    expect([...batch.targets.subarray(0, batch.learned)].map(Number)).toEqual([...EXAMPLE.target, ...long.target]);
+    const { values, losses } = await trainingLosses(shape);
+    const graph = await model.openLoss(shape, true);
+    try {
+      const plain = await graph.run(values, batch);
+      const padding = EXAMPLE.source.length + EXAMPLE.target.length - 1;
+      batch.ids.fill(77n, padding, batch.width);
+      const noisy = await graph.run(values, batch);
+      expect(noisy.losses).toEqual(plain.losses);
+      expect(noisy.gradients).toEqual(plain.gradients);
+      expectClose([...plain.losses.subarray(0, 4)], losses, 1e-5);
+    } finally {
+      await graph.dispose();
+    }
+  });
+});
+
+describe('training', () => {
+  it.each(['prefix', 'infix', 'embedding'] as const)('lowers the loss: %s', async (method) => {
+    const valid = EXAMPLES.slice(0, 4);
+    const before = await tune({ ...job(model, newDirectory(), { method, maxSteps: 1, learningRate: 1e-9 }), valid });
+    const after = await tune({ ...job(model, newDirectory(), { method, learningRate: 0.02 }), valid });
+    expect(after.valid_loss).toBeLessThan(before.valid_loss! - 0.1);
+  });
+
+  it('gives the same bytes for the same seed and others for another', async () => {
+    const [a, b, c] = [newDirectory(), newDirectory(), newDirectory()];
+    await tune(job(model, a));
+    await tune(job(model, b));
+    await tune(job(model, c, { seed: 2 }));
+    expect(await hash(b)).toBe(await hash(a));
+    expect(await hash(c)).not.toBe(await hash(a));
+  });
+
+  it("leaves another user's prefix and its own result alone, whoever trained before (A17, A18)", async () => {
+    const [alone, other, after] = [newDirectory(), newDirectory(), newDirectory()];
+    await tune(job(model, alone));
+    const before = await hash(alone);
+    await tune({ ...job(model, other), train: EXAMPLES.slice(3).map((e) => ({ ...e, targets: [[99, 98]] })) });
+    await tune(job(model, after));
+    expect(await hash(alone)).toBe(before);
+    expect(await hash(after)).toBe(before);
+    expect(await hash(other)).not.toBe(before);
+  });
+
+  it('leaves the base model as it was (A1)', async () => {
+    const weights = path.join(model.options.directory, 'weights.bin');
+    const digest = async () =>
+      createHash('sha256')
+        .update(await fs.readFile(weights))
+        .digest('hex');
+    const before = await digest();
+    await tune(job(model, newDirectory()));
+    expect(await digest()).toBe(before);
+  });
+
+  it('stops where it is told to and goes on to the same result', async () => {
+    const [whole, cut] = [newDirectory(), newDirectory()];
+    const valid = EXAMPLES.slice(0, 3);
+    await tune({ ...job(model, whole), valid });
+    const interrupt = new AbortController();
+    const stopped = await tune({
+      ...job(model, cut),
+      valid,
+      signal: interrupt.signal,
+      onProgress: ({ point }) => {
+        if (point.step === 7) interrupt.abort();
+      },
+    });
+    expect(stopped).toMatchObject({ stop: 'interrupted', steps: 7, best_step: 4 });
+    expect((await adapterIn(cut)).length).toBe(5);
+    await expect(tune({ ...job(model, cut, { seed: 9 }), valid })).rejects.toThrow('other settings, data or model');
+    expect(await tune({ ...job(model, cut), valid })).toMatchObject({ stop: 'finished', resumed_from: 7, steps: 12 });
+    expect(await hash(cut)).toBe(await hash(whole));
+    const curve = (out: string) => fs.readFile(path.join(out, 'curve.jsonl'), 'utf8');
+    expect(await curve(cut)).toBe(await curve(whole));
+    expect((await fs.readdir(cut)).sort()).toEqual((await fs.readdir(whole)).sort());
+  });
+
+  it('keeps the best prefix and ends early when validation gets no better', async () => {
+    const out = newDirectory();
+    const settings = { epochs: 40, learningRate: 0.1, evaluateEvery: 2, patience: 2 };
+    const valid = [{ source: [3, 5], targets: [[150, 151, 152, 153, 154]] }];
+    const result = await tune({ ...job(model, out, settings), valid });
+    expect(result.stop).toBe('early_stopping');
+    expect(result.steps).toBe(result.best_step! + 4);
+    const [target] = valid[0]!.targets;
+    const losses = await servedLosses({ source: [3, 5], target: [...target!, 0] }, await adapterIn(out));
+    expect(Math.abs(losses.reduce((a, b) => a + b) / losses.length - result.valid_loss!)).toBeLessThan(1e-3);
+  });
+
+  it('names the example that it cannot use', async () => {
+    const with_ = (source: number[]) => tune({ ...job(model, newDirectory()), train: [{ source, targets: [[1]] }] });
+    await expect(with_([])).rejects.toThrow('training data: example 1: the prompt has no token');
+    await expect(with_([100_000])).rejects.toThrow('example 1: token id 100000 is not in the vocabulary');
+    await expect(with_(Array(5000).fill(1))).rejects.toThrow(/example 1: 5006 tokens with the 5 virtual ones/);
+    await expect(tune({ ...job(model, newDirectory()), train: [] })).rejects.toThrow('no examples');
+    await expect(
+      tune(job(model, newDirectory(), { init: 'seventeen letters', mlp: 4, length: undefined })),
+    ).rejects.toThrow('--mlp: 4 is less than the 17 virtual tokens');
+  });
+});
