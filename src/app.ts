@@ -2,17 +2,22 @@ import { join } from 'node:path';
 
 import { bundledModel, bundledPrefixes, defaultStoreDirectory, type Config } from './config.js';
 import { Engine } from './engine/engine.js';
+import type { EngineObserver } from './engine/observer.js';
+import { Metrics } from './metrics/metrics.js';
 import { openModel, type Model } from './model/model.js';
-import { FilePrefixStore } from './prefix/file-store.js';
+import { openStore } from './open-store.js';
+import { openTenancy } from './open-tenancy.js';
+import type { PrefixStore } from './prefix/store.js';
 import { PrefixLibrary } from './prefix/library.js';
 import { seedPrefixes } from './seed.js';
-import { DEFAULT_TENANT } from './server/plugins/auth.js';
 import { buildServer, type Server } from './server/server.js';
+import { DEFAULT_TENANT } from './tenancy/tenancy.js';
 import { Tokenizer } from './tokenizer/tokenizer.js';
 
 /** Everything that serves, wired together and ready to listen. */
 export interface App {
   readonly model: Model;
+  readonly engine: Engine;
   readonly server: Server;
   /** Stops listening, waits for what runs and releases everything. */
   close(): Promise<void>;
@@ -26,14 +31,26 @@ export interface AppOptions {
 /** Opens the model and builds everything on it. */
 export async function createApp(config: Config, { onProgress }: AppOptions = {}): Promise<App> {
   const model = await openConfiguredModel(config, onProgress);
+  const release: (() => void)[] = [];
   try {
     const tokenizer = await Tokenizer.load(model.tokenizerDirectory);
-    const engine = createEngine(config, model, tokenizer);
-    const library = await openLibrary(config, model);
     const { base } = model;
-    const server = await buildServer({ config, engine, tokenizer, library, base, now: Date.now });
-    return { model, server, close: () => close(server, engine, model) };
+    const { store, connection, ready: storeReady, close: closeStore } = await openStore(config.store, base.fingerprint);
+    release.push(closeStore);
+    const metrics: Metrics = new Metrics({
+      modelName: base.id,
+      contextLength: base.contextLength,
+      engine: () => engine.stats(),
+      cachedBytes: () => library.cachedBytes,
+    });
+    const library: PrefixLibrary = await openLibrary(config, model, store, metrics);
+    const engine = createEngine(config, model, tokenizer, metrics);
+    const tenancy = await openTenancy(config, connection);
+    const deps = { config, engine, tokenizer, library, base, metrics, storeReady, now: Date.now };
+    const server = await buildServer({ ...deps, ...tenancy });
+    return { model, engine, server, close: () => close(server, engine, model, closeStore) };
   } catch (error) {
+    for (const close of release) close();
     await model.dispose();
     throw error;
   }
@@ -44,30 +61,42 @@ function openConfiguredModel(config: Config, onProgress: AppOptions['onProgress'
   return openModel({ source, cache, slots, threads, provider, ...(id && { id }), ...(onProgress && { onProgress }) });
 }
 
-function createEngine(config: Config, { runner, eosTokenIds }: Model, tokenizer: Tokenizer): Engine {
+function createEngine(
+  config: Config,
+  { runner, eosTokenIds }: Model,
+  tokenizer: Tokenizer,
+  observer: EngineObserver,
+): Engine {
   const { maxChunkTokens, maxWaitingRequests, maxWaitingTokens } = config;
   return new Engine({
     runner,
     tokenizer,
     eosTokenIds,
+    observer,
     limits: { maxChunkTokens, maxWaitingRequests, maxWaitingTokens },
   });
 }
 
-async function openLibrary(config: Config, { base, encoder }: Model): Promise<PrefixLibrary> {
-  const { directory } = config.store;
-  const store = await FilePrefixStore.open(directory, base.fingerprint);
-  const { prefixCacheBytes: cacheBytes, maxVirtualTokens: maxLength } = config;
-  const library = new PrefixLibrary({ store, base, encoder, cacheBytes, maxLength });
-  if (directory === defaultStoreDirectory && config.model === bundledModel) {
-    const marker = join(directory, `.bundled-${base.fingerprint.slice(0, 16)}`);
+async function openLibrary(
+  config: Config,
+  model: Model,
+  store: PrefixStore,
+  observer: Metrics,
+): Promise<PrefixLibrary> {
+  const { base, encoder } = model;
+  const { prefixCacheBytes: cacheBytes, maxVirtualTokens: maxLength, maxColdLoads } = config;
+  const library = new PrefixLibrary({ store, base, encoder, cacheBytes, maxLength, maxColdLoads, observer });
+  const isDefault = config.store.kind === 'file' && config.store.directory === defaultStoreDirectory;
+  if (isDefault && config.model === bundledModel) {
+    const marker = join(defaultStoreDirectory, `.bundled-${base.fingerprint.slice(0, 16)}`);
     await seedPrefixes({ bundled: bundledPrefixes, library, tenant: DEFAULT_TENANT, marker });
   }
   return library;
 }
 
-async function close({ app }: Server, engine: Engine, model: Model): Promise<void> {
+async function close({ app }: Server, engine: Engine, model: Model, closeStore: () => void): Promise<void> {
   await app.close();
+  closeStore();
   await engine.drain();
   await model.dispose();
 }

@@ -3,7 +3,23 @@ import { basename, dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { physicalCores } from './cores.js';
-import type { ApiKey } from './server/plugins/auth.js';
+import {
+  adminKey,
+  apiKeys,
+  type Context,
+  fileStore,
+  modelName,
+  parseInteger,
+  parseNumber,
+  path,
+  store,
+  type StoreLocation,
+  text,
+} from './setting-values.js';
+import { MAX_WEIGHT, type TenantLimits } from './tenancy/limits.js';
+import type { ApiKey } from './tenancy/static-keys.js';
+
+export type { StoreLocation } from './setting-values.js';
 
 /** A setting that cannot be used. The message starts with the variable's name and never shows a secret. */
 export class ConfigError extends Error {
@@ -14,17 +30,6 @@ export class ConfigError extends Error {
   ) {
     super(`${variable}: ${problem}`);
   }
-}
-
-/** Where prefixes live. */
-export interface StoreLocation {
-  readonly kind: 'file';
-  readonly directory: string;
-}
-
-interface Context {
-  /** What the user's relative paths are relative to. */
-  readonly cwd: string;
 }
 
 interface Variable<T> {
@@ -54,7 +59,8 @@ const variables = {
   cache: variable('PREAMBLE_CACHE', () => resolve(packageRoot, 'models/.cache'), path),
   store: variable('PREAMBLE_STORE', () => fileStore(defaultStoreDirectory), store),
   apiKeys: variable('PREAMBLE_API_KEYS', () => [] as readonly ApiKey[], apiKeys),
-  adminKey: variable('PREAMBLE_ADMIN_KEY', () => undefined, notYet),
+  /** Turns `/v1/admin/*` on. */
+  adminKey: variable('PREAMBLE_ADMIN_KEY', () => undefined as string | undefined, adminKey),
   provider: choice('PREAMBLE_PROVIDER', 'cpu', ['cpu', 'cuda', 'webgpu']),
   /** Sequences that decode together. */
   slots: integer('PREAMBLE_SLOTS', 32, 1, 1024),
@@ -74,6 +80,12 @@ const variables = {
   maxBodyBytes: integer('PREAMBLE_MAX_BODY_BYTES', 4 * MiB, 1024, 1024 * MiB),
   /** Bytes of one uploaded prefix. */
   maxUploadBytes: integer('PREAMBLE_MAX_UPLOAD_BYTES', 128 * MiB, 1024, 2047 * MiB),
+  /** How long a client may take to send the headers of a request. */
+  headersTimeoutSeconds: integer('PREAMBLE_HEADERS_TIMEOUT_SECONDS', 30, 1, 3600),
+  /** How long a client may take to send a whole request, uploads among them. */
+  requestTimeoutSeconds: integer('PREAMBLE_REQUEST_TIMEOUT_SECONDS', 300, 1, 86_400),
+  /** How long a connection without a request stays open; longer than a proxy in front keeps it. */
+  keepAliveSeconds: integer('PREAMBLE_KEEP_ALIVE_SECONDS', 75, 1, 3600),
   /** Virtual tokens of one prefix; by default half of the model's context. */
   maxVirtualTokens: variable(
     'PREAMBLE_MAX_VIRTUAL_TOKENS',
@@ -82,6 +94,15 @@ const variables = {
   ),
   /** Decoded keys and values kept in memory. */
   prefixCacheBytes: integer('PREAMBLE_PREFIX_CACHE_BYTES', 512 * MiB, 0, Number.MAX_SAFE_INTEGER),
+  /** Prefixes that are loaded from the store at the same time. */
+  maxColdLoads: integer('PREAMBLE_MAX_COLD_LOADS', 4, 1, 1024),
+  /** Limits of a tenant that has none of its own; see `tenantDefaults`. */
+  tenantWeight: variable('PREAMBLE_TENANT_WEIGHT', () => 1, parseNumber(MAX_WEIGHT)),
+  requestsPerMinute: variable('PREAMBLE_REQUESTS_PER_MINUTE', noLimit, parseInteger(0, Number.MAX_SAFE_INTEGER)),
+  tokensPerMinute: variable('PREAMBLE_TOKENS_PER_MINUTE', noLimit, parseInteger(0, Number.MAX_SAFE_INTEGER)),
+  maxPrefixes: variable('PREAMBLE_MAX_PREFIXES', noLimit, parseInteger(0, Number.MAX_SAFE_INTEGER)),
+  maxPrefixBytes: variable('PREAMBLE_MAX_PREFIX_BYTES', noLimit, parseInteger(0, Number.MAX_SAFE_INTEGER)),
+  queueShare: variable('PREAMBLE_QUEUE_SHARE', noLimit, parseNumber(1)),
   /** How long accepted requests may take to finish after SIGTERM. */
   drainSeconds: integer('PREAMBLE_DRAIN_SECONDS', 30, 0, 86_400),
 };
@@ -99,12 +120,42 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, cwd: string = p
   refuseUnknown(env);
   const config = readVariables(env, { cwd });
   refuseOpenListener(config);
+  refuseSharedKey(config);
   return Object.freeze(config);
 }
 
 /** The key a client on this machine may use: that of the first pair in PREAMBLE_API_KEYS. */
 export function readClientKey(env: NodeJS.ProcessEnv = process.env): string | undefined {
   return readVariable(variables.apiKeys, env, { cwd: process.cwd() })[0]?.key;
+}
+
+/** PREAMBLE_ADMIN_KEY, for a client on this machine. */
+export function readAdminKey(env: NodeJS.ProcessEnv = process.env): string | undefined {
+  return readVariable(variables.adminKey, env, { cwd: process.cwd() });
+}
+
+/** Whether requests need a key: there are some, or there may be. */
+export function needsKey({ apiKeys, adminKey }: Pick<Config, 'apiKeys' | 'adminKey'>): boolean {
+  return apiKeys.length > 0 || adminKey !== undefined;
+}
+
+/** The limits of a tenant that has none of its own. Where there are several, none fills the queue alone. */
+export function tenantDefaults(config: Config): TenantLimits {
+  const { requestsPerMinute, tokensPerMinute, maxPrefixes, maxPrefixBytes } = config;
+  const queueShare = config.queueShare ?? (needsKey(config) ? 0.5 : null);
+  return { weight: config.tenantWeight, requestsPerMinute, tokensPerMinute, maxPrefixes, maxPrefixBytes, queueShare };
+}
+
+/**
+ * Reads where prefixes live, from a command line.
+ * @throws ConfigError naming `argument`
+ */
+export function parseStore(argument: string, given: string): StoreLocation {
+  try {
+    return store(given, { cwd: process.cwd() });
+  } catch (error) {
+    throw new ConfigError(argument, (error as Error).message);
+  }
 }
 
 /** The settings as they are when nothing is set, for tests to build on. */
@@ -142,9 +193,16 @@ function refuseUnknown(env: NodeJS.ProcessEnv): void {
   if (unknown) throw new ConfigError(unknown, 'no such setting');
 }
 
-function refuseOpenListener({ host, apiKeys }: Config): void {
-  if (apiKeys.length > 0 || isLoopback(host)) return;
-  throw new ConfigError('HOST', `'${host}' is not a loopback address; set PREAMBLE_API_KEYS to listen there`);
+function refuseOpenListener(config: Config): void {
+  if (needsKey(config) || isLoopback(config.host)) return;
+  const problem = `'${config.host}' is not a loopback address; set PREAMBLE_API_KEYS or PREAMBLE_ADMIN_KEY to listen there`;
+  throw new ConfigError('HOST', problem);
+}
+
+/** Whoever had the one would have the other. */
+function refuseSharedKey({ adminKey, apiKeys }: Config): void {
+  if (apiKeys.every(({ key }) => key !== adminKey)) return;
+  throw new ConfigError('PREAMBLE_ADMIN_KEY', 'this key is in PREAMBLE_API_KEYS too');
 }
 
 function variable<T>(name: string, fallback: () => T, parse: Variable<T>['parse']): Variable<T> {
@@ -167,53 +225,8 @@ function choice<const T extends string>(name: string, fallback: T, values: reado
   );
 }
 
-function parseInteger(min: number, max: number): (given: string) => number {
-  return (given) => {
-    const value = Number(given);
-    if (/^\d+$/.test(given) && value >= min && value <= max) return value;
-    throw new Error(`'${given}' is not an integer from ${min} to ${max}`);
-  };
-}
-
-function text(given: string): string {
-  return given;
-}
-
-function path(given: string, { cwd }: Context): string {
-  return resolve(cwd, given);
-}
-
-function modelName(given: string): string {
-  if (/^[\w.-]+(\/[\w.-]+)*$/.test(given) && given.length <= 128) return given;
-  throw new Error(`'${given}' is not a model's id: 1 to 128 of A-Z a-z 0-9 . _ - /`);
-}
-
-function store(given: string, { cwd }: Context): StoreLocation {
-  if (/^rediss?:/.test(given)) throw new Error('a Redis store is not in this version yet; use file:DIR');
-  const directory = /^file:(.+)$/.exec(given)?.[1];
-  if (!directory) throw new Error(`'${given}' is not file:DIR`);
-  return fileStore(resolve(cwd, directory));
-}
-
-function fileStore(directory: string): StoreLocation {
-  return { kind: 'file', directory };
-}
-
-/** `tenant=key` pairs. Messages count pairs instead of showing them: a key belongs in no log. */
-function apiKeys(given: string): readonly ApiKey[] {
-  const pairs = given.split(',').map(apiKey);
-  if (new Set(pairs.map(({ key }) => key)).size < pairs.length) throw new Error('the same key is given twice');
-  return pairs;
-}
-
-function apiKey(pair: string, index: number): ApiKey {
-  const match = /^\s*([A-Za-z0-9][\w.-]{0,63})=([\x21-\x7e]+)\s*$/.exec(pair);
-  if (!match?.[1] || !match[2]) throw new Error(`pair ${index + 1} is not tenant=key`);
-  return { tenant: match[1], key: match[2] };
-}
-
-function notYet(): undefined {
-  throw new Error('administration is not in this version yet; leave it unset');
+function noLimit(): number | null {
+  return null;
 }
 
 function findPackageRoot(from: string): string {

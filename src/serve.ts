@@ -3,7 +3,7 @@ import type { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { createApp, type App } from './app.js';
-import type { Config } from './config.js';
+import { needsKey, type Config, type StoreLocation } from './config.js';
 import { compileProgress } from './progress.js';
 
 interface Output {
@@ -48,15 +48,27 @@ async function drain({ server }: App, seconds: number): Promise<void> {
 function banner({ model, server }: App, config: Config): string {
   const url = addressOf(server.app.server.address() as AddressInfo);
   const body = JSON.stringify({ model: model.base.id, prompt: 'The', max_tokens: 24 });
-  const key = config.apiKeys.length > 0 ? ` -H "Authorization: Bearer $KEY"` : '';
+  const key = needsKey(config) ? ` -H "Authorization: Bearer $KEY"` : '';
   return [
     `Preamble listens on ${url} (try it in a browser: ${url}/docs)`,
     `  model  ${model.base.id}`,
-    `  store  ${config.store.kind}:${config.store.directory}`,
+    `  store  ${describeStore(config.store)}`,
     `  try    curl -s ${url}/v1/completions -H 'content-type: application/json'${key} -d '${body}'`,
-    ...(key ? ['         with KEY set to one of the keys in PREAMBLE_API_KEYS'] : []),
+    ...(key ? [`         with KEY set to ${whichKey(config)}`] : []),
     '',
   ].join('\n');
+}
+
+function whichKey({ apiKeys }: Config): string {
+  if (apiKeys.length > 0) return 'one of the keys in PREAMBLE_API_KEYS';
+  return 'what `npx preamble key create --tenant NAME` prints';
+}
+
+/** Without the credentials that a URL may have. */
+function describeStore(store: StoreLocation): string {
+  if (store.kind === 'file') return `file:${store.directory}`;
+  const { protocol, host, pathname } = new URL(store.url);
+  return `${protocol}//${host}${pathname}`;
 }
 
 function addressOf({ address, family, port }: AddressInfo): string {

@@ -1,8 +1,11 @@
 import { EngineError, type EngineErrorCode } from '../engine/errors.js';
 import { PREFIX_ERRORS, PrefixError, type PrefixErrorCode, type PrefixErrorReason } from '../prefix/errors.js';
+import { TenancyError, type TenancyErrorCode } from '../tenancy/errors.js';
 import type { ErrorEnvelope } from './schemas/error.js';
 
-type OpenAIErrorType = 'invalid_request_error' | 'authentication_error' | 'server_error';
+/** `requests` and `tokens` are what OpenAI says of the limit that was reached. */
+type OpenAIErrorType =
+  'invalid_request_error' | 'authentication_error' | 'rate_limit_error' | 'server_error' | 'requests' | 'tokens';
 
 interface ErrorEntry {
   readonly status: number;
@@ -25,8 +28,11 @@ type ServerErrorCode =
   | 'invalid_multipart'
   | 'invalid_request'
   | 'request_too_large'
+  | 'headers_too_large'
+  | 'request_timeout'
   | 'unsupported_media_type'
   | 'invalid_api_key'
+  | 'rate_limit_exceeded'
   | 'client_closed_request'
   | 'generation_aborted'
   | 'server_not_ready'
@@ -34,10 +40,14 @@ type ServerErrorCode =
   | 'internal_error';
 
 /** Every `error.code` that an answer can have. */
-export type ErrorCode = ServerErrorCode | EngineErrorCode | PrefixErrorCode;
+export type ErrorCode = ServerErrorCode | EngineErrorCode | PrefixErrorCode | TenancyErrorCode;
+
+/** Characters of an error's message, and of its `param`. */
+const MAX_TEXT = 1000;
 
 const refused: ErrorEntry = { status: 400, type: 'invalid_request_error' };
 const missing: ErrorEntry = { status: 404, type: 'invalid_request_error' };
+const conflict: ErrorEntry = { status: 409, type: 'invalid_request_error' };
 const tooLarge: ErrorEntry = { status: 413, type: 'invalid_request_error' };
 const failed: ErrorEntry = { status: 500, type: 'server_error', text: 'The server failed. Its log has the details.' };
 const busy = (text: string): ErrorEntry => ({ status: 503, type: 'server_error', retryAfter: 1, text });
@@ -46,7 +56,10 @@ const prefixErrors: Readonly<Record<PrefixErrorReason, ErrorEntry>> = {
   invalid: refused,
   too_large: tooLarge,
   not_found: missing,
+  quota: { status: 403, type: 'invalid_request_error' },
   damaged: failed,
+  unavailable: busy('The store of prefixes is away. Prefixes in memory are served.'),
+  misconfigured: { ...failed, text: 'PREAMBLE_STORE must name a single Redis, or a proxy that looks like one.' },
 };
 
 /** The one table from code to status, OpenAI type and, where it is fixed, text. */
@@ -62,19 +75,30 @@ const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
   model_not_found: missing,
   route_not_found: missing,
   request_too_large: tooLarge,
+  headers_too_large: { status: 431, type: 'invalid_request_error' },
+  request_timeout: { status: 408, type: 'invalid_request_error' },
   unsupported_media_type: { status: 415, type: 'invalid_request_error' },
   invalid_api_key: { status: 401, type: 'authentication_error' },
+  rate_limit_exceeded: { status: 429, type: 'requests' },
+  tenant_not_found: missing,
+  key_not_found: missing,
+  tenant_static: conflict,
+  key_static: conflict,
   client_closed_request: { status: 499, type: 'invalid_request_error' },
   generation_aborted: busy('The server gave this request up before it was finished.'),
   server_draining: busy('The server is shutting down.'),
   server_not_ready: busy('The model fails at present.'),
   context_length_exceeded: refused,
   invalid_prompt: refused,
+  invalid_beams: refused,
   queue_full: busy('The server is full: too much is waiting already.'),
+  tenant_queue_full: { status: 429, type: 'rate_limit_error', retryAfter: 1 },
   shutting_down: busy('The server is shutting down.'),
   runner_failed: failed,
   internal_error: failed,
   ...fromPrefixErrors(),
+  store_full: busy('The store of prefixes is full. Nothing was stored.'),
+  store_read_only: busy('The store of prefixes takes no writes at present. Nothing was stored.'),
 };
 
 function fromPrefixErrors(): Record<PrefixErrorCode, ErrorEntry> {
@@ -99,36 +123,51 @@ const frameworkErrors: Readonly<Record<string, readonly [ServerErrorCode, string
 export interface ApiErrorOptions extends ErrorOptions {
   /** The field of the request that is at fault. */
   readonly param?: string | undefined;
+  /** Instead of the code's own. */
+  readonly type?: OpenAIErrorType | undefined;
+  /** For the answer. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
 /** An error that a client is told about, with its place in OpenAI's error envelope. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
   readonly param: string | undefined;
+  readonly #type: OpenAIErrorType | undefined;
+  readonly #headers: Readonly<Record<string, string>>;
 
   constructor(
     readonly code: ErrorCode,
     message: string,
-    { param, ...options }: ApiErrorOptions = {},
+    { param, type, headers = {}, ...options }: ApiErrorOptions = {},
   ) {
     super(message, options);
     this.param = param;
+    this.#type = type;
+    this.#headers = headers;
   }
 
   get status(): number {
     return errorTable[this.code].status;
   }
 
-  /** Seconds for the `retry-after` header. */
-  get retryAfter(): number | undefined {
-    return errorTable[this.code].retryAfter;
+  /** For the answer: when to come again, and what the error brings itself. */
+  get headers(): Readonly<Record<string, string>> {
+    const { retryAfter } = errorTable[this.code];
+    return { ...(retryAfter !== undefined && { 'retry-after': String(retryAfter) }), ...this.#headers };
   }
 
   /** The body of the answer. The text of a failure of ours is fixed. */
   toEnvelope(): ErrorEnvelope {
     const { type, text } = errorTable[this.code];
-    return { error: { message: text ?? this.message, type, param: this.param ?? null, code: this.code } };
+    const message = text ?? clip(this.message);
+    return { error: { message, type: this.#type ?? type, param: clip(this.param ?? null), code: this.code } };
   }
+}
+
+/** A name that is refused may be as long as a body; the answer need not be. */
+function clip<T extends string | null>(text: T): T | string {
+  return text !== null && text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}...` : text;
 }
 
 /** Whatever was thrown, as an answer; `cause` keeps the original for the log. */
@@ -137,6 +176,7 @@ export function toApiError(error: unknown): ApiError {
   if (error instanceof EngineError) return new ApiError(error.code, error.message, { cause: error });
   if (error instanceof PrefixError)
     return new ApiError(error.code, error.message, { param: error.param, cause: error });
+  if (error instanceof TenancyError) return new ApiError(error.code, error.message, { cause: error });
   if (!(error instanceof Error)) return new ApiError('internal_error', 'Something that is no error was thrown.');
   if (error.name === 'AbortError') return new ApiError('client_closed_request', 'The client went away.');
   return fromFramework(error);

@@ -1,19 +1,26 @@
 import { createRequire } from 'node:module';
 
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import Fastify, { LogController, type FastifyInstance, type FastifyServerOptions } from 'fastify';
+import Fastify, { LogController, type FastifyHttpOptions, type FastifyInstance, type RawServerDefault } from 'fastify';
 
 import type { Engine } from '../engine/engine.js';
+import type { Tenancy } from '../tenancy/tenancy.js';
 import type { BatchDeps } from './batch/batch.js';
 import { handleClientError } from './client-error.js';
 import { loggerOptions, type LogStream } from './logger.js';
-import accessLog from './plugins/access-log.js';
-import auth, { type ApiKey } from './plugins/auth.js';
+import accessLog, { logRequest } from './plugins/access-log.js';
+import adminAuth from './plugins/admin-auth.js';
+import auth, { type AuthOptions } from './plugins/auth.js';
 import drainPlugin, { Drain } from './plugins/drain.js';
 import errorHandler, { sendError } from './plugins/error-handler.js';
+import metricsPlugin, { type ServerMetrics } from './plugins/metrics.js';
+import jsonBody from './plugins/json-body.js';
 import openapi from './plugins/openapi.js';
 import requestIdPlugin, { requestId } from './plugins/request-id.js';
 import tenant from './plugins/tenant.js';
+import unreadBody from './plugins/unread-body.js';
+import adminKeyRoutes, { type AdminKeyDeps } from './routes/admin-keys.js';
+import adminTenantRoutes, { type AdminTenantDeps } from './routes/admin-tenants.js';
 import batchRoutes from './routes/batch.js';
 import completionRoutes from './routes/completions.js';
 import healthRoutes from './routes/health.js';
@@ -25,21 +32,34 @@ const { version } = createRequire(import.meta.url)('../../package.json') as { ve
 
 /** The server's own settings. */
 export interface ServerConfig {
-  /** Empty: no keys are asked for. */
-  readonly apiKeys: readonly ApiKey[];
+  /** Undefined: there are no admin routes. */
+  readonly adminKey?: string | undefined;
   /** Pino's. */
   readonly logLevel: string;
   readonly maxBodyBytes: number;
   readonly maxUploadBytes: number;
   readonly maxBatchItems: number;
   readonly maxChoices: number;
+  /** How long a client may take to send the headers of a request. */
+  readonly headersTimeoutSeconds: number;
+  /** How long a client may take to send a whole request. */
+  readonly requestTimeoutSeconds: number;
+  /** How long a connection without a request stays open. */
+  readonly keepAliveSeconds: number;
 }
 
 /** What the server is built from. */
 export interface ServerDeps extends Omit<BatchDeps, 'maxChoices' | 'maxBatchItems'>, Omit<ModelDeps, 'created'> {
-  readonly engine: Pick<Engine, 'submit' | 'healthy'>;
+  readonly engine: Pick<Engine, 'submit' | 'submitBeams' | 'healthy'>;
   readonly library: BatchDeps['library'] & ModelDeps['library'] & PrefixDeps['library'];
+  readonly tenancy: Pick<Tenancy, 'needsKey'> &
+    AuthOptions['tenancy'] &
+    AdminKeyDeps['tenancy'] &
+    AdminTenantDeps['tenancy'];
   readonly config: ServerConfig;
+  readonly metrics: ServerMetrics;
+  /** Whether the store of prefixes answers; it always does unless given. */
+  readonly storeReady?: () => Promise<boolean>;
   /** Where log lines go; standard error unless given. */
   readonly logStream?: LogStream;
 }
@@ -57,33 +77,60 @@ export async function buildServer(deps: ServerDeps): Promise<Server> {
   const drain = new Drain();
   const app = Fastify(fastifyOptions(deps)).withTypeProvider<TypeBoxTypeProvider>();
   app.removeContentTypeParser('text/plain');
+  app.server.headersTimeout = config.headersTimeoutSeconds * 1000;
+  await app.register(jsonBody);
   await app.register(requestIdPlugin);
   await app.register(tenant);
   await app.register(accessLog);
+  await app.register(unreadBody);
+  await app.register(openapi, { version, needsKey: deps.tenancy.needsKey });
+  await app.register(metricsPlugin, { metrics: deps.metrics });
   await app.register(errorHandler);
-  await app.register(openapi, { version, needsKey: config.apiKeys.length > 0 });
-  await app.register(healthRoutes, { drain, engine: deps.engine });
+  const { engine, storeReady = () => Promise.resolve(true) } = deps;
+  await app.register(healthRoutes, { drain, engine, storeReady });
   await app.register(apiRoutes, { prefix: '/v1', deps, drain });
+  const { adminKey } = config;
+  if (adminKey !== undefined) await app.register(adminRoutes, { prefix: '/v1/admin', deps, drain, adminKey });
   await app.ready();
   return { app, drain: () => drain.start() };
 }
 
-async function apiRoutes(app: FastifyInstance, { deps, drain }: { deps: ServerDeps; drain: Drain }): Promise<void> {
-  const { maxChoices, maxBatchItems, maxUploadBytes, apiKeys } = deps.config;
+interface ScopeOptions {
+  readonly deps: ServerDeps;
+  readonly drain: Drain;
+}
+
+async function apiRoutes(app: FastifyInstance, { deps, drain }: ScopeOptions): Promise<void> {
+  const { maxChoices, maxBatchItems, maxUploadBytes } = deps.config;
   await app.register(drainPlugin, { drain });
-  await app.register(auth, { keys: apiKeys });
+  await app.register(auth, { tenancy: deps.tenancy });
   await app.register(completionRoutes, { ...deps, maxChoices });
   await app.register(batchRoutes, { ...deps, maxChoices, maxBatchItems });
   await app.register(modelRoutes, { ...deps, created: Math.floor(deps.now() / 1000) });
   await app.register(prefixRoutes, { ...deps, maxUploadBytes });
 }
 
-function fastifyOptions({ config, logStream }: ServerDeps): FastifyServerOptions {
+/** Beside `apiRoutes`, not in it: the operator's key is no tenant's. */
+async function adminRoutes(
+  app: FastifyInstance,
+  { deps, drain, adminKey }: ScopeOptions & { readonly adminKey: string },
+): Promise<void> {
+  await app.register(drainPlugin, { drain });
+  await app.register(adminAuth, { key: adminKey });
+  await app.register(adminTenantRoutes, deps);
+  await app.register(adminKeyRoutes, deps);
+}
+
+function fastifyOptions({ config, logStream }: ServerDeps): FastifyHttpOptions<RawServerDefault> {
   return {
     logger: loggerOptions(config.logLevel, logStream),
     // The access log says it once, and without the URL.
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     bodyLimit: config.maxBodyBytes,
+    requestTimeout: config.requestTimeoutSeconds * 1000,
+    keepAliveTimeout: config.keepAliveSeconds * 1000,
+    // Node looks at this interval for requests that have run out of time.
+    http: { connectionsCheckingInterval: 1000 },
     requestIdHeader: false,
     genReqId: ({ headers }) => requestId(headers),
     ajv: ajvOptions,
@@ -91,7 +138,10 @@ function fastifyOptions({ config, logStream }: ServerDeps): FastifyServerOptions
     routerOptions: { maxParamLength: 1024 },
     // While it drains, the server answers 503 itself.
     return503OnClosing: false,
+    // What fails before it is routed runs no hooks.
     frameworkErrors: (error, request, reply) => {
+      request.tenant = '';
+      logRequest(request, reply);
       reply.header('x-request-id', request.id);
       sendError(error, request, reply);
     },

@@ -2,8 +2,9 @@ import { resolve } from 'node:path';
 
 import { describe, expect, it } from 'vitest';
 
-import { ConfigError, packageRoot, readConfig } from '../../src/config.js';
+import { ConfigError, packageRoot, readConfig, tenantDefaults } from '../../src/config.js';
 import { physicalCores } from '../../src/cores.js';
+import { NO_LIMITS } from '../../src/tenancy/limits.js';
 
 describe('readConfig', () => {
   it('has the defaults of the contract', () => {
@@ -64,13 +65,22 @@ describe('readConfig', () => {
     ['PREAMBLE_PROVIDER', 'tpu'],
     ['PREAMBLE_STORE', 'prefixes'],
     ['PREAMBLE_STORE', 'file:'],
-    ['PREAMBLE_STORE', 'redis://127.0.0.1'],
-    ['PREAMBLE_STORE', 'rediss://127.0.0.1'],
+    ['PREAMBLE_STORE', 'redis://'],
+    ['PREAMBLE_STORE', 'rediss:'],
     ['PREAMBLE_API_KEYS', 'just-a-key'],
     ['PREAMBLE_API_KEYS', 'a=k,'],
     ['PREAMBLE_API_KEYS', '../up=k'],
     ['PREAMBLE_API_KEYS', 'a=same,b=same'],
     ['PREAMBLE_ADMIN_KEY', 'secret'],
+    ['PREAMBLE_ADMIN_KEY', 'sixteen letters and spaces'],
+    ['PREAMBLE_TENANT_WEIGHT', '0'],
+    ['PREAMBLE_TENANT_WEIGHT', '1001'],
+    ['PREAMBLE_REQUESTS_PER_MINUTE', '-1'],
+    ['PREAMBLE_TOKENS_PER_MINUTE', '1.5'],
+    ['PREAMBLE_MAX_PREFIXES', 'none'],
+    ['PREAMBLE_MAX_PREFIX_BYTES', '1e3'],
+    ['PREAMBLE_QUEUE_SHARE', '0'],
+    ['PREAMBLE_QUEUE_SHARE', '1.1'],
     ['PREAMBLE_MODEL_NAME', 'a@b'],
     ['PREAMBLE_MODLE', 'x'],
     ['HOST', '0.0.0.0'],
@@ -90,8 +100,34 @@ describe('readConfig', () => {
     expect(readConfig({ HOST: host }).host).toBe(host);
   });
 
-  it('listens anywhere with keys', () => {
+  it('listens anywhere with keys, or where keys can be made', () => {
     expect(readConfig({ HOST: '0.0.0.0', PREAMBLE_API_KEYS: 'a=k' }).host).toBe('0.0.0.0');
+    expect(readConfig({ HOST: '0.0.0.0', PREAMBLE_ADMIN_KEY: 'k'.repeat(16) }).host).toBe('0.0.0.0');
+  });
+
+  it('does not let a tenant have the admin key', () => {
+    const key = 's3cret'.repeat(3);
+    const read = (): unknown => readConfig({ PREAMBLE_API_KEYS: `a=x,b=${key}`, PREAMBLE_ADMIN_KEY: key });
+    expect(read).toThrow(/^PREAMBLE_ADMIN_KEY: (?!.*s3cret)/);
+  });
+
+  it('lets one of several tenants fill half of the queue, a sole tenant all of it', () => {
+    const of = (env: NodeJS.ProcessEnv) => tenantDefaults(readConfig(env)).queueShare;
+    expect(of({ PREAMBLE_API_KEYS: 'a=x,b=y' })).toBe(0.5);
+    expect(of({ PREAMBLE_ADMIN_KEY: 'k'.repeat(16) })).toBe(0.5);
+    expect(of({ PREAMBLE_API_KEYS: 'a=x,b=y', PREAMBLE_QUEUE_SHARE: '1' })).toBe(1);
+    expect(of({})).toBeNull();
+  });
+
+  it('limits no tenant unless told to, where zero is a limit', () => {
+    expect(tenantDefaults(readConfig({}))).toEqual(NO_LIMITS);
+    const limits = { PREAMBLE_TENANT_WEIGHT: '0.5', PREAMBLE_REQUESTS_PER_MINUTE: '0', PREAMBLE_QUEUE_SHARE: '1' };
+    expect(tenantDefaults(readConfig(limits))).toEqual({
+      ...NO_LIMITS,
+      weight: 0.5,
+      requestsPerMinute: 0,
+      queueShare: 1,
+    });
   });
 });
 

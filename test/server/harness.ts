@@ -1,14 +1,23 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
 
 import { defaultConfig, type Config } from '../../src/config.js';
+import { Metrics, type EngineState } from '../../src/metrics/metrics.js';
+import { openTenancy } from '../../src/open-tenancy.js';
 import type { BaseModel } from '../../src/prefix/kv.js';
 import type { Choice, Usage } from '../../src/server/schemas/completion.js';
 import type { ErrorEnvelope } from '../../src/server/schemas/error.js';
 import { buildServer, type Server, type ServerDeps } from '../../src/server/server.js';
 import { byteTokenizer, ScriptedEngine } from './scripted-engine.js';
+
+const scratch = mkdtempSync(join(tmpdir(), 'preamble-harness-'));
+process.once('exit', () => rmSync(scratch, { recursive: true, force: true }));
 
 /** The frozen model of these tests: its virtual tokens have the 4 numbers that the engine's fake runner wants. */
 export const base: BaseModel = {
@@ -66,12 +75,20 @@ async function closeServer({ app }: TestServer): Promise<void> {
 async function openServer(overrides: Partial<Config> = {}, deps: Partial<ServerDeps> = {}): Promise<TestServer> {
   const engine = new ScriptedEngine();
   const lines: string[] = [];
+  const config = {
+    ...defaultConfig(),
+    store: { kind: 'file' as const, directory: newDirectory() },
+    logLevel: 'trace' as const,
+    ...overrides,
+  };
   const server = await buildServer({
     engine,
     tokenizer: byteTokenizer,
     base,
     library: {} as never,
-    config: { ...defaultConfig(), logLevel: 'trace', ...overrides },
+    ...(await openTenancy(config, undefined)),
+    config,
+    metrics: testMetrics(),
     now: () => 1_700_000_000_123,
     logStream: {
       write: (line: string) => {
@@ -82,6 +99,18 @@ async function openServer(overrides: Partial<Config> = {}, deps: Partial<ServerD
     ...deps,
   });
   return { ...server, engine, log: () => lines.join('') };
+}
+
+/** The metrics of an engine that is in the state given, at rest unless given. */
+export function testMetrics(state: Partial<EngineState> = {}): Metrics {
+  const rest = { waiting: 0, running: 0, slots: 4, kvUsage: 0, runningPrefixes: [], waitingPrefixes: [] };
+  const engine = (): EngineState => ({ ...rest, ...state });
+  return new Metrics({ modelName: base.id, contextLength: base.contextLength, engine, cachedBytes: () => 512 });
+}
+
+/** A directory of a server's own, of which nothing is there until tenants or keys are made. */
+function newDirectory(): string {
+  return join(scratch, randomUUID());
 }
 
 /** Listens on a free port and returns the address. */

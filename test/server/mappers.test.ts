@@ -125,8 +125,12 @@ describe('readParams', () => {
 });
 
 describe('readPrompts', () => {
-  const encoder = { encode: (text: string) => [...bytes.encode(text)] };
-  const read = (prompt: CompletionRequest['prompt']): number[][] => readPrompts(prompt, encoder, 256);
+  const encoder = {
+    encode: (text: string) => [...bytes.encode(text)],
+    minTokens: (text: string) => Buffer.byteLength(text),
+  };
+  const read = (prompt: CompletionRequest['prompt']): number[][] =>
+    readPrompts(prompt, encoder, { vocabularySize: 256, contextLength: 64 });
 
   it('reads all four forms', () => {
     expect(read('ab')).toEqual([[97, 98]]);
@@ -137,6 +141,18 @@ describe('readPrompts', () => {
 
   it.each([[''], [['a', '']], [[[1], []]]])('refuses %j: a prompt without a token', (prompt) => {
     expect(refusal(() => read(prompt))).toMatchObject({ code: 'invalid_value', param: 'prompt' });
+  });
+
+  it('refuses what is longer than the context, a text of which that is plain before it is tokenized', () => {
+    const code = 'context_length_exceeded';
+    expect(refusal(() => read(Array<number>(65).fill(1)))).toMatchObject({ code, param: 'prompt' });
+    expect(read('a'.repeat(64))[0]).toHaveLength(64);
+    const never = (): never => {
+      throw new Error('tokenized');
+    };
+    const limits = { vocabularySize: 256, contextLength: 64 };
+    const long = (): unknown => readPrompts('a'.repeat(65), { ...encoder, encode: never }, limits);
+    expect(refusal(long)).toMatchObject({ code, message: expect.stringContaining('at least 65') as string });
   });
 
   it('refuses ids that are not in the vocabulary', () => {
@@ -159,6 +175,17 @@ describe('toGenerationRequests', () => {
       [2, 1],
     ]);
     expect(requests[0]).toMatchObject({ tenant: 't', maxTokens: 1, sampling: { seed: 7, temperature: 1 } });
+  });
+
+  it('makes siblings of equal prompts, of this request alone', () => {
+    const make = () => toGenerationRequests(readParams({ ...minimal, n: 1, max_tokens: 1 }), [[1, 12], [11, 2], [1, 12]], scope); // prettier-ignore
+    const [first, second, third] = make().map(({ siblings }) => siblings);
+    expect(typeof first).toBe('symbol');
+    expect(third).toBe(first);
+    expect(second).not.toBe(first);
+    expect(make()[0]?.siblings).not.toBe(first);
+    const two = toGenerationRequests(readParams({ ...minimal, n: 2, max_tokens: 1 }), [[1]], scope);
+    expect(two[1]?.siblings).toBe(two[0]?.siblings);
   });
 
   it('fills the context to the last token', () => {
@@ -223,8 +250,8 @@ describe('toGenerationRequests', () => {
 });
 
 describe('keepBest', () => {
-  const candidates = [-2, -1, -1, -3, -0.5, -0.75].map((meanLogprob, index) => ({
-    meanLogprob,
+  const candidates = [-2, -1, -1, -3, -0.5, -0.75].map((score, index) => ({
+    score,
     choice: { text: `${index}`, index, logprobs: null, finish_reason: 'stop' as const },
   }));
   const keep = (n: number, bestOf: number) => keepBest(candidates, n, bestOf).map(({ index, text }) => [index, text]);
@@ -342,15 +369,17 @@ describe('ChoiceWriter', () => {
     ]);
   });
 
-  it('has the mean log-probability of what is generated', () => {
+  it('is judged by the mean log-probability of what is generated, or by the score of a hypothesis', () => {
     const writer = new ChoiceWriter(
       { index: 0, withLogprobs: false, promptTokenIds: undefined, echo: [0, 4] },
       tokenizer,
     );
-    expect(writer.meanLogprob).toBe(0);
+    expect(writer.score).toBe(0);
     writer.write({ type: 'prompt', tokens: [{ id: 4, logprob: -9, top: [] }] });
     for (const logprob of [-1, -2]) writer.write({ type: 'token', id: 0, text: 'a', logprob });
-    expect(writer.meanLogprob).toBe(-1.5);
+    expect(writer.score).toBe(-1.5);
+    writer.write({ type: 'finish', reason: 'stop', text: '', score: -7 });
+    expect(writer.score).toBe(-7);
   });
 
   it('makes an error of a sequence that the engine gave up', () => {

@@ -168,6 +168,13 @@ describe('/v1/prefixes/{name}', () => {
     expect((await get(app, '/v1/prefixes')).body.data).toEqual([]);
   });
 
+  it('deletes although a client announces a body that does not come', async () => {
+    const { app } = await prefixServer();
+    await upload(app);
+    const headers = { 'content-type': 'application/json' };
+    expect((await app.inject({ method: 'DELETE', url: '/v1/prefixes/alice', headers })).statusCode).toBe(200);
+  });
+
   it('lists in pages', async () => {
     const { app } = await prefixServer();
     for (const name of ['c', 'a', 'b/x']) await upload(app, { name });

@@ -1,12 +1,14 @@
 import { setImmediate as tick } from 'node:timers/promises';
 
+import { toSequenceRequest } from '../../src/engine/beam-group.js';
 import { EngineError } from '../../src/engine/errors.js';
-import type { Generation, GenerationEvent, GenerationRequest } from '../../src/engine/request.js';
+import type { BeamRequest, Generation, GenerationEvent, GenerationRequest } from '../../src/engine/request.js';
 import { TextStream } from '../../src/tokenizer/text-stream.js';
 
 /** A tokenizer whose tokens are bytes. */
 export const byteTokenizer = {
   encode: (text: string): number[] => [...new TextEncoder().encode(text)],
+  minTokens: (text: string): number => Buffer.byteLength(text),
   tokenBytes: (id: number): Uint8Array => Uint8Array.of(id),
 };
 
@@ -43,6 +45,11 @@ export class ScriptedEngine {
       () => leave(false),
     );
     return { [Symbol.asyncIterator]: () => events, cancel: () => leave(true) };
+  }
+
+  /** As many sequences as there are beams, all alike. */
+  submitBeams(request: BeamRequest): Generation[] {
+    return Array.from({ length: request.width }, () => this.submit(toSequenceRequest(request)));
   }
 
   async *#generate(

@@ -10,7 +10,7 @@ const completion = { model: 'tiny', prompt: 'abc', max_tokens: 2 };
 describe('the error envelope', () => {
   const server = sharedServer({ maxBodyBytes: 1024 });
 
-  it.each(['/nothing', '/v1/nothing', '/metrics', '/v1/admin/tenants'])('is on 404 of %s', async (url) => {
+  it.each(['/nothing', '/v1/nothing', '/v1/admin/tenants'])('is on 404 of %s', async (url) => {
     const { app } = server();
     const response = await app.inject({ url });
     expect(response.statusCode).toBe(404);
@@ -112,7 +112,7 @@ describe('keys', () => {
 
   it('are not asked for by health and documentation', async () => {
     const { app } = await testServer(keys);
-    for (const url of ['/livez', '/readyz', '/openapi.json']) {
+    for (const url of ['/livez', '/readyz', '/metrics', '/openapi.json']) {
       expect((await app.inject({ url })).statusCode).toBe(200);
     }
   });
@@ -168,6 +168,14 @@ describe('health', () => {
     expect((await app.inject({ url: '/readyz' })).json()).toEqual({ status: 'ok' });
   });
 
+  it('is ready without its store, and says so', async () => {
+    const { app } = await testServer({}, { storeReady: async () => false });
+    const ready = await app.inject({ url: '/readyz' });
+    expect(ready.statusCode).toBe(200);
+    expect(ready.json()).toEqual({ status: 'degraded', degraded: ['store'] });
+    expect((await app.inject({ url: '/livez' })).json()).toEqual({ status: 'ok' });
+  });
+
   it('is not ready while the model fails', async () => {
     const { app, engine } = await testServer();
     engine.healthy = false;
@@ -205,6 +213,7 @@ describe('documentation', () => {
     expect(document.openapi).toBe('3.1.0');
     expect(Object.keys(document.paths).sort()).toEqual([
       '/livez',
+      '/metrics',
       '/readyz',
       '/v1/batch/completions',
       '/v1/completions',

@@ -1,3 +1,4 @@
+import type { Caller } from '../../tenancy/tenancy.js';
 import { startCompletion, type Completion, type CompletionDeps } from '../completions/completion.js';
 import { ApiError, toApiError } from '../errors.js';
 import type { BatchRequest } from '../schemas/batch.js';
@@ -21,7 +22,7 @@ export type BatchItem = { readonly customId: string } & (
  */
 export async function startBatch(
   deps: BatchDeps,
-  tenant: string,
+  caller: Caller,
   { requests, stream = false }: BatchRequest,
   check: (body: unknown) => CompletionRequest,
   gone: AbortSignal,
@@ -32,7 +33,7 @@ export async function startBatch(
     requests.map(async ({ custom_id: customId, body }): Promise<BatchItem> => {
       try {
         const request = streamAsBatch(check(body), stream);
-        return { customId, completion: await startCompletion(deps, tenant, request, gone) };
+        return { customId, completion: await startCompletion(deps, caller, request, gone) };
       } catch (error) {
         return { customId, error: toApiError(error) };
       }

@@ -3,8 +3,8 @@ import type { Choice } from '../schemas/completion.js';
 /** A whole choice and what it is judged by. */
 export interface Candidate {
   readonly choice: Choice;
-  /** Under the model itself, over the generated tokens. */
-  readonly meanLogprob: number;
+  /** Log-probability under the model itself for each generated token, or the score of a hypothesis. */
+  readonly score: number;
 }
 
 /**
@@ -17,6 +17,6 @@ export function keepBest(candidates: readonly Candidate[], n: number, bestOf: nu
   const prompts = Array.from({ length: candidates.length / bestOf }, (_, i) =>
     candidates.slice(i * bestOf, (i + 1) * bestOf),
   );
-  const kept = prompts.flatMap((ones) => ones.toSorted((a, b) => b.meanLogprob - a.meanLogprob).slice(0, n));
+  const kept = prompts.flatMap((ones) => ones.toSorted((a, b) => b.score - a.score).slice(0, n));
   return kept.map(({ choice }, index) => ({ ...choice, index }));
 }

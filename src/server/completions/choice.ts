@@ -22,6 +22,7 @@ export class ChoiceWriter {
   #started = false;
   #tokens = 0;
   #logprob = 0;
+  #score: number | undefined;
 
   constructor(
     private readonly options: ChoiceOptions,
@@ -37,9 +38,12 @@ export class ChoiceWriter {
     return this.#tokens;
   }
 
-  /** Mean log-probability of the generated tokens, if the engine reports them; 0 without a token. */
-  get meanLogprob(): number {
-    return this.#tokens === 0 ? 0 : this.#logprob / this.#tokens;
+  /**
+   * How good the choice is: a hypothesis' score; else the mean log-probability of the generated tokens, if the engine reports them,
+   * and 0 without a token.
+   */
+  get score(): number {
+    return this.#score ?? (this.#tokens === 0 ? 0 : this.#logprob / this.#tokens);
   }
 
   /** @throws ApiError when the engine gave the sequence up. */
@@ -57,6 +61,7 @@ export class ChoiceWriter {
   }
 
   #count(event: GenerationEvent): void {
+    if (event.type === 'finish') this.#score = event.score;
     if (event.type !== 'token') return;
     this.#tokens++;
     this.#logprob += event.logprob ?? 0;

@@ -1,21 +1,24 @@
 import { randomUUID } from 'node:crypto';
 
-import type { Engine } from '../../engine/engine.js';
-import type { Generation, GenerationRequest } from '../../engine/request.js';
+import type { Generation } from '../../engine/request.js';
 import type { BaseModel } from '../../prefix/kv.js';
+import type { RateLimiter } from '../../tenancy/rate-limiter.js';
+import type { Caller } from '../../tenancy/tenancy.js';
 import type { TokenBytes } from '../../tokenizer/text-stream.js';
 import type { CompletionRequest, Usage } from '../schemas/completion.js';
 import { ChoiceWriter, type ChoiceOptions } from './choice.js';
-import { toGenerationRequests } from './generation-requests.js';
 import { readParams, type CompletionParams } from './params.js';
 import { readPrompts, type Encoder } from './prompts.js';
+import { reserve, type Reservation } from './reservation.js';
 import { resolvePrefix, type PrefixSource } from './resolve-prefix.js';
+import { submitAll, type CompletionEngine } from './submit.js';
 
 /** What completions need of the rest of the program. */
 export interface CompletionDeps {
-  readonly engine: Pick<Engine, 'submit'>;
+  readonly engine: CompletionEngine;
   readonly tokenizer: Encoder & TokenBytes;
   readonly library: PrefixSource;
+  readonly limiter: RateLimiter;
   readonly base: BaseModel;
   readonly maxChoices: number;
   /** Milliseconds since the epoch. */
@@ -39,53 +42,58 @@ export interface Completion {
   /** Tokens so far. */
   readonly usage: () => Usage;
   readonly cancel: () => void;
+  /** What the tenant's rate limits say, for the answer. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Gives back to the tenant's limits what was reserved and not used. To be called when the completion is over. */
+  readonly settle: () => void;
 }
 
 /**
- * Checks a completion request, loads its prefix and submits its sequences. When `gone` aborts, they are cancelled.
+ * Checks a completion request, loads its prefix, takes its tokens from the tenant's limits and submits its sequences. When `gone`
+ * aborts, they are cancelled.
  * @throws ApiError, EngineError or PrefixError; then nothing of the request is left in the engine.
  */
 export async function startCompletion(
   deps: CompletionDeps,
-  tenant: string,
+  caller: Caller,
   body: CompletionRequest,
   gone: AbortSignal,
 ): Promise<Completion> {
   const { tokenizer, base, maxChoices } = deps;
+  const { tenant, limits } = caller;
+  const share = { weight: limits.weight, queueShare: limits.queueShare ?? 1 };
   const params = readParams(body);
   const prefix = await resolvePrefix(deps, tenant, params.model);
-  const prompts = readPrompts(params.prompt, tokenizer, base.vocabularySize);
+  const prompts = readPrompts(params.prompt, tokenizer, base);
   const { contextLength, vocabularySize } = base;
-  const scope = { tenant, prefix, contextLength, vocabularySize, maxChoices };
-  const requests = toGenerationRequests(params, prompts, scope);
-  gone.throwIfAborted();
-  const generations = submitAll(deps.engine, requests);
-  const completion = describe(deps, params, requests, generations, prefix?.kv.length ?? 0);
+  const scope = { tenant, share, prefix, contextLength, vocabularySize, maxChoices };
+  const reservation = await reserve(deps.limiter, caller, params, prompts);
+  const generations = reservation.during(() => {
+    gone.throwIfAborted();
+    return submitAll(deps.engine, params, prompts, scope);
+  });
+  const admitted = { prompts, generations, reservation, virtualTokens: prefix?.kv.length ?? 0 };
+  const completion = describe(deps, params, admitted);
   gone.addEventListener('abort', () => completion.cancel(), { once: true });
   return completion;
 }
 
-/** All or none: a request that is refused half-way leaves nothing behind. */
-function submitAll(engine: CompletionDeps['engine'], requests: readonly GenerationRequest[]): Generation[] {
-  const generations: Generation[] = [];
-  try {
-    for (const request of requests) generations.push(engine.submit(request));
-    return generations;
-  } catch (error) {
-    for (const generation of generations) generation.cancel();
-    throw error;
-  }
+/** What the engine has accepted, and the limits have let in. */
+interface Admitted {
+  readonly prompts: readonly number[][];
+  /** `bestOf` for each prompt. */
+  readonly generations: readonly Generation[];
+  readonly reservation: Reservation;
+  readonly virtualTokens: number;
 }
 
 function describe(
   { tokenizer, now }: CompletionDeps,
   params: CompletionParams,
-  requests: readonly GenerationRequest[],
-  generations: readonly Generation[],
-  virtualTokens: number,
+  { prompts, generations, reservation, virtualTokens }: Admitted,
 ): Completion {
   const choices = generations.map((generation, index) => {
-    const prompt = requests[index]?.prompt;
+    const prompt = prompts[Math.floor(index / params.bestOf)];
     const options = {
       index,
       withLogprobs: params.logprobs !== undefined,
@@ -94,19 +102,24 @@ function describe(
     };
     return { generation, options, writer: new ChoiceWriter(options, tokenizer) };
   });
-  const prompts = requests.filter((_, index) => index % params.bestOf === 0);
-  const promptTokens = prompts.reduce((sum, { prompt }) => sum + prompt.length, 0);
+  const promptTokens = prompts.reduce((sum, { length }) => sum + length, 0);
+  const usage = (): Usage => toUsage(promptTokens, virtualTokens * prompts.length, choices);
   return {
     id: `cmpl-${randomUUID().replaceAll('-', '')}`,
     created: Math.floor(now() / 1000),
     params,
     choices,
-    usage: () => toUsage(promptTokens, virtualTokens * prompts.length, choices),
+    usage,
     cancel: () => generations.forEach((generation) => generation.cancel()),
+    headers: reservation.headers,
+    settle: () => reservation.settle(usage().total_tokens),
   };
 }
 
-/** A prompt counts once however many choices it has, as OpenAI counts it; a generated token counts whether its choice is returned or not. */
+/**
+ * A prompt counts once however many choices it has, as OpenAI counts it; a generated token counts whether its choice is returned or
+ * not. Of a beam search those of the `bestOf` hypotheses count, and not those of beams that were dropped.
+ */
 function toUsage(promptTokens: number, prefixTokens: number, choices: readonly RunningChoice[]): Usage {
   const completionTokens = choices.reduce((sum, { writer }) => sum + writer.tokens, 0);
   return {

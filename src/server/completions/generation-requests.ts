@@ -1,3 +1,4 @@
+import type { TenantShare } from '../../engine/fair-share.js';
 import type { GenerationRequest, RequestPrefix, SamplingParams } from '../../engine/request.js';
 import { ApiError } from '../errors.js';
 import type { CompletionParams } from './params.js';
@@ -6,6 +7,8 @@ import { toSamplingParams } from './sampling-params.js';
 /** What a request's sequences share beside its parameters. */
 export interface RequestScope {
   readonly tenant: string;
+  /** The tenant's part of the engine; the whole of it unless given. */
+  readonly share?: TenantShare | undefined;
   readonly prefix: RequestPrefix | undefined;
   readonly contextLength: number;
   readonly vocabularySize: number;
@@ -15,33 +18,47 @@ export interface RequestScope {
 
 /**
  * One sequence for each choice: the `bestOf` choices of the first prompt, then those of the second, and so on. A sequence draws from
- * the random stream of its place among them, so a prompt gets the same choices alone and in an array.
+ * the random stream of its place among them, so a prompt gets the same choices alone and in an array. Those of equal prompts are
+ * siblings, which share its keys and values.
  */
 export function toGenerationRequests(
   params: CompletionParams,
   prompts: readonly number[][],
   scope: RequestScope,
 ): GenerationRequest[] {
-  refuseTooManyChoices(params, prompts, scope);
-  for (const prompt of prompts) refuseTooLong(params, prompt, scope);
+  refuseTooMuch(params, prompts, scope);
   const sampling = toSamplingParams(params, scope.vocabularySize);
-  return prompts.flatMap((prompt) =>
+  const siblings = nameSiblings(prompts);
+  return prompts.flatMap((prompt, index) =>
     Array.from({ length: params.bestOf }, (_, choice) => ({
       ...toGenerationRequest(params, prompt, sampling, scope),
       choice,
+      siblings: siblings[index],
     })),
   );
+}
+
+/** One symbol for each prompt, the same for equal ones; no other call returns them. */
+export function nameSiblings(prompts: readonly number[][]): symbol[] {
+  const symbols = new Map<string, symbol>();
+  return prompts.map((prompt) => {
+    const key = prompt.join();
+    const symbol = symbols.get(key) ?? Symbol('siblings');
+    symbols.set(key, symbol);
+    return symbol;
+  });
 }
 
 function toGenerationRequest(
   params: CompletionParams,
   prompt: readonly number[],
   sampling: SamplingParams,
-  { tenant, prefix }: RequestScope,
-): Omit<GenerationRequest, 'choice'> {
+  { tenant, share, prefix }: RequestScope,
+): Omit<GenerationRequest, 'choice' | 'siblings'> {
   const { maxTokens, minTokens, stop, stopTokenIds, ignoreEos, logprobs, echo, n, bestOf } = params;
   return {
     tenant,
+    share,
     prompt,
     prefix,
     sampling,
@@ -54,6 +71,12 @@ function toGenerationRequest(
     logprobs: logprobs ?? (bestOf > n ? 0 : undefined),
     ...(echo && { promptLogprobs: logprobs }),
   };
+}
+
+/** @throws ApiError when the request has more choices than are allowed, or a prompt that does not fit the context. */
+export function refuseTooMuch(params: CompletionParams, prompts: readonly number[][], scope: RequestScope): void {
+  refuseTooManyChoices(params, prompts, scope);
+  for (const prompt of prompts) refuseTooLong(params, prompt, scope);
 }
 
 function refuseTooManyChoices(

@@ -1,13 +1,16 @@
 import { ApiError } from '../errors.js';
 import type { CompletionRequest } from '../schemas/completion.js';
+import { readBeams, type BeamParams } from './beam-params.js';
 
 /** A completion request with every default filled in; its limits are checked. */
 export interface CompletionParams {
   readonly model: string;
   readonly prompt: CompletionRequest['prompt'];
   readonly n: number;
-  /** Choices to generate for each prompt; at least `n`. */
+  /** Choices to generate for each prompt, or the width of its beam search; at least `n`. */
   readonly bestOf: number;
+  /** Set when beams are searched instead of tokens sampled. */
+  readonly beams: BeamParams | undefined;
   /** Whether the text begins with the prompt. */
   readonly echo: boolean;
   readonly maxTokens: number;
@@ -34,12 +37,14 @@ export interface CompletionParams {
 /** Reads a body that the schema has accepted. Null is "not given"; zero and false are values. */
 export function readParams(body: CompletionRequest): CompletionParams {
   refuseSuffix(body);
+  const beams = readBeams(body);
   refuseContradictions(body);
   return {
     model: body.model,
     prompt: body.prompt,
     n: body.n ?? 1,
     bestOf: body.best_of ?? body.n ?? 1,
+    beams,
     echo: body.echo ?? false,
     maxTokens: body.max_tokens ?? 16,
     minTokens: body.min_tokens ?? 0,

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 import type { RequestPrefix } from '../../engine/request.js';
 import { PrefixError } from '../../prefix/errors.js';
 import type { BaseModel } from '../../prefix/kv.js';
@@ -21,10 +23,15 @@ export async function resolvePrefix(
   if (model === base.id) return undefined;
   try {
     const { kv, info } = await library.load(tenant, ...toReference(model));
-    return { kv, placement: info.placement };
+    return { kv, placement: info.placement, id: prefixMetricsId(tenant, info.name) };
   } catch (error) {
     throw asModelError(error, model);
   }
+}
+
+/** What metrics call a tenant's prefix, on every replica: 16 hex digits of sha256 over `TENANT/NAME`. */
+export function prefixMetricsId(tenant: string, name: string): string {
+  return createHash('sha256').update(`${tenant}/${name}`).digest('hex').slice(0, 16);
 }
 
 /** To a request, a prefix is a model: what is wrong with the name is wrong with `model`. */

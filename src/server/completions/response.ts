@@ -15,12 +15,14 @@ export async function collectCompletion(completion: Completion): Promise<Complet
   } catch (error) {
     completion.cancel();
     throw error;
+  } finally {
+    completion.settle();
   }
 }
 
 async function collectCandidate({ generation, writer, options }: RunningChoice): Promise<Candidate> {
   const choice = await collectChoice(generation, writer, options);
-  return { choice, meanLogprob: writer.meanLogprob };
+  return { choice, score: writer.score };
 }
 
 /** Sends each choice's chunks as they come, and the usage at the end if it was asked for. If one fails, the others are cancelled. */
@@ -33,6 +35,8 @@ export async function streamCompletion(completion: Completion, send: Send): Prom
   } catch (error) {
     completion.cancel();
     throw error;
+  } finally {
+    completion.settle();
   }
 }
 

@@ -1,3 +1,4 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 
 import type { Usage } from '../schemas/completion.js';
@@ -9,27 +10,30 @@ declare module 'fastify' {
   }
 }
 
-/**
- * One line for each request: who, which route, how it ended, how long it took and how many tokens. The route's pattern stands for
- * its URL, because paths carry prefix names.
- */
+/** `logRequest` for each request that reaches a route or finds none. */
 export default fp(
   async (app) => {
     app.decorateRequest('usage', null);
-    app.addHook('onRequest', async (request, reply) => {
-      reply.raw.once('close', () => {
-        const line = {
-          tenant: request.tenant,
-          method: request.method,
-          route: request.routeOptions.url,
-          status: reply.statusCode,
-          finished: reply.raw.writableFinished,
-          ms: Math.round(reply.elapsedTime),
-          ...request.usage?.(),
-        };
-        request.log.info(line, 'request');
-      });
-    });
+    app.addHook('onRequest', async (request, reply) => logRequest(request, reply));
   },
   { name: 'access-log', fastify: '5.x', dependencies: ['tenant'] },
 );
+
+/**
+ * Writes one line when the answer is out: who, which route, how it ended, how long it took and how many tokens. The route's pattern
+ * stands for its URL, because paths carry prefix names.
+ */
+export function logRequest(request: FastifyRequest, reply: FastifyReply): void {
+  reply.raw.once('close', () => {
+    const line = {
+      tenant: request.tenant,
+      method: request.method,
+      route: request.routeOptions.url,
+      status: reply.statusCode,
+      finished: reply.raw.writableFinished,
+      ms: Math.round(reply.elapsedTime),
+      ...request.usage?.(),
+    };
+    request.log.info(line, 'request');
+  });
+}

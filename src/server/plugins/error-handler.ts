@@ -12,14 +12,14 @@ export default fp(
       sendError(new ApiError('route_not_found', 'No such route.'), request, reply),
     );
   },
-  { name: 'error-handler', fastify: '5.x' },
+  { name: 'error-handler', fastify: '5.x', dependencies: ['metrics'] },
 );
 
 /** Answers a request with an error. */
 export function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const refusal = isValidation(error) ? toValidationError(error.validation) : toApiError(error);
   logError(refusal, request);
-  if (refusal.retryAfter !== undefined) reply.header('retry-after', String(refusal.retryAfter));
+  reply.headers(refusal.headers);
   if (refusal.code === 'invalid_api_key') reply.header('www-authenticate', 'Bearer');
   if (refusal.code === 'server_draining') reply.header('connection', 'close');
   void reply
@@ -29,10 +29,11 @@ export function sendError(error: unknown, request: FastifyRequest, reply: Fastif
     .send(refusal.toEnvelope());
 }
 
-/** Refusals are the client's and leave only their code in the log; a failure of ours leaves everything. */
+/** Counts an error and logs it. Refusals are the client's and leave only their code in the log: `param` may be a word of theirs. A failure of ours leaves its place. */
 export function logError(error: ApiError, request: FastifyRequest): void {
+  request.server.metrics.failed(error.code);
   if (error.status === 500) request.log.error({ err: error.cause ?? error }, 'request failed');
-  else request.log.debug({ code: error.code, param: error.param }, 'request refused');
+  else request.log.debug({ code: error.code }, 'request refused');
 }
 
 function isValidation(error: unknown): error is Error & { validation: ValidationError[] } {

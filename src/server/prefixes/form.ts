@@ -1,12 +1,32 @@
+import type { Readable } from 'node:stream';
+
 import type { FastifyRequest } from 'fastify';
 
 import { ApiError, toApiError } from '../errors.js';
 
 /**
  * Reads a multipart body into memory, within the limits that the plugin was given: text fields are strings, files are buffers.
+ * @param maxBytes of the whole form: what is in no part has no other limit
  * @throws ApiError when the form is broken, too large or has a field twice
  */
-export async function readForm(request: FastifyRequest): Promise<Record<string, unknown>> {
+export async function readForm(request: FastifyRequest, maxBytes: number): Promise<Record<string, unknown>> {
+  // The first listener lets the body flow, from the next tick on: the parser listens by then.
+  const tooLarge = countBytes(request.raw, maxBytes);
+  return Promise.race([readParts(request), tooLarge]);
+}
+
+/** Rejects when more bytes have come; never settles otherwise. */
+function countBytes(body: Readable, maxBytes: number): Promise<never> {
+  let bytes = 0;
+  return new Promise((_, reject) => {
+    body.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > maxBytes) reject(new ApiError('request_too_large', 'The form is larger than this server accepts.'));
+    });
+  });
+}
+
+async function readParts(request: FastifyRequest): Promise<Record<string, unknown>> {
   const fields: [string, unknown][] = [];
   try {
     for await (const part of request.parts()) {

@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify';
 import { startBatch, type BatchDeps } from '../batch/batch.js';
 import { batchUsage, collectBatch, streamBatch } from '../batch/response.js';
 import { disconnectSignal } from '../disconnect.js';
+import { callerOf } from '../plugins/tenant.js';
 import { BatchRequest, BatchResponse } from '../schemas/batch.js';
 import { CompletionRequest } from '../schemas/completion.js';
 import { errorResponses } from '../schemas/error.js';
@@ -21,7 +22,7 @@ const schema = {
 const batchRoutes: FastifyPluginAsyncTypebox<BatchDeps> = async (app, deps) => {
   app.post('/batch/completions', { schema }, async (request, reply) => {
     const check = (body: unknown): CompletionRequest => checkCompletion(request, body);
-    const items = await startBatch(deps, request.tenant, request.body, check, disconnectSignal(reply));
+    const items = await startBatch(deps, callerOf(request), request.body, check, disconnectSignal(reply));
     request.usage = () => batchUsage(items);
     if (!request.body.stream) return collectBatch(items, request);
     return sendEvents(reply, (send) => streamBatch(items, send, request));

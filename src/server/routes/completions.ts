@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { startCompletion, type CompletionDeps } from '../completions/completion.js';
 import { collectCompletion, streamCompletion } from '../completions/response.js';
 import { disconnectSignal } from '../disconnect.js';
+import { callerOf } from '../plugins/tenant.js';
 import { CompletionRequest, CompletionResponse } from '../schemas/completion.js';
 import { errorResponses } from '../schemas/error.js';
 import { sendEvents } from '../send-events.js';
@@ -17,8 +18,9 @@ const schema = {
 /** `POST /completions`. */
 const completionRoutes: FastifyPluginAsyncTypebox<CompletionDeps> = async (app, deps) => {
   app.post('/completions', { schema }, async (request, reply) => {
-    const completion = await startCompletion(deps, request.tenant, request.body, disconnectSignal(reply));
+    const completion = await startCompletion(deps, callerOf(request), request.body, disconnectSignal(reply));
     request.usage = completion.usage;
+    reply.headers(completion.headers);
     if (!completion.params.stream) return collectCompletion(completion);
     return sendEvents(reply, (send) => streamCompletion(completion, send));
   });

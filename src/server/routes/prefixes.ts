@@ -2,8 +2,12 @@ import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 
-import type { AdapterUpload, PrefixLibrary } from '../../prefix/library.js';
+import { PrefixError } from '../../prefix/errors.js';
+import type { BaseModel } from '../../prefix/kv.js';
+import type { AdapterUpload, PrefixLibrary, PrefixQuota } from '../../prefix/library.js';
+import type { TenantLimits } from '../../tenancy/limits.js';
 import type { Encoder } from '../completions/prompts.js';
+import { callerOf } from '../plugins/tenant.js';
 import { readForm } from '../prefixes/form.js';
 import { toReference } from '../prefixes/reference.js';
 import { toPrefix, toPrefixDetails, toPrefixList } from '../prefixes/response.js';
@@ -24,8 +28,12 @@ import {
 export interface PrefixDeps {
   readonly library: Pick<PrefixLibrary, 'upload' | 'uploadText' | 'list' | 'get' | 'file' | 'delete'>;
   readonly tokenizer: Encoder;
+  readonly base: BaseModel;
   readonly maxUploadBytes: number;
 }
+
+/** Room in a form for the config, the fields and what is between them. */
+const FORM_ROOM_BYTES = 2 ** 21;
 
 const tags = ['prefixes'];
 const uploadSchema = {
@@ -63,20 +71,23 @@ const deleteSchema = {
 };
 
 /** `/prefixes` and all below it. */
-const prefixRoutes: FastifyPluginAsyncTypebox<PrefixDeps> = async (app, { library, tokenizer, maxUploadBytes }) => {
+const prefixRoutes: FastifyPluginAsyncTypebox<PrefixDeps> = async (app, deps) => {
+  const { library, tokenizer, base, maxUploadBytes } = deps;
+  const encode = (text: string): number[] => encodeText(text, tokenizer, base);
   await app.register(multipart, {
     limits: { fileSize: maxUploadBytes, files: 2, fields: 8, fieldSize: 4096 },
   });
   app.addHook('preValidation', async (request) => {
-    if (request.isMultipart()) request.body = await readForm(request);
+    if (request.isMultipart()) request.body = await readForm(request, maxUploadBytes + FORM_ROOM_BYTES);
   });
 
   app.post('/prefixes', { schema: uploadSchema }, async (request, reply) => {
     // The content type has chosen one of the two schemas.
     const body = request.body as TextUpload | FileUpload;
+    const { tenant, limits } = callerOf(request);
     const { created, record } = await ('text' in body
-      ? library.uploadText(request.tenant, { ...body, tokens: tokenizer.encode(body.text) })
-      : library.upload(request.tenant, toAdapterUpload(body)));
+      ? library.uploadText(tenant, { ...body, tokens: encode(body.text) }, toQuota(limits))
+      : library.upload(tenant, toAdapterUpload(body), toQuota(limits)));
     return reply.code(created ? 201 : 200).send(toPrefix(record));
   });
 
@@ -105,6 +116,17 @@ const prefixRoutes: FastifyPluginAsyncTypebox<PrefixDeps> = async (app, { librar
 
 export default prefixRoutes;
 
+/** What no prefix can be is refused before it is tokenized: nobody is served meanwhile. */
+function encodeText(text: string, tokenizer: Encoder, { contextLength }: BaseModel): number[] {
+  const least = tokenizer.minTokens(text);
+  if (least <= contextLength) return tokenizer.encode(text);
+  throw new PrefixError('text_too_long', `text: at least ${least} tokens; the model's context is ${contextLength}`);
+}
+
 function toAdapterUpload({ name, placement, force, adapter_config, adapter_model }: FileUpload): AdapterUpload {
   return { name, placement, force: force === 'true', config: adapter_config, model: adapter_model };
+}
+
+function toQuota({ maxPrefixes, maxPrefixBytes }: TenantLimits): PrefixQuota {
+  return { maxPrefixes: maxPrefixes ?? undefined, maxBytes: maxPrefixBytes ?? undefined };
 }

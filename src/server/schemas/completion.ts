@@ -52,7 +52,8 @@ export const CompletionRequest = Type.Object(
         minimum: 1,
         maximum: 128,
         description:
-          'So many are generated, `n` unless given, and the `n` of the highest log-probability per token returned.',
+          'So many are generated, `n` unless given, and the `n` of the highest log-probability per token returned. ' +
+          'With `use_beam_search`: the number of beams.',
       }),
     ),
     echo: optional(Type.Boolean({ default: false, description: 'The text begins with the prompt.' })),
@@ -78,6 +79,22 @@ export const CompletionRequest = Type.Object(
     ignore_eos: optional(Type.Boolean({ default: false })),
     min_tokens: optional(Type.Integer({ minimum: 0, maximum: largest, default: 0 })),
     return_token_ids: optional(Type.Boolean({ default: false })),
+    use_beam_search: optional(
+      Type.Boolean({
+        default: false,
+        description:
+          'Searches with `best_of` beams and returns the `n` hypotheses of the highest score, best first: log-probability divided ' +
+          'by the number of tokens to the power of `length_penalty`. Nothing is sampled, and there is no stream.',
+      }),
+    ),
+    length_penalty: optional(
+      Type.Number({
+        minimum: -10,
+        maximum: 10,
+        default: 1,
+        description: 'With `use_beam_search`: above 0 longer hypotheses gain, below 0 shorter ones.',
+      }),
+    ),
     ...adjustments,
   },
   {

@@ -1,0 +1,162 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+import type { EngineObserver, ObservedEnd, ObservedStep } from '../engine/observer.js';
+import { countBuckets, SECONDS_BUCKETS } from './buckets.js';
+
+/** What the gauges are read from. */
+export interface EngineState {
+  readonly waiting: number;
+  readonly running: number;
+  readonly slots: number;
+  /** 0 to 1. */
+  readonly kvUsage: number;
+  /** Opaque ids, each once. */
+  readonly runningPrefixes: readonly string[];
+  readonly waitingPrefixes: readonly string[];
+}
+
+export interface MetricsOptions {
+  /** The base model's id: the label `model_name` of every series. */
+  readonly modelName: string;
+  readonly contextLength: number;
+  /** Asked at each scrape. */
+  readonly engine: () => EngineState;
+  /** Bytes of decoded keys and values in memory. Asked at each scrape. */
+  readonly cachedBytes: () => number;
+}
+
+/** Every series of the process. Sequences are counted, not API requests: a request for `n` choices of a prompt is `n` of them. */
+export class Metrics implements EngineObserver {
+  readonly #registry = new Registry();
+  readonly #promptTokens: Counter;
+  readonly #generationTokens: Counter;
+  readonly #successes: Counter;
+  readonly #errors: Counter;
+  readonly #queueTime: Histogram;
+  readonly #firstToken: Histogram;
+  readonly #nextToken: Histogram;
+  readonly #latency: Histogram;
+  readonly #requestPromptTokens: Histogram;
+  readonly #requestGenerationTokens: Histogram;
+  readonly #stepTime: Histogram;
+  readonly #stepRows: Histogram;
+  readonly #prefixHits: Counter;
+  readonly #coldLoads: Histogram;
+
+  constructor(options: MetricsOptions) {
+    const { contextLength, modelName } = options;
+    this.#registry.setDefaultLabels({ model_name: modelName });
+    collectDefaultMetrics({ register: this.#registry });
+    const { firstToken, nextToken, request, step, load } = SECONDS_BUCKETS;
+    const tokens = countBuckets(contextLength);
+    this.#addGauges(options);
+    this.#promptTokens = this.#counter('prompt_tokens_total', 'Prompt tokens of finished sequences.');
+    this.#generationTokens = this.#counter('generation_tokens_total', 'Tokens generated.');
+    this.#successes = this.#counter('request_success_total', 'Sequences by the way they ended.', ['finished_reason']);
+    this.#errors = this.#counter('request_errors_total', 'Answers that were errors.', ['code']);
+    this.#queueTime = this.#histogram('request_queue_time_seconds', 'Waiting for a slot.', request);
+    this.#firstToken = this.#histogram(
+      'time_to_first_token_seconds',
+      'From submission to the first token.',
+      firstToken,
+    );
+    this.#nextToken = this.#histogram('inter_token_latency_seconds', 'Between two tokens of a sequence.', nextToken);
+    this.#latency = this.#histogram('e2e_request_latency_seconds', 'From submission to the end.', request);
+    this.#requestPromptTokens = this.#histogram('request_prompt_tokens', 'Prompt tokens of a sequence.', tokens);
+    this.#requestGenerationTokens = this.#histogram('request_generation_tokens', 'Tokens of a sequence.', tokens);
+    this.#stepTime = this.#histogram('step_seconds', 'One forward pass, by kind.', step, ['kind']);
+    this.#stepRows = this.#histogram('step_rows', 'Decode rows of a forward pass.', countBuckets(1000));
+    this.#prefixHits = this.#counter('prefix_kv_hits_total', 'Prefixes whose keys and values were in memory.');
+    this.#coldLoads = this.#histogram('prefix_kv_cold_load_seconds', 'Loading a prefix from the store.', load);
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** What a scrape gets. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  admitted(seconds: number): void {
+    this.#queueTime.observe(seconds);
+  }
+
+  stepped({ kind, rows, seconds }: ObservedStep): void {
+    this.#stepTime.observe({ kind }, seconds);
+    if (rows > 0) this.#stepRows.observe(rows);
+  }
+
+  firstToken(seconds: number): void {
+    this.#generationTokens.inc();
+    this.#firstToken.observe(seconds);
+  }
+
+  nextToken(seconds: number): void {
+    this.#generationTokens.inc();
+    this.#nextToken.observe(seconds);
+  }
+
+  ended({ reason, promptTokens, generatedTokens, seconds }: ObservedEnd): void {
+    this.#successes.inc({ finished_reason: reason });
+    this.#promptTokens.inc(promptTokens);
+    this.#requestPromptTokens.observe(promptTokens);
+    this.#requestGenerationTokens.observe(generatedTokens);
+    this.#latency.observe(seconds);
+  }
+
+  /** An answer was an error. @param code one of the error table's */
+  failed(code: string): void {
+    this.#errors.inc({ code });
+  }
+
+  /** A prefix's keys and values were in memory. */
+  prefixHit(): void {
+    this.#prefixHits.inc();
+  }
+
+  /** A prefix's keys and values came from the store. */
+  prefixLoaded(seconds: number): void {
+    this.#coldLoads.observe(seconds);
+  }
+
+  #addGauges({ engine, cachedBytes }: MetricsOptions): void {
+    this.#gauge('num_requests_waiting', 'Sequences that wait for a slot.', () => engine().waiting);
+    this.#gauge('num_requests_running', 'Sequences in slots.', () => engine().running);
+    this.#gauge('kv_cache_usage_perc', 'Part of the KV positions in use, 0 to 1.', () => engine().kvUsage);
+    this.#gauge('prefix_kv_cached_bytes', 'Keys and values of prefixes in memory.', cachedBytes);
+    const labelNames = ['max_lora', 'running_lora_adapters', 'waiting_lora_adapters'] as const;
+    const help = 'When it was asked; the labels hold the prefixes that run and wait, as opaque ids.';
+    new Gauge({
+      name: 'preamble_lora_requests_info',
+      help,
+      labelNames,
+      registers: [this.#registry],
+      collect() {
+        const { slots, runningPrefixes, waitingPrefixes } = engine();
+        const lists = {
+          running_lora_adapters: runningPrefixes,
+          waiting_lora_adapters: waitingPrefixes.slice(0, slots),
+        };
+        const labels = Object.entries(lists).map(([name, ids]) => [name, ids.join(',')] as const);
+        this.reset();
+        this.set({ max_lora: slots, ...Object.fromEntries(labels) }, Date.now() / 1000);
+      },
+    });
+  }
+
+  #gauge(name: string, help: string, read: () => number): void {
+    const registers = [this.#registry];
+    new Gauge({ name: `preamble_${name}`, help, registers, collect() { this.set(read()); } }); // prettier-ignore
+  }
+
+  #counter(name: string, help: string, labelNames: string[] = []): Counter {
+    return new Counter({ name: `preamble_${name}`, help, labelNames, registers: [this.#registry] });
+  }
+
+  #histogram(name: string, help: string, buckets: readonly number[], labelNames: string[] = []): Histogram {
+    const registers = [this.#registry];
+    return new Histogram({ name: `preamble_${name}`, help, buckets: [...buckets], labelNames, registers });
+  }
+}

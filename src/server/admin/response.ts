@@ -1,0 +1,75 @@
+import { LIMIT_NAMES, type LimitChanges, type LimitName } from '../../tenancy/limits.js';
+import type { IssuedKey as Issued } from '../../tenancy/managed-key.js';
+import type { Page } from '../../tenancy/store.js';
+import type { KeyInfo, TenantInfo } from '../../tenancy/tenancy.js';
+import type { IssuedKey, Key, KeyList, Tenant, TenantChanges, TenantList } from '../schemas/admin.js';
+
+const FIELDS = {
+  weight: 'weight',
+  requestsPerMinute: 'requests_per_minute',
+  tokensPerMinute: 'tokens_per_minute',
+  maxPrefixes: 'max_prefixes',
+  maxPrefixBytes: 'max_prefix_bytes',
+  queueShare: 'queue_share',
+} as const satisfies Record<LimitName, keyof TenantChanges>;
+
+/** The limits that a body gives; null and zero are values. */
+export function toLimitChanges(body: TenantChanges): LimitChanges {
+  const given = LIMIT_NAMES.filter((name) => body[FIELDS[name]] !== undefined);
+  return Object.fromEntries(given.map((name) => [name, body[FIELDS[name]]]));
+}
+
+export function toTenant({ tenant, created, isStatic, limits, own }: TenantInfo): Tenant {
+  return {
+    object: 'tenant',
+    tenant,
+    created,
+    static: isStatic,
+    weight: limits.weight,
+    requests_per_minute: limits.requestsPerMinute,
+    tokens_per_minute: limits.tokensPerMinute,
+    max_prefixes: limits.maxPrefixes,
+    max_prefix_bytes: limits.maxPrefixBytes,
+    queue_share: limits.queueShare,
+    inherited: LIMIT_NAMES.filter((name) => own[name] === undefined).map((name) => FIELDS[name]),
+  };
+}
+
+export function toTenantList({ data, hasMore }: Page<TenantInfo>): TenantList {
+  return toList(data.map(toTenant), hasMore, ({ tenant }) => tenant);
+}
+
+/** What may be shown of a key: nothing that helps to use it. */
+export function toKey(key: KeyInfo): Key {
+  const { id, tenant, last4 = null } = key;
+  const stored = 'hash' in key;
+  return {
+    object: 'key',
+    id,
+    tenant,
+    label: (stored ? key.label : undefined) ?? null,
+    last4,
+    created: stored ? key.created : null,
+    static: !stored,
+  };
+}
+
+export function toKeyList({ data, hasMore }: Page<KeyInfo>): KeyList {
+  return toList(data.map(toKey), hasMore, ({ id }) => id);
+}
+
+/** The one answer that has a key in it. */
+export function toIssuedKey({ text, record }: Issued): IssuedKey {
+  return { ...toKey(record), key: text };
+}
+
+function toList<T>(data: T[], hasMore: boolean, idOf: (item: T) => string) {
+  const [first, last] = [data.at(0), data.at(-1)];
+  return {
+    object: 'list' as const,
+    data,
+    first_id: first === undefined ? null : idOf(first),
+    last_id: last === undefined ? null : idOf(last),
+    has_more: hasMore,
+  };
+}

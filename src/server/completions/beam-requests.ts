@@ -1,0 +1,31 @@
+import type { BeamRequest } from '../../engine/request.js';
+import type { BeamParams } from './beam-params.js';
+import { nameSiblings, refuseTooMuch, type RequestScope } from './generation-requests.js';
+import type { CompletionParams } from './params.js';
+
+/** One beam search for each prompt, `bestOf` beams wide. Those of equal prompts are siblings. */
+export function toBeamRequests(
+  params: CompletionParams,
+  { lengthPenalty }: BeamParams,
+  prompts: readonly number[][],
+  scope: RequestScope,
+): BeamRequest[] {
+  refuseTooMuch(params, prompts, scope);
+  const { tenant, share, prefix } = scope;
+  const { bestOf: width, maxTokens, stopTokenIds, ignoreEos, logprobs, echo } = params;
+  const siblings = nameSiblings(prompts);
+  return prompts.map((prompt, index) => ({
+    tenant,
+    share,
+    prompt,
+    prefix,
+    siblings: siblings[index],
+    width,
+    lengthPenalty,
+    maxTokens,
+    stopTokenIds,
+    ignoreEos,
+    logprobs,
+    ...(echo && { promptLogprobs: logprobs }),
+  }));
+}

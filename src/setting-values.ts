@@ -1,0 +1,81 @@
+/** Readers of settings. Each throws an `Error` whose message says what is wrong with the text. */
+import { resolve } from 'node:path';
+
+import type { ApiKey } from './tenancy/static-keys.js';
+
+/** Where prefixes live. */
+export type StoreLocation =
+  | { readonly kind: 'file'; readonly directory: string }
+  /** The URL may hold a password: it belongs in no log. */
+  | { readonly kind: 'redis'; readonly url: string };
+
+/** What the text of a setting may depend on. */
+export interface Context {
+  /** What the user's relative paths are relative to. */
+  readonly cwd: string;
+}
+
+export function parseInteger(min: number, max: number): (given: string) => number {
+  return (given) => {
+    const value = Number(given);
+    if (/^\d+$/.test(given) && value >= min && value <= max) return value;
+    throw new Error(`'${given}' is not an integer from ${min} to ${max}`);
+  };
+}
+
+/** Above 0. */
+export function parseNumber(max: number): (given: string) => number {
+  return (given) => {
+    const value = Number(given);
+    if (/^\d+(\.\d+)?$/.test(given) && value > 0 && value <= max) return value;
+    throw new Error(`'${given}' is not a number above 0 and at most ${max}`);
+  };
+}
+
+export function text(given: string): string {
+  return given;
+}
+
+export function path(given: string, { cwd }: Context): string {
+  return resolve(cwd, given);
+}
+
+export function modelName(given: string): string {
+  if (/^[\w.-]+(\/[\w.-]+)*$/.test(given) && given.length <= 128) return given;
+  throw new Error(`'${given}' is not a model's id: 1 to 128 of A-Z a-z 0-9 . _ - /`);
+}
+
+export function store(given: string, { cwd }: Context): StoreLocation {
+  if (/^rediss?:/.test(given)) return redisStore(given);
+  const directory = /^file:(.+)$/.exec(given)?.[1];
+  if (!directory) throw new Error(`'${given}' is not file:DIR, redis://... or rediss://...`);
+  return fileStore(resolve(cwd, directory));
+}
+
+/** The message does not show the URL: it may hold a password. */
+function redisStore(url: string): StoreLocation {
+  if (URL.canParse(url) && new URL(url).hostname) return { kind: 'redis', url };
+  throw new Error('this is not a URL like redis://user:password@host:6379/0');
+}
+
+export function fileStore(directory: string): StoreLocation {
+  return { kind: 'file', directory };
+}
+
+/** `tenant=key` pairs. Messages count pairs instead of showing them: a key belongs in no log. */
+export function apiKeys(given: string): readonly ApiKey[] {
+  const pairs = given.split(',').map(apiKey);
+  if (new Set(pairs.map(({ key }) => key)).size < pairs.length) throw new Error('the same key is given twice');
+  return pairs;
+}
+
+function apiKey(pair: string, index: number): ApiKey {
+  const match = /^\s*([A-Za-z0-9][\w.-]{0,63})=([\x21-\x7e]+)\s*$/.exec(pair);
+  if (!match?.[1] || !match[2]) throw new Error(`pair ${index + 1} is not tenant=key`);
+  return { tenant: match[1], key: match[2] };
+}
+
+export function adminKey(given: string): string {
+  if (/^[\x21-\x7e]{16,}$/.test(given)) return given;
+  throw new Error('a key has at least 16 characters, none of them a space');
+}

@@ -1,0 +1,53 @@
+/** One sample of Prometheus's text format. */
+export interface Sample {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** What the endpoint picker of the Gateway API Inference Extension keeps of a model server. */
+export interface PodMetrics {
+  readonly waitingQueueSize: number;
+  readonly runningRequestsSize: number;
+  /** 0 to 1. */
+  readonly kvCacheUsage: number;
+  readonly maxActiveModels: number;
+  readonly activeModels: readonly string[];
+  readonly waitingModels: readonly string[];
+}
+
+/** Every sample of a scrape. Throws at a line that is neither a comment nor a sample. */
+export function parseSamples(text: string): Sample[] {
+  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  return lines.map((line) => {
+    const [, name, labels = '', value] = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
+    if (name === undefined) throw new Error(`not a sample: ${line}`);
+    const pairs = [...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, key, content]) => [key, content] as const);
+    return { name, labels: Object.fromEntries(pairs) as Record<string, string>, value: Number(value) };
+  });
+}
+
+/**
+ * Reads a scrape as the picker's `extractor` does when it is told our names (docs/operations.md): of each gauge
+ * one sample; of the adapters the sample with the greatest value, which is a time, with lists between commas.
+ * @see https://github.com/kubernetes-sigs/gateway-api-inference-extension/tree/main/docs/proposals/003-model-server-protocol
+ */
+export function readAsEndpointPicker(text: string): PodMetrics {
+  const samples = parseSamples(text);
+  const family = (name: string): Sample => {
+    const found = samples.filter((sample) => sample.name === name);
+    const latest = found.sort((a, b) => b.value - a.value)[0];
+    if (latest === undefined) throw new Error(`${name} is not there`);
+    return latest;
+  };
+  const { labels } = family('preamble_lora_requests_info');
+  const list = (name: string): string[] => (labels[name] ?? '').split(',').filter(Boolean);
+  return {
+    waitingQueueSize: family('preamble_num_requests_waiting').value,
+    runningRequestsSize: family('preamble_num_requests_running').value,
+    kvCacheUsage: family('preamble_kv_cache_usage_perc').value,
+    maxActiveModels: Number(labels['max_lora']),
+    activeModels: list('running_lora_adapters'),
+    waitingModels: list('waiting_lora_adapters'),
+  };
+}

@@ -1,0 +1,25 @@
+import { expect, it } from 'vitest';
+
+import { send } from '../support/http.js';
+import { operationsOf } from '../support/openapi.js';
+import { realServer, uploadBundled } from '../support/real-server.js';
+
+it('has an example of every JSON body, which works as it is', async () => {
+  const { url, server } = await realServer();
+  await uploadBundled(url, 'headlines');
+  const withBody = (await operationsOf(server.app)).filter(({ bodies }) => Object.keys(bodies).length > 0);
+  // Without settings there is no administration, whose requests an example could not be right for.
+  const tried = withBody.filter(({ path }) => !path.startsWith('/v1/admin/'));
+  expect(tried.map(({ path }) => path)).toEqual(
+    expect.arrayContaining(['/v1/completions', '/v1/batch/completions', '/v1/prefixes']),
+  );
+  for (const { method, path, bodies } of tried) {
+    const examples = bodies['application/json'] ?? [];
+    expect(examples.length, `examples of ${path}`).toBeGreaterThan(0);
+    for (const body of examples) {
+      const { status, text } = await send(url, { method, path, body });
+      expect([200, 201], text).toContain(status);
+      expect(text).not.toContain('"error":{');
+    }
+  }
+});

@@ -1,0 +1,184 @@
+import OpenAI from 'openai';
+import { describe, expect, it, onTestFinished } from 'vitest';
+
+import { RedisConnection } from '../../src/redis/connection.js';
+import { RedisRateLimiter } from '../../src/redis/rate-limiter.js';
+import { formatDuration } from '../../src/server/rate-limit.js';
+import { MemoryRateLimiter } from '../../src/tenancy/memory-rate-limiter.js';
+import { RedisServer } from '../support/redis-server.js';
+import { eventsOf, listen, post, testServer, type TestServer } from './harness.js';
+
+/** 3 tokens of prompt and 2 of answer. */
+const completion = { model: 'tiny', prompt: 'abc', max_tokens: 2 };
+
+const complete = async ({ app }: TestServer, changes: object = {}) =>
+  post(app, '/v1/completions', { ...completion, ...changes });
+
+describe('a tenant without limits', () => {
+  it('is told nothing of any', async () => {
+    const { headers } = await complete(await testServer());
+    expect(Object.keys(headers).filter((name) => name.startsWith('x-ratelimit'))).toEqual([]);
+  });
+});
+
+describe('requests per minute', () => {
+  it('pass up to the limit; then the client is told when to come again', async () => {
+    const server = await testServer({ requestsPerMinute: 2 });
+    const [first, second, third] = [await complete(server), await complete(server), await complete(server)];
+    expect([first.status, second.status, third.status]).toEqual([200, 200, 429]);
+    expect(first.headers).toMatchObject({
+      'x-ratelimit-limit-requests': '2',
+      'x-ratelimit-remaining-requests': '1',
+      'x-ratelimit-reset-requests': expect.stringMatching(/^(30s|29\.\d+s)$/),
+    });
+    expect(first.headers).not.toHaveProperty('x-ratelimit-limit-tokens');
+    expect(third.headers).toMatchObject({ 'retry-after': '30', 'x-ratelimit-remaining-requests': '0' });
+    expect(third.body.error).toMatchObject({ type: 'requests', param: null, code: 'rate_limit_exceeded' });
+    expect(third.body.error.message).toMatch(
+      /^Rate limit reached: 2 requests a minute\. Try again in (30|29\.\d+)s\.$/,
+    );
+    expect(server.engine.submitted).toHaveLength(2);
+  });
+
+  it('at zero never pass, and clients are told not to try', async () => {
+    const { status, headers, body } = await complete(await testServer({ requestsPerMinute: 0 }));
+    expect(status).toBe(429);
+    expect(headers).toMatchObject({ 'x-should-retry': 'false', 'x-ratelimit-limit-requests': '0' });
+    expect(headers).not.toHaveProperty('retry-after');
+    expect(body.error.message).toContain('never pass');
+  });
+
+  it('are not taken by what is refused for another reason', async () => {
+    const server = await testServer({ requestsPerMinute: 1 });
+    expect((await complete(server, { temperature: 9 })).status).toBe(400);
+    expect((await complete(server, { max_tokens: 1000 })).status).toBe(400);
+    server.engine.capacity = 0;
+    expect((await complete(server)).status).toBe(503);
+    server.engine.capacity = 9;
+    expect((await complete(server)).status).toBe(200);
+    expect((await complete(server)).status).toBe(429);
+  });
+});
+
+describe('tokens per minute', () => {
+  it('are those of prompts and all choices, exactly', async () => {
+    const request = { prompt: ['abc', 'defg'], n: 2, best_of: 3, max_tokens: 5 };
+    expect((await complete(await testServer({ tokensPerMinute: 37 }), request)).headers).toMatchObject({
+      'x-ratelimit-limit-tokens': '37',
+      'x-ratelimit-remaining-tokens': '0',
+    });
+    const refused = await complete(await testServer({ tokensPerMinute: 36 }), request);
+    expect(refused).toMatchObject({ status: 429, body: { error: { type: 'tokens', code: 'rate_limit_exceeded' } } });
+    expect(refused.body.error.message).toMatch(
+      /^Rate limit reached: 36 tokens a minute\. This request asks for 37, .* never pass\.$/,
+    );
+    expect(refused.headers['x-should-retry']).toBe('false');
+  });
+
+  it('that were not used are given back when the request ends, streamed or not, and nothing twice', async () => {
+    const server = await testServer({ tokensPerMinute: 20 });
+    server.engine.script = (_, step) => {
+      if (step === 1) throw new Error('ends early');
+    };
+    // 3 + 10 are taken, 3 + 1 used.
+    expect((await complete(server, { max_tokens: 10 })).headers['x-ratelimit-remaining-tokens']).toBe('7');
+    const streamed = await complete(server, { max_tokens: 10, stream: true });
+    expect(streamed.headers['x-ratelimit-remaining-tokens']).toBe('3');
+    expect(eventsOf(streamed.text).at(-1)).toHaveProperty('error');
+    expect((await complete(server, { max_tokens: 10 })).status).toBe(429);
+    expect((await complete(server, { max_tokens: 9 })).headers['x-ratelimit-remaining-tokens']).toBe('0');
+  });
+
+  it('limit each item of a batch alone', async () => {
+    const server = await testServer({ tokensPerMinute: 10 });
+    const requests = ['a', 'b', 'c'].map((custom_id) => ({ custom_id, body: completion }));
+    requests.push({ custom_id: 'large', body: { ...completion, max_tokens: 8 } });
+    const { status, body } = await post(server.app, '/v1/batch/completions', { requests });
+    expect(status).toBe(200);
+    expect(body.data.map(({ response }) => response.status_code)).toEqual([200, 200, 429, 429]);
+    expect(body.data[2]?.response.body.error).toMatchObject({ type: 'tokens', code: 'rate_limit_exceeded' });
+    expect(body.data[3]?.response.body.error.message).toContain('never pass');
+  });
+
+  it('limit each tenant alone', async () => {
+    const apiKeys = ['a', 'b'].map((name) => ({ tenant: name, key: name }));
+    const server = await testServer({ apiKeys, tokensPerMinute: 5 });
+    const as = (key: string) => post(server.app, '/v1/completions', completion, { authorization: `Bearer ${key}` });
+    expect([(await as('a')).status, (await as('a')).status, (await as('b')).status]).toEqual([200, 429, 200]);
+  });
+});
+
+describe('the official client', () => {
+  it('throws its RateLimitError, and waits as long as it is told', async () => {
+    let start = Infinity;
+    const elapsed = () => Math.max(0, performance.now() - start);
+    const server = await testServer({ requestsPerMinute: 60 }, { limiter: new MemoryRateLimiter(elapsed) });
+    const client = new OpenAI({ baseURL: `${await listen(server.app)}/v1`, apiKey: 'key', maxRetries: 0 });
+    for (let i = 0; i < 60; i++) await client.completions.create(completion);
+    const refused = client.completions.create(completion);
+    await expect(refused).rejects.toMatchObject({
+      constructor: OpenAI.RateLimitError,
+      status: 429,
+      type: 'requests',
+      code: 'rate_limit_exceeded',
+    });
+    start = performance.now();
+    expect((await client.completions.create(completion, { maxRetries: 1 })).choices).toHaveLength(1);
+    expect(elapsed()).toBeGreaterThanOrEqual(990);
+  });
+
+  it('does not come again with what never passes', async () => {
+    const server = await testServer({ tokensPerMinute: 1 });
+    const client = new OpenAI({ baseURL: `${await listen(server.app)}/v1`, apiKey: 'key', maxRetries: 5 });
+    await expect(client.completions.create(completion)).rejects.toBeInstanceOf(OpenAI.RateLimitError);
+    await expect.poll(() => server.log().match(/"status":429/g)).toHaveLength(1);
+  });
+});
+
+describe('two servers on one Redis', () => {
+  it('share the limits of a tenant', async () => {
+    const redis = await RedisServer.start();
+    onTestFinished(() => redis.stop());
+    const open = async (): Promise<TestServer> => {
+      const connection = await RedisConnection.open({ url: redis.url });
+      onTestFinished(() => connection.close());
+      return testServer({ requestsPerMinute: 3 }, { limiter: new RedisRateLimiter(connection) });
+    };
+    const [here, there] = [await open(), await open()];
+    const statuses = [];
+    for (const server of [here, there, here, there, here]) statuses.push((await complete(server)).status);
+    expect(statuses).toEqual([200, 200, 200, 429, 429]);
+  });
+});
+
+describe('a tenant’s own limits', () => {
+  it('come before the server’s, and are in force at once when they are changed', async () => {
+    const adminKey = 'open-sesame-please';
+    const server = await testServer({ adminKey, apiKeys: [{ tenant: 'a', key: 'k' }], requestsPerMinute: 0 });
+    const set = (limits: object) =>
+      post(server.app, '/v1/admin/tenants/a', limits, { authorization: `Bearer ${adminKey}` });
+    const call = async () =>
+      (await post(server.app, '/v1/completions', completion, { authorization: 'Bearer k' })).status;
+    expect(await call()).toBe(429);
+    await set({ requests_per_minute: 1 });
+    expect([await call(), await call()]).toEqual([200, 429]);
+    await set({ requests_per_minute: null });
+    expect(await call()).toBe(200);
+    await set({ requests_per_minute: 'default' });
+    expect(await call()).toBe(429);
+  });
+});
+
+describe('formatDuration', () => {
+  it.each([
+    [0, '0ms'],
+    [6, '6ms'],
+    [999, '999ms'],
+    [1000, '1s'],
+    [1500, '1.5s'],
+    [59_999, '59.999s'],
+    [60_000, '1m0s'],
+    [360_000, '6m0s'],
+    [432_120, '7m12.12s'],
+  ])('writes %d ms as %s', (milliseconds, text) => expect(formatDuration(milliseconds)).toBe(text));
+});
