@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
 
-import { readClientKey } from '../config.js';
+import { readAdminKey, readClientKey } from '../config.js';
 import type { ErrorEnvelope } from '../server/schemas/error.js';
+
+const DEFAULT_URL = 'http://127.0.0.1:8000';
 
 /** A request that did not succeed: the server's own words, or why there was no server. */
 export class ClientError extends Error {
@@ -17,8 +19,48 @@ export interface ClientOptions {
 /** Adds `--url` and `--key`. */
 export function withClientOptions(command: Command): Command {
   return command
-    .option('--url <url>', 'address of the server', 'http://127.0.0.1:8000')
+    .option('--url <url>', 'address of the server', DEFAULT_URL)
     .option('--key <key>', 'API key (default: the first of PREAMBLE_API_KEYS)');
+}
+
+/** Options of every command that the operator of a running server uses. */
+export interface AdminOptions {
+  readonly url: string;
+  readonly adminKey?: string;
+}
+
+/** Adds `--url` and `--admin-key`. */
+export function withAdminOptions(command: Command): Command {
+  return command
+    .option('--url <url>', 'address of the server', DEFAULT_URL)
+    .option('--admin-key <key>', 'admin key (default: PREAMBLE_ADMIN_KEY)');
+}
+
+/** @throws ClientError without an admin key */
+export function adminClient({ url, adminKey = readAdminKey() }: AdminOptions): Client {
+  if (adminKey === undefined) throw new ClientError('no admin key: give --admin-key or set PREAMBLE_ADMIN_KEY');
+  return new Client({ url, key: adminKey });
+}
+
+/**
+ * Every entry of a list, page by page.
+ * @param query more of the query string, beginning with `&`
+ */
+export async function listAll<T>(client: Client, path: string, query = ''): Promise<T[]> {
+  const entries: T[] = [];
+  for (let after: string | null = ''; after !== null;) {
+    const cursor: string = after && `&after=${encodeURIComponent(after)}`;
+    const page: ListPage<T> = await client.json('GET', `${path}?limit=100${query}${cursor}`);
+    entries.push(...page.data);
+    after = page.has_more ? page.last_id : null;
+  }
+  return entries;
+}
+
+interface ListPage<T> {
+  readonly data: readonly T[];
+  readonly last_id: string | null;
+  readonly has_more: boolean;
 }
 
 /** Talks to a running server. */

@@ -4,8 +4,12 @@ import { ConfigError } from '../config.js';
 import { ClientError } from './client.js';
 import { addBench } from './commands/bench.js';
 import { addImportModel } from './commands/import-model.js';
+import { addKey } from './commands/key.js';
 import { addPrefix } from './commands/prefix.js';
 import { addServe } from './commands/serve.js';
+import { addStore } from './commands/store.js';
+import { addTenant } from './commands/tenant.js';
+import { addTune } from './commands/tune.js';
 import type { Io } from './io.js';
 
 /** The status a command ends with. */
@@ -32,6 +36,10 @@ function buildProgram(io: Io): Command {
   addServe(program, io);
   addImportModel(program, io);
   addPrefix(program, io);
+  addKey(program, io);
+  addTenant(program, io);
+  addStore(program, io);
+  addTune(program, io);
   addBench(program, io);
   return program;
 }

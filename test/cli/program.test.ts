@@ -13,6 +13,13 @@ describe('preamble', () => {
     [['prefix', 'inspect', '--help'], '<name>'],
     [['prefix', 'pull', '--help'], '<name> <dir>'],
     [['prefix', 'rm', '--help'], '--key'],
+    [['key', '--help'], 'revoke'],
+    [['key', 'create', '--help'], '--tenant'],
+    [['key', 'ls', '--help'], '--admin-key'],
+    [['key', 'revoke', '--help'], '<id>'],
+    [['tenant', '--help'], 'set'],
+    [['tenant', 'set', '--help'], '--requests-per-minute'],
+    [['tenant', 'rm', '--help'], '--prefixes'],
     [['bench', '--help'], '--rows'],
   ])('%j is 0 and prints help', async (args, part) => {
     const { status, out } = await preamble(...args);
@@ -28,6 +35,11 @@ describe('preamble', () => {
     [['prefix', 'push', 'dir'], '--name'],
     [['prefix', 'push', 'dir', '--name', 'n', '--placement', 'middle'], 'infix'],
     [['prefix', 'inspect'], 'name'],
+    [['key'], 'Usage'],
+    [['key', 'create'], '--tenant'],
+    [['key', 'revoke'], 'id'],
+    [['tenant', 'set'], 'tenant'],
+    [['tenant', 'set', 'a', '--weight', 'heavy'], 'none'],
     [['bench', '--rows', 'one'], 'positive'],
   ])('%j is 2 and says why', async (args, part) => {
     const { status, err } = await preamble(...args);

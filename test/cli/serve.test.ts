@@ -1,49 +1,16 @@
-import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 
-import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 
 import { packageRoot } from '../../src/config.js';
 import { eventsOf } from '../server/harness.js';
-import { temporaryDirectory } from '../server/prefix-library.js';
-
-interface Running {
-  readonly process: ChildProcess;
-  readonly output: { out: string; err: string };
-}
+import { addressOf, exitStatus, startProgram, type Running } from '../support/program.js';
 
 const model = join(packageRoot, 'test/goldens/models/tiny-a');
 const hasCurl = spawnSync('curl', ['--version']).status === 0;
-
-/** Starts the program as `npm start` does, on a small model and a free port. */
-async function start(settings: Record<string, string> = {}): Promise<Running> {
-  const scratch = await temporaryDirectory();
-  const store = { PREAMBLE_STORE: `file:${scratch}/prefixes`, PREAMBLE_CACHE: `${scratch}/cache` };
-  const child = spawn(process.execPath, [join(packageRoot, 'dist/main.js')], {
-    cwd: scratch,
-    env: { PATH: process.env['PATH'], PORT: '0', PREAMBLE_MODEL: model, PREAMBLE_SLOTS: '2', ...store, ...settings },
-  });
-  const output = { out: '', err: '' };
-  child.stdout.on('data', (data: Buffer) => (output.out += data.toString()));
-  child.stderr.on('data', (data: Buffer) => (output.err += data.toString()));
-  onTestFinished(async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-  });
-  return { process: child, output };
-}
-
-async function addressOf({ output }: Running): Promise<string> {
-  await vi.waitFor(() => expect(output.out).toContain('try '), 30_000);
-  return /http:\/\/[\d.:]+/.exec(output.out)?.[0] ?? '';
-}
-
-async function exitStatus({ process }: Running): Promise<number | null> {
-  if (process.exitCode === null) await once(process, 'exit');
-  return process.exitCode;
-}
+const start = (settings: Record<string, string> = {}): Promise<Running> =>
+  startProgram({ PREAMBLE_MODEL: model, ...settings });
 
 const stream = async (url: string, n: number): Promise<Response> =>
   fetch(`${url}/v1/completions`, {
@@ -51,10 +18,6 @@ const stream = async (url: string, n: number): Promise<Response> =>
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ model: 'tiny-a', prompt: [1], n, max_tokens: 100, ignore_eos: true, stream: true }),
   });
-
-beforeAll(() => {
-  execFileSync(process.execPath, [join(packageRoot, 'node_modules/typescript/bin/tsc'), '-p', packageRoot]);
-});
 
 describe('the program', () => {
   it.skipIf(!hasCurl)('prints a curl that works as printed', async () => {

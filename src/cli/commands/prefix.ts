@@ -3,8 +3,8 @@ import { join } from 'node:path';
 
 import { Option, type Command } from 'commander';
 
-import type { Prefix, PrefixDetails, PrefixList } from '../../server/schemas/prefix.js';
-import { Client, withClientOptions, type ClientOptions } from '../client.js';
+import type { Prefix, PrefixDetails } from '../../server/schemas/prefix.js';
+import { Client, listAll, withClientOptions, type ClientOptions } from '../client.js';
 import { print, table, type Io } from '../io.js';
 
 const CONFIG = 'adapter_config.json';
@@ -56,21 +56,10 @@ async function push(dir: string, options: PushOptions): Promise<string> {
 }
 
 async function list(options: Options): Promise<string> {
-  const prefixes = await listAll(new Client(options));
+  const prefixes = await listAll<Prefix>(new Client(options), '/v1/prefixes');
   if (options.json) return JSON.stringify(prefixes);
   const rows = prefixes.map((p) => [p.name, shorten(p.version), p.kind, p.placement, p.num_virtual_tokens, p.bytes]);
   return table(['NAME', 'VERSION', 'KIND', 'PLACEMENT', 'TOKENS', 'BYTES'], rows);
-}
-
-async function listAll(client: Client): Promise<Prefix[]> {
-  const prefixes: Prefix[] = [];
-  for (let after: string | null = ''; after !== null;) {
-    const cursor: string = after && `&after=${encodeURIComponent(after)}`;
-    const page: PrefixList = await client.json('GET', `/v1/prefixes?limit=100${cursor}`);
-    prefixes.push(...page.data);
-    after = page.has_more ? page.last_id : null;
-  }
-  return prefixes;
 }
 
 async function inspect(name: string, options: Options): Promise<string> {

@@ -1,0 +1,112 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import fs from 'node:fs/promises';
+import path from 'node:path';
+
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+
+import { packageRoot } from '../../src/config.js';
+import { temporaryDirectory } from '../server/prefix-library.js';
+import { golden } from '../support/goldens.js';
+import { modelCache } from '../support/models.js';
+import { preamble } from './preamble.js';
+
+const ADAPTER = 'adapter_model.safetensors';
+const line = (i: number) => JSON.stringify({ prompt: [10 + i, 7], completion: [20 + i, 21] });
+const DATA = Array.from({ length: 10 }, (_, i) => line(i)).join('\n');
+
+interface Files {
+  readonly directory: string;
+  readonly data: string;
+  readonly out: string;
+}
+
+async function files(content = DATA): Promise<Files> {
+  const directory = await temporaryDirectory();
+  const data = path.join(directory, 'data.jsonl');
+  await fs.writeFile(data, content);
+  return { directory, data, out: path.join(directory, 'out') };
+}
+
+/** The program in a process of its own. */
+function start(directory: string, ...args: string[]) {
+  const program = [path.join(packageRoot, 'dist/cli/main.js'), 'tune', '--model', golden('tiny-a').directory];
+  const env = { PATH: process.env['PATH'], PREAMBLE_CACHE: path.join(directory, 'cache') };
+  const child = spawn(process.execPath, [...program, ...args], { env });
+  const output = { out: '' };
+  child.stdout.on('data', (data: Buffer) => (output.out += data.toString()));
+  return { child, output, ended: once(child, 'exit') as Promise<[number | null, string | null]> };
+}
+
+describe('preamble tune', () => {
+  beforeEach(() => vi.stubEnv('PREAMBLE_CACHE', modelCache));
+  afterEach(() => vi.unstubAllEnvs());
+
+  it('goes on after kill -9 to the result of a run that was not cut off', async () => {
+    const { directory, data, out } = await files();
+    const settings = ['--train', data, '--epochs', '100', '--checkpoint-every', '7', '--mlp', '16', '--json'];
+    const whole = start(directory, ...settings, '--out', `${out}-whole`);
+    expect((await whole.ended)[0]).toBe(0);
+    const killed = start(directory, ...settings, '--out', out);
+    await vi.waitFor(() => expect(existsSync(path.join(out, 'checkpoint-7'))).toBe(true), {
+      timeout: 60_000,
+      interval: 1,
+    });
+    killed.child.kill('SIGKILL');
+    expect((await killed.ended)[1]).toBe('SIGKILL');
+    expect(existsSync(path.join(out, ADAPTER))).toBe(false);
+    const resumed = start(directory, ...settings, '--out', out);
+    expect((await resumed.ended)[0]).toBe(0);
+    const result = JSON.parse(resumed.output.out) as { steps: number; resumed_from: number };
+    expect(result.steps).toBe(200);
+    expect(result.resumed_from).toBeGreaterThanOrEqual(7);
+    expect(await fs.readFile(path.join(out, ADAPTER))).toEqual(await fs.readFile(path.join(`${out}-whole`, ADAPTER)));
+  });
+
+  it('ends cleanly on Ctrl-C with what it has', async () => {
+    const { directory, data, out } = await files();
+    const run = start(directory, '--train', data, '--out', out, '--epochs', '100000', '--json');
+    await vi.waitFor(() => expect(existsSync(path.join(out, 'curve.jsonl'))).toBe(true), { timeout: 60_000 });
+    run.child.kill('SIGINT');
+    expect((await run.ended)[0]).toBe(0);
+    expect(JSON.parse(run.output.out)).toMatchObject({ stop: 'interrupted' });
+    expect(existsSync(path.join(out, ADAPTER))).toBe(true);
+  });
+
+  it('ends a line of JSON for programs, progress for people', async () => {
+    const { data, out } = await files();
+    const args = ['--model', golden('tiny-a').directory, '--train', data, '--valid', data, '--out', out, '--json'];
+    const { status, out: printed, err } = await preamble('tune', ...args, '--max-steps', '3', '--init', 'a word');
+    expect(status).toBe(0);
+    const result = JSON.parse(printed) as Record<string, number>;
+    expect(result).toMatchObject({ stop: 'finished', steps: 3, method: 'prefix' });
+    expect(result['valid_loss']).toBeGreaterThan(0);
+    expect(result['tokens_per_second']).toBeGreaterThan(0);
+    expect(err).toMatch(/step 3\/3: validation loss \d+\.\d{4}, \d+ tokens\/s, 0 s left/);
+    expect(await fs.readFile(path.join(out, 'curve.svg'), 'utf8')).toMatch(/^<svg .*<polyline/s);
+  });
+
+  it.each([
+    [['--early-stopping'], '--early-stopping needs --valid'],
+    [['--method', 'suffix'], 'Allowed choices are prefix, embedding, infix'],
+    [['--length', '0'], 'not a whole number from 1'],
+    [['--lr', '-1'], 'not a positive number'],
+  ])('is used wrongly with %s', async (args, message) => {
+    const { status, err } = await preamble('tune', '--train', 'data.jsonl', '--out', 'out', ...args);
+    expect(status).toBe(2);
+    expect(err).toContain(message);
+  });
+
+  it.each([
+    ['not JSON', 'data.jsonl line 2: not JSON'],
+    ['{"prompt":"a"}', 'data.jsonl line 2: completion is neither a string nor an array of token ids'],
+    ['[1', 'data.jsonl line 2: not JSON'],
+  ])('names file, line and field of bad data: %s', async (bad, message) => {
+    const { data, out } = await files(`${line(0)}\n${bad}\n`);
+    const { status, err } = await preamble('tune', '--train', data, '--out', out);
+    expect(status).toBe(1);
+    expect(err).toContain(message);
+    expect(existsSync(out)).toBe(false);
+  });
+});
