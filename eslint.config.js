@@ -11,15 +11,19 @@ import tseslint from 'typescript-eslint';
  * @type {Record<string, string[]>}
  */
 export const layers = {
-  server: ['engine', 'tokenizer', 'prefix'],
+  server: ['engine', 'tokenizer', 'prefix', 'tenancy', 'metrics'],
+  metrics: ['engine/observer.ts'],
   engine: ['tokenizer', 'prefix/kv.ts'],
   model: ['engine/runner.ts', 'prefix/kv.ts', 'onnx', 'runtime', 'safetensors'],
-  prefix: ['safetensors'],
+  prefix: ['safetensors', 'disk'],
+  tuning: ['engine/random.ts', 'model', 'prefix', 'onnx', 'runtime', 'safetensors', 'disk'],
   onnx: [],
   tokenizer: [],
   runtime: [],
   safetensors: [],
-  redis: [],
+  tenancy: ['disk'],
+  disk: [],
+  redis: ['prefix', 'tenancy'],
 };
 const wiring = ['', 'cli'];
 
@@ -29,6 +33,7 @@ const wiring = ['', 'cli'];
  */
 export const packages = {
   koffi: ['runtime'],
+  'prom-client': ['metrics'],
   'onnxruntime-node': ['runtime'],
   'onnx-proto': ['onnx'],
   '@huggingface/tokenizers': ['tokenizer'],

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type App, createApp } from '../../src/app.js';
 import { defaultConfig } from '../../src/config.js';
 import { encodeSafetensors } from '../../src/safetensors/index.js';
-import { golden, goldenNames, type GreedyCase } from '../support/goldens.js';
+import { beamGoldens, golden, goldenNames, type GreedyCase } from '../support/goldens.js';
 
 const TOLERANCE = 1e-3;
 const GREEDY = { max_tokens: 24, temperature: 0, logprobs: 0, return_token_ids: true };
@@ -133,6 +133,35 @@ describe.each(goldenNames())('%s over HTTP', (name) => {
       const row = logits[0] as number[];
       const logprob = Math.max(...row) - Math.log(row.reduce((sum, logit) => sum + Math.exp(logit), 0));
       expect(Math.abs((answer.choices[0]?.logprobs.token_logprobs[0] as number) - logprob)).toBeLessThan(TOLERANCE);
+    }
+  });
+
+  it.runIf(name === 'tiny-a')('searches with beams as Transformers does', async () => {
+    for (const [adapter, beamCases] of beamGoldens()) {
+      for (const testCase of beamCases) {
+        const { prompt, num_beams: width, length_penalty: penalty, sequences, scores } = testCase;
+        const payload = {
+          model: adapter === 'base' ? name : adapter,
+          prompt,
+          use_beam_search: true,
+          best_of: width,
+          n: width - 1,
+          length_penalty: penalty,
+          max_tokens: testCase.max_new_tokens,
+          stop_token_ids: [testCase.eos_token_id],
+          ignore_eos: true,
+          return_token_ids: true,
+          logprobs: 0,
+        };
+        const response = await http.inject({ method: 'POST', url: '/v1/completions', payload });
+        const { choices } = response.json<Answer>();
+        expect(choices.map(({ token_ids: ids }) => ids)).toEqual(sequences.slice(0, -1));
+        choices.forEach(({ token_ids: ids, logprobs, finish_reason: reason }, i) => {
+          const logprob = logprobs.token_logprobs.reduce((sum, one) => sum + one, 0);
+          expect(Math.abs(logprob / ids.length ** penalty - (scores[i] as number))).toBeLessThan(1e-4);
+          expect(reason).toBe(ids.at(-1) === testCase.eos_token_id ? 'stop' : 'length');
+        });
+      }
     }
   });
 

@@ -7,7 +7,15 @@ import { describe, expect, it } from 'vitest';
 const root = path.resolve(import.meta.dirname, '../..');
 const read = (file: string): Promise<string> => readFile(path.join(root, file), 'utf8');
 const decisions = (await readdir(path.join(root, 'docs/decisions'))).map((name) => `docs/decisions/${name}`);
-const pages = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'docs/devices.md', 'docs/settings.md', ...decisions];
+const pages = [
+  'README.md',
+  'ARCHITECTURE.md',
+  'CONTRIBUTING.md',
+  'docs/devices.md',
+  'docs/settings.md',
+  'docs/tuning.md',
+  ...decisions,
+];
 
 describe('documents', () => {
   it('list every setting, and no other', async () => {

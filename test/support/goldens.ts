@@ -27,6 +27,18 @@ export interface InfixCase {
   readonly logits: number[][];
 }
 
+/** One case of `expected/tiny-a.beam.json`: what `generate(num_beams=...)` returned. */
+export interface BeamCase {
+  readonly prompt: number[];
+  readonly num_beams: number;
+  readonly length_penalty: number;
+  readonly max_new_tokens: number;
+  readonly eos_token_id: number;
+  /** All hypotheses, best first, without padding. */
+  readonly sequences: number[][];
+  readonly scores: number[];
+}
+
 export interface FloatTensor {
   readonly shape: readonly number[];
   readonly data: Float32Array;
@@ -62,6 +74,34 @@ export function golden(name: string): Golden {
     firstLogits: tensors['first_logits'] as FloatTensor,
     infixRows: tensors['infix_rows'] as FloatTensor,
     adapter: (adapter) => path.join(root, 'adapters', name, adapter),
+  };
+}
+
+/** Beam searches of the model `tiny-a`: an adapter's name, or `base`, to its cases. */
+export function beamGoldens(): [adapter: string, cases: BeamCase[]][] {
+  return Object.entries(expected('tiny-a.beam.json') as Record<string, BeamCase[]>);
+}
+
+/** What PyTorch computed in training: see `training` in `make.py`. */
+export interface TrainingGolden {
+  readonly meta: {
+    readonly batch: { readonly source: number[]; readonly target: number[] }[];
+    readonly separator: number;
+    readonly losses: Record<'prefix' | 'embedding' | 'infix' | 'mlp', number>;
+    readonly run: {
+      readonly steps: number;
+      readonly lr: number;
+      readonly clip_norm: number;
+      readonly losses: Record<'prefix' | 'embedding' | 'infix', number[]>;
+    };
+  };
+  readonly tensors: Record<string, FloatTensor>;
+}
+
+export function trainingGolden(name: string): TrainingGolden {
+  return {
+    meta: expected(`${name}.training.json`) as TrainingGolden['meta'],
+    tensors: readTensors(path.join(root, 'expected', `${name}.training.safetensors`)),
   };
 }
 

@@ -1,0 +1,9 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+
+import { packageRoot } from '../../src/config.js';
+
+/** Compiles what the tests start in processes of their own: once, before any test file runs. Quick when nothing has changed. */
+export default function buildProgram(): void {
+  execFileSync(process.execPath, [join(packageRoot, 'node_modules/typescript/bin/tsc'), '-p', packageRoot]);
+}

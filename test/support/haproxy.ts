@@ -1,0 +1,35 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { inject, onTestFinished } from 'vitest';
+
+import { packageRoot } from '../../src/config.js';
+import { freePort } from './redis-server.js';
+
+const file = join(packageRoot, 'docker/haproxy/haproxy.cfg');
+
+/** Starts HAProxy with the configuration that is shipped, in front of two addresses; ended when the test is over. Returns its URL. */
+export async function startHaproxy([a = '', b = '']: readonly string[]): Promise<string> {
+  const haproxy = inject('haproxy');
+  if (haproxy === null) throw new Error('there is no haproxy');
+  const { program, libraries } = haproxy;
+  const listen = `127.0.0.1:${await freePort()}`;
+  const settings = { PREAMBLE_LISTEN: listen, PREAMBLE_REPLICA_A: a, PREAMBLE_REPLICA_B: b };
+  const env = { ...settings, LD_LIBRARY_PATH: libraries };
+  const checked = spawnSync(program, ['-c', '-f', file], { env, encoding: 'utf8' });
+  if (checked.status !== 0 || checked.stderr.includes('WARNING')) throw new Error(checked.stderr);
+  const child = spawn(program, ['-db', '-f', file], { env, stdio: 'ignore' });
+  onTestFinished(async () => {
+    if (child.exitCode !== null) return;
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  });
+  const url = `http://${listen}`;
+  for (let attempt = 0; attempt < 200; attempt++) {
+    if (await fetch(`${url}/readyz`).then(({ ok }) => ok, () => false)) return url; // prettier-ignore
+    await delay(50);
+  }
+  throw new Error('no replica is ready behind HAProxy');
+}
