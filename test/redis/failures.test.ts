@@ -15,7 +15,10 @@ afterEach(async () => {
 });
 
 async function start(flags: readonly string[] = []): Promise<RedisServer> {
-  const server = await RedisServer.start(flags);
+  return stoppedAfterwards(await RedisServer.start(flags));
+}
+
+function stoppedAfterwards(server: RedisServer): RedisServer {
   servers.push(server);
   return server;
 }
@@ -140,11 +143,11 @@ describe('a Redis that cannot store', () => {
   });
 
   it('says that it is a node of a cluster', async () => {
-    const cluster = ['--cluster-enabled', 'yes', '--cluster-require-full-coverage', 'no'];
-    const [one, other] = await Promise.all([start(cluster), start(cluster)]);
+    const one = stoppedAfterwards(await RedisServer.startNode());
+    const other = stoppedAfterwards(await RedisServer.startNode());
     const [a, b] = [await connect(one), await connect(other)];
     await b.client.cluster('ADDSLOTSRANGE', 0, 16_383);
-    await a.client.cluster('MEET', '127.0.0.1', other.port);
+    await a.client.cluster('MEET', '127.0.0.1', other.port, other.busPort ?? 0);
     const failed = (): Promise<unknown> =>
       storeOn(a)
         .get('t', 'a')

@@ -16,13 +16,22 @@ export class RedisServer {
   private constructor(
     readonly port: number,
     private readonly flags: readonly string[],
+    /** Where a node of a cluster hears from the others. */
+    readonly busPort?: number,
   ) {}
 
   /** @param flags added to the command line, such as `--maxmemory 8mb` in two entries */
   static async start(flags: readonly string[] = []): Promise<RedisServer> {
-    const server = new RedisServer(await freePort(), flags);
-    await server.start();
-    return server;
+    return started(async () => new RedisServer(await freePort(), flags));
+  }
+
+  /** A node of a cluster, with a free port for its bus too: the default, 10,000 above the other, need not exist. */
+  static async startNode(): Promise<RedisServer> {
+    return started(async () => {
+      const [port, bus] = [await freePort(), await freePort()];
+      const node = ['--cluster-enabled', 'yes', '--cluster-require-full-coverage', 'no'];
+      return new RedisServer(port, [...node, '--cluster-port', String(bus)], bus);
+    });
   }
 
   get url(): string {
@@ -77,6 +86,20 @@ export class RedisServer {
     }
     await this.stop();
     throw new Error('redis-server does not answer');
+  }
+}
+
+/** Tries anew where somebody else took the port between its choice and its use. */
+async function started(create: () => Promise<RedisServer>): Promise<RedisServer> {
+  for (let attempt = 1; ; attempt++) {
+    const server = await create();
+    try {
+      await server.start();
+      return server;
+    } catch (error) {
+      await server.stop();
+      if (attempt === 3) throw error;
+    }
   }
 }
 
