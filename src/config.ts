@@ -103,7 +103,9 @@ const variables = {
   maxPrefixes: variable('PREAMBLE_MAX_PREFIXES', noLimit, parseInteger(0, Number.MAX_SAFE_INTEGER)),
   maxPrefixBytes: variable('PREAMBLE_MAX_PREFIX_BYTES', noLimit, parseInteger(0, Number.MAX_SAFE_INTEGER)),
   queueShare: variable('PREAMBLE_QUEUE_SHARE', noLimit, parseNumber(1)),
-  /** How long accepted requests may take to finish after SIGTERM. */
+  /** How long requests are still accepted after SIGTERM, while `/readyz` says already that the server leaves. */
+  lameDuckSeconds: integer('PREAMBLE_LAME_DUCK_SECONDS', 0, 0, 3600),
+  /** How long accepted requests may take to finish once no more are accepted. */
   drainSeconds: integer('PREAMBLE_DRAIN_SECONDS', 30, 0, 86_400),
 };
 

@@ -11,13 +11,14 @@ interface Output {
   readonly stderr: Pick<Writable, 'write'>;
 }
 
-/** Serves until SIGTERM or SIGINT, then finishes what was accepted. A second signal ends the process at once. */
+/** Serves until SIGTERM or SIGINT and the lame-duck time after it, then finishes what was accepted. A second signal ends the process at once. */
 export async function serve(config: Config, { stdout, stderr }: Output): Promise<void> {
   const app = await createApp(config, { onProgress: compileProgress(stderr) });
   try {
     await app.server.app.listen({ host: config.host, port: config.port });
     stdout.write(banner(app, config));
     await firstSignal();
+    await lameDuck(app, config.lameDuckSeconds, stderr);
     stderr.write(`finishing accepted requests, for at most ${config.drainSeconds} s\n`);
     await drain(app, config.drainSeconds);
   } finally {
@@ -35,6 +36,14 @@ async function firstSignal(): Promise<void> {
     };
     process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
   });
+}
+
+/** A balancer sees that this server leaves before any request is refused. */
+async function lameDuck({ server }: App, seconds: number, stderr: Output['stderr']): Promise<void> {
+  if (seconds === 0) return;
+  server.announceLeaving();
+  stderr.write(`not ready any more; requests are accepted for ${seconds} s\n`);
+  await delay(seconds * 1000);
 }
 
 /** What is not finished in time is cut off: closing its connection cancels it. */

@@ -67,6 +67,8 @@ export interface ServerDeps extends Omit<BatchDeps, 'maxChoices' | 'maxBatchItem
 /** The HTTP server, not listening yet. */
 export interface Server {
   readonly app: FastifyInstance;
+  /** From now on `/readyz` is 503 and answers close their connections; requests are still accepted. */
+  announceLeaving(): void;
   /** Turns new requests away; settles when the accepted ones are answered. */
   drain(): Promise<void>;
 }
@@ -92,7 +94,7 @@ export async function buildServer(deps: ServerDeps): Promise<Server> {
   const { adminKey } = config;
   if (adminKey !== undefined) await app.register(adminRoutes, { prefix: '/v1/admin', deps, drain, adminKey });
   await app.ready();
-  return { app, drain: () => drain.start() };
+  return { app, announceLeaving: () => drain.announce(), drain: () => drain.start() };
 }
 
 interface ScopeOptions {

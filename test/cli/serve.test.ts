@@ -45,6 +45,18 @@ describe('the program', () => {
     expect(await exitStatus(running)).toBe(0);
   });
 
+  it('is not ready at SIGTERM, and accepts requests while it is a lame duck', async () => {
+    const running = await start({ PREAMBLE_LAME_DUCK_SECONDS: '5' });
+    const url = await addressOf(running);
+    running.process.kill('SIGTERM');
+    await vi.waitFor(async () => expect((await fetch(`${url}/readyz`)).status).toBe(503), { interval: 10 });
+    const accepted = await stream(url, 1);
+    expect(accepted.status).toBe(200);
+    expect(accepted.headers.get('connection')).toBe('close');
+    expect(await accepted.text()).toMatch(/data: \[DONE\]\n\n$/);
+    expect(await exitStatus(running)).toBe(0);
+  });
+
   it('cuts off what takes longer than it may', async () => {
     const running = await start({ PREAMBLE_DRAIN_SECONDS: '0' });
     const accepted = await stream(await addressOf(running), 100);

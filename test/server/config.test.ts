@@ -19,6 +19,7 @@ describe('readConfig', () => {
       slots: 32,
       threads: physicalCores(),
       logLevel: 'info',
+      lameDuckSeconds: 0,
       drainSeconds: 30,
       maxBatchItems: 256,
     });

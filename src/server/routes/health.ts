@@ -26,7 +26,7 @@ const readySchema = { summary: 'Whether it takes requests', tags, response: { 20
 const healthRoutes: FastifyPluginAsync<HealthDeps> = async (app, { drain, engine, storeReady }) => {
   app.get('/livez', { logLevel, schema: liveSchema }, () => ({ status: 'ok' }));
   app.get('/readyz', { logLevel, schema: readySchema }, async () => {
-    if (drain.draining) throw new ApiError('server_draining', 'The server is shutting down.');
+    if (drain.leaving) throw new ApiError('server_draining', 'The server is shutting down.');
     if (!engine.healthy) throw new ApiError('server_not_ready', 'The model fails at present.');
     return (await storeReady()) ? { status: 'ok' } : { status: 'degraded', degraded: ['store'] };
   });
