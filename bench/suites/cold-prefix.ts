@@ -13,7 +13,8 @@ import type { BenchContext, Finding, Suite } from '../suite.js';
 import { ServerProcess } from '../support/server-process.js';
 import { storedPrefix } from '../support/stored-prefix.js';
 import { gaps, quantile, randomTokens, timeToFirstToken, TokenStream } from '../support/token-stream.js';
-import { median, PREFIX_LENGTH } from '../workload.js';
+import { median } from '../statistics.js';
+import { PREFIX_LENGTH } from '../workload.js';
 
 /** Prefixes that are loaded in one repeat, one after another. */
 const LOADS = 15;

@@ -15,7 +15,7 @@ import { fillDirectory, fillRedis } from '../support/fill-store.js';
 import { ServerProcess } from '../support/server-process.js';
 import { randomTokens, timeToFirstToken } from '../support/token-stream.js';
 import { uploadPrefix } from '../targets.js';
-import { median } from '../workload.js';
+import { median } from '../statistics.js';
 
 /** 100,000 prefixes of a 124M model would be 7 GB at the least: what a store costs does not depend on what the model costs. */
 const TINY: Shape = { layers: 2, width: 64, heads: 2, contextLength: 1024 };
