@@ -10,11 +10,20 @@ export function startChild(command: string, args: readonly string[], options: Sp
   return child;
 }
 
+/** Stops all threads of a program until it is resumed; Windows has nothing like it. */
+export function pauseChild(child: ChildProcess): void {
+  if (process.platform !== 'win32') child.kill('SIGSTOP');
+}
+
+export function resumeChild(child: ChildProcess): void {
+  if (process.platform !== 'win32') child.kill('SIGCONT');
+}
+
 /** Ends a program, politely, and waits until it is gone. */
 export async function endChild(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = once(child, 'exit');
-  child.kill('SIGCONT'); // one that is stopped would not hear the other signal
+  resumeChild(child); // one that is stopped would not hear the signal
   child.kill('SIGTERM');
   await gone;
 }

@@ -7,6 +7,7 @@ import { ReportFile, type SuiteReport } from './report.js';
 import type { BenchContext, Suite } from './suite.js';
 import { suites } from './suites/index.js';
 import { textTable } from './text-table.js';
+import { writeDocs } from './write-docs.js';
 
 const bench = path.join(packageRoot, 'bench');
 const names = suites.map(({ name }) => name);
@@ -22,6 +23,7 @@ await main().catch((error: unknown) => {
 async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2), names);
   if (options.help) console.log(usage(names));
+  else if (options.writeDocs.length > 0) await writeDocs(options.writeDocs);
   else await run(options);
 }
 

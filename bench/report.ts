@@ -6,6 +6,7 @@ import path from 'node:path';
 
 import { packageRoot } from '#src/config.js';
 import { type Options, threadsOf } from './options.js';
+import { VERSIONS } from './peers/versions.js';
 import type { Finding } from './suite.js';
 
 interface Package {
@@ -24,6 +25,8 @@ export interface Facts {
   readonly threads: number;
   readonly memoryGiB: number;
   readonly platform: string;
+  /** Versions that peers are installed as. */
+  readonly peers: Readonly<Record<string, string>>;
 }
 
 export interface SuiteReport {
@@ -56,6 +59,7 @@ function readFacts(threads: number): Facts {
     threads,
     memoryGiB: Math.round(os.totalmem() / 2 ** 30),
     platform: `${os.platform()} ${os.release()} ${os.arch()}`,
+    peers: VERSIONS,
   };
 }
 

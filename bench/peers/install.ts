@@ -19,12 +19,9 @@ export function installNode(directory: string, packages: readonly string[]): Pro
 }
 
 /** Installs packages of PyPI into a virtual environment of their own and returns its Python. */
-export async function installPython(
-  directory: string,
-  names: readonly (keyof typeof VERSIONS.python)[],
-): Promise<string> {
+export async function installPython(directory: string, names: readonly (keyof typeof VERSIONS)[]): Promise<string> {
   const python = path.join(directory, process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python');
-  const packages = names.map((name) => `${name}==${VERSIONS.python[name]}`);
+  const packages = names.map((name) => `${name}==${VERSIONS[name]}`);
   await unlessDone(directory, packages, async () => {
     await run('python3', ['-m', 'venv', '.'], directory);
     await run(python, ['-m', 'pip', 'install', '--quiet', '--no-input', ...packages], directory);

@@ -2,14 +2,13 @@ import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 
-import { endChild, startChild } from '../child.js';
+import { endChild, pauseChild, resumeChild, startChild } from '../child.js';
 import type { PeerAnswer, PeerGreeting, PeerRequest } from './protocol.js';
 
 /** A program that answers as `protocol.ts` says. */
 export interface PeerCommand {
   readonly program: string;
   readonly args: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -24,14 +23,14 @@ export class PeerProcess {
   ) {}
 
   /** Starts it and waits until it can be asked. Throws when it ends before that. */
-  static async start({ program, args, env }: PeerCommand): Promise<PeerProcess> {
-    const child = startChild(program, args, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'inherit'] });
+  static async start({ program, args }: PeerCommand): Promise<PeerProcess> {
+    const child = startChild(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     child.once('error', () => undefined); // its output ends, which is told
     const lines = createInterface({ input: child.stdout as Readable })[Symbol.asyncIterator]();
     try {
       const { versions } = await nextLine<PeerGreeting>(lines);
       const peer = new PeerProcess(child, lines, versions);
-      child.kill('SIGSTOP');
+      pauseChild(child);
       return peer;
     } catch (error) {
       await endChild(child);
@@ -40,10 +39,10 @@ export class PeerProcess {
   }
 
   async generate(request: PeerRequest): Promise<PeerAnswer> {
-    this.child.kill('SIGCONT');
+    resumeChild(this.child);
     (this.child.stdin as Writable).write(`${JSON.stringify(request)}\n`);
     const answer = await nextLine<PeerAnswer>(this.lines);
-    this.child.kill('SIGSTOP');
+    pauseChild(this.child);
     const counts = answer.arrivals.map((times) => times.length);
     if (counts.length !== request.prompts.length || counts.some((count) => count !== request.count)) {
       throw new Error(`asked for ${request.prompts.length} x ${request.count} tokens, got ${counts.join(', ')}`);

@@ -21,7 +21,10 @@ const installed = path.join(packageRoot, 'bench/.cache/peers');
 export async function prepareNodeLlamaCpp({ options, checkpoint }: BenchContext): Promise<PeerCommand> {
   const packages = path.join(installed, 'node-llama-cpp');
   const binary = `@node-llama-cpp/${llamaPlatform()}`;
-  await installNode(packages, [`node-llama-cpp@${VERSIONS.nodeLlamaCpp}`, `${binary}@${VERSIONS.nodeLlamaCpp}`]);
+  await installNode(packages, [
+    `node-llama-cpp@${VERSIONS['node-llama-cpp']}`,
+    `${binary}@${VERSIONS['node-llama-cpp']}`,
+  ]);
   const model = path.join(installed, `${path.basename(checkpoint)}.gguf`);
   if (!(await exists(model))) {
     const python = await installPython(path.join(installed, 'gguf'), ['gguf', 'numpy', 'safetensors']);

@@ -13,6 +13,7 @@ import torch
 import transformers
 
 transformers.utils.logging.set_verbosity_error()
+transformers.utils.logging.disable_progress_bar()
 
 
 class Clock(transformers.StoppingCriteria):

@@ -1,12 +1,11 @@
 /** What the peers are installed as, exactly; onnxruntime-node is the one that Preamble has. */
 export const VERSIONS = {
-  nodeLlamaCpp: '3.22.1',
-  python: {
-    gguf: '0.19.0',
-    numpy: '2.4.6',
-    peft: '0.21.2',
-    safetensors: '0.8.0',
-    torch: '2.13.0',
-    transformers: '5.23.0',
-  },
+  'node-llama-cpp': '3.22.1',
+  gguf: '0.19.0',
+  numpy: '2.4.6',
+  peft: '0.21.2',
+  safetensors: '0.8.0',
+  torch: '2.13.0',
+  // 5.24.0 leaves PEFT's prefix out of `generate`: it takes the empty cache beside it.
+  transformers: '5.23.0',
 } as const;

@@ -12,6 +12,8 @@ const pages = [
   'ARCHITECTURE.md',
   'CONTRIBUTING.md',
   'docs/devices.md',
+  'docs/performance.md',
+  'bench/README.md',
   'docs/settings.md',
   'docs/tuning.md',
   ...decisions,

@@ -1,0 +1,22 @@
+import fs from 'node:fs/promises';
+import path from 'node:path';
+
+import { format, resolveConfig } from 'prettier';
+
+import { packageRoot } from '#src/config.js';
+import { fillPage, pageParts, throughputChart } from './performance-page.js';
+import type { Report } from './report.js';
+
+const page = path.join(packageRoot, 'docs/performance.md');
+const chart = path.join(packageRoot, 'docs/performance.svg');
+
+/** Writes the generated parts of docs/performance.md, and its chart, from results files. */
+export async function writeDocs(files: readonly string[]): Promise<void> {
+  const reports = await Promise.all(files.map(async (file) => JSON.parse(await fs.readFile(file, 'utf8')) as Report));
+  const text = fillPage(await fs.readFile(page, 'utf8'), pageParts(reports));
+  await fs.writeFile(page, await format(text, { ...(await resolveConfig(page)), filepath: page }));
+  if (reports.some(({ suites }) => suites.some(({ name }) => name === 'decode'))) {
+    await fs.writeFile(chart, throughputChart(reports));
+  }
+  console.log(`Written: ${[page, chart].map((file) => path.relative(packageRoot, file)).join(', ')}`);
+}

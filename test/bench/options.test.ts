@@ -1,0 +1,37 @@
+import { describe, expect, it } from 'vitest';
+
+import { readOptions } from '../../bench/options.js';
+import { suites } from '../../bench/suites/index.js';
+
+const names = suites.map(({ name }) => name);
+
+it('names every suite once', () => {
+  expect(new Set(names).size).toBe(names.length);
+});
+
+describe('options', () => {
+  it('run everything unless told otherwise', () => {
+    const { suites: chosen, rows, peers, writeDocs, threads } = readOptions([], names);
+    expect(chosen).toEqual(names);
+    expect(rows).toEqual([1, 8, 32]);
+    expect(peers).toEqual(['node-llama-cpp', 'transformers-peft', 'onnxruntime-node']);
+    expect(writeDocs).toEqual([]);
+    expect(threads).toBeUndefined();
+  });
+
+  it('choose suites, peers and numbers', () => {
+    const args = ['roofline', '--rows', '2,4', '--repeats=3', '--peers', 'none', '--threads', '1'];
+    const options = readOptions(args, names);
+    expect(options).toMatchObject({ suites: ['roofline'], rows: [2, 4], repeats: 3, peers: [], threads: 1 });
+  });
+
+  it.each([
+    [['speed'], "suite: 'speed' is none of decode, roofline"],
+    [['--rows', '1,0'], "--rows: '0' is not a positive number"],
+    [['--repeats', 'many'], "--repeats: 'many' is not a positive number"],
+    [['--peers', 'vllm'], "--peers: 'vllm' is none of node-llama-cpp, transformers-peft, onnxruntime-node"],
+    [['--fast'], "Unknown option '--fast'"],
+  ])('refuse %j', (args, message) => {
+    expect(() => readOptions(args, names)).toThrow(message);
+  });
+});
