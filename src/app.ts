@@ -10,7 +10,7 @@ import { openTenancy } from './open-tenancy.js';
 import type { PrefixStore } from './prefix/store.js';
 import { PrefixLibrary } from './prefix/library.js';
 import { seedPrefixes } from './seed.js';
-import { buildServer, type Server } from './server/server.js';
+import type { Server } from './server/server.js';
 import { DEFAULT_TENANT } from './tenancy/tenancy.js';
 import { Tokenizer } from './tokenizer/tokenizer.js';
 
@@ -30,7 +30,11 @@ export interface AppOptions {
 
 /** Opens the model and builds everything on it. */
 export async function createApp(config: Config, { onProgress }: AppOptions = {}): Promise<App> {
-  const model = await openConfiguredModel(config, onProgress);
+  // The model opens on another thread; meanwhile this one loads what it would load after it.
+  const [model, { buildServer }] = await Promise.all([
+    openConfiguredModel(config, onProgress),
+    import('./server/server.js'),
+  ]);
   const release: (() => void)[] = [];
   try {
     const tokenizer = await Tokenizer.load(model.tokenizerDirectory);

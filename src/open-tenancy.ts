@@ -1,10 +1,9 @@
 import { needsKey, tenantDefaults, type Config } from './config.js';
 import type { RedisConnection } from './redis/connection.js';
-import { RedisRateLimiter } from './redis/rate-limiter.js';
-import { RedisTenancyStore } from './redis/tenancy-store.js';
 import { FileTenancyStore } from './tenancy/file-store.js';
 import { MemoryRateLimiter } from './tenancy/memory-rate-limiter.js';
 import type { RateLimiter } from './tenancy/rate-limiter.js';
+import type { TenancyStore } from './tenancy/store.js';
 import { Tenancy } from './tenancy/tenancy.js';
 
 /** Who may send requests, and how many. */
@@ -18,14 +17,28 @@ export interface OpenedTenancy {
  * @param redis the connection of a store on Redis, which all replicas share
  */
 export async function openTenancy(config: Config, redis: RedisConnection | undefined): Promise<OpenedTenancy> {
-  const store = redis ? await RedisTenancyStore.open(redis) : await FileTenancyStore.open(directoryOf(config));
+  const { store, limiter } = redis ? await onRedis(redis) : await onDisk(config);
   const tenancy = new Tenancy({
     store,
     staticKeys: config.apiKeys,
     defaults: tenantDefaults(config),
     needsKey: needsKey(config),
   });
-  return { tenancy, limiter: redis ? new RedisRateLimiter(redis) : new MemoryRateLimiter() };
+  return { tenancy, limiter };
+}
+
+interface OpenedStore {
+  readonly store: TenancyStore;
+  readonly limiter: RateLimiter;
+}
+
+async function onRedis(connection: RedisConnection): Promise<OpenedStore> {
+  const { openRedisTenancy } = await import('./open-redis.js');
+  return openRedisTenancy(connection);
+}
+
+async function onDisk(config: Config): Promise<OpenedStore> {
+  return { store: await FileTenancyStore.open(directoryOf(config)), limiter: new MemoryRateLimiter() };
 }
 
 function directoryOf({ store }: Config): string {

@@ -1,10 +1,8 @@
 import type { Command } from 'commander';
 
 import { parseStore } from '../../config.js';
-import { connect } from '../../open-store.js';
 import { copyPrefixes, type CopyCounts, type PrefixArchive } from '../../prefix/copy.js';
 import { FilePrefixArchive } from '../../prefix/file-archive.js';
-import { RedisPrefixArchive } from '../../redis/prefix-archive.js';
 import { print, type Io } from '../io.js';
 import { addStoreList } from './store-list.js';
 
@@ -59,8 +57,8 @@ async function copy(fromUrl: string, toUrl: string, io: Io): Promise<CopyCounts>
 async function open(text: string, argument: string): Promise<OpenArchive> {
   const location = parseStore(argument, text);
   if (location.kind === 'file') return { archive: new FilePrefixArchive(location.directory), close: () => undefined };
-  const connection = await connect(location.url, argument);
-  return { archive: new RedisPrefixArchive(connection), close: () => connection.close() };
+  const { openRedisArchive } = await import('../../open-redis.js');
+  return openRedisArchive(location.url, argument);
 }
 
 function progress({ stderr }: Io): (counts: CopyCounts) => void {

@@ -1,0 +1,67 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { ConfigError } from './config.js';
+import type { OpenStore } from './open-store.js';
+import { CachedPrefixStore } from './prefix/cached-store.js';
+import type { PrefixArchive } from './prefix/copy.js';
+import { RedisConnection } from './redis/connection.js';
+import { RedisRefusedError } from './redis/errors.js';
+import { RedisPrefixArchive } from './redis/prefix-archive.js';
+import { forgetChanges } from './redis/prefix-changes.js';
+import { RedisPrefixStore } from './redis/prefix-store.js';
+import { RedisRateLimiter } from './redis/rate-limiter.js';
+import { RedisTenancyStore } from './redis/tenancy-store.js';
+import type { RateLimiter } from './tenancy/rate-limiter.js';
+import type { TenancyStore } from './tenancy/store.js';
+
+// Everything that is on Redis. Imported only where there is one: loading its client takes a tenth of a second.
+
+/** How long a health check waits for the store. Milliseconds. */
+const PING_TIMEOUT = 500;
+
+/** @throws ConfigError when the credentials are refused */
+export async function connect(url: string, variable = 'PREAMBLE_STORE'): Promise<RedisConnection> {
+  try {
+    return await RedisConnection.open({ url });
+  } catch (error) {
+    if (error instanceof RedisRefusedError) throw new ConfigError(variable, error.message);
+    throw new Error(`${variable}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** Prefixes on Redis, for one base model. */
+export async function openRedisStore(url: string, fingerprint: string): Promise<OpenStore> {
+  const connection = await connect(url);
+  const store = new CachedPrefixStore(new RedisPrefixStore(connection, fingerprint));
+  await forgetChanges(connection, fingerprint, store);
+  return { store, connection, ready: () => answers(connection), close: () => connection.close() };
+}
+
+/** Tenants, keys and rates that replicas share. */
+export async function openRedisTenancy(
+  connection: RedisConnection,
+): Promise<{ store: TenancyStore; limiter: RateLimiter }> {
+  return { store: await RedisTenancyStore.open(connection), limiter: new RedisRateLimiter(connection) };
+}
+
+/** All prefixes on a Redis, and how to leave it. */
+export async function openRedisArchive(
+  url: string,
+  argument: string,
+): Promise<{ archive: PrefixArchive; close: () => void }> {
+  const connection = await connect(url, argument);
+  return { archive: new RedisPrefixArchive(connection), close: () => connection.close() };
+}
+
+async function answers({ client, isReady }: RedisConnection): Promise<boolean> {
+  if (!isReady) return false;
+  const answered = new AbortController();
+  const late = delay(PING_TIMEOUT, false, { signal: answered.signal }).catch(() => false);
+  try {
+    return await Promise.race([client.ping().then(() => true), late]);
+  } catch {
+    return false;
+  } finally {
+    answered.abort();
+  }
+}
