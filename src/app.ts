@@ -58,7 +58,17 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
 
 function openConfiguredModel(config: Config, onProgress: AppOptions['onProgress']): Promise<Model> {
   const { model: source, modelName: id, cache, slots, threads, provider } = config;
-  return openModel({ source, cache, slots, threads, provider, ...(id && { id }), ...(onProgress && { onProgress }) });
+  const spin = config.spin === 'on';
+  return openModel({
+    source,
+    cache,
+    slots,
+    threads,
+    spin,
+    provider,
+    ...(id && { id }),
+    ...(onProgress && { onProgress }),
+  });
 }
 
 function createEngine(

@@ -20,6 +20,8 @@ export interface OpenModelOptions extends CompileOptions {
   readonly slots: number;
   /** Threads inside one step. */
   readonly threads: number;
+  /** Whether threads that wait for the next operator spin; true unless given. */
+  readonly spin?: boolean;
   readonly provider?: Provider;
 }
 
@@ -51,7 +53,7 @@ export async function openModel(options: OpenModelOptions): Promise<Model> {
 }
 
 async function load(directory: string, manifest: Manifest, options: OpenModelOptions, owned: Owned): Promise<Model> {
-  const runtime = owned.add(new Runtime({ threads: options.threads }));
+  const runtime = owned.add(new Runtime({ threads: options.threads, spin: options.spin ?? true }));
   const weights = mapWeights(runtime, directory, manifest, owned);
   const sessionOptions = { initializers: weights.tensors, packedWeights: owned.add(new PackedWeights(runtime)) };
   const open = async (name: GraphName): Promise<Session> =>

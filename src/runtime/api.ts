@@ -53,6 +53,7 @@ const FUNCTIONS = {
   BindOutput: [137, 'void *(void *binding, const char *name, void *value)'],
   SetGlobalIntraOpNumThreads: [147, 'void *(void *threading, int threads)'],
   SetGlobalInterOpNumThreads: [148, 'void *(void *threading, int threads)'],
+  SetGlobalSpinControl: [149, 'void *(void *threading, int allow)'],
   AddInitializer: [150, 'void *(void *options, const char *name, void *value)'],
   CreatePrepackedWeightsContainer: [166, 'void *(_Out_ void **out)'],
   ReleasePrepackedWeightsContainer: [167, 'void (void *container)'],

@@ -14,6 +14,8 @@ const MEMORY_DEFAULT = 0;
 export interface RuntimeOptions {
   /** Threads that work on one step, shared by all sessions of this runtime; at least 1. */
   readonly threads: number;
+  /** Whether threads that wait for the next operator spin instead of going to sleep; true unless given. */
+  readonly spin?: boolean;
   /** Another ONNX Runtime library than the one in `onnxruntime-node`. */
   readonly library?: string;
 }
@@ -33,7 +35,7 @@ export class Runtime {
 
   constructor(options: RuntimeOptions) {
     this.api = Api.load(options.library ?? libraryPath());
-    this.env = createEnvironment(this.api, options.threads);
+    this.env = createEnvironment(this.api, options);
     this.cpuMemoryInfo = this.api.create('CreateCpuMemoryInfo', DEVICE_ALLOCATOR, MEMORY_DEFAULT);
     this.#allocator = this.api.create('GetAllocatorWithDefaultOptions'); // the library's own, not to be released
   }
@@ -77,11 +79,12 @@ export class Runtime {
 }
 
 /** An environment whose sessions share one pool: several pools would spin against each other. */
-function createEnvironment(api: Api, threads: number): Pointer {
+function createEnvironment(api: Api, { threads, spin = true }: RuntimeOptions): Pointer {
   const threading = api.create('CreateThreadingOptions');
   try {
     api.call('SetGlobalIntraOpNumThreads', threading, threads);
     api.call('SetGlobalInterOpNumThreads', threading, 1);
+    api.call('SetGlobalSpinControl', threading, spin ? 1 : 0);
     return api.create('CreateEnvWithGlobalThreadPools', LOG_LEVEL_ERROR, 'preamble', threading);
   } finally {
     api.release('ReleaseThreadingOptions', threading);
