@@ -44,6 +44,13 @@ export async function connect(url: string, variable = 'PREAMBLE_STORE'): Promise
   }
 }
 
+/** What PREAMBLE_STORE names, without the credentials that a URL may have. */
+export function describeStore(store: StoreLocation): string {
+  if (store.kind === 'file') return `file:${store.directory}`;
+  const { protocol, host, pathname } = new URL(store.url);
+  return `${protocol}//${host}${pathname}`;
+}
+
 async function answers({ client, isReady }: RedisConnection): Promise<boolean> {
   if (!isReady) return false;
   const answered = new AbortController();
