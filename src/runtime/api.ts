@@ -19,6 +19,7 @@ const API_VERSION = 20;
 const FUNCTIONS = {
   GetErrorMessage: [2, 'const char *(const void *status)'],
   CreateSession: [7, `void *(void *env, ${PATH} path, void *options, _Out_ void **out)`],
+  CreateSessionFromArray: [8, 'void *(void *env, const void *graph, size_t bytes, void *options, _Out_ void **out)'],
   CreateSessionOptions: [10, 'void *(_Out_ void **out)'],
   DisableMemPattern: [17, 'void *(void *options)'],
   SetSessionGraphOptimizationLevel: [23, 'void *(void *options, int level)'],
@@ -30,6 +31,7 @@ const FUNCTIONS = {
     49,
     'void *(void *memoryInfo, void *data, size_t bytes, int64_t *shape, size_t rank, int type, _Out_ void **out)',
   ],
+  CreateMemoryInfo: [68, 'void *(const char *name, int allocator, int device, int memory, _Out_ void **out)'],
   CreateCpuMemoryInfo: [69, 'void *(int allocator, int memory, _Out_ void **out)'],
   AllocatorAlloc: [75, 'void *(void *allocator, size_t bytes, _Out_ void **out)'],
   AllocatorFree: [76, 'void *(void *allocator, void *data)'],
@@ -46,6 +48,8 @@ const FUNCTIONS = {
   ReleaseThreadingOptions: [122, 'void (void *options)'],
   GetAvailableProviders: [125, 'void *(_Out_ void **out, _Out_ int *count)'],
   ReleaseAvailableProviders: [126, 'void *(void *providers, int count)'],
+  CreateAllocator: [131, 'void *(void *session, void *memoryInfo, _Out_ void **out)'],
+  ReleaseAllocator: [132, 'void (void *allocator)'],
   RunWithBinding: [133, 'void *(void *session, void *runOptions, void *binding)'],
   CreateIoBinding: [134, 'void *(void *session, _Out_ void **out)'],
   ReleaseIoBinding: [135, 'void (void *binding)'],
@@ -61,6 +65,13 @@ const FUNCTIONS = {
   CreateSessionWithPrepackedWeightsContainer: [
     168,
     `void *(void *env, ${PATH} path, void *options, void *container, _Out_ void **out)`,
+  ],
+  SessionOptionsAppendExecutionProvider_CUDA_V2: [204, 'void *(void *options, void *cudaOptions)'],
+  CreateCUDAProviderOptions: [205, 'void *(_Out_ void **out)'],
+  ReleaseCUDAProviderOptions: [208, 'void (void *cudaOptions)'],
+  SessionOptionsAppendExecutionProvider: [
+    216,
+    'void *(void *options, const char *name, const char **keys, const char **values, size_t count)',
   ],
 } as const satisfies Record<string, readonly [number, string]>;
 

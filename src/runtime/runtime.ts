@@ -26,6 +26,8 @@ export interface RuntimeOptions {
  */
 export class Runtime {
   readonly api: Api;
+  /** Path of ONNX Runtime's library. */
+  readonly library: string;
   /** Environment handle. */
   readonly env: Pointer;
   /** Describes CPU memory. */
@@ -34,7 +36,8 @@ export class Runtime {
   readonly #guard = new DisposeGuard('Runtime');
 
   constructor(options: RuntimeOptions) {
-    this.api = Api.load(options.library ?? libraryPath());
+    this.library = options.library ?? libraryPath();
+    this.api = Api.load(this.library);
     this.env = createEnvironment(this.api, options);
     this.cpuMemoryInfo = this.api.create('CreateCpuMemoryInfo', DEVICE_ALLOCATOR, MEMORY_DEFAULT);
     this.#allocator = this.api.create('GetAllocatorWithDefaultOptions'); // the library's own, not to be released
