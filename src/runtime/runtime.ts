@@ -7,6 +7,7 @@ import { Memory } from './memory.js';
 
 /** `ORT_LOGGING_LEVEL_ERROR`: warnings about operators' placement are of no use to an operator of ours. */
 const LOG_LEVEL_ERROR = 3;
+const LOG_LEVEL_FATAL = 4;
 /** `OrtDeviceAllocator`, `OrtMemTypeDefault`. */
 const DEVICE_ALLOCATOR = 0;
 const MEMORY_DEFAULT = 0;
@@ -16,6 +17,8 @@ export interface RuntimeOptions {
   readonly threads: number;
   /** Whether threads that wait for the next operator spin instead of going to sleep; true unless given. */
   readonly spin?: boolean;
+  /** ONNX Runtime does not write to the standard error stream what it throws as well. */
+  readonly quiet?: boolean;
   /** Another ONNX Runtime library than the one in `onnxruntime-node`. */
   readonly library?: string;
 }
@@ -82,13 +85,14 @@ export class Runtime {
 }
 
 /** An environment whose sessions share one pool: several pools would spin against each other. */
-function createEnvironment(api: Api, { threads, spin = true }: RuntimeOptions): Pointer {
+function createEnvironment(api: Api, { threads, spin = true, quiet }: RuntimeOptions): Pointer {
   const threading = api.create('CreateThreadingOptions');
   try {
     api.call('SetGlobalIntraOpNumThreads', threading, threads);
     api.call('SetGlobalInterOpNumThreads', threading, 1);
     api.call('SetGlobalSpinControl', threading, spin ? 1 : 0);
-    return api.create('CreateEnvWithGlobalThreadPools', LOG_LEVEL_ERROR, 'preamble', threading);
+    const level = quiet ? LOG_LEVEL_FATAL : LOG_LEVEL_ERROR;
+    return api.create('CreateEnvWithGlobalThreadPools', level, 'preamble', threading);
   } finally {
     api.release('ReleaseThreadingOptions', threading);
   }

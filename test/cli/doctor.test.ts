@@ -55,8 +55,10 @@ describe('preamble doctor', () => {
       memory_bytes: { value: os.totalmem() },
     });
     expect(report['library']).toMatchObject({ onnxruntime: { value: expect.stringMatching(/^\d+\.\d+\.\d+$/) } });
-    expect(report['library']?.['providers']?.value).toContain('CPUExecutionProvider');
+    expect(report['library']?.['providers']?.value).toMatch(/\bCPU\b/);
+    expect(report['library']?.['cpu_works']?.value).toBe(true);
     expect(report['chosen']).toMatchObject({
+      provider: { value: 'cpu', why: 'the default' },
       threads: { value: physicalCores(), why: expect.stringMatching(/core|quota|affinity/) },
       slots: { value: 32, why: 'the default' },
     });
@@ -131,6 +133,15 @@ describe('what keeps the server from starting is 1, with what to do about it', (
     expect(status).toBe(1);
     expect(problems).toMatchObject([{ problem: expect.stringContaining('cannot be written to'), fatal: true }]);
     expect(problems[0]?.fix).toContain(`PREAMBLE_${variable}`);
+  });
+
+  it.each(['cuda', 'webgpu'])('the provider %s where it does not work', async (provider) => {
+    set({ PREAMBLE_PROVIDER: provider });
+    const { status, report, problems } = await doctor();
+    const works = report['library']?.[`${provider}_works`];
+    expect(problems.map(({ fatal }) => fatal)).toEqual(works?.value === true ? [] : [true]);
+    expect(status).toBe(problems.length);
+    if (works?.why !== undefined && works.value !== true) expect(problems[0]?.problem).toContain(works.why);
   });
 
   it('a port that is taken', async () => {

@@ -18,6 +18,7 @@ export function examineChoices(
   return {
     name: 'chosen',
     facts: {
+      provider: pick(chosen('provider')),
       threads: { value: threads.value, why: threads.isSet ? (threads.why ?? '') : whyThreads(cores) },
       spinning: pick(chosen('spin')),
       chunk_tokens: pick(chosen('maxChunkTokens')),

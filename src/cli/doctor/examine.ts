@@ -19,9 +19,10 @@ export interface Examination {
 /** Looks at everything that a start would need. Changes nothing: no model is compiled and no store written to. */
 export async function examine(): Promise<Examination> {
   const cores = readCores();
-  const start = [examineMachine(cores), examineLibrary()];
   const config = tryReadConfig();
-  if (config instanceof ConfigError) return { sections: [...start, refused(config)], measureModel: undefined };
+  const isRefused = config instanceof ConfigError;
+  const start = [examineMachine(cores), await examineLibrary(isRefused ? undefined : config.provider)];
+  if (isRefused) return { sections: [...start, refused(config)], measureModel: undefined };
   const settings = settingsInEffect(config);
   const { section, model } = await examineModel(config);
   const sections = [
