@@ -77,13 +77,13 @@ function createEngine(
   tokenizer: Tokenizer,
   observer: EngineObserver,
 ): Engine {
-  const { maxChunkTokens, maxWaitingRequests, maxWaitingTokens } = config;
+  const { maxChunkTokens, maxWaitingRequests, maxWaitingTokens, promptCacheBytes } = config;
   return new Engine({
     runner,
     tokenizer,
     eosTokenIds,
     observer,
-    limits: { maxChunkTokens, maxWaitingRequests, maxWaitingTokens },
+    limits: { maxChunkTokens, maxWaitingRequests, maxWaitingTokens, promptCacheBytes },
   });
 }
 

@@ -96,6 +96,8 @@ const variables = {
   ),
   /** Decoded keys and values kept in memory. */
   prefixCacheBytes: integer('PREAMBLE_PREFIX_CACHE_BYTES', 512 * MiB, 0, Number.MAX_SAFE_INTEGER),
+  /** Keys and values of prompts kept for later requests of the same tenant under the same prefix; 0 is off. */
+  promptCacheBytes: integer('PREAMBLE_PROMPT_CACHE_BYTES', 0, 0, Number.MAX_SAFE_INTEGER),
   /** Prefixes that are loaded from the store at the same time. */
   maxColdLoads: integer('PREAMBLE_MAX_COLD_LOADS', 4, 1, 1024),
   /** Limits of a tenant that has none of its own; see `tenantDefaults`. */

@@ -1,9 +1,23 @@
+import type { KvBlock } from '../engine/runner.js';
 import type { Memory } from '../runtime/memory.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { Binding } from '../runtime/session.js';
 import { Tensor } from '../runtime/tensor.js';
 import type { Gpt2Config } from './config.js';
 import { kvName } from './graphs.js';
+
+/** Keys and values of some positions of a slot of an arena, in memory of its own. */
+export class ArenaBlock implements KvBlock {
+  constructor(
+    readonly length: number,
+    /** `[2 * layers, heads, length, headDim]` */
+    readonly values: Float32Array,
+  ) {}
+
+  get bytes(): number {
+    return this.values.byteLength;
+  }
+}
 
 /**
  * Keys and values of all slots: for each layer one tensor of keys and one of values, `[slots, heads, context, headDim]`.
@@ -49,10 +63,35 @@ export class KvArena {
     }
   }
 
+  /** The keys and values of positions `from` to `from + length - 1` of a slot, outside of the arena. */
+  read(slot: number, from: number, length: number): ArenaBlock {
+    const size = length * this.#headDim;
+    const values = new Float32Array(this.#floats.length * this.config.heads * size);
+    this.#eachRun(slot, from, size, (run, index) => values.set(run, index * size));
+    return new ArenaBlock(length, values);
+  }
+
+  /** Writes what `read` returned to the positions from `from` on of a slot. */
+  write(slot: number, from: number, { length, values }: ArenaBlock): void {
+    const size = length * this.#headDim;
+    this.#eachRun(slot, from, size, (run, index) => run.set(values.subarray(index * size, (index + 1) * size)));
+  }
+
   dispose(): void {
     for (const view of this.#views.values()) for (const tensor of view) tensor.dispose();
     this.#views.clear();
     for (const block of this.#blocks) block.dispose();
+  }
+
+  /** Calls `use` with the values of a slot's positions that lie together: those of each head, of keys and of values, of each layer. */
+  #eachRun(slot: number, from: number, size: number, use: (run: Float32Array, index: number) => void): void {
+    const { heads, contextLength } = this.config;
+    this.#floats.forEach((block, index) => {
+      for (let h = 0; h < heads; h++) {
+        const start = ((slot * heads + h) * contextLength + from) * this.#headDim;
+        use(block.subarray(start, start + size), index * heads + h);
+      }
+    });
   }
 
   get #slotBytes(): number {

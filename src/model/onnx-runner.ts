@@ -1,10 +1,10 @@
-import type { ModelRunner, PromptChunk, StepInput, StepOutput } from '../engine/runner.js';
+import type { KvBlock, ModelRunner, PromptChunk, StepInput, StepOutput } from '../engine/runner.js';
 import type { PrefixKv } from '../prefix/kv.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { Binding, Session } from '../runtime/session.js';
 import { Tensor } from '../runtime/tensor.js';
 import type { Gpt2Config } from './config.js';
-import { KvArena } from './kv-arena.js';
+import { ArenaBlock, KvArena } from './kv-arena.js';
 import { StepBuffers } from './step-buffers.js';
 
 /** The sessions that a runner drives. It does not own them. */
@@ -80,6 +80,24 @@ export class OnnxRunner implements ModelRunner {
       this.#checkSlot(to);
       this.#checkRange(0, length);
       this.#arena.copy(from, to, length);
+      return Promise.resolve();
+    });
+  }
+
+  readSlot(slot: number, from: number, length: number): Promise<KvBlock> {
+    return this.#exclusively(() => {
+      this.#checkSlot(slot);
+      this.#checkRange(from, length);
+      return Promise.resolve(this.#arena.read(slot, from, length));
+    });
+  }
+
+  writeSlot(slot: number, from: number, block: KvBlock): Promise<void> {
+    return this.#exclusively(() => {
+      this.#checkSlot(slot);
+      this.#checkRange(from, block.length);
+      if (!(block instanceof ArenaBlock)) throw new TypeError('the block is of another runner');
+      this.#arena.write(slot, from, block);
       return Promise.resolve();
     });
   }

@@ -1,10 +1,23 @@
-import type { ModelRunner, PromptChunk, StepInput, StepOutput } from '../../src/engine/runner.js';
+import type { KvBlock, ModelRunner, PromptChunk, StepInput, StepOutput } from '../../src/engine/runner.js';
 import type { PrefixKv } from '../../src/prefix/kv.js';
 
 export interface FakeRunnerOptions {
   readonly slots?: number;
   readonly contextLength?: number;
   readonly vocabularySize?: number;
+}
+
+/** Some of what a slot of a fake holds. */
+class FakeBlock implements KvBlock {
+  constructor(readonly values: Uint32Array) {}
+
+  get length(): number {
+    return this.values.length;
+  }
+
+  get bytes(): number {
+    return this.values.byteLength;
+  }
 }
 
 /** Numbers in a row of the fake's virtual tokens. */
@@ -66,6 +79,21 @@ export class FakeRunner implements ModelRunner {
       this.#checkRange(from, 0, length);
       this.#checkRange(to, 0, length);
       this.#slot(to).set(this.#slot(from).subarray(0, length));
+    });
+  }
+
+  readSlot(slot: number, from: number, length: number): Promise<KvBlock> {
+    return this.#exclusively(() => {
+      this.#checkRange(slot, from, length);
+      return new FakeBlock(this.#slot(slot).slice(from, from + length));
+    });
+  }
+
+  writeSlot(slot: number, from: number, block: KvBlock): Promise<void> {
+    return this.#exclusively(() => {
+      this.#checkRange(slot, from, block.length);
+      if (!(block instanceof FakeBlock)) throw new TypeError('the block is of another runner');
+      this.#slot(slot).set(block.values, from);
     });
   }
 
