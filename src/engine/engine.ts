@@ -224,12 +224,13 @@ export class Engine {
     }
   }
 
-  /** Gives the prompt cache what a chunk has computed. */
+  /** Gives the prompt cache what a chunk has computed, before its slot changes hands. */
   async #keepPrompt({ chunk }: Schedule<Sequence>): Promise<void> {
-    if (this.#promptCache === undefined || chunk === undefined) return;
-    const { sequence } = chunk;
+    const { sequence } = chunk ?? {};
+    const { slot } = sequence ?? {};
+    if (this.#promptCache === undefined || sequence === undefined || slot === undefined) return;
     await this.#promptCache.store(sequence.request, sequence.numComputedTokens, (index) =>
-      this.#runner.readSlot(sequence.slot ?? 0, sequence.positionOf(index), BLOCK_TOKENS),
+      this.#runner.readSlot(slot, sequence.positionOf(index), BLOCK_TOKENS),
     );
   }
 

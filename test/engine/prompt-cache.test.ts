@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises';
+
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 
@@ -129,6 +131,21 @@ describe('a prompt that was computed', () => {
     expect(chunksOf(under.runner).slice(before)).toEqual([]);
   });
 
+  test('takes a slot that a prompt in prefill stands in, and leaves that its own', async () => {
+    const under = setUp(1e6, { slots: 3 }, 4);
+    const short = prompt.slice(0, 49);
+    await runInTurn(under, [makeRequest({ prompt: short })]);
+    const { engine, runner } = under;
+    const before = runner.steps.length;
+    const requests = [makeRequest({ prompt: promptOf(50, 1) }), makeRequest({ prompt: short })];
+    const first = collect(engine.submit(requests[0]!));
+    while (runner.steps.length < before + 3) await setImmediate();
+    const second = collect(engine.submit(requests[1]!));
+    expect(await Promise.all([first, second])).toEqual(await Promise.all(requests.map(runAlone)));
+    const mixed = runner.steps.slice(before).filter(({ decode, chunk }) => decode.length > 0 && chunk);
+    expect(mixed.length).toBeGreaterThan(0);
+  });
+
   test('is charged to the tenant only where it is computed', async () => {
     // Two tenants, both backlogged, one slot: the one whose prompts are cached is served more often.
     const { engine } = setUp(1e6, { slots: 1 });
@@ -221,6 +238,14 @@ describe('the memory of a prompt cache', () => {
     expect(cache.bytes).toBe(60);
   });
 
+  test('gives up another prompt rather than the beginning of the one that goes on', async () => {
+    const cache = new PromptCache(60);
+    await store(cache, request(1, 33));
+    await store(cache, request(2));
+    expect(await store(cache, request(1, 65))).toEqual([32, 48]);
+    expect([1, 2].map((seed) => cache.numTokensOf(request(seed, 65)))).toEqual([64, 32]);
+  });
+
   test('asking how much is there uses nothing', async () => {
     const cache = new PromptCache(60);
     await store(cache, request(1));
@@ -302,7 +327,7 @@ test('whatever comes when, and however little is kept, the tokens are those with
     const outputs = async (promptCacheBytes: number): Promise<Collected[]> => {
       const { engine, runner } = setUp(promptCacheBytes, { slots }, maxChunkTokens);
       const all = requests.map(async ({ request, delay, leaveAfter }) => {
-        while (runner.steps.length < delay && engine.stats().running > 0) await new Promise(setImmediate);
+        while (runner.steps.length < delay && engine.stats().running > 0) await setImmediate();
         return collect(engine.submit(request), leaveAfter);
       });
       const collected = await Promise.all(all);
