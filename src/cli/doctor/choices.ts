@@ -65,7 +65,9 @@ function memoryAtFullLoad(
 ): Pick<Section, 'facts' | 'problems'> | undefined {
   if (model === undefined) return undefined;
   const kv = slots * model.slotBytes;
-  const caches = Number(settings.find(({ key }) => key === 'prefixCacheBytes')?.value);
+  const caches = settings
+    .filter(({ key }) => key === 'prefixCacheBytes' || key === 'promptCacheBytes')
+    .reduce((sum, { value }) => sum + Number(value), 0);
   const full = kv + model.weightBytes + caches;
   const available = process.availableMemory();
   return {
