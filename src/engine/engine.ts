@@ -9,8 +9,8 @@ import { finish } from './next-token.js';
 import { Observation } from './observation.js';
 import type { EngineObserver } from './observer.js';
 import { OutputText } from './output-text.js';
-import { place, placeBranches, type Transfer } from './placement.js';
-import { BLOCK_TOKENS, PromptCache } from './prompt-cache.js';
+import { place, placeBranches } from './placement.js';
+import { PromptCache } from './prompt-cache.js';
 import { WaitingQueue, type QueueLimits } from './queue.js';
 import { randomSeed } from './random.js';
 import type { BeamRequest, Generation, GenerationRequest } from './request.js';
@@ -18,6 +18,7 @@ import { checkBeams, checkRequest } from './request-check.js';
 import type { ModelRunner } from './runner.js';
 import { schedule, type Schedule } from './scheduler.js';
 import { Sequence } from './sequence.js';
+import { makeTransfers } from './slot-transfers.js';
 import { Slots } from './slots.js';
 import { sampledSequences, toStepInput } from './step-input.js';
 import { acceptStepOutput } from './step-output.js';
@@ -178,7 +179,7 @@ export class Engine {
   }
 
   async #step(): Promise<void> {
-    await this.#transfer(this.#slots.settle());
+    await makeTransfers(this.#runner, this.#slots.settle());
     const plan = this.#schedule();
     await this.#admit(plan.admitted);
     const input = toStepInput(plan, this.#runner.vocabularySize);
@@ -190,8 +191,8 @@ export class Engine {
     this.#observation.stepped(plan, start);
     for (const sequence of sampledSequences(plan)) this.#counters.add(sequence.tenant, outputCharge(sequence));
     const branches = acceptStepOutput(plan, output, this.#runner.vocabularySize);
-    await this.#keepPrompt(plan);
-    await this.#transfer(placeBranches(branches, this.#slots));
+    if (plan.chunk) await this.#promptCache?.keep(plan.chunk.sequence, this.#runner);
+    await makeTransfers(this.#runner, placeBranches(branches, this.#slots));
   }
 
   #schedule(): Schedule<Sequence> {
@@ -213,25 +214,7 @@ export class Engine {
       this.#observation.admitted(sequence);
       return own;
     });
-    await this.#transfer(transfers);
-  }
-
-  async #transfer(transfers: readonly Transfer[]): Promise<void> {
-    for (const one of transfers) {
-      if ('block' in one) await this.#runner.writeSlot(one.to, one.at, one.block);
-      else if ('kv' in one) await this.#runner.append(one.to, one.at, one.kv);
-      else await this.#runner.copySlot(one.from, one.to, one.length);
-    }
-  }
-
-  /** Gives the prompt cache what a chunk has computed, before its slot changes hands. */
-  async #keepPrompt({ chunk }: Schedule<Sequence>): Promise<void> {
-    const { sequence } = chunk ?? {};
-    const { slot } = sequence ?? {};
-    if (this.#promptCache === undefined || sequence === undefined || slot === undefined) return;
-    await this.#promptCache.store(sequence.request, sequence.numComputedTokens, (index) =>
-      this.#runner.readSlot(slot, sequence.positionOf(index), BLOCK_TOKENS),
-    );
+    await makeTransfers(this.#runner, transfers);
   }
 
   async #appendPrefixes({ decode, chunk }: Schedule<Sequence>): Promise<void> {

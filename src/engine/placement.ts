@@ -1,27 +1,9 @@
-import type { PrefixKv } from '../prefix/kv.js';
 import type { Branch } from './beam-group.js';
 import { BLOCK_TOKENS, isCacheable, type PromptCache } from './prompt-cache.js';
-import type { KvBlock } from './runner.js';
 import type { Sequence } from './sequence.js';
 import { findSource, sharePrompt } from './siblings.js';
+import type { Transfer } from './slot-transfers.js';
 import type { SlotMove, Slots } from './slots.js';
-
-/** A block of the prompt cache to write into a slot, at the positions from `at` on. */
-export interface SlotWrite {
-  readonly to: number;
-  readonly at: number;
-  readonly block: KvBlock;
-}
-
-/** Virtual tokens to write into a slot, at the positions from `at` on. */
-export interface SlotAppend {
-  readonly to: number;
-  readonly at: number;
-  readonly kv: PrefixKv;
-}
-
-/** What changes a slot between two steps. */
-export type Transfer = SlotMove | SlotWrite | SlotAppend;
 
 /**
  * Gives an admitted sequence its slot and what there is of its prompt: all but the last token from a sibling that has computed it,

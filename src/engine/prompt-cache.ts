@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 
 import type { GenerationRequest } from './request.js';
-import type { KvBlock } from './runner.js';
+import type { KvBlock, ModelRunner } from './runner.js';
+import type { Sequence } from './sequence.js';
 
 /** Tokens of a block; what is left of a prompt behind its last whole block is always computed. */
 export const BLOCK_TOKENS = 16;
@@ -43,6 +44,15 @@ export class PromptCache {
     const keys = this.#heldKeys(request);
     this.#touch(keys);
     return keys.flatMap((key) => this.#entries.peek(key)?.block ?? []);
+  }
+
+  /** Keeps what is computed of a sequence's prompt, before its slot changes hands. */
+  async keep(sequence: Sequence, runner: ModelRunner): Promise<void> {
+    const { slot, request, numComputedTokens } = sequence;
+    if (slot === undefined) return;
+    await this.store(request, numComputedTokens, (index) =>
+      runner.readSlot(slot, sequence.positionOf(index), BLOCK_TOKENS),
+    );
   }
 
   /**

@@ -111,6 +111,7 @@ function nextChunk<S extends Schedulable>(
   sequence: S,
   { running, maxChunkTokens, numCached }: SchedulerState<S>,
 ): ScheduledChunk<S> {
+  // One that is only admitted now has not got them yet.
   const cached = running.includes(sequence) ? 0 : (numCached?.(sequence) ?? 0);
   const numComputedTokens = sequence.numComputedTokens + cached;
   const numRemainingTokens = sequence.numRemainingTokens - cached;
