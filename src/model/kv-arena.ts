@@ -1,9 +1,10 @@
 import type { Memory } from '../runtime/memory.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { Binding } from '../runtime/session.js';
-import { Tensor } from '../runtime/tensor.js';
+import { ELEMENT_TYPES, Tensor } from '../runtime/tensor.js';
 import type { Gpt2Config } from './config.js';
 import { kvName } from './graphs.js';
+import type { KvPrecision } from './precision.js';
 
 /**
  * Keys and values of all slots: for each layer one tensor of keys and one of values, `[slots, heads, context, headDim]`.
@@ -13,19 +14,23 @@ export class KvArena {
   /** Index 2 * layer is a layer's keys, 2 * layer + 1 its values. */
   readonly #blocks: Memory[];
   /** The same memory, to copy within. */
-  readonly #floats: Float32Array[];
+  readonly #bytes: Uint8Array[];
   /** Views of `count` slots from slot `first`, made once: `first/count` to one tensor per block. */
   readonly #views = new Map<string, Tensor[]>();
   readonly #headDim: number;
+  /** Bytes of one key or value of one head. */
+  readonly #vectorBytes: number;
 
   constructor(
     private readonly runtime: Runtime,
     private readonly config: Gpt2Config,
     readonly slots: number,
+    private readonly precision: KvPrecision = 'float32',
   ) {
     this.#headDim = config.width / config.heads;
+    this.#vectorBytes = this.#headDim * ELEMENT_TYPES[precision].bytes;
     this.#blocks = Array.from({ length: 2 * config.layers }, () => runtime.allocate(slots * this.#slotBytes));
-    this.#floats = this.#blocks.map((block) => block.float32(0, block.bytes / 4));
+    this.#bytes = this.#blocks.map((block) => block.bytesAt(0, block.bytes));
   }
 
   /** Binds slots `first` to `first + count - 1` as past and present of an attention group. */
@@ -40,11 +45,11 @@ export class KvArena {
   /** Copies the first `length` positions of a slot to another one. */
   copy(from: number, to: number, length: number): void {
     const { heads, contextLength } = this.config;
-    const head = contextLength * this.#headDim;
-    for (const block of this.#floats) {
+    const headBytes = contextLength * this.#vectorBytes;
+    for (const block of this.#bytes) {
       for (let h = 0; h < heads; h++) {
-        const source = (from * heads + h) * head;
-        block.copyWithin((to * heads + h) * head, source, source + length * this.#headDim);
+        const source = (from * heads + h) * headBytes;
+        block.copyWithin((to * heads + h) * headBytes, source, source + length * this.#vectorBytes);
       }
     }
   }
@@ -56,7 +61,7 @@ export class KvArena {
   }
 
   get #slotBytes(): number {
-    return this.config.contextLength * this.config.width * 4;
+    return this.config.heads * this.config.contextLength * this.#vectorBytes;
   }
 
   #view(first: number, count: number): Tensor[] {
@@ -65,7 +70,7 @@ export class KvArena {
     if (existing !== undefined) return existing;
     const shape = [count, this.config.heads, this.config.contextLength, this.#headDim];
     const view = this.#blocks.map(
-      (block) => new Tensor(this.runtime, 'float32', shape, block, first * this.#slotBytes),
+      (block) => new Tensor(this.runtime, this.precision, shape, block, first * this.#slotBytes),
     );
     this.#views.set(key, view);
     return view;

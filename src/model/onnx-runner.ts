@@ -5,6 +5,7 @@ import type { Binding, Session } from '../runtime/session.js';
 import { Tensor } from '../runtime/tensor.js';
 import type { Gpt2Config } from './config.js';
 import { KvArena } from './kv-arena.js';
+import type { KvPrecision } from './precision.js';
 import { StepBuffers } from './step-buffers.js';
 
 /** The sessions that a runner drives. It does not own them. */
@@ -28,10 +29,12 @@ export class OnnxRunner implements ModelRunner {
     private readonly config: Gpt2Config,
     private readonly sessions: RunnerSessions,
     readonly slots: number,
+    /** Of the keys and values in the slots; the sessions' graphs are written for it. */
+    kv: KvPrecision = 'float32',
   ) {
     this.contextLength = config.contextLength;
     this.vocabularySize = config.vocabularySize;
-    this.#arena = new KvArena(runtime, config, slots);
+    this.#arena = new KvArena(runtime, config, slots, kv);
     this.#buffers = new StepBuffers(runtime, slots, slots + config.contextLength, config.vocabularySize);
     this.#bindings = { uniform: sessions.uniform.bind(), mixed: sessions.mixed.bind(), append: sessions.append.bind() };
   }

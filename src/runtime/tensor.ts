@@ -6,8 +6,10 @@ import type { Runtime } from './runtime.js';
 /** Element types in use: `ONNXTensorElementDataType` and size in bytes. */
 export const ELEMENT_TYPES = {
   float32: { onnx: 1, bytes: 4 },
+  uint8: { onnx: 2, bytes: 1 },
   int32: { onnx: 6, bytes: 4 },
   int64: { onnx: 7, bytes: 8 },
+  float16: { onnx: 10, bytes: 2 },
 } as const;
 
 export type ElementType = keyof typeof ELEMENT_TYPES;
