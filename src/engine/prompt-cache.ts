@@ -3,14 +3,14 @@ import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 
 import type { GenerationRequest } from './request.js';
-import type { KvBlock, ModelRunner } from './runner.js';
+import type { KvSpan, ModelRunner } from './runner.js';
 import type { Sequence } from './sequence.js';
 
 /** Tokens of a block; what is left of a prompt behind its last whole block is always computed. */
 export const BLOCK_TOKENS = 16;
 
 interface Entry {
-  readonly block: KvBlock;
+  readonly block: KvSpan;
   /** Key of the block that stands before it; none of the first. */
   readonly parent: string | undefined;
 }
@@ -40,7 +40,7 @@ export class PromptCache {
   }
 
   /** The blocks of those tokens, in order. They count as used now. */
-  take(request: GenerationRequest): KvBlock[] {
+  take(request: GenerationRequest): KvSpan[] {
     const keys = this.#heldKeys(request);
     this.#touch(keys);
     return keys.flatMap((key) => this.#entries.peek(key)?.block ?? []);
@@ -62,14 +62,14 @@ export class PromptCache {
   async store(
     request: GenerationRequest,
     numComputed: number,
-    read: (index: number) => Promise<KvBlock>,
+    read: (index: number) => Promise<KvSpan>,
   ): Promise<void> {
     const keys = this.#keysOf(request).slice(0, Math.floor(numComputed / BLOCK_TOKENS));
     const numHeld = this.#heldKeys(request).length;
     if (numHeld >= keys.length) return;
     // What stands before a block is always used after it, and so outlives it: a block without that could not be found.
     this.#touch(keys.slice(0, numHeld));
-    const blocks: KvBlock[] = [];
+    const blocks: KvSpan[] = [];
     for (let index = numHeld; index < keys.length; index++) {
       const block = await read(index * BLOCK_TOKENS);
       if ((index + 1) * block.bytes > this.maxBytes) break; // it would take the place of the prompt's own beginning

@@ -53,7 +53,7 @@ export interface StepOutput {
 }
 
 /** Keys and values of consecutive positions of a slot, outside of it. Immutable; only the runner that made it can read it. */
-export interface KvBlock {
+export interface KvSpan {
   /** Positions. */
   readonly length: number;
   /** What it takes of memory. */
@@ -73,7 +73,7 @@ export interface ModelRunner {
   /** Copies the first `length` positions of a slot to another one; the source stays as it is. */
   copySlot(from: number, to: number, length: number): Promise<void>;
   /** Copies positions `from` to `from + length - 1` out of a slot. */
-  readSlot(slot: number, from: number, length: number): Promise<KvBlock>;
+  readSlot(slot: number, from: number, length: number): Promise<KvSpan>;
   /** Copies what `readSlot` returned into any slot, at the positions from `from` on: those that it was read from. */
-  writeSlot(slot: number, from: number, block: KvBlock): Promise<void>;
+  writeSlot(slot: number, from: number, span: KvSpan): Promise<void>;
 }

@@ -1,12 +1,12 @@
 import type { PrefixKv } from '../prefix/kv.js';
-import type { KvBlock, ModelRunner } from './runner.js';
+import type { KvSpan, ModelRunner } from './runner.js';
 import type { SlotMove } from './slots.js';
 
 /** A block of the prompt cache to write into a slot, at the positions from `at` on. */
 export interface SlotWrite {
   readonly to: number;
   readonly at: number;
-  readonly block: KvBlock;
+  readonly block: KvSpan;
 }
 
 /** Virtual tokens to write into a slot, at the positions from `at` on. */

@@ -75,6 +75,12 @@ const FUNCTIONS = {
   ],
 } as const satisfies Record<string, readonly [number, string]>;
 
+/**
+ * koffi runs a call on a stack of its own, of 128 KiB on a worker thread. ONNX Runtime needs as much as any thread has: WebGPU's
+ * compiler of shaders overruns that.
+ */
+const STACK_BYTES = 8 << 20;
+
 type FunctionName = keyof typeof FUNCTIONS;
 type Argument = Pointer | number | string | null | ArrayBufferView | [Pointer | number | null];
 type NativeFunction = ((...args: Argument[]) => unknown) & {
@@ -166,6 +172,8 @@ export class Api {
 }
 
 function loadLibrary(path: string): LibraryHandle {
+  // Only possible before the first call; a second runtime in the process finds it done.
+  if (koffi.config().async_stack_size !== STACK_BYTES) koffi.config({ async_stack_size: STACK_BYTES });
   try {
     return koffi.load(path);
   } catch (cause) {

@@ -38,8 +38,18 @@ export function compiledProviders(runtime: Runtime): Provider[] {
   return (Object.keys(PROVIDERS) as Provider[]).filter((provider) => names.includes(PROVIDERS[provider].name));
 }
 
-/** Opens a session of one node on a provider, and memory of it: whether it works on this machine. */
+/** Opens a session of one node on a provider: whether it works on this machine. */
 export async function tryProvider(runtime: Runtime, provider: Provider): Promise<ProviderTrial> {
+  try {
+    await requireProvider(runtime, provider);
+    return { provider, ok: true };
+  } catch (error) {
+    return { provider, ok: false, problem: (error as Error).message };
+  }
+}
+
+/** Throws `ProviderError` unless a provider works on this machine. */
+export async function requireProvider(runtime: Runtime, provider: Provider): Promise<void> {
   const { api } = runtime;
   const options = api.create('CreateSessionOptions');
   try {
@@ -48,9 +58,8 @@ export async function tryProvider(runtime: Runtime, provider: Provider): Promise
     const graph = Buffer.from(TRIVIAL_GRAPH, 'base64');
     const session = await api.createAsync('CreateSessionFromArray', runtime.env, graph, graph.length, options);
     api.release('ReleaseSession', session);
-    return { provider, ok: true };
   } catch (error) {
-    return { provider, ok: false, problem: asProviderError(runtime, provider, error).message };
+    throw asProviderError(runtime, provider, error);
   } finally {
     api.release('ReleaseSessionOptions', options);
   }

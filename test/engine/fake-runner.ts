@@ -1,4 +1,4 @@
-import type { KvBlock, ModelRunner, PromptChunk, StepInput, StepOutput } from '../../src/engine/runner.js';
+import type { KvSpan, ModelRunner, PromptChunk, StepInput, StepOutput } from '../../src/engine/runner.js';
 import type { PrefixKv } from '../../src/prefix/kv.js';
 
 export interface FakeRunnerOptions {
@@ -8,7 +8,7 @@ export interface FakeRunnerOptions {
 }
 
 /** Some of what a slot of a fake holds. */
-class FakeBlock implements KvBlock {
+class FakeSpan implements KvSpan {
   constructor(readonly values: Uint32Array) {}
 
   get length(): number {
@@ -82,18 +82,18 @@ export class FakeRunner implements ModelRunner {
     });
   }
 
-  readSlot(slot: number, from: number, length: number): Promise<KvBlock> {
+  readSlot(slot: number, from: number, length: number): Promise<KvSpan> {
     return this.#exclusively(() => {
       this.#checkRange(slot, from, length);
-      return new FakeBlock(this.#slot(slot).slice(from, from + length));
+      return new FakeSpan(this.#slot(slot).slice(from, from + length));
     });
   }
 
-  writeSlot(slot: number, from: number, block: KvBlock): Promise<void> {
+  writeSlot(slot: number, from: number, span: KvSpan): Promise<void> {
     return this.#exclusively(() => {
-      this.#checkRange(slot, from, block.length);
-      if (!(block instanceof FakeBlock)) throw new TypeError('the block is of another runner');
-      this.#slot(slot).set(block.values, from);
+      this.#checkRange(slot, from, span.length);
+      if (!(span instanceof FakeSpan)) throw new TypeError('the span is of another runner');
+      this.#slot(slot).set(span.values, from);
     });
   }
 

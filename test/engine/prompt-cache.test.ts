@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 
 import { BLOCK_TOKENS, PromptCache } from '../../src/engine/prompt-cache.js';
 import type { GenerationRequest } from '../../src/engine/request.js';
-import type { KvBlock } from '../../src/engine/runner.js';
+import type { KvSpan } from '../../src/engine/runner.js';
 import { makeFakeKv, type FakeRunner, type FakeRunnerOptions } from './fake-runner.js';
 import {
   collect,
@@ -213,7 +213,7 @@ describe('nothing is shared', () => {
 });
 
 describe('the memory of a prompt cache', () => {
-  const block = (bytes = 10): KvBlock => ({ length: BLOCK_TOKENS, bytes });
+  const block = (bytes = 10): KvSpan => ({ length: BLOCK_TOKENS, bytes });
   const store = async (cache: PromptCache, request: GenerationRequest): Promise<number[]> => {
     const read: number[] = [];
     await cache.store(request, request.prompt.length, (index) => {
