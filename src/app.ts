@@ -4,7 +4,8 @@ import { bundledModel, bundledPrefixes, defaultStoreDirectory, type Config } fro
 import { Engine } from './engine/engine.js';
 import type { EngineObserver } from './engine/observer.js';
 import { Metrics } from './metrics/metrics.js';
-import { openModel, type Model } from './model/model.js';
+import type { Model } from './model/model.js';
+import { openConfiguredModel } from './open-model.js';
 import { openStore } from './open-store.js';
 import { openTenancy } from './open-tenancy.js';
 import type { PrefixStore } from './prefix/store.js';
@@ -54,21 +55,6 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
     await model.dispose();
     throw error;
   }
-}
-
-function openConfiguredModel(config: Config, onProgress: AppOptions['onProgress']): Promise<Model> {
-  const { model: source, modelName: id, cache, slots, threads, provider } = config;
-  const spin = config.spin === 'on';
-  return openModel({
-    source,
-    cache,
-    slots,
-    threads,
-    spin,
-    provider,
-    ...(id && { id }),
-    ...(onProgress && { onProgress }),
-  });
 }
 
 function createEngine(

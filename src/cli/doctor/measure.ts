@@ -1,6 +1,6 @@
 import type { Config } from '../../config.js';
 import type { Cores } from '../../cores.js';
-import { openModel } from '../../model/model.js';
+import { openConfiguredModel } from '../../open-model.js';
 import { chooseFastest, type Choice } from './fastest.js';
 import { StepTimer } from './step-timer.js';
 
@@ -59,8 +59,7 @@ function candidates(configured: number, { allowed, physical = allowed }: Cores):
 }
 
 async function withTimer<T>(config: Config, use: (timer: StepTimer) => Promise<T>): Promise<T> {
-  const { model: source, cache, slots, threads, provider } = config;
-  const model = await openModel({ source, cache, slots, threads, provider, spin: config.spin === 'on' });
+  const model = await openConfiguredModel(config);
   try {
     return await use(await StepTimer.start(model.runner));
   } finally {
