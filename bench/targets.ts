@@ -39,16 +39,22 @@ export function serverTarget(address: string): Target {
   };
 }
 
-/** Uploads a user's prefix as the two files that PEFT would have written. */
-export async function uploadPrefix(address: string, user: string, { length, rows }: PrefixKv): Promise<void> {
-  const config = { peft_type: 'PREFIX_TUNING', task_type: 'CAUSAL_LM', num_virtual_tokens: length };
+/** Uploads a user's prefix. */
+export async function uploadPrefix(address: string, user: string, prefix: PrefixKv): Promise<void> {
+  const { config, tensors } = peftFiles(prefix);
   const form = new FormData();
   form.set('name', user);
-  form.set('adapter_config', new Blob([JSON.stringify(config)]), 'adapter_config.json');
-  const tensors = { prompt_embeddings: { shape: [length, rows.length / length], data: rows } };
-  form.set('adapter_model', new Blob([encodeSafetensors(tensors)]), 'adapter_model.safetensors');
+  form.set('adapter_config', new Blob([config]), 'adapter_config.json');
+  form.set('adapter_model', new Blob([tensors]), 'adapter_model.safetensors');
   const answer = await fetch(`${address}/v1/prefixes`, { method: 'POST', body: form });
   if (!answer.ok) throw new Error(`uploading ${user}: ${answer.status} ${await answer.text()}`);
+}
+
+/** A prefix as the two files that PEFT would have written: `adapter_config.json` and `adapter_model.safetensors`. */
+export function peftFiles({ length, rows }: PrefixKv): { config: string; tensors: Uint8Array<ArrayBuffer> } {
+  const config = { peft_type: 'PREFIX_TUNING', task_type: 'CAUSAL_LM', num_virtual_tokens: length };
+  const tensors = { prompt_embeddings: { shape: [length, rows.length / length], data: rows } };
+  return { config: JSON.stringify(config), tensors: encodeSafetensors(tensors) };
 }
 
 /** Generates greedily; the tokens, and when each of them came. */

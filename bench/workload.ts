@@ -36,9 +36,9 @@ export function userName(row: number): string {
 }
 
 /** A user's prefix: random keys and values `[PREFIX_LENGTH, columns]`. */
-export function randomPrefix(user: string, columns: number): PrefixKv {
+export function randomPrefix(user: string, columns: number, length = PREFIX_LENGTH): PrefixKv {
   const next = uniform(user);
-  return { length: PREFIX_LENGTH, rows: Float32Array.from({ length: PREFIX_LENGTH * columns }, () => next() / 2) };
+  return { length, rows: Float32Array.from({ length: length * columns }, () => next() / 2) };
 }
 
 /** The same tokens for the same row, whatever the length. */

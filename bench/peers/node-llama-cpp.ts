@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -31,15 +31,14 @@ const { values } = parseArgs({
   },
 });
 const threads = Number(values.threads);
-const require = createRequire(path.join(values.packages, 'package.json'));
-const entry = path.join(values.packages, 'node_modules/node-llama-cpp/dist/index.js');
-const { getLlama } = (await import(pathToFileURL(entry).href)) as NodeLlamaCpp;
+const installed = path.join(values.packages, 'node_modules/node-llama-cpp');
+const { getLlama } = (await import(pathToFileURL(path.join(installed, 'dist/index.js')).href)) as NodeLlamaCpp;
 const llama = await getLlama({ gpu: false, build: 'never', maxThreads: threads, logLevel: 'error' });
 const model = await llama.loadModel({ modelPath: values.model });
 /** By number of rows: a context is made for its sequences. */
 const contexts = new Map<number, Promise<Sequence[]>>();
 
-const { version } = require('node-llama-cpp/package.json') as { version: string };
+const { version } = JSON.parse(await readFile(path.join(installed, 'package.json'), 'utf8')) as { version: string };
 await answerRequests({ versions: { 'node-llama-cpp': version } }, generate);
 
 /** First all prompts but their last tokens, then all rows decode together. */

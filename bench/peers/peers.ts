@@ -3,7 +3,7 @@ import type { EngineContenders } from '../contenders.js';
 import type { PeerName } from '../options.js';
 import type { BenchContext } from '../suite.js';
 import { PREFIX_LENGTH, randomPrompt, rates, userName } from '../workload.js';
-import { prepareNodeLlamaCpp } from './prepare.js';
+import { prepareNodeLlamaCpp, prepareOnnxRuntimeNode, prepareTransformersPeft } from './prepare.js';
 import { type PeerCommand, PeerProcess } from './peer-process.js';
 
 /** Tokens that a peer must continue a prompt with as the engine does, before it is measured. */
@@ -16,9 +16,11 @@ interface Peer {
   readonly hasPrefix: boolean;
 }
 
-const PEERS = {
+const PEERS: Record<PeerName, Peer> = {
   'node-llama-cpp': { prepare: prepareNodeLlamaCpp, hasPrefix: false },
-} as Record<PeerName, Peer>;
+  'transformers-peft': { prepare: prepareTransformersPeft, hasPrefix: true },
+  'onnxruntime-node': { prepare: prepareOnnxRuntimeNode, hasPrefix: false },
+};
 
 /**
  * Installs and starts a peer.

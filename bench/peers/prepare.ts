@@ -3,8 +3,12 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { packageRoot } from '#src/config.js';
+import { compileModel, type Manifest, readManifest, WEIGHTS_FILE } from '#src/model/compiled-model.js';
 import { threadsOf } from '../options.js';
 import type { BenchContext } from '../suite.js';
+import { peftFiles } from '../targets.js';
+import { PREFIX_COLUMNS, randomPrefix, userName } from '../workload.js';
+import { concatGraph } from './concat-graph.js';
 import { installNode, installPython, run } from './install.js';
 import type { PeerCommand } from './peer-process.js';
 import { VERSIONS } from './versions.js';
@@ -25,6 +29,33 @@ export async function prepareNodeLlamaCpp({ options, checkpoint }: BenchContext)
   }
   const longest = options.context + options.tokens; // the mean is `context`
   return nodeProgram('./node-llama-cpp.js', { packages, model, threads: threadsOf(options), context: longest });
+}
+
+/** Transformers and PEFT on PyTorch's CPU build, and the first user's prefix as PEFT's two files. */
+export async function prepareTransformersPeft({ options, checkpoint: model }: BenchContext): Promise<PeerCommand> {
+  const packages = ['torch', 'transformers', 'peft', 'numpy', 'safetensors'] as const;
+  const program = await installPython(path.join(installed, 'transformers-peft'), packages);
+  const adapter = path.join(installed, 'adapter');
+  await fs.mkdir(adapter, { recursive: true });
+  const { config, tensors } = peftFiles(randomPrefix(userName(0), PREFIX_COLUMNS));
+  await fs.writeFile(path.join(adapter, 'adapter_config.json'), config);
+  await fs.writeFile(path.join(adapter, 'adapter_model.safetensors'), tensors);
+  const script = path.join(scripts, 'transformers_peft.py');
+  return { program, args: [script, ...flags({ model, adapter, threads: threadsOf(options) })] };
+}
+
+/** The stock JavaScript binding that comes with Preamble, and a graph beside a second name of the compiled weights. */
+export async function prepareOnnxRuntimeNode({ options, checkpoint, cache }: BenchContext): Promise<PeerCommand> {
+  const compiled = await compileModel({ source: checkpoint, cache });
+  const { config, weights } = (await readManifest(compiled)) as Manifest;
+  const directory = path.join(installed, 'onnxruntime-node');
+  await fs.rm(directory, { recursive: true, force: true });
+  await fs.mkdir(directory, { recursive: true });
+  // ONNX Runtime wants weights in the graph's own directory.
+  await fs.link(path.join(compiled, WEIGHTS_FILE), path.join(directory, WEIGHTS_FILE));
+  const graph = path.join(directory, 'concat.onnx');
+  await fs.writeFile(graph, concatGraph(config, weights, WEIGHTS_FILE).toBytes());
+  return nodeProgram('./onnxruntime-node.js', { graph, compiled, threads: threadsOf(options) });
 }
 
 /** Its binary packages' names for CPUs. */

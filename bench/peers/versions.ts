@@ -7,6 +7,6 @@ export const VERSIONS = {
     peft: '0.21.2',
     safetensors: '0.8.0',
     torch: '2.13.0',
-    transformers: '5.24.0',
+    transformers: '5.23.0',
   },
 } as const;

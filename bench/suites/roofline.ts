@@ -6,6 +6,7 @@ import { type MachineLimits, openMachineLimits } from '../machine-limits.js';
 import { threadsOf } from '../options.js';
 import { median } from '../statistics.js';
 import type { BenchContext, Finding, Suite } from '../suite.js';
+import { randomPrefix } from '../workload.js';
 
 /** Decode rows, with the goal for a step over the machine's limit. */
 const ROWS = [
@@ -36,6 +37,9 @@ export const roofline: Suite = {
     const model = await openModel({ source, cache, slots, threads });
     const limits = await openMachineLimits(threads);
     try {
+      // Pages that nobody has written are all one page of zeros, which the caches hold.
+      const kv = randomPrefix('roofline', 2 * config.layers * config.width, context.options.context - 1);
+      for (let slot = 0; slot < slots; slot++) await model.runner.append(slot, 0, kv);
       return await measure(model, limits, config, context);
     } finally {
       await limits.dispose();
@@ -83,9 +87,11 @@ async function measure(
       const steps = runs.map((turns) => turns.steps[index] ?? NaN);
       const least = runs.map((turns) => limitOf(cost, turns.bytesPerMs, turns.flopPerMs));
       const over = steps.map((step, round) => step / (least[round] ?? NaN));
+      const attention = runs.map((turns, round) => (steps[round] ?? NaN) - (turns.first[index] ?? NaN));
       const at = { rows };
       return [
         { what: 'decode step', at, unit: 'ms', values: steps },
+        { what: 'of it, reading keys and values: over the step of a first token', at, unit: 'ms', values: attention },
         { what: "decode step at the machine's limit", at, unit: 'ms', values: least },
         { what: "decode step over the machine's limit", at, unit: 'x', values: over, goal: { id: 'P3', atMost } },
       ] satisfies Finding[];
@@ -99,20 +105,27 @@ interface Turns {
   readonly flopPerMs: number;
   /** Milliseconds of a step, for each of `ROWS`. */
   readonly steps: readonly number[];
+  /** The same of a step with nothing before it. */
+  readonly first: readonly number[];
 }
 
 /** One run of everything in turns, so that a slow second of the machine slows limits and steps alike. */
 async function takeTurns(model: Model, { read, multiply }: MachineLimits, context: number): Promise<Turns> {
-  const times = { read: [] as number[], multiply: [] as number[], steps: ROWS.map((): number[] => []) };
+  const ofRows = (): number[][] => ROWS.map(() => []);
+  const times = { read: [] as number[], multiply: [] as number[], steps: ofRows(), first: ofRows() };
   for (let turn = 0; turn < TURNS; turn++) {
     times.read.push(await read.time());
     times.multiply.push(await multiply.time());
-    for (const [index, { rows }] of ROWS.entries()) times.steps[index]?.push(await timeStep(model, rows, context));
+    for (const [index, { rows }] of ROWS.entries()) {
+      times.steps[index]?.push(await timeStep(model, rows, context));
+      times.first[index]?.push(await timeStep(model, rows, 1));
+    }
   }
   return {
     bytesPerMs: read.work / median(times.read),
     flopPerMs: multiply.work / median(times.multiply),
     steps: times.steps.map(median),
+    first: times.first.map(median),
   };
 }
 

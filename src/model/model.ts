@@ -73,7 +73,7 @@ async function load(parts: PlaceParts, options: OpenModelOptions): Promise<Model
   const arena = await place.openArena({ config, slots, precision: 'float32' });
   return {
     base: baseModel(options.id ?? path.basename(path.resolve(options.source)), manifest),
-    runner: owned.add(new OnnxRunner(runtime, config, { uniform, mixed, append }, slots, arena, buffers)),
+    runner: owned.add(new OnnxRunner(runtime, config, { uniform, mixed, append }, weights.file, slots, arena, buffers)),
     encoder: new OnnxPrefixEncoder(runtime, config, encode, weights.embeddings),
     tokenizerDirectory: directory,
     eosTokenIds: config.eosTokenIds,

@@ -3,6 +3,7 @@ import koffi from 'koffi';
 import { Api, type Pointer } from './api.js';
 import { DisposeGuard } from './dispose-guard.js';
 import { libraryPath } from './library.js';
+import { returnLargeBlocks } from './malloc.js';
 import { Memory } from './memory.js';
 
 /** `ORT_LOGGING_LEVEL_ERROR`: warnings about operators' placement are of no use to an operator of ours. */
@@ -39,6 +40,7 @@ export class Runtime {
   readonly #guard = new DisposeGuard('Runtime');
 
   constructor(options: RuntimeOptions) {
+    returnLargeBlocks();
     this.library = options.library ?? libraryPath();
     this.api = Api.load(this.library);
     this.env = createEnvironment(this.api, options);
