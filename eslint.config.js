@@ -89,7 +89,16 @@ function describe(folders) {
 }
 
 export default defineConfig(
-  globalIgnores(['dist', 'coverage', 'bench/.cache', 'bench/results', 'test/goldens', 'models', 'prefixes']),
+  globalIgnores([
+    'dist',
+    'coverage',
+    'bench/.cache',
+    'bench/results',
+    'test/.cache',
+    'test/goldens',
+    'models',
+    'prefixes',
+  ]),
   {
     files: ['**/*.{ts,js,mjs}'],
     extends: [js.configs.recommended, tseslint.configs.strictTypeChecked],

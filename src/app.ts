@@ -4,7 +4,8 @@ import { bundledModel, bundledPrefixes, defaultStoreDirectory, type Config } fro
 import { Engine } from './engine/engine.js';
 import type { EngineObserver } from './engine/observer.js';
 import { Metrics } from './metrics/metrics.js';
-import { openModel, type Model } from './model/model.js';
+import type { Model } from './model/model.js';
+import { openConfiguredModel } from './open-model.js';
 import { openStore } from './open-store.js';
 import { openTenancy } from './open-tenancy.js';
 import type { PrefixStore } from './prefix/store.js';
@@ -60,24 +61,19 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
   }
 }
 
-function openConfiguredModel(config: Config, onProgress: AppOptions['onProgress']): Promise<Model> {
-  const { model: source, modelName: id, cache, slots, threads, provider } = config;
-  return openModel({ source, cache, slots, threads, provider, ...(id && { id }), ...(onProgress && { onProgress }) });
-}
-
 function createEngine(
   config: Config,
   { runner, eosTokenIds }: Model,
   tokenizer: Tokenizer,
   observer: EngineObserver,
 ): Engine {
-  const { maxChunkTokens, maxWaitingRequests, maxWaitingTokens } = config;
+  const { maxChunkTokens, maxWaitingRequests, maxWaitingTokens, promptCacheBytes } = config;
   return new Engine({
     runner,
     tokenizer,
     eosTokenIds,
     observer,
-    limits: { maxChunkTokens, maxWaitingRequests, maxWaitingTokens },
+    limits: { maxChunkTokens, maxWaitingRequests, maxWaitingTokens, promptCacheBytes },
   });
 }
 

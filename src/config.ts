@@ -65,7 +65,9 @@ const variables = {
   /** Sequences that decode together. */
   slots: integer('PREAMBLE_SLOTS', 32, 1, 1024),
   /** Threads inside one step. */
-  threads: variable('PREAMBLE_THREADS', physicalCores, parseInteger(1, 1024)),
+  threads: variable('PREAMBLE_THREADS', () => physicalCores(), parseInteger(1, 1024)),
+  /** Whether threads that wait for the next operator spin. */
+  spin: choice('PREAMBLE_SPIN', 'on', ['on', 'off']),
   logLevel: choice('PREAMBLE_LOG_LEVEL', 'info', ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
   /** Sequences that may wait for a slot. */
   maxWaitingRequests: integer('PREAMBLE_MAX_WAITING_REQUESTS', 1024, 1, 1_000_000),
@@ -94,6 +96,8 @@ const variables = {
   ),
   /** Decoded keys and values kept in memory. */
   prefixCacheBytes: integer('PREAMBLE_PREFIX_CACHE_BYTES', 512 * MiB, 0, Number.MAX_SAFE_INTEGER),
+  /** Keys and values of prompts kept for later requests of the same tenant under the same prefix; 0 is off. */
+  promptCacheBytes: integer('PREAMBLE_PROMPT_CACHE_BYTES', 0, 0, Number.MAX_SAFE_INTEGER),
   /** Prefixes that are loaded from the store at the same time. */
   maxColdLoads: integer('PREAMBLE_MAX_COLD_LOADS', 4, 1, 1024),
   /** Limits of a tenant that has none of its own; see `tenantDefaults`. */
@@ -124,6 +128,23 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, cwd: string = p
   refuseOpenListener(config);
   refuseSharedKey(config);
   return Object.freeze(config);
+}
+
+/** One setting as it is in effect. The value may be a secret. */
+export interface SettingInEffect {
+  readonly variable: string;
+  readonly key: keyof Config;
+  readonly value: Config[keyof Config];
+  /** Whether the environment sets it. */
+  readonly isSet: boolean;
+}
+
+/** Every setting of a configuration that was read from `env`, in the order of the documents. */
+export function settingsInEffect(config: Config, env: NodeJS.ProcessEnv = process.env): SettingInEffect[] {
+  return (Object.keys(variables) as (keyof Config)[]).map((key) => {
+    const variable = variables[key].name;
+    return { variable, key, value: config[key], isSet: (env[variable] ?? '') !== '' };
+  });
 }
 
 /** The key a client on this machine may use: that of the first pair in PREAMBLE_API_KEYS. */

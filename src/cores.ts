@@ -1,16 +1,38 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 
 const CPUS = '/sys/devices/system/cpu';
+
+/** What decides how many threads a step gets. */
+export interface Cores {
+  /** Hardware threads of the machine. */
+  readonly logical: number;
+  /** Cores of the machine; undefined where the system does not tell. */
+  readonly physical: number | undefined;
+  /** Hardware threads that the scheduler's affinity leaves to this process. */
+  readonly allowed: number;
+  /** CPUs that the control group grants; infinity without a limit. */
+  readonly quota: number;
+}
+
+/** Asks the system. */
+export function readCores(): Cores {
+  return {
+    logical: cpus().length,
+    physical: coresOfMachine(),
+    allowed: availableParallelism(),
+    quota: cgroupQuota(),
+  };
+}
 
 /**
  * Physical cores this process may use: hyper-threads share one multiplier, so they slow a step down rather than speed it up.
  * Never more than the scheduler's affinity or the container's quota allows, never less than 1.
  */
-export function physicalCores(): number {
-  const allowed = Math.min(availableParallelism(), cgroupQuota());
-  return Math.max(1, Math.min(coresOfMachine() ?? allowed, Math.ceil(allowed)));
+export function physicalCores({ physical, allowed, quota }: Cores = readCores()): number {
+  const granted = Math.min(allowed, quota);
+  return Math.max(1, Math.min(physical ?? granted, Math.ceil(granted)));
 }
 
 function coresOfMachine(): number | undefined {
@@ -22,8 +44,8 @@ function coresOfMachine(): number | undefined {
 /** Threads of one core name the same list of siblings, so distinct lists are cores. */
 function siblingGroups(): number | undefined {
   try {
-    const cpus = readdirSync(CPUS).filter((name) => /^cpu\d+$/.test(name));
-    const groups = cpus.map((cpu) => read(`${CPUS}/${cpu}/topology/thread_siblings_list`)).filter(Boolean);
+    const names = readdirSync(CPUS).filter((name) => /^cpu\d+$/.test(name));
+    const groups = names.map((cpu) => read(`${CPUS}/${cpu}/topology/thread_siblings_list`)).filter(Boolean);
     return new Set(groups).size || undefined;
   } catch {
     return undefined;

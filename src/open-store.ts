@@ -22,3 +22,10 @@ export async function openStore(location: StoreLocation, fingerprint: string): P
   const { openRedisStore } = await import('./open-redis.js');
   return openRedisStore(location.url, fingerprint);
 }
+
+/** What PREAMBLE_STORE names, without the credentials that a URL may have. */
+export function describeStore(store: StoreLocation): string {
+  if (store.kind === 'file') return `file:${store.directory}`;
+  const { protocol, host, pathname } = new URL(store.url);
+  return `${protocol}//${host}${pathname}`;
+}

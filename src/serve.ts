@@ -3,7 +3,8 @@ import type { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { createApp, type App } from './app.js';
-import { needsKey, type Config, type StoreLocation } from './config.js';
+import { needsKey, type Config } from './config.js';
+import { describeStore } from './open-store.js';
 import { compileProgress } from './progress.js';
 
 interface Output {
@@ -71,13 +72,6 @@ function banner({ model, server }: App, config: Config): string {
 function whichKey({ apiKeys }: Config): string {
   if (apiKeys.length > 0) return 'one of the keys in PREAMBLE_API_KEYS';
   return 'what `npx preamble key create --tenant NAME` prints';
-}
-
-/** Without the credentials that a URL may have. */
-function describeStore(store: StoreLocation): string {
-  if (store.kind === 'file') return `file:${store.directory}`;
-  const { protocol, host, pathname } = new URL(store.url);
-  return `${protocol}//${host}${pathname}`;
 }
 
 function addressOf({ address, family, port }: AddressInfo): string {

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { ConfigError } from '../config.js';
 import { ClientError } from './client.js';
 import { addBench } from './commands/bench.js';
+import { addDoctor } from './commands/doctor.js';
 import { addImportModel } from './commands/import-model.js';
 import { addKey } from './commands/key.js';
 import { addPrefix } from './commands/prefix.js';
@@ -40,6 +41,7 @@ function buildProgram(io: Io): Command {
   addTenant(program, io);
   addStore(program, io);
   addTune(program, io);
+  addDoctor(program, io);
   addBench(program, io);
   return program;
 }

@@ -10,6 +10,7 @@ import { Observation } from './observation.js';
 import type { EngineObserver } from './observer.js';
 import { OutputText } from './output-text.js';
 import { place, placeBranches } from './placement.js';
+import { PromptCache } from './prompt-cache.js';
 import { WaitingQueue, type QueueLimits } from './queue.js';
 import { randomSeed } from './random.js';
 import type { BeamRequest, Generation, GenerationRequest } from './request.js';
@@ -17,7 +18,8 @@ import { checkBeams, checkRequest } from './request-check.js';
 import type { ModelRunner } from './runner.js';
 import { schedule, type Schedule } from './scheduler.js';
 import { Sequence } from './sequence.js';
-import { Slots, type SlotMove } from './slots.js';
+import { makeTransfers } from './slot-transfers.js';
+import { Slots } from './slots.js';
 import { sampledSequences, toStepInput } from './step-input.js';
 import { acceptStepOutput } from './step-output.js';
 
@@ -25,6 +27,8 @@ import { acceptStepOutput } from './step-output.js';
 export interface EngineLimits extends QueueLimits {
   /** Prompt tokens that one step computes beside the decode rows. */
   readonly maxChunkTokens: number;
+  /** Bytes of computed prompts kept for later requests of the same tenant under the same prefix; 0: none, and nothing is looked up. */
+  readonly promptCacheBytes: number;
 }
 
 export interface EngineOptions {
@@ -33,7 +37,7 @@ export interface EngineOptions {
   readonly tokenizer: TokenBytes;
   /** The model's end tokens. */
   readonly eosTokenIds: readonly number[];
-  /** Those left out are 64 tokens a chunk, 1024 waiting requests and 1,048,576 waiting tokens. */
+  /** Those left out are 64 tokens a chunk, 1024 waiting requests, 1,048,576 waiting tokens and no prompt cache. */
   readonly limits?: Partial<EngineLimits>;
   readonly observer?: EngineObserver | undefined;
 }
@@ -47,12 +51,19 @@ export interface EngineStats {
   readonly slots: number;
   /** Part of all KV positions that running sequences hold, 0 to 1. */
   readonly kvUsage: number;
+  /** Bytes that the prompt cache holds. */
+  readonly promptCacheBytes: number;
   /** Ids of the prefixes of running and of waiting sequences, each once. */
   readonly runningPrefixes: readonly string[];
   readonly waitingPrefixes: readonly string[];
 }
 
-const defaultLimits: EngineLimits = { maxChunkTokens: 64, maxWaitingRequests: 1024, maxWaitingTokens: 2 ** 20 };
+const defaultLimits: EngineLimits = {
+  maxChunkTokens: 64,
+  maxWaitingRequests: 1024,
+  maxWaitingTokens: 2 ** 20,
+  promptCacheBytes: 0,
+};
 
 /** After so many failed steps in a row the runner is taken to be broken. */
 const UNHEALTHY_FAILURES = 3;
@@ -67,6 +78,7 @@ export class Engine {
   readonly #limits: EngineLimits;
   readonly #queue: WaitingQueue;
   readonly #slots: Slots;
+  readonly #promptCache: PromptCache | undefined;
   readonly #counters = new VirtualCounters();
   readonly #observation: Observation;
   #loop: Promise<void> | undefined;
@@ -79,6 +91,8 @@ export class Engine {
     this.#limits = { ...defaultLimits, ...options.limits };
     this.#queue = new WaitingQueue(this.#limits);
     this.#slots = new Slots(options.runner.slots);
+    const { promptCacheBytes } = this.#limits;
+    if (promptCacheBytes > 0) this.#promptCache = new PromptCache(promptCacheBytes);
     this.#observation = new Observation(options.observer);
   }
 
@@ -123,6 +137,7 @@ export class Engine {
       running: running.length,
       slots: this.#slots.total,
       kvUsage: positions / (this.#slots.total * this.#runner.contextLength),
+      promptCacheBytes: this.#promptCache?.bytes ?? 0,
       runningPrefixes: prefixesOf(running),
       waitingPrefixes: prefixesOf(this.#queue.sequences),
     };
@@ -143,6 +158,7 @@ export class Engine {
   checkIntegrity(): void {
     this.#slots.checkIntegrity();
     this.#queue.checkIntegrity();
+    this.#promptCache?.checkIntegrity();
     if (!this.#loop && this.#hasWork) throw new Error('the engine sleeps although there is work');
   }
 
@@ -163,7 +179,7 @@ export class Engine {
   }
 
   async #step(): Promise<void> {
-    await this.#copy(this.#slots.settle());
+    await makeTransfers(this.#runner, this.#slots.settle());
     const plan = this.#schedule();
     await this.#admit(plan.admitted);
     const input = toStepInput(plan, this.#runner.vocabularySize);
@@ -175,7 +191,8 @@ export class Engine {
     this.#observation.stepped(plan, start);
     for (const sequence of sampledSequences(plan)) this.#counters.add(sequence.tenant, outputCharge(sequence));
     const branches = acceptStepOutput(plan, output, this.#runner.vocabularySize);
-    await this.#copy(placeBranches(branches, this.#slots));
+    if (plan.chunk) await this.#promptCache?.keep(plan.chunk.sequence, this.#runner);
+    await makeTransfers(this.#runner, placeBranches(branches, this.#slots));
   }
 
   #schedule(): Schedule<Sequence> {
@@ -185,22 +202,19 @@ export class Engine {
       freeSlots: this.#slots.numFree,
       served: (tenant) => this.#counters.of(tenant),
       maxChunkTokens: this.#limits.maxChunkTokens,
+      numCached: this.#promptCache && (({ request }) => this.#promptCache?.numTokensOf(request) ?? 0),
     });
   }
 
   async #admit(admitted: readonly Sequence[]): Promise<void> {
-    const moves = admitted.flatMap((sequence) => {
+    const transfers = admitted.flatMap((sequence) => {
       this.#dequeue(sequence);
-      const moves = place(sequence, this.#slots);
+      const own = place(sequence, this.#slots, this.#promptCache);
       this.#counters.add(sequence.tenant, inputCharge(sequence));
       this.#observation.admitted(sequence);
-      return moves;
+      return own;
     });
-    await this.#copy(moves);
-  }
-
-  async #copy(moves: readonly SlotMove[]): Promise<void> {
-    for (const { from, to, length } of moves) await this.#runner.copySlot(from, to, length);
+    await makeTransfers(this.#runner, transfers);
   }
 
   async #appendPrefixes({ decode, chunk }: Schedule<Sequence>): Promise<void> {

@@ -54,7 +54,14 @@ export function finish(sequence: Sequence, reason: FinishReason, score?: number)
   if (sequence.status === 'finished') return;
   sequence.end(reason);
   const text = sequence.text.end();
-  sequence.events.push({ type: 'finish', reason, text, ...(score !== undefined && { score }) });
+  const { numCachedTokens: cachedTokens = 0 } = sequence;
+  sequence.events.push({
+    type: 'finish',
+    reason,
+    text,
+    ...(score !== undefined && { score }),
+    ...(cachedTokens > 0 && { cachedTokens }),
+  });
 }
 
 function choose(sequence: Sequence, row: LogitsRow): number {

@@ -12,8 +12,9 @@ export class Observation {
     return performance.now() / 1000;
   }
 
-  admitted({ submittedAt }: Sequence): void {
+  admitted({ submittedAt, numCachedTokens, request }: Sequence): void {
     this.observer?.admitted(this.now() - submittedAt);
+    if (numCachedTokens !== undefined) this.observer?.promptLookedUp(request.prompt.length, numCachedTokens);
   }
 
   /** Call it before the tokens that the step has computed are chosen. @param start when the step began */

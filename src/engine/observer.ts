@@ -24,6 +24,8 @@ export interface ObservedEnd {
 export interface EngineObserver {
   /** A sequence got its slot, so many seconds after it was submitted. */
   admitted(seconds: number): void;
+  /** The prompt cache was asked for so many tokens of a prompt, and had the first `cached` of them. */
+  promptLookedUp(tokens: number, cached: number): void;
   stepped(step: ObservedStep): void;
   /** A sequence's first token came, so many seconds after it was submitted. */
   firstToken(seconds: number): void;

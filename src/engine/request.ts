@@ -34,6 +34,8 @@ export interface RequestPrefix {
   readonly kv: PrefixKv;
   /** `prefix`: before the prompt. `infix`: before the prompt's last token. */
   readonly placement: 'prefix' | 'infix';
+  /** Names keys, values and placement: what a prompt is computed behind under one version is never used under another. */
+  readonly version?: string | undefined;
   /** What metrics call it: tells nothing of whose it is. */
   readonly id?: string | undefined;
 }
@@ -118,6 +120,8 @@ export interface FinishEvent {
   readonly text: string;
   /** A hypothesis' score; set in beam search alone. */
   readonly score?: number;
+  /** Prompt tokens whose keys and values came from the prompt cache; left out where there are none. */
+  readonly cachedTokens?: number;
 }
 
 /**

@@ -52,6 +52,14 @@ export interface StepOutput {
   logits(row: number): Float32Array;
 }
 
+/** Keys and values of consecutive positions of a slot, outside of it. Immutable; only the runner that made it can read it. */
+export interface KvSpan {
+  /** Positions. */
+  readonly length: number;
+  /** What it takes of memory. */
+  readonly bytes: number;
+}
+
 /** One call at a time: the engine awaits each promise before the next call of any method. */
 export interface ModelRunner {
   readonly slots: number;
@@ -64,4 +72,8 @@ export interface ModelRunner {
   append(slot: number, offset: number, kv: PrefixKv): Promise<void>;
   /** Copies the first `length` positions of a slot to another one; the source stays as it is. */
   copySlot(from: number, to: number, length: number): Promise<void>;
+  /** Copies positions `from` to `from + length - 1` out of a slot. */
+  readSlot(slot: number, from: number, length: number): Promise<KvSpan>;
+  /** Copies what `readSlot` returned into any slot, at the positions from `from` on: those that it was read from. */
+  writeSlot(slot: number, from: number, span: KvSpan): Promise<void>;
 }

@@ -24,6 +24,8 @@ export interface SchedulerState<S extends Schedulable> {
   /** What each tenant has been served, over its weight (`VirtualCounters`). */
   readonly served: (tenant: string) => number;
   readonly maxChunkTokens: number;
+  /** How many tokens of a waiting sequence's prompt the prompt cache has; without one, left out. */
+  readonly numCached?: ((sequence: S) => number) | undefined;
 }
 
 /** The next tokens of the one sequence in prefill. */
@@ -47,16 +49,16 @@ export interface Schedule<S> {
  * The policy of one step. A sequence with one token left to compute is a decode row, and all of those go on in every step; one
  * with more is in prefill, one at a time and one chunk a step. While a slot is free, the tenant that was served least is next, and
  * nobody overtakes one that waits for another's prefill or for more slots than are free. One whose sibling has computed the prompt
- * copies it and decodes at once.
+ * copies it and decodes at once; one whose prompt is in the prompt cache, in part or up to its last token, goes on from there.
  */
 export function schedule<S extends Schedulable>(state: SchedulerState<S>): Schedule<S> {
   const admitted = admit(state);
   const running = [...state.running, ...admitted];
-  const prefilling = state.running.find(isPrefilling) ?? admitted.find((one) => needsPrefill(one, state.running));
+  const prefilling = state.running.find(isPrefilling) ?? admitted.find((one) => numToPrefill(one, state) > 1);
   return {
     admitted,
     decode: running.filter((sequence) => sequence !== prefilling),
-    chunk: prefilling && nextChunk(prefilling, state.maxChunkTokens),
+    chunk: prefilling && nextChunk(prefilling, state),
   };
 }
 
@@ -71,7 +73,8 @@ export function pickNext<S extends Pick<Schedulable, 'tenant'>>(
   );
 }
 
-function admit<S extends Schedulable>({ waiting, running, freeSlots, served }: SchedulerState<S>): S[] {
+function admit<S extends Schedulable>(state: SchedulerState<S>): S[] {
+  const { waiting, running, freeSlots, served } = state;
   const admitted: S[] = [];
   const charges = new Map<string, number>();
   const counter = (tenant: string): number => served(tenant) + (charges.get(tenant) ?? 0);
@@ -80,11 +83,10 @@ function admit<S extends Schedulable>({ waiting, running, freeSlots, served }: S
   for (let rest = waiting; free > 0; rest = waiting.filter((one) => !admitted.includes(one))) {
     const next = pickNext(rest, counter);
     if (next === undefined || next.numSlots > free) break;
-    const prefills = needsPrefill(next, running);
-    if (prefills && hasPrefill) break;
-    hasPrefill ||= prefills;
+    const numRemainingTokens = numToPrefill(next, state);
+    if (numRemainingTokens > 1 && hasPrefill) break;
+    hasPrefill ||= numRemainingTokens > 1;
     free -= next.numSlots;
-    const numRemainingTokens = prefills ? next.numRemainingTokens : 1;
     charges.set(
       next.tenant,
       (charges.get(next.tenant) ?? 0) + inputCharge({ weight: next.weight, numRemainingTokens }),
@@ -98,13 +100,22 @@ function isPrefilling({ numRemainingTokens }: Schedulable): boolean {
   return numRemainingTokens > 1;
 }
 
-/** Whether a waiting sequence has a prompt to compute, and no sibling's to copy. */
-function needsPrefill<S extends Schedulable>(sequence: S, running: readonly S[]): boolean {
-  return isPrefilling(sequence) && findSource(sequence, running) === undefined;
+/** Tokens that a waiting sequence has to compute before it generates: what no sibling and no cache has of its prompt. */
+function numToPrefill<S extends Schedulable>(sequence: S, { running, numCached }: SchedulerState<S>): number {
+  if (!isPrefilling(sequence)) return 1;
+  if (findSource(sequence, running) !== undefined) return 1;
+  return sequence.numRemainingTokens - (numCached?.(sequence) ?? 0);
 }
 
-function nextChunk<S extends Schedulable>(sequence: S, maxChunkTokens: number): ScheduledChunk<S> {
-  const { numRemainingTokens, numComputedTokens, prefixIndex = 0 } = sequence;
+function nextChunk<S extends Schedulable>(
+  sequence: S,
+  { running, maxChunkTokens, numCached }: SchedulerState<S>,
+): ScheduledChunk<S> {
+  // One that is only admitted now has not got them yet.
+  const cached = running.includes(sequence) ? 0 : (numCached?.(sequence) ?? 0);
+  const numComputedTokens = sequence.numComputedTokens + cached;
+  const numRemainingTokens = sequence.numRemainingTokens - cached;
+  const { prefixIndex = 0 } = sequence;
   const beforePrefix = prefixIndex > numComputedTokens ? prefixIndex - numComputedTokens : numRemainingTokens;
   const numTokens = Math.min(numRemainingTokens, beforePrefix, maxChunkTokens);
   return { sequence, numTokens, isLast: numTokens === numRemainingTokens };

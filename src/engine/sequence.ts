@@ -27,6 +27,8 @@ export class Sequence {
   readonly tokens: number[];
   /** How many of them have keys and values; virtual tokens are not counted. */
   numComputedTokens = 0;
+  /** How many tokens of the prompt came from the prompt cache; undefined where that was not asked. */
+  numCachedTokens: number | undefined;
   /** The KV slot; undefined while it waits. */
   slot: number | undefined;
   /** Scores of the prompt's tokens so far, if they are asked for: a sibling that copies the prompt sends them too. */
@@ -125,12 +127,12 @@ export class Sequence {
 
   /** Position of the next token to compute. */
   get past(): number {
-    return this.#positionOf(this.numComputedTokens);
+    return this.positionOf(this.numComputedTokens);
   }
 
   /** Positions of the slot that hold something; virtual tokens count from the step on that computes the token behind them. */
   get kvLength(): number {
-    return this.numComputedTokens === 0 ? 0 : this.#positionOf(this.numComputedTokens - 1) + 1;
+    return this.numComputedTokens === 0 ? 0 : this.positionOf(this.numComputedTokens - 1) + 1;
   }
 
   /** Those that end together, the one that computed the prompt first: a beam search's, or it alone. */
@@ -157,7 +159,8 @@ export class Sequence {
     if (tokens.length > 0) this.events.push({ type: 'prompt', tokens });
   }
 
-  #positionOf(index: number): number {
+  /** Position of a token in the slot. */
+  positionOf(index: number): number {
     const { prefix } = this.request;
     return prefix !== undefined && index >= (this.prefixIndex ?? 0) ? index + prefix.kv.length : index;
   }

@@ -10,6 +10,7 @@ export interface EngineState {
   readonly slots: number;
   /** 0 to 1. */
   readonly kvUsage: number;
+  readonly promptCacheBytes: number;
   /** Opaque ids, each once. */
   readonly runningPrefixes: readonly string[];
   readonly waitingPrefixes: readonly string[];
@@ -42,6 +43,8 @@ export class Metrics implements EngineObserver {
   readonly #stepRows: Histogram;
   readonly #prefixHits: Counter;
   readonly #coldLoads: Histogram;
+  readonly #promptQueries: Counter;
+  readonly #promptHits: Counter;
 
   constructor(options: MetricsOptions) {
     const { contextLength, modelName } = options;
@@ -67,6 +70,9 @@ export class Metrics implements EngineObserver {
     this.#stepTime = this.#histogram('step_seconds', 'One forward pass, by kind.', step, ['kind']);
     this.#stepRows = this.#histogram('step_rows', 'Decode rows of a forward pass.', countBuckets(1000));
     this.#prefixHits = this.#counter('prefix_kv_hits_total', 'Prefixes whose keys and values were in memory.');
+    const asked = 'Prompt tokens that the prompt cache was asked for.';
+    this.#promptQueries = this.#counter('prompt_cache_queries_total', asked);
+    this.#promptHits = this.#counter('prompt_cache_hits_total', 'Prompt tokens that it had.');
     this.#coldLoads = this.#histogram('prefix_kv_cold_load_seconds', 'Loading a prefix from the store.', load);
   }
 
@@ -81,6 +87,11 @@ export class Metrics implements EngineObserver {
 
   admitted(seconds: number): void {
     this.#queueTime.observe(seconds);
+  }
+
+  promptLookedUp(tokens: number, cached: number): void {
+    this.#promptQueries.inc(tokens);
+    this.#promptHits.inc(cached);
   }
 
   stepped({ kind, rows, seconds }: ObservedStep): void {
@@ -125,6 +136,7 @@ export class Metrics implements EngineObserver {
     this.#gauge('num_requests_waiting', 'Sequences that wait for a slot.', () => engine().waiting);
     this.#gauge('num_requests_running', 'Sequences in slots.', () => engine().running);
     this.#gauge('kv_cache_usage_perc', 'Part of the KV positions in use, 0 to 1.', () => engine().kvUsage);
+    this.#gauge('prompt_cache_bytes', 'Keys and values of prompts in memory.', () => engine().promptCacheBytes);
     this.#gauge('prefix_kv_cached_bytes', 'Keys and values of prefixes in memory.', cachedBytes);
     const labelNames = ['max_lora', 'running_lora_adapters', 'waiting_lora_adapters'] as const;
     const help = 'When it was asked; the labels hold the prefixes that run and wait, as opaque ids.';

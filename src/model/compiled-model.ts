@@ -40,9 +40,9 @@ export interface CompileOptions {
  * The result appears by one rename: whenever the process dies, the next one finds all of it or nothing.
  */
 export async function compileModel({ source, cache, onProgress }: CompileOptions): Promise<string> {
-  if ((await readManifest(source)) !== undefined) return source;
+  const compiled = await findCompiled({ source, cache });
+  if (compiled !== undefined) return compiled;
   const target = path.join(cache, await cacheKey(source));
-  if ((await readManifest(target)) !== undefined) return target;
   const checkpoint = await Checkpoint.open(source);
   await removeAbandonedDrafts(cache);
   const draft = path.join(cache, `.draft-${process.pid}-${randomUUID()}`);
@@ -54,6 +54,13 @@ export async function compileModel({ source, cache, onProgress }: CompileOptions
     await fs.rm(draft, { recursive: true, force: true });
   }
   return target;
+}
+
+/** The directory of the compiled model if there is one already, the source's own or one in the cache; undefined when it is still to be made. */
+export async function findCompiled({ source, cache }: CompileOptions): Promise<string | undefined> {
+  if ((await readManifest(source)) !== undefined) return source;
+  const target = path.join(cache, await cacheKey(source));
+  return (await readManifest(target)) === undefined ? undefined : target;
 }
 
 /** The manifest of a compiled model; undefined when the directory holds none. Throws when it is of another version. */

@@ -3,8 +3,16 @@ import type { Gpt2Config } from './config.js';
 import { Transformer } from './transformer.js';
 import type { WeightPlace } from './weights.js';
 
+/** What a graph is written for: the CPU, where some operators are faster than others, or a device, where some are missing. */
+export type GraphTarget = 'cpu' | 'device';
+
 /** Builds one graph from a configuration and the places of its weights. */
-type GraphWriter = (config: Gpt2Config, places: readonly WeightPlace[], weightsFile: string) => GraphBuilder;
+type GraphWriter = (
+  config: Gpt2Config,
+  places: readonly WeightPlace[],
+  weightsFile: string,
+  target?: GraphTarget,
+) => GraphBuilder;
 
 /** The graphs that a model is compiled to, by file name. */
 export const GRAPHS = {
@@ -31,7 +39,12 @@ export function kvName(state: 'past' | 'present', group: string, layer: number, 
  * `keep` [kept], the tokens whose logits are wanted; and the head's.
  * More than one token per row is for one row only: a limit of the operator when there is a past.
  */
-function uniformGraph(config: Gpt2Config, places: readonly WeightPlace[], weightsFile: string): GraphBuilder {
+function uniformGraph(
+  config: Gpt2Config,
+  places: readonly WeightPlace[],
+  weightsFile: string,
+  target: GraphTarget = 'cpu',
+): GraphBuilder {
   const graph = new GraphBuilder('uniform');
   const model = new Transformer(graph, config, places, weightsFile);
   const shape = graph.input('shape', 'int64', [3]);
@@ -40,7 +53,7 @@ function uniformGraph(config: Gpt2Config, places: readonly WeightPlace[], weight
   const hidden = model.layers(embedTokens(model), keep, (layer, qkv) =>
     attention.attend(layer, graph.node('Reshape', [qkv, shape])),
   );
-  writeHead(model, hidden);
+  writeHead(model, hidden, target);
   return graph;
 }
 
@@ -48,7 +61,12 @@ function uniformGraph(config: Gpt2Config, places: readonly WeightPlace[], weight
  * Rows of one token, and one chunk: all tokens packed, rows first, split only around attention.
  * Inputs as `uniformGraph`'s, but `split` = [rows, tokens of the chunk] for `shape`; `chunk_lengths`, `chunk_longest` [1].
  */
-function mixedGraph(config: Gpt2Config, places: readonly WeightPlace[], weightsFile: string): GraphBuilder {
+function mixedGraph(
+  config: Gpt2Config,
+  places: readonly WeightPlace[],
+  weightsFile: string,
+  target: GraphTarget = 'cpu',
+): GraphBuilder {
   const graph = new GraphBuilder('mixed');
   const model = new Transformer(graph, config, places, weightsFile);
   const split = graph.input('split', 'int64', [2]);
@@ -61,7 +79,7 @@ function mixedGraph(config: Gpt2Config, places: readonly WeightPlace[], weightsF
     const ofChunk = chunk.attend(layer, graph.node('Unsqueeze', [chunkQkv, graph.int64([0])]));
     return graph.node('Concat', [ofRows, ofChunk], { axis: 0 });
   });
-  writeHead(model, hidden);
+  writeHead(model, hidden, target);
   return graph;
 }
 
@@ -114,20 +132,25 @@ function embedTokens(model: Transformer): Value {
 /**
  * Logits, their best k in order, and the log of their exponentials' sum, plain and after temperature.
  * Inputs: `k` [1], `temperature` [kept, 1]. Outputs: `logits` [kept, vocabulary], `top_logits`, `top_ids` [kept, k],
- * `lse`, `tempered_lse` [kept, 1].
+ * `lse`, `tempered_lse` [kept, 1]. A device's `top_ids` are int64: WebGPU does not cast them.
  */
-function writeHead(model: Transformer, hidden: Value): void {
+function writeHead(model: Transformer, hidden: Value, target: GraphTarget): void {
   const { graph } = model;
   const k = graph.input('k', 'int64', [1]);
   const temperature = graph.input('temperature', 'float32', ['kept', 1]);
   model.head(hidden, 'logits');
-  const [, ids] = graph.nodes('TopK', ['logits', k], ['top_logits', 'top_ids_int64'], { axis: 1 });
-  graph.nodes('Cast', [ids], ['top_ids'], { to: 6 });
-  writeLogSumExp(graph, 'logits', 'lse');
-  writeLogSumExp(graph, graph.node('Div', ['logits', temperature]), 'tempered_lse');
+  if (target === 'cpu') {
+    const [, ids] = graph.nodes('TopK', ['logits', k], ['top_logits', 'top_ids_int64'], { axis: 1 });
+    graph.nodes('Cast', [ids], ['top_ids'], { to: 6 });
+    writeLogSumExp(graph, 'logits', 'lse');
+    writeLogSumExp(graph, graph.node('Div', ['logits', temperature]), 'tempered_lse');
+  } else {
+    graph.nodes('TopK', ['logits', k], ['top_logits', 'top_ids'], { axis: 1 });
+    writeLogSumExps(graph, temperature);
+  }
   graph.output('logits', 'float32', ['kept', model.config.vocabularySize]);
   graph.output('top_logits', 'float32', ['kept', 'best']);
-  graph.output('top_ids', 'int32', ['kept', 'best']);
+  graph.output('top_ids', target === 'cpu' ? 'int32' : 'int64', ['kept', 'best']);
   graph.output('lse', 'float32', ['kept', 1]);
   graph.output('tempered_lse', 'float32', ['kept', 1]);
 }
@@ -137,6 +160,18 @@ function writeLogSumExp(graph: GraphBuilder, x: Value, output: string): void {
   const first = (value: Value): Value =>
     graph.node('Slice', [value, graph.int64([0]), graph.int64([1]), graph.int64([1])]);
   graph.nodes('Sub', [first(x), first(graph.node('LogSoftmax', [x], { axis: 1 }))], [output]);
+}
+
+/** The same two outputs by their definition, the largest logit taken out: WebGPU has no LogSoftmax. */
+function writeLogSumExps(graph: GraphBuilder, temperature: Value): void {
+  const largest = graph.node('Slice', ['top_logits', graph.int64([0]), graph.int64([1]), graph.int64([1])]);
+  const below = graph.node('Sub', ['logits', largest]);
+  const logSumExp = (x: Value, most: Value, output: string): void => {
+    const sum = graph.node('ReduceSum', [graph.node('Exp', [x]), graph.int64([1])]);
+    graph.nodes('Add', [most, graph.node('Log', [sum])], [output]);
+  };
+  logSumExp(below, largest, 'lse');
+  logSumExp(graph.node('Div', [below, temperature]), graph.node('Div', [largest, temperature]), 'tempered_lse');
 }
 
 function attentionAttributes(model: Transformer, layer: number): Record<string, number | { float: number }> {

@@ -1,73 +1,45 @@
-import type { Memory } from '../runtime/memory.js';
-import type { Runtime } from '../runtime/runtime.js';
+import type { KvSpan } from '../engine/runner.js';
 import type { Binding } from '../runtime/session.js';
-import { Tensor } from '../runtime/tensor.js';
-import type { Gpt2Config } from './config.js';
-import { kvName } from './graphs.js';
+
+/** The slots that a run reads and writes. */
+export interface SlotUse {
+  /** How many decode, slots 0 to n - 1. */
+  readonly rows: number;
+  /** One more, by itself. */
+  readonly single?: {
+    readonly slot: number;
+    /** Positions in it that the run reads. */
+    readonly past: number;
+  };
+}
+
+/** Keys and values of some positions of a slot, in the CPU's memory whatever the arena's is. */
+export class ArenaSpan implements KvSpan {
+  constructor(
+    readonly length: number,
+    /** Bytes of `[2 * layers, heads, length, headDim]`. */
+    readonly values: Uint8Array,
+  ) {}
+
+  get bytes(): number {
+    return this.values.length;
+  }
+}
 
 /**
  * Keys and values of all slots: for each layer one tensor of keys and one of values, `[slots, heads, context, headDim]`.
- * Allocated once; the operating system commits a page when it is first written. Sessions update it in place.
+ * Allocated once; sessions update it in place.
  */
-export class KvArena {
-  /** Index 2 * layer is a layer's keys, 2 * layer + 1 its values. */
-  readonly #blocks: Memory[];
-  /** The same memory, to copy within. */
-  readonly #floats: Float32Array[];
-  /** Views of `count` slots from slot `first`, made once: `first/count` to one tensor per block. */
-  readonly #views = new Map<string, Tensor[]>();
-  readonly #headDim: number;
-
-  constructor(
-    private readonly runtime: Runtime,
-    private readonly config: Gpt2Config,
-    readonly slots: number,
-  ) {
-    this.#headDim = config.width / config.heads;
-    this.#blocks = Array.from({ length: 2 * config.layers }, () => runtime.allocate(slots * this.#slotBytes));
-    this.#floats = this.#blocks.map((block) => block.float32(0, block.bytes / 4));
-  }
-
-  /** Binds slots `first` to `first + count - 1` as past and present of an attention group. */
-  bind(binding: Binding, group: 'rows' | 'chunk', first: number, count: number): void {
-    this.#view(first, count).forEach((tensor, index) => {
-      const layer = index >> 1;
-      const kv = (index & 1) as 0 | 1;
-      binding.input(kvName('past', group, layer, kv), tensor).output(kvName('present', group, layer, kv), tensor);
-    });
-  }
-
-  /** Copies the first `length` positions of a slot to another one. */
-  copy(from: number, to: number, length: number): void {
-    const { heads, contextLength } = this.config;
-    const head = contextLength * this.#headDim;
-    for (const block of this.#floats) {
-      for (let h = 0; h < heads; h++) {
-        const source = (from * heads + h) * head;
-        block.copyWithin((to * heads + h) * head, source, source + length * this.#headDim);
-      }
-    }
-  }
-
-  dispose(): void {
-    for (const view of this.#views.values()) for (const tensor of view) tensor.dispose();
-    this.#views.clear();
-    for (const block of this.#blocks) block.dispose();
-  }
-
-  get #slotBytes(): number {
-    return this.config.contextLength * this.config.width * 4;
-  }
-
-  #view(first: number, count: number): Tensor[] {
-    const key = `${first}/${count}`;
-    const existing = this.#views.get(key);
-    if (existing !== undefined) return existing;
-    const shape = [count, this.config.heads, this.config.contextLength, this.#headDim];
-    const view = this.#blocks.map(
-      (block) => new Tensor(this.runtime, 'float32', shape, block, first * this.#slotBytes),
-    );
-    this.#views.set(key, view);
-    return view;
-  }
+export interface KvArena {
+  /** Brings the slots of the next run to where they can be bound. */
+  prepare(use: SlotUse): Promise<void>;
+  /** Binds slots `first` to `first + count - 1`, which `prepare` was told of, as past and present of an attention group. */
+  bind(binding: Binding, group: 'rows' | 'chunk', first: number, count: number): void;
+  /** Copies the first `length` positions of a slot to another one; what follows them in that one is lost. */
+  copy(from: number, to: number, length: number): Promise<void>;
+  /** Copies `length` positions from `from` on out of a slot. */
+  read(slot: number, from: number, length: number): Promise<ArenaSpan>;
+  /** Copies what `read` returned, of an arena of the same layout, into a slot, at the positions from `from` on. */
+  write(slot: number, from: number, span: ArenaSpan): Promise<void>;
+  dispose(): void;
 }

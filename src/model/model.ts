@@ -1,17 +1,14 @@
 import path from 'node:path';
 
 import type { BaseModel } from '../prefix/kv.js';
+import { type Provider, requireProvider } from '../runtime/provider.js';
 import { Runtime } from '../runtime/runtime.js';
-import { PackedWeights, Session } from '../runtime/session.js';
 import { type CompileOptions, compileModel, type Manifest, readManifest } from './compiled-model.js';
-import { CheckpointError } from './config.js';
-import type { GraphName } from './graphs.js';
 import { mapWeights, Owned } from './mapped-weights.js';
 import { OnnxRunner } from './onnx-runner.js';
+import { type MemoryKind, openPlace, type PlaceParts } from './place.js';
 import { OnnxPrefixEncoder } from './prefix-encoder.js';
-
-/** Where the graphs run. */
-export type Provider = 'cpu' | 'cuda' | 'webgpu';
+import { StepBuffers } from './step-buffers.js';
 
 export interface OpenModelOptions extends CompileOptions {
   /** The base model's id; the source directory's name unless given. */
@@ -20,7 +17,12 @@ export interface OpenModelOptions extends CompileOptions {
   readonly slots: number;
   /** Threads inside one step. */
   readonly threads: number;
+  /** Whether threads that wait for the next operator spin; true unless given. */
+  readonly spin?: boolean;
+  /** Where the graphs run; the CPU unless given. */
   readonly provider?: Provider;
+  /** Another kind of memory than the provider has: with the CPU, what a device does can be tried without one. */
+  readonly memory?: MemoryKind;
 }
 
 /** An open model: what serves it, and what it is. */
@@ -35,41 +37,46 @@ export interface Model {
   dispose(): Promise<void>;
 }
 
-/** Compiles the model if that is needed, and opens it. Throws `CheckpointError` for a source that cannot be served. */
+/**
+ * Compiles the model if that is needed, and opens it.
+ * Throws `CheckpointError` for a source that cannot be served, and `ProviderError` where there is no such device.
+ */
 export async function openModel(options: OpenModelOptions): Promise<Model> {
   const { provider = 'cpu' } = options;
-  if (provider !== 'cpu') throw new CheckpointError(`provider ${provider} is not in this version; use cpu`);
-  const directory = await compileModel(options);
-  const manifest = (await readManifest(directory)) as Manifest;
   const owned = new Owned();
   try {
-    return await load(directory, manifest, options, owned);
+    const runtime = owned.add(new Runtime({ threads: options.threads, spin: options.spin ?? true }));
+    if (provider !== 'cpu') await requireProvider(runtime, provider);
+    const directory = await compileModel(options);
+    const manifest = (await readManifest(directory)) as Manifest;
+    const weights = mapWeights(runtime, directory, manifest, owned);
+    return await load({ runtime, directory, manifest, weights, owned }, options);
   } catch (error) {
     await owned.dispose();
     throw error;
   }
 }
 
-async function load(directory: string, manifest: Manifest, options: OpenModelOptions, owned: Owned): Promise<Model> {
-  const runtime = owned.add(new Runtime({ threads: options.threads }));
-  const weights = mapWeights(runtime, directory, manifest, owned);
-  const sessionOptions = { initializers: weights.tensors, packedWeights: owned.add(new PackedWeights(runtime)) };
-  const open = async (name: GraphName): Promise<Session> =>
-    owned.add(await Session.open(runtime, path.join(directory, name), sessionOptions));
+async function load(parts: PlaceParts, options: OpenModelOptions): Promise<Model> {
+  const { runtime, directory, manifest, weights, owned } = parts;
+  const { config } = manifest;
+  const { slots } = options;
+  const place = await openPlace(parts, options.provider ?? 'cpu', options.memory);
   // One after another: each finds the weights that the ones before have packed.
-  const uniform = await open('uniform.onnx');
-  const mixed = await open('mixed.onnx');
-  const append = await open('append.onnx');
-  const encode = await open('encode.onnx');
+  const uniform = await place.open('uniform.onnx');
+  const mixed = await place.open('mixed.onnx');
+  const append = await place.open('append.onnx');
+  const encode = await place.open('encode.onnx');
   weights.file.releasePages(); // the packed copies are what runs from now on
+  const sizes = { slots, maxTokens: slots + config.contextLength, vocabularySize: config.vocabularySize };
+  const buffers = new StepBuffers(runtime, { ...sizes, target: place.target }, await place.openLogits(sizes.maxTokens));
+  const arena = await place.openArena({ config, slots, precision: 'float32' });
   return {
     base: baseModel(options.id ?? path.basename(path.resolve(options.source)), manifest),
-    runner: owned.add(
-      new OnnxRunner(runtime, manifest.config, { uniform, mixed, append }, weights.file, options.slots),
-    ),
-    encoder: new OnnxPrefixEncoder(runtime, manifest.config, encode, weights.embeddings),
+    runner: owned.add(new OnnxRunner(runtime, config, { uniform, mixed, append }, weights.file, slots, arena, buffers)),
+    encoder: new OnnxPrefixEncoder(runtime, config, encode, weights.embeddings),
     tokenizerDirectory: directory,
-    eosTokenIds: manifest.config.eosTokenIds,
+    eosTokenIds: config.eosTokenIds,
     dispose: () => owned.dispose(),
   };
 }

@@ -1,12 +1,12 @@
-import type { ModelRunner, PromptChunk, StepInput, StepOutput } from '../engine/runner.js';
+import type { KvSpan, ModelRunner, PromptChunk, StepInput, StepOutput } from '../engine/runner.js';
 import type { PrefixKv } from '../prefix/kv.js';
 import type { MappedFile } from '../runtime/mapped-file.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { Binding, Session } from '../runtime/session.js';
 import { Tensor } from '../runtime/tensor.js';
 import type { Gpt2Config } from './config.js';
-import { KvArena } from './kv-arena.js';
-import { StepBuffers } from './step-buffers.js';
+import { type KvArena, ArenaSpan } from './kv-arena.js';
+import type { StepBuffers } from './step-buffers.js';
 
 /** The sessions that a runner drives. It does not own them. */
 export interface RunnerSessions {
@@ -25,8 +25,6 @@ const TOKENS_PER_RELEASE = 32;
 export class OnnxRunner implements ModelRunner {
   readonly contextLength: number;
   readonly vocabularySize: number;
-  readonly #arena: KvArena;
-  readonly #buffers: StepBuffers;
   readonly #bindings: Record<keyof RunnerSessions, Binding>;
   #busy = false;
   #tokensRead = 0;
@@ -38,11 +36,12 @@ export class OnnxRunner implements ModelRunner {
     private readonly sessions: RunnerSessions,
     private readonly weights: Pick<MappedFile, 'releasePages'>,
     readonly slots: number,
+    /** Of as many slots. The runner owns it, and the buffers. */
+    private readonly arena: KvArena,
+    private readonly buffers: StepBuffers,
   ) {
     this.contextLength = config.contextLength;
     this.vocabularySize = config.vocabularySize;
-    this.#arena = new KvArena(runtime, config, slots);
-    this.#buffers = new StepBuffers(runtime, slots, slots + config.contextLength, config.vocabularySize);
     this.#bindings = { uniform: sessions.uniform.bind(), mixed: sessions.mixed.bind(), append: sessions.append.bind() };
   }
 
@@ -50,15 +49,16 @@ export class OnnxRunner implements ModelRunner {
     return this.#exclusively(async () => {
       this.#check(input);
       const rows = this.#writeTokens(input);
+      await this.arena.prepare({ rows: input.decode.length, ...(input.chunk && { single: input.chunk }) });
       const session = input.chunk !== undefined && input.decode.length > 0 ? 'mixed' : 'uniform';
       if (session === 'mixed') this.#bindMixed(input.decode.length, input.chunk as PromptChunk);
       else this.#bindUniform(input);
       // A step always computes at least one row of logits: an operator over no rows is no operator.
-      this.#buffers.bindHead(this.#bindings[session], Math.max(rows, 1), input.topK);
+      this.buffers.bindHead(this.#bindings[session], Math.max(rows, 1), input.topK);
       await this.sessions[session].run(this.#bindings[session]);
-      this.#buffers.releaseTensors();
+      this.buffers.releaseTensors();
       this.#releaseEmbeddings(input);
-      return this.#buffers.output(rows, input.topK);
+      return this.buffers.output(rows, input.topK);
     });
   }
 
@@ -74,11 +74,12 @@ export class OnnxRunner implements ModelRunner {
       const prefix = new Tensor(this.runtime, 'float32', [kv.length, width], memory);
       try {
         memory.float32(0, kv.rows.length).set(kv.rows);
+        await this.arena.prepare({ rows: 0, single: { slot, past: offset } });
         this.#bindRows(this.#bindings.append, slot, [offset + kv.length]);
         this.#bindings.append.input('prefix', prefix);
         await this.sessions.append.run(this.#bindings.append);
       } finally {
-        this.#buffers.releaseTensors();
+        this.buffers.releaseTensors();
         prefix.dispose();
         memory.dispose();
       }
@@ -86,12 +87,28 @@ export class OnnxRunner implements ModelRunner {
   }
 
   copySlot(from: number, to: number, length: number): Promise<void> {
-    return this.#exclusively(() => {
+    return this.#exclusively(async () => {
       this.#checkSlot(from);
       this.#checkSlot(to);
       this.#checkRange(0, length);
-      this.#arena.copy(from, to, length);
-      return Promise.resolve();
+      await this.arena.copy(from, to, length);
+    });
+  }
+
+  readSlot(slot: number, from: number, length: number): Promise<KvSpan> {
+    return this.#exclusively(async () => {
+      this.#checkSlot(slot);
+      this.#checkRange(from, length);
+      return this.arena.read(slot, from, length);
+    });
+  }
+
+  writeSlot(slot: number, from: number, span: KvSpan): Promise<void> {
+    return this.#exclusively(async () => {
+      this.#checkSlot(slot);
+      this.#checkRange(from, span.length);
+      if (!(span instanceof ArenaSpan)) throw new TypeError('the span is of another runner');
+      await this.arena.write(slot, from, span);
     });
   }
 
@@ -99,8 +116,8 @@ export class OnnxRunner implements ModelRunner {
   dispose(): void {
     if (this.#busy) throw new Error('a runner cannot be disposed during a call');
     for (const binding of Object.values(this.#bindings)) binding.dispose();
-    this.#buffers.dispose();
-    this.#arena.dispose();
+    this.buffers.dispose();
+    this.arena.dispose();
   }
 
   #releaseEmbeddings({ decode, chunk }: StepInput): void {
@@ -112,7 +129,7 @@ export class OnnxRunner implements ModelRunner {
 
   /** Writes ids, positions and the tokens whose logits are wanted; returns how many rows of logits that makes. */
   #writeTokens({ decode, chunk }: StepInput): number {
-    const { ids, positions, keep, temperature } = this.#buffers;
+    const { ids, positions, keep, temperature } = this.buffers;
     let token = 0;
     let rows = 0;
     const write = (id: number, position: number, wanted: boolean, rowTemperature: number): void => {
@@ -139,41 +156,41 @@ export class OnnxRunner implements ModelRunner {
   #bindUniform({ decode, chunk }: StepInput): void {
     const binding = this.#bindings.uniform;
     const [rows, tokens] = chunk === undefined ? [decode.length, 1] : [1, chunk.tokens.length];
-    this.#buffers.layout.set([BigInt(rows), BigInt(tokens), BigInt(3 * this.config.width)]);
+    this.buffers.layout.set([BigInt(rows), BigInt(tokens), BigInt(3 * this.config.width)]);
     this.#bindTokens(binding, rows * tokens);
-    this.#buffers.input(binding, 'shape', 'int64', [3], 'layout');
+    this.buffers.input(binding, 'shape', 'int64', [3], 'layout');
     const lengths = chunk === undefined ? decode.map(({ past }) => past + 1) : [chunk.past + tokens];
     this.#bindRows(binding, chunk?.slot ?? 0, lengths);
   }
 
   #bindMixed(rows: number, chunk: PromptChunk): void {
     const binding = this.#bindings.mixed;
-    const { layout, positions, chunkLengths, chunkLongest } = this.#buffers;
+    const { layout, positions, chunkLengths, chunkLongest } = this.buffers;
     layout.set([BigInt(rows), BigInt(chunk.tokens.length)]);
     this.#bindTokens(binding, rows + chunk.tokens.length);
-    this.#buffers.input(binding, 'split', 'int64', [2], 'layout');
+    this.buffers.input(binding, 'split', 'int64', [2], 'layout');
     const lengths = Array.from({ length: rows }, (_, row) => Number(positions[row]) + 1);
     this.#bindRows(binding, 0, lengths);
     chunkLongest[0] = chunk.past + chunk.tokens.length;
     chunkLengths[0] = chunkLongest[0] - 1;
-    this.#buffers.input(binding, 'chunk_lengths', 'int32', [1]);
-    this.#buffers.input(binding, 'chunk_longest', 'int32', [1]);
-    this.#arena.bind(binding, 'chunk', chunk.slot, 1);
+    this.buffers.input(binding, 'chunk_lengths', 'int32', [1]);
+    this.buffers.input(binding, 'chunk_longest', 'int32', [1]);
+    this.arena.bind(binding, 'chunk', chunk.slot, 1);
   }
 
   #bindTokens(binding: Binding, tokens: number): void {
-    this.#buffers.input(binding, 'ids', 'int64', [tokens]);
-    this.#buffers.input(binding, 'positions', 'int64', [tokens]);
+    this.buffers.input(binding, 'ids', 'int64', [tokens]);
+    this.buffers.input(binding, 'positions', 'int64', [tokens]);
   }
 
   /** Binds consecutive slots as the group `rows`; `lengths` are theirs after the run. */
   #bindRows(binding: Binding, firstSlot: number, lengths: readonly number[]): void {
-    const { rowsLengths, rowsLongest } = this.#buffers;
+    const { rowsLengths, rowsLongest } = this.buffers;
     lengths.forEach((length, row) => (rowsLengths[row] = length - 1));
     rowsLongest[0] = Math.max(...lengths);
-    this.#buffers.input(binding, 'rows_lengths', 'int32', [lengths.length]);
-    this.#buffers.input(binding, 'rows_longest', 'int32', [1]);
-    this.#arena.bind(binding, 'rows', firstSlot, lengths.length);
+    this.buffers.input(binding, 'rows_lengths', 'int32', [lengths.length]);
+    this.buffers.input(binding, 'rows_longest', 'int32', [1]);
+    this.arena.bind(binding, 'rows', firstSlot, lengths.length);
   }
 
   /** Native code takes everything at its word: a wrong id or position there is a crash. */

@@ -3,6 +3,17 @@ import type { Memory } from '../runtime/memory.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { Binding } from '../runtime/session.js';
 import { type ElementType, Tensor } from '../runtime/tensor.js';
+import type { GraphTarget } from './graphs.js';
+import type { Logits } from './logits.js';
+
+/** What the buffers are made for. */
+export interface StepSizes {
+  readonly slots: number;
+  readonly maxTokens: number;
+  readonly vocabularySize: number;
+  /** That of the graphs: it decides what type their `top_ids` have. */
+  readonly target: GraphTarget;
+}
 
 /** The inputs and outputs of a step, beside the KV arena: native memory that every step uses again. */
 export class StepBuffers {
@@ -17,9 +28,8 @@ export class StepBuffers {
   readonly rowsLongest: Int32Array;
   readonly chunkLengths: Int32Array;
   readonly chunkLongest: Int32Array;
-  readonly #logits: Float32Array;
   readonly #topLogits: Float32Array;
-  readonly #topIds: Int32Array;
+  readonly #topIds: Int32Array | BigInt64Array;
   readonly #lse: Float32Array;
   readonly #temperedLse: Float32Array;
   readonly #memory = new Map<string, Memory>();
@@ -28,9 +38,9 @@ export class StepBuffers {
 
   constructor(
     private readonly runtime: Runtime,
-    slots: number,
-    maxTokens: number,
-    private readonly vocabularySize: number,
+    { slots, maxTokens, vocabularySize, target }: StepSizes,
+    /** It owns them. */
+    private readonly logits: Logits,
   ) {
     this.ids = this.#allocate('ids', maxTokens * 8).int64(0, maxTokens);
     this.positions = this.#allocate('positions', maxTokens * 8).int64(0, maxTokens);
@@ -42,11 +52,13 @@ export class StepBuffers {
     this.rowsLongest = this.#allocate('rows_longest', 4).int32(0, 1);
     this.chunkLengths = this.#allocate('chunk_lengths', 4).int32(0, 1);
     this.chunkLongest = this.#allocate('chunk_longest', 4).int32(0, 1);
-    // Rows of logits are touched, and so committed, only as far as a step asks for them.
+    // Rows are touched, and so committed, only as far as a step asks for them.
     const all = maxTokens * vocabularySize;
-    this.#logits = this.#allocate('logits', all * 4).float32(0, all);
     this.#topLogits = this.#allocate('top_logits', all * 4).float32(0, all);
-    this.#topIds = this.#allocate('top_ids', all * 4).int32(0, all);
+    this.#topIds =
+      target === 'cpu'
+        ? this.#allocate('top_ids', all * 4).int32(0, all)
+        : this.#allocate('top_ids', all * 8).int64(0, all);
     this.#lse = this.#allocate('lse', maxTokens * 4).float32(0, maxTokens);
     this.#temperedLse = this.#allocate('tempered_lse', maxTokens * 4).float32(0, maxTokens);
   }
@@ -62,9 +74,12 @@ export class StepBuffers {
     this.input(binding, 'keep', 'int64', [rows]);
     this.input(binding, 'k', 'int64', [1]);
     this.input(binding, 'temperature', 'float32', [rows, 1]);
-    binding.output('logits', this.#tensor('float32', [rows, this.vocabularySize], 'logits'));
+    this.logits.bind(binding, rows);
     binding.output('top_logits', this.#tensor('float32', [rows, best], 'top_logits'));
-    binding.output('top_ids', this.#tensor('int32', [rows, best], 'top_ids'));
+    binding.output(
+      'top_ids',
+      this.#tensor(this.#topIds instanceof Int32Array ? 'int32' : 'int64', [rows, best], 'top_ids'),
+    );
     binding.output('lse', this.#tensor('float32', [rows, 1], 'lse'));
     binding.output('tempered_lse', this.#tensor('float32', [rows, 1], 'tempered_lse'));
   }
@@ -73,11 +88,11 @@ export class StepBuffers {
   output(rows: number, best: number): StepOutput {
     return {
       rows,
-      topIds: this.#topIds.subarray(0, rows * best),
+      topIds: toInt32(this.#topIds.subarray(0, rows * best)),
       topLogits: this.#topLogits.subarray(0, rows * best),
       lse: this.#lse.subarray(0, rows),
       temperedLse: this.#temperedLse.subarray(0, rows),
-      logits: (row) => this.#logits.subarray(row * this.vocabularySize, (row + 1) * this.vocabularySize),
+      logits: (row) => this.logits.row(row),
     };
   }
 
@@ -89,6 +104,7 @@ export class StepBuffers {
 
   dispose(): void {
     this.releaseTensors();
+    this.logits.dispose();
     for (const memory of this.#memory.values()) memory.dispose();
   }
 
@@ -105,4 +121,8 @@ export class StepBuffers {
     this.#tensors.push(tensor);
     return tensor;
   }
+}
+
+function toInt32(ids: Int32Array | BigInt64Array): Int32Array {
+  return ids instanceof Int32Array ? ids : Int32Array.from(ids, Number);
 }

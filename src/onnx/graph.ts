@@ -12,7 +12,7 @@ export interface ExternalData {
 
 /** A dimension: a number, or a name for one that varies. */
 export type Dim = number | string;
-export type TensorType = 'float32' | 'int32' | 'int64';
+export type TensorType = 'float32' | 'float16' | 'uint8' | 'int32' | 'int64';
 export type Attribute = number | string | readonly number[] | { readonly float: number };
 
 /** A node as it was added. `op` carries its domain, as in `com.microsoft:Name`; an undefined input is one left out. */
@@ -26,6 +26,8 @@ export interface GraphNode {
 const { AttributeProto, ModelProto, TensorProto } = onnxProto.onnx;
 const DATA_TYPES: Record<TensorType, number> = {
   float32: TensorProto.DataType.FLOAT,
+  float16: TensorProto.DataType.FLOAT16,
+  uint8: TensorProto.DataType.UINT8,
   int32: TensorProto.DataType.INT32,
   int64: TensorProto.DataType.INT64,
 };

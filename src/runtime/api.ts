@@ -19,6 +19,7 @@ const API_VERSION = 20;
 const FUNCTIONS = {
   GetErrorMessage: [2, 'const char *(const void *status)'],
   CreateSession: [7, `void *(void *env, ${PATH} path, void *options, _Out_ void **out)`],
+  CreateSessionFromArray: [8, 'void *(void *env, const void *graph, size_t bytes, void *options, _Out_ void **out)'],
   CreateSessionOptions: [10, 'void *(_Out_ void **out)'],
   DisableMemPattern: [17, 'void *(void *options)'],
   SetSessionGraphOptimizationLevel: [23, 'void *(void *options, int level)'],
@@ -30,6 +31,7 @@ const FUNCTIONS = {
     49,
     'void *(void *memoryInfo, void *data, size_t bytes, int64_t *shape, size_t rank, int type, _Out_ void **out)',
   ],
+  CreateMemoryInfo: [68, 'void *(const char *name, int allocator, int device, int memory, _Out_ void **out)'],
   CreateCpuMemoryInfo: [69, 'void *(int allocator, int memory, _Out_ void **out)'],
   AllocatorAlloc: [75, 'void *(void *allocator, size_t bytes, _Out_ void **out)'],
   AllocatorFree: [76, 'void *(void *allocator, void *data)'],
@@ -46,6 +48,8 @@ const FUNCTIONS = {
   ReleaseThreadingOptions: [122, 'void (void *options)'],
   GetAvailableProviders: [125, 'void *(_Out_ void **out, _Out_ int *count)'],
   ReleaseAvailableProviders: [126, 'void *(void *providers, int count)'],
+  CreateAllocator: [131, 'void *(void *session, void *memoryInfo, _Out_ void **out)'],
+  ReleaseAllocator: [132, 'void (void *allocator)'],
   RunWithBinding: [133, 'void *(void *session, void *runOptions, void *binding)'],
   CreateIoBinding: [134, 'void *(void *session, _Out_ void **out)'],
   ReleaseIoBinding: [135, 'void (void *binding)'],
@@ -53,6 +57,7 @@ const FUNCTIONS = {
   BindOutput: [137, 'void *(void *binding, const char *name, void *value)'],
   SetGlobalIntraOpNumThreads: [147, 'void *(void *threading, int threads)'],
   SetGlobalInterOpNumThreads: [148, 'void *(void *threading, int threads)'],
+  SetGlobalSpinControl: [149, 'void *(void *threading, int allow)'],
   AddInitializer: [150, 'void *(void *options, const char *name, void *value)'],
   CreatePrepackedWeightsContainer: [166, 'void *(_Out_ void **out)'],
   ReleasePrepackedWeightsContainer: [167, 'void (void *container)'],
@@ -61,7 +66,20 @@ const FUNCTIONS = {
     168,
     `void *(void *env, ${PATH} path, void *options, void *container, _Out_ void **out)`,
   ],
+  SessionOptionsAppendExecutionProvider_CUDA_V2: [204, 'void *(void *options, void *cudaOptions)'],
+  CreateCUDAProviderOptions: [205, 'void *(_Out_ void **out)'],
+  ReleaseCUDAProviderOptions: [208, 'void (void *cudaOptions)'],
+  SessionOptionsAppendExecutionProvider: [
+    216,
+    'void *(void *options, const char *name, const char **keys, const char **values, size_t count)',
+  ],
 } as const satisfies Record<string, readonly [number, string]>;
+
+/**
+ * koffi runs a call on a stack of its own, of 128 KiB on a worker thread. ONNX Runtime needs as much as any thread has: WebGPU's
+ * compiler of shaders overruns that.
+ */
+const STACK_BYTES = 8 << 20;
 
 type FunctionName = keyof typeof FUNCTIONS;
 type Argument = Pointer | number | string | null | ArrayBufferView | [Pointer | number | null];
@@ -154,6 +172,8 @@ export class Api {
 }
 
 function loadLibrary(path: string): LibraryHandle {
+  // Only possible before the first call; a second runtime in the process finds it done.
+  if (koffi.config().async_stack_size !== STACK_BYTES) koffi.config({ async_stack_size: STACK_BYTES });
   try {
     return koffi.load(path);
   } catch (cause) {

@@ -3,8 +3,17 @@ import koffi from 'koffi';
 import type { Pointer } from './api.js';
 import { DisposeGuard } from './dispose-guard.js';
 
+/** Memory that a tensor may lie in. */
+export interface TensorMemory {
+  readonly bytes: number;
+  /** Says on which device it is; CPU memory unless given. */
+  readonly info?: Pointer;
+  /** Address of byte `offset`, of which `bytes` bytes will be used. Checked: a wrong address would be a crash. */
+  address(offset: number, bytes: number): Pointer;
+}
+
 /** A block of native CPU memory with one owner. Tensors borrow it: dispose it after them. */
-export class Memory {
+export class Memory implements TensorMemory {
   readonly #pointer: Pointer;
   readonly #guard = new DisposeGuard('Memory');
 
@@ -16,7 +25,6 @@ export class Memory {
     this.#pointer = pointer;
   }
 
-  /** Address of byte `offset`, of which `bytes` bytes will be used. Checked: a wrong address would be a crash. */
   address(offset: number, bytes: number): Pointer {
     this.#check(offset, bytes);
     return this.#pointer + BigInt(offset);
@@ -53,8 +61,13 @@ export class Memory {
 
   #check(offset: number, bytes: number): void {
     this.#guard.check();
-    if (offset < 0 || bytes < 0 || offset + bytes > this.bytes) {
-      throw new RangeError(`bytes ${offset} to ${offset + bytes} are outside of ${this.bytes} bytes of memory`);
-    }
+    checkRange(offset, bytes, this.bytes);
+  }
+}
+
+/** Throws RangeError unless `bytes` bytes from byte `offset` are within a block of `size` bytes. */
+export function checkRange(offset: number, bytes: number, size: number): void {
+  if (offset < 0 || bytes < 0 || offset + bytes > size) {
+    throw new RangeError(`bytes ${offset} to ${offset + bytes} are outside of ${size} bytes of memory`);
   }
 }

@@ -8,6 +8,7 @@ import { Memory } from './memory.js';
 
 /** `ORT_LOGGING_LEVEL_ERROR`: warnings about operators' placement are of no use to an operator of ours. */
 const LOG_LEVEL_ERROR = 3;
+const LOG_LEVEL_FATAL = 4;
 /** `OrtDeviceAllocator`, `OrtMemTypeDefault`. */
 const DEVICE_ALLOCATOR = 0;
 const MEMORY_DEFAULT = 0;
@@ -15,6 +16,10 @@ const MEMORY_DEFAULT = 0;
 export interface RuntimeOptions {
   /** Threads that work on one step, shared by all sessions of this runtime; at least 1. */
   readonly threads: number;
+  /** Whether threads that wait for the next operator spin instead of going to sleep; true unless given. */
+  readonly spin?: boolean;
+  /** ONNX Runtime does not write to the standard error stream what it throws as well. */
+  readonly quiet?: boolean;
   /** Another ONNX Runtime library than the one in `onnxruntime-node`. */
   readonly library?: string;
 }
@@ -25,6 +30,8 @@ export interface RuntimeOptions {
  */
 export class Runtime {
   readonly api: Api;
+  /** Path of ONNX Runtime's library. */
+  readonly library: string;
   /** Environment handle. */
   readonly env: Pointer;
   /** Describes CPU memory. */
@@ -34,8 +41,9 @@ export class Runtime {
 
   constructor(options: RuntimeOptions) {
     returnLargeBlocks();
-    this.api = Api.load(options.library ?? libraryPath());
-    this.env = createEnvironment(this.api, options.threads);
+    this.library = options.library ?? libraryPath();
+    this.api = Api.load(this.library);
+    this.env = createEnvironment(this.api, options);
     this.cpuMemoryInfo = this.api.create('CreateCpuMemoryInfo', DEVICE_ALLOCATOR, MEMORY_DEFAULT);
     this.#allocator = this.api.create('GetAllocatorWithDefaultOptions'); // the library's own, not to be released
   }
@@ -79,12 +87,14 @@ export class Runtime {
 }
 
 /** An environment whose sessions share one pool: several pools would spin against each other. */
-function createEnvironment(api: Api, threads: number): Pointer {
+function createEnvironment(api: Api, { threads, spin = true, quiet }: RuntimeOptions): Pointer {
   const threading = api.create('CreateThreadingOptions');
   try {
     api.call('SetGlobalIntraOpNumThreads', threading, threads);
     api.call('SetGlobalInterOpNumThreads', threading, 1);
-    return api.create('CreateEnvWithGlobalThreadPools', LOG_LEVEL_ERROR, 'preamble', threading);
+    api.call('SetGlobalSpinControl', threading, spin ? 1 : 0);
+    const level = quiet ? LOG_LEVEL_FATAL : LOG_LEVEL_ERROR;
+    return api.create('CreateEnvWithGlobalThreadPools', level, 'preamble', threading);
   } finally {
     api.release('ReleaseThreadingOptions', threading);
   }

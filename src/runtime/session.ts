@@ -1,14 +1,21 @@
 import type { Pointer } from './api.js';
 import { DisposeGuard } from './dispose-guard.js';
+import { appendProvider, type Provider } from './provider.js';
 import type { Runtime } from './runtime.js';
-import type { Tensor } from './tensor.js';
+import type { AnyTensor } from './tensor.js';
 
 /** Graph rewriting by ONNX Runtime: none, or everything it knows. */
 const OPTIMIZATION_LEVELS = { none: 0, basic: 1, all: 99 } as const;
 
+const FILES_DIRECTORY = 'session.model_external_initializers_file_folder_path';
+
 export interface SessionOptions {
+  /** Where the whole graph runs; the CPU unless given. Its initialisers must be there too. */
+  readonly provider?: Provider;
   /** Values for the graph's initialisers, by name. Sessions that get the same tensors share memory. */
-  readonly initializers?: ReadonlyMap<string, Tensor>;
+  readonly initializers?: ReadonlyMap<string, AnyTensor>;
+  /** The directory of the files that the graph refers to, where its bytes come from elsewhere. */
+  readonly filesDirectory?: string;
   /** Where sessions with the same initialisers also share the packed copies that matrix products make of them. */
   readonly packedWeights?: PackedWeights;
   readonly optimization?: keyof typeof OPTIMIZATION_LEVELS;
@@ -44,21 +51,15 @@ export class Session {
     readonly outputs: ReadonlySet<string>,
   ) {}
 
-  /** Loads the graph file at `path`, on a worker thread. Throws `OnnxRuntimeError` when it is missing or corrupt. */
-  static async open(runtime: Runtime, path: string, options: SessionOptions = {}): Promise<Session> {
+  /**
+   * Loads a graph, the file at a path or its bytes, on a worker thread.
+   * Throws `OnnxRuntimeError` when it is missing or corrupt, and `ProviderError` when its provider is not to be had.
+   */
+  static async open(runtime: Runtime, graph: string | Uint8Array, options: SessionOptions = {}): Promise<Session> {
     const { api } = runtime;
     const native = nativeOptions(runtime, options);
     try {
-      const handle =
-        options.packedWeights === undefined
-          ? await api.createAsync('CreateSession', runtime.env, path, native)
-          : await api.createAsync(
-              'CreateSessionWithPrepackedWeightsContainer',
-              runtime.env,
-              path,
-              native,
-              options.packedWeights.handle,
-            );
+      const handle = await createSession(runtime, graph, native, options.packedWeights);
       const inputs = names(runtime, handle, 'Input');
       return new Session(runtime, handle, options, inputs, names(runtime, handle, 'Output'));
     } finally {
@@ -74,10 +75,7 @@ export class Session {
 
   /** Runs the graph on a worker thread. The bound memory belongs to native code until the promise settles. */
   async run(binding: Binding): Promise<void> {
-    this.#guard.check();
-    if (binding.session !== this) throw new Error('the binding belongs to another session');
-    if (this.#running !== undefined) throw new Error('the session is running');
-    binding.checkComplete();
+    this.#checkRunnable(binding);
     this.#running = this.runtime.api.callAsync('RunWithBinding', this.handle, null, binding.handle);
     try {
       await this.#running;
@@ -86,18 +84,37 @@ export class Session {
     }
   }
 
+  /** Runs the graph at once, on the event loop's own thread: for graphs that take less time than a message to a worker. */
+  runNow(binding: Binding): void {
+    this.#checkRunnable(binding);
+    this.runtime.api.call('RunWithBinding', this.handle, null, binding.handle);
+  }
+
+  /** The allocator of the memory described by `info`. The caller releases it, before this session. */
+  createAllocator(info: Pointer): Pointer {
+    this.#guard.check();
+    return this.runtime.api.create('CreateAllocator', this.handle, info);
+  }
+
   async dispose(): Promise<void> {
     if (!this.#guard.dispose()) return;
     await this.#running?.catch(() => undefined); // whoever ran it gets the error
     this.runtime.api.release('ReleaseSession', this.handle);
+  }
+
+  #checkRunnable(binding: Binding): void {
+    this.#guard.check();
+    if (binding.session !== this) throw new Error('the binding belongs to another session');
+    if (this.#running !== undefined) throw new Error('the session is running');
+    binding.checkComplete();
   }
 }
 
 /** Tensors bound to a session's inputs and outputs; it holds what it lends. Dispose it before its session. */
 export class Binding {
   readonly #guard = new DisposeGuard('Binding');
-  readonly #inputs = new Map<string, Tensor>();
-  readonly #outputs = new Map<string, Tensor>();
+  readonly #inputs = new Map<string, AnyTensor>();
+  readonly #outputs = new Map<string, AnyTensor>();
 
   constructor(
     private readonly runtime: Runtime,
@@ -105,8 +122,8 @@ export class Binding {
     readonly session: Session,
   ) {}
 
-  /** Binds an input; throws for a name that the graph does not have. */
-  input(name: string, tensor: Tensor): this {
+  /** Binds an input. A device's graph copies it there now if it is elsewhere: write it first. Throws for a name that the graph does not have. */
+  input(name: string, tensor: AnyTensor): this {
     this.#guard.check();
     expectName('input', name, this.session.inputs);
     this.runtime.api.call('BindInput', this.handle, name, tensor.handle);
@@ -115,7 +132,7 @@ export class Binding {
   }
 
   /** Binds an output to memory of the right size; throws for a name that the graph does not have. */
-  output(name: string, tensor: Tensor): this {
+  output(name: string, tensor: AnyTensor): this {
     this.#guard.check();
     expectName('output', name, this.session.outputs);
     this.runtime.api.call('BindOutput', this.handle, name, tensor.handle);
@@ -142,7 +159,7 @@ function expectName(kind: string, name: string, names: ReadonlySet<string>): voi
   if (!names.has(name)) throw new Error(`the graph has no ${kind} '${name}'; it has ${[...names].join(', ')}`);
 }
 
-function expectBound(kind: string, names: ReadonlySet<string>, bound: ReadonlyMap<string, Tensor>): void {
+function expectBound(kind: string, names: ReadonlySet<string>, bound: ReadonlyMap<string, AnyTensor>): void {
   for (const name of names) {
     const tensor = bound.get(name);
     if (tensor === undefined) throw new Error(`${kind} '${name}' is not bound`);
@@ -150,12 +167,31 @@ function expectBound(kind: string, names: ReadonlySet<string>, bound: ReadonlyMa
   }
 }
 
+function createSession(
+  { api, env }: Runtime,
+  graph: string | Uint8Array,
+  native: Pointer,
+  packed: PackedWeights | undefined,
+): Promise<Pointer> {
+  if (typeof graph !== 'string') return api.createAsync('CreateSessionFromArray', env, graph, graph.length, native);
+  if (packed === undefined) return api.createAsync('CreateSession', env, graph, native);
+  return api.createAsync('CreateSessionWithPrepackedWeightsContainer', env, graph, native, packed.handle);
+}
+
 function nativeOptions(runtime: Runtime, options: SessionOptions): Pointer {
   const { api } = runtime;
   const native = api.create('CreateSessionOptions');
   try {
     api.call('DisablePerSessionThreads', native);
+    if (options.provider !== undefined && options.provider !== 'cpu') {
+      appendProvider(runtime, native, options.provider);
+      // A node that runs on the CPU after all would drag its inputs there and back in every run.
+      api.call('AddSessionConfigEntry', native, 'session.disable_cpu_ep_fallback', '1');
+    }
     api.call('SetSessionGraphOptimizationLevel', native, OPTIMIZATION_LEVELS[options.optimization ?? 'all']);
+    if (options.filesDirectory !== undefined) {
+      api.call('AddSessionConfigEntry', native, FILES_DIRECTORY, options.filesDirectory);
+    }
     if (options.frugal) {
       api.call('AddSessionConfigEntry', native, 'session.disable_prepacking', '1');
       api.call('DisableMemPattern', native);

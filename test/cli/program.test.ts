@@ -21,6 +21,7 @@ describe('preamble', () => {
     [['tenant', 'set', '--help'], '--requests-per-minute'],
     [['tenant', 'rm', '--help'], '--prefixes'],
     [['bench', '--help'], '--rows'],
+    [['doctor', '--help'], '--measure'],
   ])('%j is 0 and prints help', async (args, part) => {
     const { status, out } = await preamble(...args);
     expect(status).toBe(0);
@@ -41,6 +42,7 @@ describe('preamble', () => {
     [['tenant', 'set'], 'tenant'],
     [['tenant', 'set', 'a', '--weight', 'heavy'], 'none'],
     [['bench', '--rows', 'one'], 'positive'],
+    [['doctor', '--frobnicate'], 'unknown option'],
   ])('%j is 2 and says why', async (args, part) => {
     const { status, err } = await preamble(...args);
     expect(status).toBe(2);

@@ -1,10 +1,23 @@
-import type { ModelRunner, PromptChunk, StepInput, StepOutput } from '../../src/engine/runner.js';
+import type { KvSpan, ModelRunner, PromptChunk, StepInput, StepOutput } from '../../src/engine/runner.js';
 import type { PrefixKv } from '../../src/prefix/kv.js';
 
 export interface FakeRunnerOptions {
   readonly slots?: number;
   readonly contextLength?: number;
   readonly vocabularySize?: number;
+}
+
+/** Some of what a slot of a fake holds. */
+class FakeSpan implements KvSpan {
+  constructor(readonly values: Uint32Array) {}
+
+  get length(): number {
+    return this.values.length;
+  }
+
+  get bytes(): number {
+    return this.values.byteLength;
+  }
 }
 
 /** Numbers in a row of the fake's virtual tokens. */
@@ -66,6 +79,21 @@ export class FakeRunner implements ModelRunner {
       this.#checkRange(from, 0, length);
       this.#checkRange(to, 0, length);
       this.#slot(to).set(this.#slot(from).subarray(0, length));
+    });
+  }
+
+  readSlot(slot: number, from: number, length: number): Promise<KvSpan> {
+    return this.#exclusively(() => {
+      this.#checkRange(slot, from, length);
+      return new FakeSpan(this.#slot(slot).slice(from, from + length));
+    });
+  }
+
+  writeSlot(slot: number, from: number, span: KvSpan): Promise<void> {
+    return this.#exclusively(() => {
+      this.#checkRange(slot, from, span.length);
+      if (!(span instanceof FakeSpan)) throw new TypeError('the span is of another runner');
+      this.#slot(slot).set(span.values, from);
     });
   }
 

@@ -7,10 +7,15 @@ import { collect, makeEngine, makeRequest } from './harness.js';
 class Notebook implements EngineObserver {
   readonly calls: string[] = [];
   readonly steps: string[] = [];
+  readonly lookups: string[] = [];
   readonly ends: Omit<ObservedEnd, 'seconds'>[] = [];
 
   admitted(seconds: number): void {
     this.#note('admitted', seconds);
+  }
+
+  promptLookedUp(tokens: number, cached: number): void {
+    this.lookups.push(`${cached} of ${tokens}`);
   }
 
   stepped({ seconds, kind, rows, chunkTokens }: ObservedStep): void {
@@ -64,4 +69,21 @@ test('each end is told once, with its reason', async () => {
   await collect(engine.submit(makeRequest({ maxTokens: 0 })));
   await engine.idle();
   expect(observer.ends.map(({ reason }) => reason)).toEqual(['abort', 'error', 'length']);
+});
+
+test('what the prompt cache was asked for, and had, is told of each prompt that may be in it', async () => {
+  const observer = new Notebook();
+  const { engine } = makeEngine({ slots: 2 }, { observer, limits: { promptCacheBytes: 1e6 } });
+  const prompt = Array.from({ length: 40 }, (_, i) => i);
+  for (const changes of [{}, {}, { promptLogprobs: 0 }, { tenant: 'other' }, { prompt: prompt.slice(0, 33) }]) {
+    await collect(engine.submit(makeRequest({ prompt, ...changes })));
+  }
+  expect(observer.lookups).toEqual(['0 of 40', '32 of 40', '0 of 40', '32 of 33']);
+});
+
+test('without a prompt cache it is told of no lookup', async () => {
+  const observer = new Notebook();
+  const { engine } = makeEngine({ slots: 2 }, { observer });
+  await collect(engine.submit(makeRequest()));
+  expect(observer.lookups).toEqual([]);
 });

@@ -174,6 +174,33 @@ export function describeRunner(
       expectClose(await prefill(2, [next], prompt.length), expected);
     });
 
+    test('what readSlot copied out, writeSlot puts into any slot, to the last bit', async () => {
+      const [prompt, next] = [tokens(13, 6), 4];
+      await runner.append(2, 0, under.makeKv(3, 1));
+      await prefill(2, prompt, 3);
+      const blocks = [await runner.readSlot(2, 3, 8), await runner.readSlot(2, 11, 5)];
+      const expected = await prefill(2, [next], 16);
+      await prefill(2, tokens(25, 8)); // the blocks are nobody's slot any more
+      await prefill(0, tokens(25, 7));
+      await runner.append(0, 0, under.makeKv(3, 1));
+      for (const [index, block] of blocks.entries()) await runner.writeSlot(0, 3 + 8 * index, block);
+      expect(await prefill(0, [next], 16)).toEqual(expected);
+      expect(blocks.map(({ length }) => length)).toEqual([8, 5]);
+      expect((blocks[0]?.bytes ?? 0) / 8).toBe((blocks[1]?.bytes ?? 0) / 5);
+    });
+
+    test('writeSlot leaves the positions around the block', async () => {
+      const prompt = tokens(12, 3);
+      const expected = await prefill(1, prompt);
+      await prefill(0, tokens(20, 9));
+      const other = await runner.readSlot(0, 4, 4);
+      const own = await runner.readSlot(1, 4, 4);
+      await runner.writeSlot(1, 4, other);
+      expectDifferent(await prefill(1, [prompt.at(-1) ?? 0], 11), expected);
+      await runner.writeSlot(1, 4, own);
+      expectClose(await prefill(1, [prompt.at(-1) ?? 0], 11), expected);
+    });
+
     test('the best logits come in order, equal ones by id', async () => {
       const topK = Math.min(40, runner.vocabularySize);
       await prefill(0, tokens(4, 1));
@@ -231,6 +258,12 @@ export function describeRunner(
       ];
       for (const input of invalid) await expect(runner.step(input)).rejects.toThrow();
       await expect(runner.copySlot(0, slots, 1)).rejects.toThrow();
+      await expect(runner.readSlot(slots, 0, 1)).rejects.toThrow();
+      await expect(runner.readSlot(0, runner.contextLength, 1)).rejects.toThrow();
+      const block = await runner.readSlot(1, 0, 2);
+      await expect(runner.writeSlot(slots, 0, block)).rejects.toThrow();
+      await expect(runner.writeSlot(0, runner.contextLength - 1, block)).rejects.toThrow();
+      await expect(runner.writeSlot(0, 0, { length: 2, bytes: block.bytes })).rejects.toThrow();
       expectClose(await prefill(0, tokens(3, 1)), expected);
     });
   });

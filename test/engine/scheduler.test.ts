@@ -145,6 +145,39 @@ describe('the policy of a step', () => {
     expect(plan(backlog(of('a'), of('b', 2)).map(copy), [], 6)).toMatchObject({ admitted: 'a b b a b b' });
   });
 
+  test('a prompt that the prompt cache has up to its last token is a decode row; of others the rest is computed', () => {
+    const cached = (tokens: number) => ({ served, maxChunkTokens: 8, freeSlots: 3, numCached: () => tokens });
+    const [a, b] = [one('a', 17), one('b', 17)];
+    const all = schedule({ waiting: [a, b], running: [], ...cached(16) });
+    expect(all).toEqual({ admitted: [a, b], decode: [a, b], chunk: undefined });
+    const part = schedule({ waiting: [a, b], running: [], ...cached(12) });
+    expect(part).toEqual({ admitted: [a], decode: [], chunk: { sequence: a, numTokens: 5, isLast: true } });
+    // Once it runs, what was cached is computed.
+    const later = schedule({ waiting: [], running: [one('a', 9, 8)], ...cached(8) });
+    expect(later.chunk).toMatchObject({ numTokens: 8, isLast: false });
+  });
+
+  test('a chunk behind what is cached goes to the infix', () => {
+    const infix = one('a', 20, 0, 19);
+    const state = { waiting: [infix], running: [], freeSlots: 1, served, maxChunkTokens: 64 };
+    expect(schedule({ ...state, numCached: () => 16 }).chunk).toMatchObject({ numTokens: 3, isLast: false });
+  });
+
+  test('a tenant is charged for what is computed', () => {
+    const waiting = [
+      { ...one('a1', 41), tenant: 'a' },
+      { ...one('b1', 1), tenant: 'b' },
+      { ...one('a2', 41), tenant: 'a' },
+      { ...one('b2', 1), tenant: 'b' },
+    ];
+    const order = (numCached: () => number): string[] =>
+      schedule({ waiting, running: [], freeSlots: 3, served, maxChunkTokens: 8, numCached }).admitted.map(
+        ({ name }) => name,
+      );
+    expect(order(() => 0)).toEqual(['a1', 'b1', 'b2']);
+    expect(order(() => 40)).toEqual(['a1', 'b1', 'a2']);
+  });
+
   test('admits in order, within the slots, with one prefill; every running sequence gets on', () => {
     const sequence = fc.record({ name: fc.string(), remaining: fc.integer({ min: 1, max: 30 }) });
     const run = fc.property(

@@ -15,8 +15,9 @@ async function samples(metrics: { text(): Promise<string> }, name: string): Prom
 
 describe('metrics', () => {
   test('have the names and labels that people chart for vLLM', async () => {
-    const metrics = testMetrics({ waiting: 3, running: 2, kvUsage: 0.25 });
+    const metrics = testMetrics({ waiting: 3, running: 2, kvUsage: 0.25, promptCacheBytes: 64 });
     metrics.admitted(0.4);
+    metrics.promptLookedUp(40, 32);
     metrics.stepped({ kind: 'mixed', rows: 5, chunkTokens: 7, seconds: 0.02 });
     metrics.firstToken(0.03);
     metrics.nextToken(0.05);
@@ -34,6 +35,9 @@ describe('metrics', () => {
     expect(await read('e2e_request_latency_seconds_bucket')).toMatchObject({ 'le="1.5"': 0, 'le="2"': 1 });
     expect(await read('step_seconds_count')).toEqual({ 'kind="mixed"': 1 });
     expect(await read('step_rows_sum')).toEqual({ '': 5 });
+    expect(await read('prompt_cache_queries_total')).toEqual({ '': 40 });
+    expect(await read('prompt_cache_hits_total')).toEqual({ '': 32 });
+    expect(await read('prompt_cache_bytes')).toEqual({ '': 64 });
     expect(await read('prefix_kv_cached_bytes')).toEqual({ '': 512 });
   });
 

@@ -23,7 +23,7 @@ describe('POST /v1/completions', () => {
         prompt_tokens: 3,
         completion_tokens: 4,
         total_tokens: 7,
-        prompt_tokens_details: { prefix_tokens: 0 },
+        prompt_tokens_details: { prefix_tokens: 0, cached_tokens: 0 },
       },
     });
   });

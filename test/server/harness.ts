@@ -103,7 +103,15 @@ async function openServer(overrides: Partial<Config> = {}, deps: Partial<ServerD
 
 /** The metrics of an engine that is in the state given, at rest unless given. */
 export function testMetrics(state: Partial<EngineState> = {}): Metrics {
-  const rest = { waiting: 0, running: 0, slots: 4, kvUsage: 0, runningPrefixes: [], waitingPrefixes: [] };
+  const rest = {
+    waiting: 0,
+    running: 0,
+    slots: 4,
+    kvUsage: 0,
+    promptCacheBytes: 0,
+    runningPrefixes: [],
+    waitingPrefixes: [],
+  };
   const engine = (): EngineState => ({ ...rest, ...state });
   return new Metrics({ modelName: base.id, contextLength: base.contextLength, engine, cachedBytes: () => 512 });
 }

@@ -34,12 +34,12 @@ export async function realServer(overrides: Partial<Config> = {}): Promise<RealS
   return { ...app, url: await listen(app.server.app) };
 }
 
-/** Uploads one of the bundled prefixes, as `npm start` has them: a test's store is empty. */
-export async function uploadBundled(url: string, name: string, key = 'none'): Promise<void> {
+/** Uploads one of the bundled prefixes, as `npm start` has them or under another name: a test's store is empty. */
+export async function uploadBundled(url: string, name: string, key = 'none', as = name): Promise<void> {
   const read = async (file: string): Promise<Uint8Array<ArrayBuffer>> =>
     new Uint8Array(await readFile(join(bundledPrefixes, name, file)));
   const { body, headers } = await encodeForm({
-    name,
+    name: as,
     adapter_config: [await read('adapter_config.json'), 'adapter_config.json'],
     adapter_model: [await read('adapter_model.safetensors'), 'adapter_model.safetensors'],
   });

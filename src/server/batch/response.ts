@@ -25,7 +25,10 @@ export function batchUsage(items: readonly BatchItem[]): Usage {
     prompt_tokens: sum((usage) => usage.prompt_tokens),
     completion_tokens: sum((usage) => usage.completion_tokens),
     total_tokens: sum((usage) => usage.total_tokens),
-    prompt_tokens_details: { prefix_tokens: sum((usage) => usage.prompt_tokens_details.prefix_tokens) },
+    prompt_tokens_details: {
+      prefix_tokens: sum((usage) => usage.prompt_tokens_details.prefix_tokens),
+      cached_tokens: sum((usage) => usage.prompt_tokens_details.cached_tokens),
+    },
   };
 }
 

@@ -23,6 +23,7 @@ export class ChoiceWriter {
   #tokens = 0;
   #logprob = 0;
   #score: number | undefined;
+  #cachedTokens = 0;
 
   constructor(
     private readonly options: ChoiceOptions,
@@ -36,6 +37,11 @@ export class ChoiceWriter {
   /** Tokens written so far, the end token among them. */
   get tokens(): number {
     return this.#tokens;
+  }
+
+  /** Prompt tokens that came from the prompt cache; known when the choice has ended. */
+  get cachedTokens(): number {
+    return this.#cachedTokens;
   }
 
   /**
@@ -61,7 +67,10 @@ export class ChoiceWriter {
   }
 
   #count(event: GenerationEvent): void {
-    if (event.type === 'finish') this.#score = event.score;
+    if (event.type === 'finish') {
+      this.#score = event.score;
+      this.#cachedTokens = event.cachedTokens ?? 0;
+    }
     if (event.type !== 'token') return;
     this.#tokens++;
     this.#logprob += event.logprob ?? 0;

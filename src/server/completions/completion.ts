@@ -103,7 +103,7 @@ function describe(
     return { generation, options, writer: new ChoiceWriter(options, tokenizer) };
   });
   const promptTokens = prompts.reduce((sum, { length }) => sum + length, 0);
-  const usage = (): Usage => toUsage(promptTokens, virtualTokens * prompts.length, choices);
+  const usage = (): Usage => toUsage(promptTokens, virtualTokens * prompts.length, choices, params.bestOf);
   return {
     id: `cmpl-${randomUUID().replaceAll('-', '')}`,
     created: Math.floor(now() / 1000),
@@ -118,14 +118,16 @@ function describe(
 
 /**
  * A prompt counts once however many choices it has, as OpenAI counts it; a generated token counts whether its choice is returned or
- * not. Of a beam search those of the `bestOf` hypotheses count, and not those of beams that were dropped.
+ * not. Of a beam search those of the `bestOf` hypotheses count, and not those of beams that were dropped. Of a prompt's choices the
+ * first finds it in the prompt cache, and others copy it.
  */
-function toUsage(promptTokens: number, prefixTokens: number, choices: readonly RunningChoice[]): Usage {
+function toUsage(promptTokens: number, prefixTokens: number, choices: readonly RunningChoice[], bestOf: number): Usage {
+  const cachedTokens = choices.reduce((sum, { writer }, i) => sum + (i % bestOf === 0 ? writer.cachedTokens : 0), 0);
   const completionTokens = choices.reduce((sum, { writer }) => sum + writer.tokens, 0);
   return {
     prompt_tokens: promptTokens,
     completion_tokens: completionTokens,
     total_tokens: promptTokens + completionTokens,
-    prompt_tokens_details: { prefix_tokens: prefixTokens },
+    prompt_tokens_details: { prefix_tokens: prefixTokens, cached_tokens: cachedTokens },
   };
 }

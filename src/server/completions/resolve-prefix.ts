@@ -23,7 +23,7 @@ export async function resolvePrefix(
   if (model === base.id) return undefined;
   try {
     const { kv, info } = await library.load(tenant, ...toReference(model));
-    return { kv, placement: info.placement, id: prefixMetricsId(tenant, info.name) };
+    return { kv, placement: info.placement, version: info.version, id: prefixMetricsId(tenant, info.name) };
   } catch (error) {
     throw asModelError(error, model);
   }

@@ -137,6 +137,10 @@ export const Usage = Type.Object({
   total_tokens: Type.Integer(),
   prompt_tokens_details: Type.Object({
     prefix_tokens: Type.Integer({ description: 'Virtual tokens; not part of `prompt_tokens`.' }),
+    cached_tokens: Type.Integer({
+      description:
+        'Prompt tokens that were not computed again: part of `prompt_tokens`. 0 unless the server keeps prompts.',
+    }),
   }),
 });
 export type Usage = Static<typeof Usage>;

@@ -1,0 +1,52 @@
+import { ConfigError, readConfig, settingsInEffect, type Config } from '../../config.js';
+import { readCores } from '../../cores.js';
+import { examineAddress } from './address.js';
+import { examineChoices } from './choices.js';
+import { examineLibrary } from './library.js';
+import { examineMachine } from './machine.js';
+import { measure, type Measured } from './measure.js';
+import { examineModel } from './model.js';
+import type { Section } from './report.js';
+import { examineSettings } from './settings.js';
+import { examineStore } from './store.js';
+
+export interface Examination {
+  readonly sections: readonly Section[];
+  /** Times the model; undefined where there is none that could be served. */
+  readonly measureModel: ((log: (line: string) => void) => Promise<Measured>) | undefined;
+}
+
+/** Looks at everything that a start would need. Changes nothing: no model is compiled and no store written to. */
+export async function examine(): Promise<Examination> {
+  const cores = readCores();
+  const config = tryReadConfig();
+  const isRefused = config instanceof ConfigError;
+  const start = [examineMachine(cores), await examineLibrary(isRefused ? undefined : config.provider)];
+  if (isRefused) return { sections: [...start, refused(config)], measureModel: undefined };
+  const settings = settingsInEffect(config);
+  const { section, model } = await examineModel(config);
+  const sections = [
+    ...start,
+    section,
+    examineChoices(settings, cores, model),
+    await examineStore(config.store),
+    await examineAddress(config),
+    examineSettings(config, settings),
+  ];
+  return { sections, measureModel: model && ((log) => measure(config, cores, log)) };
+}
+
+function tryReadConfig(): Config | ConfigError {
+  try {
+    return readConfig();
+  } catch (error) {
+    if (error instanceof ConfigError) return error;
+    throw error;
+  }
+}
+
+/** The other settings say nothing while one of them is wrong. */
+function refused({ message, variable }: ConfigError): Section {
+  const fix = `Change ${variable} or leave it out; docs/settings.md says what it takes.`;
+  return { name: 'settings', facts: {}, problems: [{ problem: message, fix, fatal: true }] };
+}

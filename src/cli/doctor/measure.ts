@@ -1,0 +1,94 @@
+import type { Config } from '../../config.js';
+import type { Cores } from '../../cores.js';
+import { openConfiguredModel } from '../../open-model.js';
+import { chooseFastest, type Choice } from './fastest.js';
+import { StepTimer } from './step-timer.js';
+
+/** A step of decode rows alone. */
+export interface StepTime {
+  readonly threads: number;
+  readonly spin: Config['spin'];
+  readonly rows: number;
+  readonly milliseconds: number;
+  readonly tokens_per_second: number;
+}
+
+/** A step of decode rows with a chunk of a prompt. */
+export interface ChunkTime {
+  readonly chunk_tokens: number;
+  readonly rows: number;
+  readonly milliseconds: number;
+  readonly prompt_tokens_per_second: number;
+  /** Over a step of the same rows without the chunk. */
+  readonly slowdown: number;
+}
+
+export interface Measured {
+  readonly steps: readonly StepTime[];
+  readonly chunks: readonly ChunkTime[];
+  /** Settings under which this machine is fastest. */
+  readonly fastest: readonly Choice[];
+}
+
+const CHUNK_SIZES = [16, 32, 64, 128, 256];
+/** Rows beside which chunks are timed, if there are so many slots. */
+const ROWS_BESIDE_CHUNK = 8;
+
+/** Times the configured model on this machine with other threads, without spinning, and with other chunk sizes. Compiles it if needed. */
+export async function measure(config: Config, cores: Cores, log: (line: string) => void): Promise<Measured> {
+  const steps: StepTime[] = [];
+  for (const threads of candidates(config.threads, cores)) {
+    for (const spin of threads === 1 ? (['on'] as const) : (['on', 'off'] as const)) {
+      log(`timing steps with threads: ${threads}, spinning: ${spin}`);
+      steps.push(
+        ...(await withTimer({ ...config, threads, spin }, (timer) => timeSteps(timer, threads, spin, config))),
+      );
+    }
+  }
+  const best = chooseFastest(config, steps, []);
+  const settings = Object.fromEntries(best.map(({ key, value }) => [key, value]));
+  log('timing chunks of a prompt');
+  const chunks = await withTimer({ ...config, ...settings }, (timer) => timeChunks(timer, config.slots));
+  return { steps, chunks, fastest: chooseFastest(config, steps, chunks) };
+}
+
+/** Numbers of threads that are worth a look: each up to 4, then powers of two, and what the machine's own numbers suggest. */
+function candidates(configured: number, { allowed, physical = allowed }: Cores): number[] {
+  const powers = [1, 2, 3, 4, 8, 16, 32, 64, 128].filter((threads) => threads <= allowed);
+  return [...new Set([...powers, Math.min(physical, allowed), allowed, configured])].sort((a, b) => a - b);
+}
+
+async function withTimer<T>(config: Config, use: (timer: StepTimer) => Promise<T>): Promise<T> {
+  const model = await openConfiguredModel(config);
+  try {
+    return await use(await StepTimer.start(model.runner));
+  } finally {
+    await model.dispose();
+  }
+}
+
+async function timeSteps(
+  timer: StepTimer,
+  threads: number,
+  spin: Config['spin'],
+  { slots }: Config,
+): Promise<StepTime[]> {
+  const times: StepTime[] = [];
+  for (const rows of new Set([1, slots])) {
+    const milliseconds = await timer.time(rows);
+    times.push({ threads, spin, rows, milliseconds, tokens_per_second: (1000 * rows) / milliseconds });
+  }
+  return times;
+}
+
+async function timeChunks(timer: StepTimer, slots: number): Promise<ChunkTime[]> {
+  const rows = Math.min(ROWS_BESIDE_CHUNK, slots - 1);
+  const alone = rows > 0 ? await timer.time(rows) : await timer.time(1);
+  const times: ChunkTime[] = [];
+  for (const chunk_tokens of CHUNK_SIZES.filter((size) => size <= timer.maxChunkTokens)) {
+    const milliseconds = await timer.time(rows, chunk_tokens);
+    const prompt_tokens_per_second = (1000 * chunk_tokens) / milliseconds;
+    times.push({ chunk_tokens, rows, milliseconds, prompt_tokens_per_second, slowdown: milliseconds / alone });
+  }
+  return times;
+}

@@ -1,0 +1,74 @@
+import fs from 'node:fs/promises';
+import path from 'node:path';
+
+import type { Config } from '../../config.js';
+import { Checkpoint } from '../../model/checkpoint.js';
+import { findCompiled, readManifest, type Manifest } from '../../model/compiled-model.js';
+import type { Gpt2Config } from '../../model/config.js';
+import { layOut, weightSpecs } from '../../model/weights.js';
+import { showBytes, type Fact, type Problem, type Section } from './report.js';
+import { findWritable } from './writable.js';
+
+/** What other sections have to know of the model. */
+export interface ExaminedModel {
+  readonly weightBytes: number;
+  /** Keys and values of one full slot. */
+  readonly slotBytes: number;
+}
+
+/** Whether the model can be served and whether it is compiled. Nothing is compiled here. */
+export async function examineModel(config: Config): Promise<{ section: Section; model?: ExaminedModel }> {
+  const source: Fact = { value: path.basename(config.model), why: config.model };
+  try {
+    const directory = await findCompiled({ source: config.model, cache: config.cache });
+    const manifest = directory === undefined ? undefined : await readManifest(directory);
+    const shape = manifest?.config ?? (await Checkpoint.open(config.model)).config;
+    const model = measure(shape, manifest);
+    const problems = manifest === undefined ? await checkCache(config.cache, model.weightBytes) : [];
+    const facts = { source, ...describeShape(shape, model), compiled: describeCompiled(directory) };
+    return { section: { name: 'model', facts, problems }, model };
+  } catch (error) {
+    const problem: Problem = {
+      problem: `the model cannot be served: ${(error as Error).message}`,
+      fix: 'Set PREAMBLE_MODEL to a Hugging Face GPT-2 directory with config.json, tokenizer.json and model.safetensors.',
+      fatal: true,
+    };
+    return { section: { name: 'model', facts: { source }, problems: [problem] } };
+  }
+}
+
+function measure(shape: Gpt2Config, manifest: Manifest | undefined): ExaminedModel {
+  const weightBytes = manifest?.weightBytes ?? layOut(weightSpecs(shape)).bytes;
+  return { weightBytes, slotBytes: 2 * shape.layers * shape.contextLength * shape.width * 4 };
+}
+
+function describeShape(
+  { layers, width, heads, contextLength, vocabularySize }: Gpt2Config,
+  { weightBytes }: ExaminedModel,
+): Record<string, Fact> {
+  return {
+    shape: { value: `${layers} layers, width ${width}, ${heads} heads` },
+    context: { value: contextLength },
+    vocabulary: { value: vocabularySize },
+    weights_bytes: { value: weightBytes },
+  };
+}
+
+function describeCompiled(directory: string | undefined): Fact {
+  if (directory !== undefined) return { value: true, why: directory };
+  return { value: false, why: 'the first start does it, or `npx preamble import-model`' };
+}
+
+/** Whether the model can be compiled into the cache. */
+async function checkCache(cache: string, weightBytes: number): Promise<Problem[]> {
+  const place = await findWritable(cache);
+  if (place === undefined) {
+    const fix = 'Set PREAMBLE_CACHE to a directory that this process may write to.';
+    return [{ problem: `the model is not compiled, and ${cache} cannot be written to`, fix, fatal: true }];
+  }
+  const { bavail, bsize } = await fs.statfs(place);
+  const free = bavail * bsize;
+  if (free >= weightBytes) return [];
+  const problem = `the compiled model takes ${showBytes(weightBytes)}, but ${cache} has ${showBytes(free)} free`;
+  return [{ problem, fix: 'Free some space, or set PREAMBLE_CACHE to another directory.', fatal: true }];
+}

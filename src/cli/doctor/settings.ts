@@ -1,0 +1,32 @@
+import type { Config, SettingInEffect } from '../../config.js';
+import { describeStore } from '../../open-store.js';
+import type { Fact, Section } from './report.js';
+
+/** Texts that are no secrets. All others are hidden: who adds a setting need not remember to. */
+const SHOWN: ReadonlySet<keyof Config> = new Set([
+  'host',
+  'model',
+  'modelName',
+  'cache',
+  'provider',
+  'spin',
+  'logLevel',
+]);
+
+/** The settings in effect, and which of them the environment sets. */
+export function examineSettings(config: Config, settings: readonly SettingInEffect[]): Section {
+  const facts = settings.map((setting): [string, Fact] => [
+    setting.variable,
+    { value: withoutSecrets(config, setting), ...(setting.isSet && { why: 'set' }) },
+  ]);
+  return { name: 'settings', facts: Object.fromEntries(facts), problems: [] };
+}
+
+function withoutSecrets({ store, apiKeys }: Config, { key, value }: SettingInEffect): Fact['value'] {
+  if (value === undefined || value === null) return null;
+  if (key === 'store') return describeStore(store);
+  if (key === 'apiKeys')
+    return apiKeys.length === 0 ? null : `keys of ${new Set(apiKeys.map(({ tenant }) => tenant)).size} tenants`;
+  if (typeof value === 'number') return value;
+  return typeof value === 'string' && SHOWN.has(key) ? value : '(hidden)';
+}

@@ -1,0 +1,69 @@
+import type { StoreLocation } from '../../config.js';
+import { connect } from '../../open-redis.js';
+import { describeStore } from '../../open-store.js';
+import { serverFacts, type RedisFacts } from '../../redis/server-facts.js';
+import type { Fact, Problem, Section } from './report.js';
+import { findWritable } from './writable.js';
+
+/** Whether the store can be used, and whether what it takes is kept. Nothing is written. */
+export async function examineStore(store: StoreLocation): Promise<Section> {
+  const place: Fact = { value: describeStore(store) };
+  const found = store.kind === 'file' ? await examineDirectory(store.directory) : await examineRedis(store.url);
+  return { name: 'store', facts: { place, ...found.facts }, problems: found.problems };
+}
+
+type Found = Pick<Section, 'facts' | 'problems'>;
+
+async function examineDirectory(directory: string): Promise<Found> {
+  const isWritable = (await findWritable(directory)) !== undefined;
+  const problem: Problem = {
+    problem: `the store ${directory} cannot be written to`,
+    fix: 'Set PREAMBLE_STORE to a directory that this process may write to.',
+    fatal: true,
+  };
+  return { facts: { writable: { value: isWritable } }, problems: isWritable ? [] : [problem] };
+}
+
+async function examineRedis(url: string): Promise<Found> {
+  try {
+    const connection = await connect(url);
+    try {
+      const facts = await serverFacts(connection);
+      return { facts: describeRedis(facts), problems: riskyRedis(facts) };
+    } finally {
+      connection.close();
+    }
+  } catch (error) {
+    const fix = 'Start Redis, or set PREAMBLE_STORE to where it is, with the user and password that it wants.';
+    return {
+      facts: { answers: { value: false } },
+      problems: [{ problem: (error as Error).message, fix, fatal: true }],
+    };
+  }
+}
+
+function describeRedis({ version, appendOnly, evictionPolicy, usedMemory, maxMemory }: RedisFacts): Found['facts'] {
+  return {
+    answers: { value: true },
+    redis: { value: version ?? null },
+    appendonly: { value: appendOnly ?? null },
+    maxmemory_policy: { value: evictionPolicy ?? null },
+    used_memory_bytes: { value: usedMemory ?? null },
+    maxmemory_bytes: { value: maxMemory ?? null },
+  };
+}
+
+/** What README asks of Redis: that it keeps what it took, over a restart and when its memory is full. */
+function riskyRedis({ appendOnly, evictionPolicy }: RedisFacts): Problem[] {
+  const problems: Problem[] = [];
+  if (appendOnly === false) {
+    const problem =
+      'Redis has `appendonly no`: prefixes, keys and limits of the last seconds or minutes are lost when it ends';
+    problems.push({ problem, fix: 'Set `appendonly yes` in its configuration.', fatal: false });
+  }
+  if (evictionPolicy !== undefined && evictionPolicy !== 'noeviction') {
+    const problem = `Redis has \`maxmemory-policy ${evictionPolicy}\`: it drops prefixes and keys when its memory is full`;
+    problems.push({ problem, fix: 'Set `maxmemory-policy noeviction` in its configuration.', fatal: false });
+  }
+  return problems;
+}

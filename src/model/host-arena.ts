@@ -1,0 +1,71 @@
+import type { Memory } from '../runtime/memory.js';
+import type { Runtime } from '../runtime/runtime.js';
+import type { Binding } from '../runtime/session.js';
+import { ArenaSpan, type KvArena } from './kv-arena.js';
+import { KvBlocks, type KvLayout } from './kv-blocks.js';
+
+/** A KV arena in the CPU's memory. The operating system commits a page when it is first written. */
+export class HostArena implements KvArena {
+  readonly #blocks: KvBlocks<Memory>;
+  /** The same memory, to copy within. */
+  readonly #bytes: Uint8Array[];
+
+  constructor(
+    runtime: Runtime,
+    private readonly layout: KvLayout,
+  ) {
+    this.#blocks = new KvBlocks(runtime, layout, (bytes) => runtime.allocate(bytes));
+    this.#bytes = this.#blocks.memory.map((block) => block.bytesAt(0, block.bytes));
+  }
+
+  async prepare(): Promise<void> {
+    // Every slot is an address: all of them can be bound at any time.
+  }
+
+  bind(binding: Binding, group: 'rows' | 'chunk', first: number, count: number): void {
+    this.#blocks.bind(binding, group, first, count);
+  }
+
+  async copy(from: number, to: number, length: number): Promise<void> {
+    const { heads, contextLength } = this.layout.config;
+    const headBytes = this.#blocks.slotBytes / heads;
+    const copied = (headBytes / contextLength) * length;
+    for (const block of this.#bytes) {
+      for (let h = 0; h < heads; h++) {
+        const source = (from * heads + h) * headBytes;
+        block.copyWithin((to * heads + h) * headBytes, source, source + copied);
+      }
+    }
+  }
+
+  async read(slot: number, from: number, length: number): Promise<ArenaSpan> {
+    const values = new Uint8Array(this.#blocks.spanBytes(length));
+    this.#eachRun(slot, from, length, (run, at) => values.set(run, at));
+    return new ArenaSpan(length, values);
+  }
+
+  async write(slot: number, from: number, span: ArenaSpan): Promise<void> {
+    this.#blocks.checkSpan(span);
+    this.#eachRun(slot, from, span.length, (run, at) => run.set(span.values.subarray(at, at + run.length)));
+  }
+
+  /**
+   * Calls `use` with the bytes of some positions that lie together: those of each head, of a layer's keys and of its values; `at` is
+   * where they are in a span.
+   */
+  #eachRun(slot: number, from: number, length: number, use: (run: Uint8Array, at: number) => void): void {
+    const { heads, contextLength } = this.layout.config;
+    const headBytes = this.#blocks.slotBytes / heads;
+    const positionBytes = headBytes / contextLength;
+    this.#bytes.forEach((block, index) => {
+      for (let h = 0; h < heads; h++) {
+        const start = (slot * heads + h) * headBytes + from * positionBytes;
+        use(block.subarray(start, start + length * positionBytes), (index * heads + h) * length * positionBytes);
+      }
+    });
+  }
+
+  dispose(): void {
+    this.#blocks.dispose();
+  }
+}

@@ -1,0 +1,79 @@
+import type { KvSpan } from '../engine/runner.js';
+import type { TensorMemory } from '../runtime/memory.js';
+import type { Runtime } from '../runtime/runtime.js';
+import type { Binding } from '../runtime/session.js';
+import { type AnyTensor, ELEMENT_TYPES, Tensor } from '../runtime/tensor.js';
+import type { Gpt2Config } from './config.js';
+import { kvName } from './graphs.js';
+import type { KvPrecision } from './precision.js';
+
+/** What a KV arena is made for. */
+export interface KvLayout {
+  readonly config: Gpt2Config;
+  readonly slots: number;
+  readonly precision: KvPrecision;
+}
+
+/** One block of memory for each layer's keys and one for its values, and views of the slots in them. */
+export class KvBlocks<M extends TensorMemory & { dispose(): void }> {
+  /** Index 2 * layer is a layer's keys, 2 * layer + 1 its values. */
+  readonly memory: readonly M[];
+  /** Numbers in one slot of one block: heads * context * headDim. */
+  readonly slotLength: number;
+  readonly slotBytes: number;
+  /** Numbers in one block, all slots. */
+  readonly numElements: number;
+  /** Views, made once: their shape and place to one tensor per block. */
+  readonly #views = new Map<string, readonly AnyTensor[]>();
+
+  constructor(
+    private readonly runtime: Runtime,
+    private readonly layout: KvLayout,
+    allocate: (bytes: number) => M,
+  ) {
+    const { config, slots, precision } = layout;
+    this.slotLength = config.contextLength * config.width;
+    this.slotBytes = this.slotLength * ELEMENT_TYPES[precision].bytes;
+    this.numElements = slots * this.slotLength;
+    this.memory = Array.from({ length: 2 * config.layers }, () => allocate(slots * this.slotBytes));
+  }
+
+  /** Bytes that `length` positions of a slot have in all blocks. */
+  spanBytes(length: number): number {
+    return (this.memory.length * this.slotBytes * length) / this.layout.config.contextLength;
+  }
+
+  /** @throws TypeError for a span of an arena of another layout */
+  checkSpan({ length, bytes }: KvSpan): void {
+    if (bytes !== this.spanBytes(length)) throw new TypeError('the span is of another model');
+  }
+
+  /** Binds slots `first` to `first + count - 1` as past and present of an attention group. */
+  bind(binding: Binding, group: 'rows' | 'chunk', first: number, count: number): void {
+    const { heads, contextLength, width } = this.layout.config;
+    this.views([count, heads, contextLength, width / heads], first).forEach((tensor, index) => {
+      const layer = index >> 1;
+      const kv = (index & 1) as 0 | 1;
+      binding.input(kvName('past', group, layer, kv), tensor).output(kvName('present', group, layer, kv), tensor);
+    });
+  }
+
+  /** Each block from slot `first` on as a tensor of `shape`; valid until the blocks are disposed. */
+  views(shape: readonly number[], first = 0): readonly AnyTensor[] {
+    const key = `${first}/${shape.join()}`;
+    const existing = this.#views.get(key);
+    if (existing !== undefined) return existing;
+    const { precision } = this.layout;
+    const views = this.memory.map(
+      (block) => new Tensor<TensorMemory>(this.runtime, precision, shape, block, first * this.slotBytes),
+    );
+    this.#views.set(key, views);
+    return views;
+  }
+
+  dispose(): void {
+    for (const views of this.#views.values()) for (const tensor of views) tensor.dispose();
+    this.#views.clear();
+    for (const block of this.memory) block.dispose();
+  }
+}

@@ -1,0 +1,81 @@
+import path from 'node:path';
+
+import { Device } from '../runtime/device.js';
+import type { Provider } from '../runtime/provider.js';
+import type { Runtime } from '../runtime/runtime.js';
+import { PackedWeights, Session } from '../runtime/session.js';
+import { type Manifest, WEIGHTS_FILE } from './compiled-model.js';
+import { copyGraph } from './copy-graphs.js';
+import { DeviceArena } from './device-arena.js';
+import { DeviceLogits } from './device-logits.js';
+import { uploadWeights } from './device-weights.js';
+import { type GraphName, GRAPHS, type GraphTarget } from './graphs.js';
+import { HostArena } from './host-arena.js';
+import { HostLogits } from './host-logits.js';
+import type { KvArena } from './kv-arena.js';
+import type { KvLayout } from './kv-blocks.js';
+import type { Logits } from './logits.js';
+import type { MappedWeights, Owned } from './mapped-weights.js';
+import { StagedArena } from './staged-arena.js';
+
+/** Where a model runs: sessions that have its weights there, and memory for what they leave there, which is the caller's. */
+export interface Place {
+  open(graph: GraphName): Promise<Session>;
+  openArena(layout: KvLayout): Promise<KvArena>;
+  openLogits(maxRows: number): Promise<Logits>;
+  readonly target: GraphTarget;
+}
+
+/** Opens a graph without weights in a place. */
+export type OpenGraph = (graph: Uint8Array) => Promise<Session>;
+
+/** What a provider's memory is to the CPU: its own, one it cannot read but has addresses of, or one it has handles of only. */
+export type MemoryKind = 'host' | 'addresses' | 'handles';
+
+const MEMORY_KINDS: Record<Provider, MemoryKind> = { cpu: 'host', cuda: 'addresses', webgpu: 'handles' };
+
+/** What every place is made of. */
+export interface PlaceParts {
+  readonly runtime: Runtime;
+  /** Of the compiled model. */
+  readonly directory: string;
+  readonly manifest: Manifest;
+  readonly weights: MappedWeights;
+  /** Gets everything that must be released. */
+  readonly owned: Owned;
+}
+
+/** @param memory what the provider has, unless given: with the CPU's, the others can be tried where there is no device */
+export function openPlace(parts: PlaceParts, provider: Provider, memory = MEMORY_KINDS[provider]): Promise<Place> {
+  return memory === 'host' ? openHost(parts) : openDevice(parts, provider, memory);
+}
+
+/** The CPU: graphs as they were compiled, one packed copy of the weights for all of them. */
+async function openHost({ runtime, directory, manifest, weights, owned }: PlaceParts): Promise<Place> {
+  const options = { initializers: weights.tensors, packedWeights: owned.add(new PackedWeights(runtime)) };
+  return {
+    open: async (name) => owned.add(await Session.open(runtime, path.join(directory, name), options)),
+    openArena: async (layout) => new HostArena(runtime, layout),
+    openLogits: async (maxRows) => new HostLogits(runtime, maxRows, manifest.config.vocabularySize),
+    target: 'cpu',
+  };
+}
+
+/** A device: graphs written for it, one copy of the weights in its memory for all of them. */
+async function openDevice(parts: PlaceParts, provider: Provider, memory: MemoryKind): Promise<Place> {
+  const { runtime, directory, manifest, owned } = parts;
+  const openGraph: OpenGraph = async (graph) => owned.add(await Session.open(runtime, graph, { provider }));
+  const lender = await openGraph(copyGraph('float32', 1));
+  const device = owned.add(new Device(runtime, lender, provider, { hasAddresses: memory === 'addresses' }));
+  const initializers = await uploadWeights(parts, device, openGraph);
+  const options = { provider, initializers, filesDirectory: directory };
+  const write = (name: GraphName): Uint8Array =>
+    GRAPHS[name](manifest.config, manifest.weights, WEIGHTS_FILE, 'device').toBytes();
+  const arena = memory === 'addresses' ? DeviceArena : StagedArena;
+  return {
+    open: async (name) => owned.add(await Session.open(runtime, write(name), options)),
+    openArena: (layout) => arena.open(runtime, device, layout, openGraph),
+    openLogits: () => DeviceLogits.open(runtime, device, manifest.config.vocabularySize, openGraph),
+    target: 'device',
+  };
+}

@@ -1,0 +1,104 @@
+import type { DeviceMemory } from '../runtime/device.js';
+import type { Runtime } from '../runtime/runtime.js';
+import { ScratchTensors } from '../runtime/scratch-tensors.js';
+import type { Binding, Session } from '../runtime/session.js';
+import type { AnyTensor, Tensor } from '../runtime/tensor.js';
+import { loadGraph, storeGraph } from './copy-graphs.js';
+import { ArenaSpan } from './kv-arena.js';
+import type { KvBlocks, KvLayout } from './kv-blocks.js';
+import type { OpenGraph } from './place.js';
+
+/** Where positions of a slot begin. */
+interface Place {
+  readonly slot: number;
+  readonly from: number;
+}
+
+/** Moves positions of a slot between a device and the CPU, as rows: one head's keys or values at one position. */
+export class SlotRows {
+  readonly #loading: Binding;
+  readonly #storing: Binding;
+
+  /**
+   * @param loader runs `loadGraph`
+   * @param storer runs `storeGraph`
+   */
+  constructor(
+    private readonly runtime: Runtime,
+    private readonly layout: KvLayout,
+    private readonly loader: Session,
+    private readonly storer: Session,
+  ) {
+    this.#loading = loader.bind();
+    this.#storing = storer.bind();
+  }
+
+  static async open(runtime: Runtime, layout: KvLayout, open: OpenGraph): Promise<SlotRows> {
+    const blocks = 2 * layout.config.layers;
+    const loader = await open(loadGraph(layout.precision, blocks));
+    return new SlotRows(runtime, layout, loader, await open(storeGraph(layout.precision, blocks)));
+  }
+
+  async read(blocks: KvBlocks<DeviceMemory>, place: Place, length: number): Promise<ArenaSpan> {
+    const scratch = new ScratchTensors(this.runtime);
+    try {
+      this.#loading.input('rows', this.#rows(scratch, place, length, [this.layout.config.heads * length]));
+      const targets = this.#arenaRows(blocks).map((source, i) => {
+        const target = this.#values(scratch, length);
+        this.#loading.input(`source_${i}`, source).output(`target_${i}`, target);
+        return target;
+      });
+      await this.loader.run(this.#loading);
+      const values = new Uint8Array(blocks.spanBytes(length));
+      targets.forEach(({ memory }, i) => values.set(memory.bytesAt(0, memory.bytes), i * memory.bytes));
+      return new ArenaSpan(length, values);
+    } finally {
+      scratch.dispose();
+    }
+  }
+
+  async write(blocks: KvBlocks<DeviceMemory>, place: Place, span: ArenaSpan): Promise<void> {
+    blocks.checkSpan(span);
+    const { length, values } = span;
+    const scratch = new ScratchTensors(this.runtime);
+    try {
+      this.#storing.input('rows', this.#rows(scratch, place, length, [this.layout.config.heads * length, 1]));
+      this.#arenaRows(blocks).forEach((rows, i) => {
+        const source = this.#values(scratch, length);
+        const { memory } = source;
+        memory.bytesAt(0, memory.bytes).set(values.subarray(i * memory.bytes, (i + 1) * memory.bytes));
+        this.#storing.input(`arena_${i}`, rows).output(`stored_${i}`, rows).input(`source_${i}`, source);
+      });
+      await this.storer.run(this.#storing);
+    } finally {
+      scratch.dispose();
+    }
+  }
+
+  dispose(): void {
+    this.#loading.dispose();
+    this.#storing.dispose();
+  }
+
+  #arenaRows(blocks: KvBlocks<DeviceMemory>): readonly AnyTensor[] {
+    const { heads, width } = this.layout.config;
+    const rowLength = width / heads;
+    return blocks.views([blocks.numElements / rowLength, rowLength]);
+  }
+
+  /** Room for the rows of one block, on the CPU. */
+  #values(scratch: ScratchTensors, length: number): Tensor {
+    const { heads, width } = this.layout.config;
+    return scratch.make(this.layout.precision, [heads * length, width / heads]);
+  }
+
+  /** Which rows of a block they are. */
+  #rows(scratch: ScratchTensors, { slot, from }: Place, length: number, shape: readonly number[]): Tensor {
+    const { heads, contextLength } = this.layout.config;
+    const rows = Array.from({ length: heads * length }, (_, row) => {
+      const [head, position] = [Math.floor(row / length), row % length];
+      return BigInt((slot * heads + head) * contextLength + from + position);
+    });
+    return scratch.make('int64', shape, (memory) => memory.int64(0, rows.length).set(rows));
+  }
+}
