@@ -5,9 +5,10 @@ import { Runtime } from '../runtime/runtime.js';
 import { PackedWeights, Session } from '../runtime/session.js';
 import { type CompileOptions, compileModel, type Manifest, readManifest } from './compiled-model.js';
 import { CheckpointError } from './config.js';
-import type { GraphName } from './graphs.js';
+import { graphFile, type GraphName } from './graphs.js';
 import { mapWeights, Owned } from './mapped-weights.js';
 import { OnnxRunner } from './onnx-runner.js';
+import type { KvPrecision } from './precision.js';
 import { OnnxPrefixEncoder } from './prefix-encoder.js';
 
 /** Where the graphs run. */
@@ -21,6 +22,8 @@ export interface OpenModelOptions extends CompileOptions {
   /** Threads inside one step. */
   readonly threads: number;
   readonly provider?: Provider;
+  /** float32 unless given. */
+  readonly kv?: KvPrecision;
 }
 
 /** An open model: what serves it, and what it is. */
@@ -51,11 +54,12 @@ export async function openModel(options: OpenModelOptions): Promise<Model> {
 }
 
 async function load(directory: string, manifest: Manifest, options: OpenModelOptions, owned: Owned): Promise<Model> {
+  const { kv = 'float32' } = options;
   const runtime = owned.add(new Runtime({ threads: options.threads }));
   const weights = mapWeights(runtime, directory, manifest, owned);
   const sessionOptions = { initializers: weights.tensors, packedWeights: owned.add(new PackedWeights(runtime)) };
   const open = async (name: GraphName): Promise<Session> =>
-    owned.add(await Session.open(runtime, path.join(directory, name), sessionOptions));
+    owned.add(await Session.open(runtime, path.join(directory, graphFile(name, kv)), sessionOptions));
   // One after another: each finds the weights that the ones before have packed.
   const uniform = await open('uniform.onnx');
   const mixed = await open('mixed.onnx');
@@ -64,8 +68,8 @@ async function load(directory: string, manifest: Manifest, options: OpenModelOpt
   weights.file.releasePages(); // the packed copies are what runs from now on
   return {
     base: baseModel(options.id ?? path.basename(path.resolve(options.source)), manifest),
-    runner: owned.add(new OnnxRunner(runtime, manifest.config, { uniform, mixed, append }, options.slots)),
-    encoder: new OnnxPrefixEncoder(runtime, manifest.config, encode, weights.embeddings),
+    runner: owned.add(new OnnxRunner(runtime, manifest.config, { uniform, mixed, append }, options.slots, kv)),
+    encoder: new OnnxPrefixEncoder(runtime, manifest.config, encode, weights.embedding),
     tokenizerDirectory: directory,
     eosTokenIds: manifest.config.eosTokenIds,
     dispose: () => owned.dispose(),

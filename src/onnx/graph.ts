@@ -12,7 +12,7 @@ export interface ExternalData {
 
 /** A dimension: a number, or a name for one that varies. */
 export type Dim = number | string;
-export type TensorType = 'float32' | 'int32' | 'int64';
+export type TensorType = 'float32' | 'float16' | 'uint8' | 'int32' | 'int64';
 export type Attribute = number | string | readonly number[] | { readonly float: number };
 
 /** A node as it was added. `op` carries its domain, as in `com.microsoft:Name`; an undefined input is one left out. */
@@ -26,6 +26,8 @@ export interface GraphNode {
 const { AttributeProto, ModelProto, TensorProto } = onnxProto.onnx;
 const DATA_TYPES: Record<TensorType, number> = {
   float32: TensorProto.DataType.FLOAT,
+  float16: TensorProto.DataType.FLOAT16,
+  uint8: TensorProto.DataType.UINT8,
   int32: TensorProto.DataType.INT32,
   int64: TensorProto.DataType.INT64,
 };
@@ -54,13 +56,13 @@ export class GraphBuilder {
     this.#outputs.push(valueInfo(value, type, shape));
   }
 
-  /** A float32 initialiser whose bytes lie in another file; declared once however often it is used. */
-  weight(name: string, shape: readonly number[], data: ExternalData): Value {
+  /** An initialiser whose bytes lie in another file; declared once however often it is used. */
+  weight(name: string, shape: readonly number[], data: ExternalData, type: TensorType = 'float32'): Value {
     if (!this.#initializers.has(name)) {
       const location = { location: data.file, offset: String(data.offset), length: String(data.bytes) };
       this.#initializers.set(name, {
         name,
-        dataType: TensorProto.DataType.FLOAT,
+        dataType: DATA_TYPES[type],
         dims: [...shape],
         dataLocation: TensorProto.DataLocation.EXTERNAL,
         externalData: Object.entries(location).map(([key, value]) => ({ key, value })),
@@ -98,6 +100,12 @@ export class GraphBuilder {
   node(op: string, inputs: readonly (Value | undefined)[], attributes: Record<string, Attribute> = {}): Value {
     const [output] = this.nodes(op, inputs, 1, attributes);
     return output as Value;
+  }
+
+  /** Converts a value; under the name `output` where it is given. */
+  cast(value: Value, type: TensorType, output?: Value): Value {
+    const [converted] = this.nodes('Cast', [value], output === undefined ? 1 : [output], { to: DATA_TYPES[type] });
+    return converted as Value;
   }
 
   /**
