@@ -2,7 +2,7 @@ import path from 'node:path';
 
 import type { BaseModel } from '../prefix/kv.js';
 import { Runtime } from '../runtime/runtime.js';
-import { PackedWeights, Session } from '../runtime/session.js';
+import { PackedWeights, Session, type SessionOptions } from '../runtime/session.js';
 import { type CompileOptions, compileModel, type Manifest, readManifest } from './compiled-model.js';
 import { CheckpointError } from './config.js';
 import { graphFile, type GraphName } from './graphs.js';
@@ -57,7 +57,7 @@ async function load(directory: string, manifest: Manifest, options: OpenModelOpt
   const { kv = 'float32' } = options;
   const runtime = owned.add(new Runtime({ threads: options.threads }));
   const weights = mapWeights(runtime, directory, manifest, owned);
-  const sessionOptions = { initializers: weights.tensors, packedWeights: owned.add(new PackedWeights(runtime)) };
+  const sessionOptions = { initializers: weights.tensors, ...packedWeights(runtime, manifest, owned) };
   const open = async (name: GraphName): Promise<Session> =>
     owned.add(await Session.open(runtime, path.join(directory, graphFile(name, kv)), sessionOptions));
   // One after another: each finds the weights that the ones before have packed.
@@ -74,6 +74,11 @@ async function load(directory: string, manifest: Manifest, options: OpenModelOpt
     eosTokenIds: manifest.config.eosTokenIds,
     dispose: () => owned.dispose(),
   };
+}
+
+/** ONNX Runtime's norms in float16 pack their weights, and refuse to share them. */
+function packedWeights(runtime: Runtime, { precision }: Manifest, owned: Owned): Pick<SessionOptions, 'packedWeights'> {
+  return precision === 'float16' ? {} : { packedWeights: owned.add(new PackedWeights(runtime)) };
 }
 
 /** What prefixes must know of the model called `id`. */
