@@ -57,8 +57,9 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
 }
 
 function openConfiguredModel(config: Config, onProgress: AppOptions['onProgress']): Promise<Model> {
-  const { model: source, modelName: id, cache, slots, threads, provider } = config;
-  return openModel({ source, cache, slots, threads, provider, ...(id && { id }), ...(onProgress && { onProgress }) });
+  const { model: source, modelName: id, cache, slots, threads, provider, weights, kv } = config;
+  const options = { source, cache, slots, threads, provider, weights, kv };
+  return openModel({ ...options, ...(id && { id }), ...(onProgress && { onProgress }) });
 }
 
 function createEngine(

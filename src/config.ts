@@ -3,6 +3,7 @@ import { basename, dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { physicalCores } from './cores.js';
+import { KV_PRECISIONS, WEIGHT_PRECISIONS } from './model/precision.js';
 import {
   adminKey,
   apiKeys,
@@ -62,6 +63,9 @@ const variables = {
   /** Turns `/v1/admin/*` on. */
   adminKey: variable('PREAMBLE_ADMIN_KEY', () => undefined as string | undefined, adminKey),
   provider: choice('PREAMBLE_PROVIDER', 'cpu', ['cpu', 'cuda', 'webgpu']),
+  weights: choice('PREAMBLE_WEIGHTS', 'float32', WEIGHT_PRECISIONS),
+  /** Of keys and values. */
+  kv: choice('PREAMBLE_KV', 'float32', KV_PRECISIONS),
   /** Sequences that decode together. */
   slots: integer('PREAMBLE_SLOTS', 32, 1, 1024),
   /** Threads inside one step. */
@@ -123,6 +127,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, cwd: string = p
   const config = readVariables(env, { cwd });
   refuseOpenListener(config);
   refuseSharedKey(config);
+  refusePrecision(config);
   return Object.freeze(config);
 }
 
@@ -205,6 +210,18 @@ function refuseOpenListener(config: Config): void {
 function refuseSharedKey({ adminKey, apiKeys }: Config): void {
   if (apiKeys.every(({ key }) => key !== adminKey)) return;
   throw new ConfigError('PREAMBLE_ADMIN_KEY', 'this key is in PREAMBLE_API_KEYS too');
+}
+
+/** What would cost more than it gains, or was never measured. */
+function refusePrecision({ weights, provider }: Config): void {
+  const onCpu = provider === 'cpu';
+  if (weights === 'float16' && onCpu) {
+    const problem = "'float16' is for cuda and webgpu: on the cpu it is no faster than float32 and takes more memory";
+    throw new ConfigError('PREAMBLE_WEIGHTS', problem);
+  }
+  if ((weights === 'int8' || weights === 'int4') && !onCpu) {
+    throw new ConfigError('PREAMBLE_WEIGHTS', `'${weights}' is for the cpu, and PREAMBLE_PROVIDER is ${provider}`);
+  }
 }
 
 function variable<T>(name: string, fallback: () => T, parse: Variable<T>['parse']): Variable<T> {

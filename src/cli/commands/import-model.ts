@@ -10,13 +10,16 @@ import { print, type Io } from '../io.js';
 export function addImportModel(program: Command, io: Io): void {
   program
     .command('import-model')
-    .description('Compile a Hugging Face GPT-2 directory into PREAMBLE_CACHE, as the first start with it would.')
+    .description(
+      'Compile a Hugging Face GPT-2 directory into PREAMBLE_CACHE, as the first start with it and with PREAMBLE_WEIGHTS would.',
+    )
     .argument('<dir>', 'checkpoint directory; it is not written to')
     .option('--json', 'print one line of JSON')
     .action(async (dir: string, { json }: { json?: boolean }) => {
       const { compileModel } = await import('../../model/compiled-model.js');
       const onProgress = compileProgress(io.stderr);
-      const directory = await compileModel({ source: resolve(dir), cache: readConfig().cache, onProgress });
+      const { cache, weights } = readConfig();
+      const directory = await compileModel({ source: resolve(dir), cache, weights, onProgress });
       print(io, json ? JSON.stringify({ directory }) : `compiled: ${directory}`);
     });
 }
