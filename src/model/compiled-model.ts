@@ -57,7 +57,9 @@ export async function compileModel(options: CompileOptions): Promise<string> {
     );
   }
   const target = path.join(cache, await derivedName(directory, manifest, weights));
-  await buildModel(target, (draft) => writeDerived(directory, manifest, weights as DerivedPrecision, draft, onProgress));
+  await buildModel(target, (draft) =>
+    writeDerived(directory, manifest, weights as DerivedPrecision, draft, onProgress),
+  );
   return target;
 }
 

@@ -88,7 +88,12 @@ export class TrainingModel {
     const file = path.join(this.options.directory, 'encode.onnx');
     const session = await Session.open(this.runtime, file, { initializers: this.weights.tensors, frugal: true });
     try {
-      const encoder = new OnnxPrefixEncoder(this.runtime, this.options.manifest.config, session, this.weights.embedding);
+      const encoder = new OnnxPrefixEncoder(
+        this.runtime,
+        this.options.manifest.config,
+        session,
+        this.weights.embedding,
+      );
       return (await encoder.encodeTokens(tokens)).rows;
     } finally {
       await session.dispose();
