@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 
-import { bundledModel, bundledPrefixes, defaultStoreDirectory, type Config } from './config.js';
+import { bundledModel, bundledPrefixes, defaultStoreDirectory, precisions, type Config } from './config.js';
 import { Engine } from './engine/engine.js';
 import type { EngineObserver } from './engine/observer.js';
 import { Metrics } from './metrics/metrics.js';
@@ -58,7 +58,8 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
 
 function openConfiguredModel(config: Config, onProgress: AppOptions['onProgress']): Promise<Model> {
   const { model: source, modelName: id, cache, slots, threads, provider } = config;
-  return openModel({ source, cache, slots, threads, provider, ...(id && { id }), ...(onProgress && { onProgress }) });
+  const options = { source, cache, slots, threads, provider, ...precisions(config) };
+  return openModel({ ...options, ...(id && { id }), ...(onProgress && { onProgress }) });
 }
 
 function createEngine(

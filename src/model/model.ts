@@ -7,6 +7,7 @@ import { type CompileOptions, compileModel, type Manifest, readManifest } from '
 import { mapWeights, Owned } from './mapped-weights.js';
 import { OnnxRunner } from './onnx-runner.js';
 import { type MemoryKind, openPlace, type PlaceParts } from './place.js';
+import type { KvPrecision } from './precision.js';
 import { OnnxPrefixEncoder } from './prefix-encoder.js';
 import { StepBuffers } from './step-buffers.js';
 
@@ -19,6 +20,8 @@ export interface OpenModelOptions extends CompileOptions {
   readonly threads: number;
   /** Where the graphs run; the CPU unless given. */
   readonly provider?: Provider;
+  /** float32 unless given. */
+  readonly kv?: KvPrecision;
   /** Another kind of memory than the provider has: with the CPU, what a device does can be tried without one. */
   readonly memory?: MemoryKind;
 }
@@ -48,7 +51,8 @@ export async function openModel(options: OpenModelOptions): Promise<Model> {
     const directory = await compileModel(options);
     const manifest = (await readManifest(directory)) as Manifest;
     const weights = mapWeights(runtime, directory, manifest, owned);
-    return await load({ runtime, directory, manifest, weights, owned }, options);
+    const kv = options.kv ?? 'float32';
+    return await load({ runtime, directory, manifest, weights, kv, owned }, options);
   } catch (error) {
     await owned.dispose();
     throw error;
@@ -56,7 +60,7 @@ export async function openModel(options: OpenModelOptions): Promise<Model> {
 }
 
 async function load(parts: PlaceParts, options: OpenModelOptions): Promise<Model> {
-  const { runtime, directory, manifest, weights, owned } = parts;
+  const { runtime, directory, manifest, weights, kv, owned } = parts;
   const { config } = manifest;
   const { slots } = options;
   const place = await openPlace(parts, options.provider ?? 'cpu', options.memory);
@@ -69,11 +73,11 @@ async function load(parts: PlaceParts, options: OpenModelOptions): Promise<Model
   const sizes = { slots, maxTokens: slots + config.contextLength, vocabularySize: config.vocabularySize };
   const buffers = new StepBuffers(runtime, { ...sizes, target: place.target }, await place.openLogits(sizes.maxTokens));
   const sessions = { uniform, mixed, append };
-  const arena = await place.openArena({ config, slots, precision: 'float32' });
+  const arena = await place.openArena({ config, slots, precision: kv });
   return {
     base: baseModel(options.id ?? path.basename(path.resolve(options.source)), manifest),
     runner: owned.add(new OnnxRunner(runtime, config, sessions, slots, arena, buffers, place.maxChunkTokens)),
-    encoder: new OnnxPrefixEncoder(runtime, config, encode, weights.embeddings),
+    encoder: new OnnxPrefixEncoder(runtime, config, encode, weights.embedding),
     tokenizerDirectory: directory,
     eosTokenIds: config.eosTokenIds,
     dispose: () => owned.dispose(),

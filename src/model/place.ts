@@ -9,13 +9,14 @@ import { copyGraph } from './copy-graphs.js';
 import { DeviceArena } from './device-arena.js';
 import { DeviceLogits } from './device-logits.js';
 import { uploadWeights } from './device-weights.js';
-import { type GraphName, GRAPHS, type GraphTarget } from './graphs.js';
+import { graphFile, type GraphName, GRAPHS, type GraphTarget } from './graphs.js';
 import { HostArena } from './host-arena.js';
 import { HostLogits } from './host-logits.js';
 import type { KvArena } from './kv-arena.js';
 import type { KvLayout } from './kv-blocks.js';
 import type { Logits } from './logits.js';
 import type { MappedWeights, Owned } from './mapped-weights.js';
+import type { KvPrecision } from './precision.js';
 import { StagedArena } from './staged-arena.js';
 
 /** Where a model runs: sessions that have its weights there, and memory for what they leave there, which is the caller's. */
@@ -51,6 +52,8 @@ export interface PlaceParts {
   readonly directory: string;
   readonly manifest: Manifest;
   readonly weights: MappedWeights;
+  /** Type of keys and values. */
+  readonly kv: KvPrecision;
   /** Gets everything that must be released. */
   readonly owned: Owned;
 }
@@ -61,10 +64,12 @@ export function openPlace(parts: PlaceParts, provider: Provider, memory = MEMORY
 }
 
 /** The CPU: graphs as they were compiled, one packed copy of the weights for all of them. */
-async function openHost({ runtime, directory, manifest, weights, owned }: PlaceParts): Promise<Place> {
-  const options = { initializers: weights.tensors, packedWeights: owned.add(new PackedWeights(runtime)) };
+async function openHost({ runtime, directory, manifest, weights, kv, owned }: PlaceParts): Promise<Place> {
+  // ONNX Runtime's norms in float16 pack their weights, and refuse to share them.
+  const packed = manifest.precision === 'float16' ? {} : { packedWeights: owned.add(new PackedWeights(runtime)) };
+  const options = { initializers: weights.tensors, ...packed };
   const open = async (name: GraphName): Promise<Session> =>
-    owned.add(await Session.open(runtime, path.join(directory, name), options));
+    owned.add(await Session.open(runtime, path.join(directory, graphFile(name, kv)), options));
   return {
     open,
     openEncoder: () => open('encode.onnx'),
@@ -76,14 +81,14 @@ async function openHost({ runtime, directory, manifest, weights, owned }: PlaceP
 
 /** A device: graphs written for it, one copy of the weights in its memory for all of them. */
 async function openDevice(parts: PlaceParts, provider: Provider, memory: MemoryKind): Promise<Place> {
-  const { runtime, directory, manifest, owned } = parts;
+  const { runtime, directory, manifest, kv, owned } = parts;
   const openGraph: OpenGraph = async (graph) => owned.add(await Session.open(runtime, graph, { provider }));
   const lender = await openGraph(copyGraph('float32', 1));
   const device = owned.add(new Device(runtime, lender, provider, { hasAddresses: memory === 'addresses' }));
   const initializers = await uploadWeights(parts, device, openGraph);
   const options = { provider, initializers, filesDirectory: directory };
   const write = (name: GraphName): Uint8Array =>
-    GRAPHS[name](manifest.config, manifest.weights, WEIGHTS_FILE, 'device').toBytes();
+    GRAPHS[name](manifest.config, manifest.weights, WEIGHTS_FILE, kv, 'device').toBytes();
   const arena = memory === 'addresses' ? DeviceArena : StagedArena;
   return {
     open: async (name) => owned.add(await Session.open(runtime, write(name), options)),
@@ -96,7 +101,7 @@ async function openDevice(parts: PlaceParts, provider: Provider, memory: MemoryK
 }
 
 /** A prefix is encoded on the CPU wherever steps run: it happens once, at upload, and a device takes one run at a time. */
-async function openEncoder({ runtime, directory, weights, owned }: PlaceParts): Promise<Session> {
+async function openEncoder({ runtime, directory, weights, kv, owned }: PlaceParts): Promise<Session> {
   const options = { initializers: weights.tensors, frugal: true };
-  return owned.add(await Session.open(runtime, path.join(directory, 'encode.onnx'), options));
+  return owned.add(await Session.open(runtime, path.join(directory, graphFile('encode.onnx', kv)), options));
 }
