@@ -3,6 +3,7 @@ import { basename, dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { physicalCores } from './cores.js';
+import { KV_PRECISIONS, type KvPrecision, WEIGHT_PRECISIONS, type WeightPrecision } from './model/precision.js';
 import {
   adminKey,
   apiKeys,
@@ -62,6 +63,10 @@ const variables = {
   /** Turns `/v1/admin/*` on. */
   adminKey: variable('PREAMBLE_ADMIN_KEY', () => undefined as string | undefined, adminKey),
   provider: choice('PREAMBLE_PROVIDER', 'cpu', ['cpu', 'cuda', 'webgpu']),
+  /** Undefined where the provider decides: see `precisions`. */
+  weights: choice('PREAMBLE_WEIGHTS', undefined, WEIGHT_PRECISIONS),
+  /** Of keys and values. */
+  kv: choice('PREAMBLE_KV', undefined, KV_PRECISIONS),
   /** Sequences that decode together. */
   slots: integer('PREAMBLE_SLOTS', 32, 1, 1024),
   /** Threads inside one step. */
@@ -115,6 +120,11 @@ const variables = {
 
 type Variables = typeof variables;
 
+export interface Precisions {
+  readonly weights: WeightPrecision;
+  readonly kv: KvPrecision;
+}
+
 /** Every setting of the server, read once and frozen. */
 export type Config = { readonly [K in keyof Variables]: ReturnType<Variables[K]['parse']> };
 
@@ -127,6 +137,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, cwd: string = p
   const config = readVariables(env, { cwd });
   refuseOpenListener(config);
   refuseSharedKey(config);
+  refusePrecision(config);
   return Object.freeze(config);
 }
 
@@ -228,6 +239,27 @@ function refuseSharedKey({ adminKey, apiKeys }: Config): void {
   throw new ConfigError('PREAMBLE_ADMIN_KEY', 'this key is in PREAMBLE_API_KEYS too');
 }
 
+/** What weights, keys and values are kept in: a device has float16 unless told otherwise, the CPU float32. */
+export function precisions({ provider, weights, kv }: Pick<Config, 'provider' | 'weights' | 'kv'>): Precisions {
+  const fallback = provider === 'cpu' ? 'float32' : 'float16';
+  return { weights: weights ?? fallback, kv: kv ?? fallback };
+}
+
+/** What would cost more than it gains, or was never measured. */
+function refusePrecision({ weights, kv, provider }: Config): void {
+  const onCpu = provider === 'cpu';
+  if (weights === 'float16' && onCpu) {
+    const problem = "'float16' is for cuda and webgpu: on the cpu it is no faster than float32 and takes more memory";
+    throw new ConfigError('PREAMBLE_WEIGHTS', problem);
+  }
+  if (kv === 'float32' && provider === 'cuda') {
+    throw new ConfigError('PREAMBLE_KV', "'float32' is not for cuda: ONNX Runtime's attention has float16 only there");
+  }
+  if ((weights === 'int8' || weights === 'int4') && !onCpu) {
+    throw new ConfigError('PREAMBLE_WEIGHTS', `'${weights}' is for the cpu, and PREAMBLE_PROVIDER is ${provider}`);
+  }
+}
+
 function variable<T>(name: string, fallback: () => T, parse: Variable<T>['parse']): Variable<T> {
   return { name, fallback, parse };
 }
@@ -236,8 +268,12 @@ function integer(name: string, fallback: number, min: number, max: number): Vari
   return variable(name, () => fallback, parseInteger(min, max));
 }
 
-function choice<const T extends string>(name: string, fallback: T, values: readonly T[]): Variable<T> {
-  return variable(
+function choice<const T extends string, F extends T | undefined>(
+  name: string,
+  fallback: F,
+  values: readonly T[],
+): Variable<T | F> {
+  return variable<T | F>(
     name,
     () => fallback,
     (given) => {

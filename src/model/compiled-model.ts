@@ -1,23 +1,27 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { Hash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
 import { Checkpoint, sourceFiles, TOKENIZER_FILES } from './checkpoint.js';
 import { CheckpointError, type Gpt2Config } from './config.js';
-import { GRAPHS, type GraphName } from './graphs.js';
+import { deriveWeights, type DerivedPrecision } from './derived-weights.js';
+import { buildDirectory } from './draft.js';
+import { graphFile, GRAPHS, type GraphName } from './graphs.js';
+import { KV_PRECISIONS, type WeightPrecision } from './precision.js';
 import { byteLength, layOut, type WeightPlace, weightSpecs } from './weights.js';
 
 /** Changes whenever a compiled model of an older version must be made anew. */
-const FORMAT = 'preamble-model-1';
+const FORMAT = 'preamble-model-2';
 const MANIFEST_FILE = 'model.json';
 export const WEIGHTS_FILE = 'weights.bin';
 
 /** `model.json` of a compiled model: its directory also holds the graphs, `weights.bin` and the tokenizer. */
 export interface Manifest {
   readonly format: typeof FORMAT;
-  /** Hex sha256 over shape, weights and tokenizer, whatever files and dtype they came in. */
+  /** Hex sha256 over shape, float32 weights and tokenizer, whatever files and dtype they came in; one for all precisions. */
   readonly fingerprint: string;
+  readonly precision: WeightPrecision;
   readonly config: Gpt2Config;
   readonly weights: readonly WeightPlace[];
   readonly weightBytes: number;
@@ -31,36 +35,58 @@ export interface CompileOptions {
   readonly source: string;
   /** Where compiled models go. */
   readonly cache: string;
+  /** float32 unless given. The others are derived from it, and kept beside it. */
+  readonly weights?: WeightPrecision;
   readonly onProgress?: CompileProgress;
 }
 
 /**
  * Makes sure that `source` is compiled, and returns the directory of the result.
- * A checkpoint is compiled once for each state of its files (name, size, time of change) and is never written to.
- * The result appears by one rename: whenever the process dies, the next one finds all of it or nothing.
+ * A checkpoint is compiled once for each state of its files (name, size, time of change) and is never written to; nor is a
+ * compiled model when another precision is derived from it. Each result appears by one rename: whenever the process dies,
+ * the next one finds all of it or nothing.
  */
-export async function compileModel({ source, cache, onProgress }: CompileOptions): Promise<string> {
-  const compiled = await findCompiled({ source, cache });
-  if (compiled !== undefined) return compiled;
-  const target = path.join(cache, await cacheKey(source));
-  const checkpoint = await Checkpoint.open(source);
-  await removeAbandonedDrafts(cache);
-  const draft = path.join(cache, `.draft-${process.pid}-${randomUUID()}`);
-  await fs.mkdir(draft, { recursive: true });
-  try {
-    await writeModel(checkpoint, draft, onProgress);
-    await moveInto(draft, target);
-  } finally {
-    await fs.rm(draft, { recursive: true, force: true });
+export async function compileModel(options: CompileOptions): Promise<string> {
+  const { source, cache, weights = 'float32', onProgress } = options;
+  const directory = await compileCheckpoint(options);
+  const manifest = (await readManifest(directory)) as Manifest;
+  if (manifest.precision === weights) return directory;
+  if (manifest.precision !== 'float32') {
+    throw new CheckpointError(
+      `PREAMBLE_WEIGHTS: ${source} is compiled with ${manifest.precision} weights, which ${weights} cannot be made from`,
+    );
   }
+  const target = path.join(cache, await derivedName(directory, manifest, weights));
+  await buildModel(target, (draft) =>
+    writeDerived(directory, manifest, weights as DerivedPrecision, draft, onProgress),
+  );
   return target;
 }
 
-/** The directory of the compiled model if there is one already, the source's own or one in the cache; undefined when it is still to be made. */
-export async function findCompiled({ source, cache }: CompileOptions): Promise<string | undefined> {
+/** The directory of the compiled model if there is one already; undefined when it is still to be made. */
+export async function findCompiled({
+  source,
+  cache,
+  weights = 'float32',
+}: CompileOptions): Promise<string | undefined> {
+  const directory = (await readManifest(source)) === undefined ? path.join(cache, await cacheKey(source)) : source;
+  const manifest = await readManifest(directory);
+  if (manifest === undefined || manifest.precision === weights) return manifest && directory;
+  const derived = path.join(cache, await derivedName(directory, manifest, weights));
+  return (await readManifest(derived)) && derived;
+}
+
+/** The float32 model; where `source` is compiled already, that one. */
+async function compileCheckpoint({ source, cache, onProgress }: CompileOptions): Promise<string> {
   if ((await readManifest(source)) !== undefined) return source;
   const target = path.join(cache, await cacheKey(source));
-  return (await readManifest(target)) === undefined ? undefined : target;
+  await buildModel(target, async (draft) => writeModel(await Checkpoint.open(source), draft, onProgress));
+  return target;
+}
+
+async function buildModel(target: string, write: (draft: string) => Promise<void>): Promise<void> {
+  const isWhole = async (): Promise<boolean> => (await readManifest(target)) !== undefined;
+  if (!(await isWhole())) await buildDirectory(target, write, isWhole);
 }
 
 /** The manifest of a compiled model; undefined when the directory holds none. Throws when it is of another version. */
@@ -94,26 +120,54 @@ async function cacheKey(source: string): Promise<string> {
   return `${path.basename(real)}-${hash.digest('hex').slice(0, 16)}`;
 }
 
+/** The content decides: whatever directory a model was compiled to, what is derived from it is the same. */
+async function derivedName(directory: string, manifest: Manifest, weights: WeightPrecision): Promise<string> {
+  const hash = createHash('sha256').update(`${FORMAT}\n${manifest.fingerprint}\n${weights}\n`).digest('hex');
+  const name = path.basename(await fs.realpath(directory)).replace(/-[0-9a-f]{16}$/, '');
+  return `${name}-${weights}-${hash.slice(0, 16)}`;
+}
+
 async function writeModel(checkpoint: Checkpoint, directory: string, onProgress?: CompileProgress): Promise<void> {
   const { config } = checkpoint;
   const { places, bytes } = layOut(weightSpecs(config));
   const hash = createHash('sha256').update(describe(config));
   await writeWeights(checkpoint, places, bytes, path.join(directory, WEIGHTS_FILE), hash, onProgress);
-  for (const name of Object.keys(GRAPHS) as GraphName[]) {
-    await fs.writeFile(path.join(directory, name), GRAPHS[name](config, places, WEIGHTS_FILE).toBytes());
-  }
   for (const file of TOKENIZER_FILES.filter((name) => checkpoint.files.includes(name))) {
     const content = await fs.readFile(path.join(checkpoint.directory, file));
     hash.update(file).update(content);
     await fs.writeFile(path.join(directory, file), content);
   }
-  const manifest: Manifest = {
-    format: FORMAT,
-    fingerprint: hash.digest('hex'),
-    config,
-    weights: places,
-    weightBytes: bytes,
-  };
+  const fingerprint = hash.digest('hex');
+  const manifest = { fingerprint, precision: 'float32', config, weights: places, weightBytes: bytes } as const;
+  await writeGraphsAndManifest(directory, { format: FORMAT, ...manifest });
+}
+
+/** The model of `base` with weights of another precision. */
+async function writeDerived(
+  base: string,
+  { fingerprint, config, weights: sourcePlaces }: Manifest,
+  precision: DerivedPrecision,
+  directory: string,
+  onProgress?: CompileProgress,
+): Promise<void> {
+  const [source, target] = [base, directory].map((folder) => path.join(folder, WEIGHTS_FILE)) as [string, string];
+  const { places, bytes } = await deriveWeights({ source, sourcePlaces, config, precision, target, onProgress });
+  const present = new Set(await fs.readdir(base));
+  for (const file of TOKENIZER_FILES.filter((name) => present.has(name))) {
+    await fs.copyFile(path.join(base, file), path.join(directory, file));
+  }
+  const manifest = { fingerprint, precision, config, weights: places, weightBytes: bytes };
+  await writeGraphsAndManifest(directory, { format: FORMAT, ...manifest });
+}
+
+/** The manifest comes last: a directory that has one has all the rest. */
+async function writeGraphsAndManifest(directory: string, manifest: Manifest): Promise<void> {
+  for (const kv of KV_PRECISIONS) {
+    for (const name of Object.keys(GRAPHS) as GraphName[]) {
+      const graph = GRAPHS[name](manifest.config, manifest.weights, WEIGHTS_FILE, kv);
+      await fs.writeFile(path.join(directory, graphFile(name, kv)), graph.toBytes());
+    }
+  }
   await fs.writeFile(path.join(directory, MANIFEST_FILE), `${JSON.stringify(manifest, null, 1)}\n`, { flush: true });
 }
 
@@ -153,35 +207,4 @@ async function writeWeights(
 function describe(config: Gpt2Config): string {
   const entries = Object.entries(config).filter(([field]) => field !== 'eosTokenIds');
   return JSON.stringify(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-/** Drafts of processes that were killed. */
-async function removeAbandonedDrafts(cache: string): Promise<void> {
-  const entries = await fs.readdir(cache).catch(() => []);
-  for (const entry of entries) {
-    const pid = /^\.draft-(\d+)-/.exec(entry)?.[1];
-    if (pid !== undefined && !isAlive(Number(pid)))
-      await fs.rm(path.join(cache, entry), { recursive: true, force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
-  }
-}
-
-/** Renames; when another process was first with the same model, theirs stays. */
-async function moveInto(draft: string, target: string): Promise<void> {
-  try {
-    await fs.rename(draft, target);
-  } catch (error) {
-    if ((await readManifest(target)) !== undefined) return;
-    if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error;
-    await fs.rm(target, { recursive: true }); // somebody deleted half of it
-    await fs.rename(draft, target);
-  }
 }

@@ -1,5 +1,5 @@
 import type { Device } from '../runtime/device.js';
-import { type AnyTensor, elementCount, Tensor } from '../runtime/tensor.js';
+import { type AnyTensor, ELEMENT_TYPES, elementCount, Tensor } from '../runtime/tensor.js';
 import { copyGraph } from './copy-graphs.js';
 import type { OpenGraph, PlaceParts } from './place.js';
 
@@ -10,23 +10,22 @@ export async function uploadWeights(
   open: OpenGraph,
 ): Promise<ReadonlyMap<string, AnyTensor>> {
   const uploaded = new Map<string, AnyTensor>();
-  const copier = await open(copyGraph('float32', 1));
-  const binding = copier.bind();
-  try {
-    for (const { name, shape, offset } of manifest.weights) {
-      const source = new Tensor(runtime, 'float32', [elementCount(shape)], weights.file.memory, offset);
-      const memory = owned.add(device.allocate(elementCount(shape) * 4));
-      const target = new Tensor(runtime, 'float32', source.shape, memory);
-      try {
-        await copier.run(binding.input('source_0', source).output('target_0', target));
-      } finally {
-        source.dispose();
-        target.dispose();
-      }
-      uploaded.set(name, owned.add(new Tensor(runtime, 'float32', shape, memory)));
+  const copiers = { float32: await open(copyGraph('float32', 1)), float16: await open(copyGraph('float16', 1)) };
+  for (const { name, shape, offset, type = 'float32' } of manifest.weights) {
+    if (type !== 'float32' && type !== 'float16') throw new Error(`${name}: a device keeps no ${type} weights`);
+    const copier = copiers[type];
+    const binding = copier.bind();
+    const source = new Tensor(runtime, type, [elementCount(shape)], weights.file.memory, offset);
+    const memory = owned.add(device.allocate(elementCount(shape) * ELEMENT_TYPES[type].bytes));
+    const target = new Tensor(runtime, type, source.shape, memory);
+    try {
+      await copier.run(binding.input('source_0', source).output('target_0', target));
+    } finally {
+      binding.dispose();
+      source.dispose();
+      target.dispose();
     }
-  } finally {
-    binding.dispose();
+    uploaded.set(name, owned.add(new Tensor(runtime, type, shape, memory)));
   }
   return uploaded;
 }

@@ -1,16 +1,21 @@
 import { GraphBuilder, type Value } from '../onnx/graph.js';
 import type { Gpt2Config } from './config.js';
+import type { KvPrecision } from './precision.js';
 import { Transformer } from './transformer.js';
 import type { WeightPlace } from './weights.js';
 
 /** What a graph is written for: the CPU, where some operators are faster than others, or a device, where some are missing. */
 export type GraphTarget = 'cpu' | 'device';
 
-/** Builds one graph from a configuration and the places of its weights. */
+/**
+ * Builds one graph from a configuration, the places of its weights, and the type of keys and values.
+ * Where the weights are float16, so are the activations; what the graph is given and returns is float32 all the same.
+ */
 type GraphWriter = (
   config: Gpt2Config,
   places: readonly WeightPlace[],
   weightsFile: string,
+  kv: KvPrecision,
   target?: GraphTarget,
 ) => GraphBuilder;
 
@@ -28,6 +33,11 @@ export const GRAPHS = {
 
 export type GraphName = keyof typeof GRAPHS;
 
+/** The file of a graph for keys and values of a type: each graph is written for both. */
+export function graphFile(name: GraphName, kv: KvPrecision): string {
+  return kv === 'float32' ? name : name.replace('.onnx', '-kv16.onnx');
+}
+
 /** Names of a layer's keys (0) or values (1) in the KV arena: read as `past_...`, written as `present_...`. */
 export function kvName(state: 'past' | 'present', group: string, layer: number, kv: 0 | 1): string {
   return `${state}_${group}_${layer}_${kv === 0 ? 'key' : 'value'}`;
@@ -43,12 +53,13 @@ function uniformGraph(
   config: Gpt2Config,
   places: readonly WeightPlace[],
   weightsFile: string,
+  kv: KvPrecision,
   target: GraphTarget = 'cpu',
 ): GraphBuilder {
   const graph = new GraphBuilder('uniform');
   const model = new Transformer(graph, config, places, weightsFile);
   const shape = graph.input('shape', 'int64', [3]);
-  const attention = new CachedAttention(model, 'rows');
+  const attention = new CachedAttention(model, 'rows', kv);
   const keep = graph.input('keep', 'int64', ['kept']);
   const hidden = model.layers(embedTokens(model), keep, (layer, qkv) =>
     attention.attend(layer, graph.node('Reshape', [qkv, shape])),
@@ -65,13 +76,14 @@ function mixedGraph(
   config: Gpt2Config,
   places: readonly WeightPlace[],
   weightsFile: string,
+  kv: KvPrecision,
   target: GraphTarget = 'cpu',
 ): GraphBuilder {
   const graph = new GraphBuilder('mixed');
   const model = new Transformer(graph, config, places, weightsFile);
   const split = graph.input('split', 'int64', [2]);
-  const rows = new CachedAttention(model, 'rows');
-  const chunk = new CachedAttention(model, 'chunk');
+  const rows = new CachedAttention(model, 'rows', kv);
+  const chunk = new CachedAttention(model, 'chunk', kv);
   const keep = graph.input('keep', 'int64', ['kept']);
   const hidden = model.layers(embedTokens(model), keep, (layer, qkv) => {
     const [rowsQkv, chunkQkv] = graph.nodes('Split', [qkv, split], 2, { axis: 0 }) as [Value, Value];
@@ -87,13 +99,19 @@ function mixedGraph(
  * Inputs: `prefix` [virtual tokens, layers * 2 * width] as PEFT writes it, and the slot's lengths.
  * There is no weight in it: attention's own cache update does the work, its output goes nowhere.
  */
-function appendGraph(config: Gpt2Config, places: readonly WeightPlace[], weightsFile: string): GraphBuilder {
+function appendGraph(
+  config: Gpt2Config,
+  places: readonly WeightPlace[],
+  weightsFile: string,
+  kv: KvPrecision,
+): GraphBuilder {
   const graph = new GraphBuilder('append');
   const model = new Transformer(graph, config, places, weightsFile);
   const prefix = graph.input('prefix', 'float32', ['virtual', config.layers * 2 * config.width]);
-  const batch = graph.node('Unsqueeze', [prefix, graph.int64([0])]); // [1, virtual, layers * 2 * width]
+  const stored = convert(graph, prefix, 'float32', kv);
+  const batch = graph.node('Unsqueeze', [stored, graph.int64([0])]); // [1, virtual, layers * 2 * width]
   const blocks = graph.nodes('Split', [batch], config.layers * 2, { axis: 2, num_outputs: config.layers * 2 });
-  const attention = new CachedAttention(model, 'rows');
+  const attention = new CachedAttention(model, 'rows', kv, kv);
   for (let layer = 0; layer < config.layers; layer++) {
     const [key, value] = blocks.slice(2 * layer, 2 * layer + 2) as [Value, Value];
     attention.attend(layer, key, key, value); // any query will do
@@ -102,7 +120,12 @@ function appendGraph(config: Gpt2Config, places: readonly WeightPlace[], weights
 }
 
 /** Inputs: `embeddings` [virtual tokens, width], `positions`. Output: `prefix` [virtual tokens, layers * 2 * width]. */
-function encodeGraph(config: Gpt2Config, places: readonly WeightPlace[], weightsFile: string): GraphBuilder {
+function encodeGraph(
+  config: Gpt2Config,
+  places: readonly WeightPlace[],
+  weightsFile: string,
+  kv: KvPrecision,
+): GraphBuilder {
   const graph = new GraphBuilder('encode');
   const model = new Transformer(graph, config, places, weightsFile);
   const { width, layers } = config;
@@ -112,14 +135,16 @@ function encodeGraph(config: Gpt2Config, places: readonly WeightPlace[], weights
   const longest = graph.input('rows_longest', 'int32', [1]);
   const blocks: Value[] = [];
   const anyToken = graph.int64([0]);
-  model.layers(model.addPositions(embeddings, positions), anyToken, (layer, qkv) => {
+  const activations = model.activationType;
+  const embedded = model.addPositions(convert(graph, embeddings, 'float32', activations), positions);
+  model.layers(embedded, anyToken, (layer, qkv) => {
     blocks.push(graph.node('Slice', [qkv, graph.int64([width]), graph.int64([3 * width]), graph.int64([1])]));
-    const batch = graph.node('Unsqueeze', [qkv, graph.int64([0])]);
+    const batch = graph.node('Unsqueeze', [convert(graph, qkv, activations, kv), graph.int64([0])]);
     const inputs = [batch, undefined, undefined, undefined, undefined, lengths, longest];
     const [attended] = graph.nodes('com.microsoft:GroupQueryAttention', inputs, 3, attentionAttributes(model, layer));
-    return graph.node('Reshape', [attended, graph.int64([-1, width])]);
+    return graph.node('Reshape', [convert(graph, attended as Value, kv, activations), graph.int64([-1, width])]);
   });
-  graph.nodes('Concat', blocks, ['prefix'], { axis: 1 });
+  graph.cast(graph.node('Concat', blocks, { axis: 1 }), 'float32', 'prefix');
   graph.output('prefix', 'float32', ['virtual', layers * 2 * width]);
   return graph;
 }
@@ -187,6 +212,9 @@ class CachedAttention {
   constructor(
     private readonly model: Transformer,
     private readonly group: 'rows' | 'chunk',
+    private readonly kv: KvPrecision,
+    /** Of what `attend` is given and returns. */
+    private readonly activations: KvPrecision = model.activationType,
   ) {
     this.#lengths = model.graph.input(`${group}_lengths`, 'int32', [group]);
     this.#longest = model.graph.input(`${group}_longest`, 'int32', [1]);
@@ -196,16 +224,22 @@ class CachedAttention {
   attend(layer: number, query: Value, key?: Value, value?: Value): Value {
     const { graph, config } = this.model;
     const shape = [this.group, config.heads, config.contextLength, config.width / config.heads];
-    const past = ([0, 1] as const).map((kv) => graph.input(kvName('past', this.group, layer, kv), 'float32', shape));
+    const past = ([0, 1] as const).map((kv) => graph.input(kvName('past', this.group, layer, kv), this.kv, shape));
     const present = ([0, 1] as const).map((kv) => kvName('present', this.group, layer, kv));
     const attended = `attended_${this.group}_${layer}`;
+    const inputs = [query, key, value].map((x) => x && convert(graph, x, this.activations, this.kv));
     graph.nodes(
       'com.microsoft:GroupQueryAttention',
-      [query, key, value, ...past, this.#lengths, this.#longest],
+      [...inputs, ...past, this.#lengths, this.#longest],
       [attended, ...present],
       attentionAttributes(this.model, layer),
     );
-    for (const name of present) graph.output(name, 'float32', shape);
-    return graph.node('Reshape', [attended, graph.int64([-1, config.width])]);
+    for (const name of present) graph.output(name, this.kv, shape);
+    const result = convert(graph, attended, this.kv, this.activations);
+    return graph.node('Reshape', [result, graph.int64([-1, config.width])]);
   }
+}
+
+function convert(graph: GraphBuilder, x: Value, from: KvPrecision, to: KvPrecision): Value {
+  return from === to ? x : graph.cast(x, to);
 }

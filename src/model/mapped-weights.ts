@@ -2,7 +2,8 @@ import path from 'node:path';
 
 import { type MappedFile, mapFile } from '../runtime/mapped-file.js';
 import type { Runtime } from '../runtime/runtime.js';
-import { Tensor } from '../runtime/tensor.js';
+import { ELEMENT_TYPES, Tensor } from '../runtime/tensor.js';
+import { decodeFloats } from '../safetensors/index.js';
 import { type Manifest, WEIGHTS_FILE } from './compiled-model.js';
 import { CheckpointError } from './config.js';
 import { byteLength } from './weights.js';
@@ -25,8 +26,10 @@ export class Owned {
 export interface MappedWeights {
   readonly file: MappedFile;
   readonly tensors: ReadonlyMap<string, Tensor>;
-  /** `[vocabulary, width]`. */
-  readonly embeddings: Float32Array;
+  /** The embedding of a token, `[width]`. */
+  embedding(id: number): Float32Array;
+  /** `[vocabulary, width]`; throws `CheckpointError` unless the model is kept in float32. */
+  allEmbeddings(): Float32Array;
 }
 
 /** The compiled weights in memory, one tensor each: every session uses the same ones. */
@@ -39,12 +42,28 @@ export function mapWeights(runtime: Runtime, directory: string, manifest: Manife
     );
   }
   const tensors = new Map(
-    manifest.weights.map(({ name, shape, offset }) => [
+    manifest.weights.map(({ name, shape, offset, type = 'float32' }) => [
       name,
-      owned.add(new Tensor(runtime, 'float32', shape, file.memory, offset)),
+      owned.add(new Tensor(runtime, type, shape, file.memory, offset)),
     ]),
   );
-  const wte = manifest.weights.find(({ name }) => name === 'wte.weight');
+  return { file, tensors, ...embeddingsOf(file, directory, manifest) };
+}
+
+function embeddingsOf(
+  { memory }: MappedFile,
+  directory: string,
+  { weights, precision, config }: Manifest,
+): Pick<MappedWeights, 'embedding' | 'allEmbeddings'> {
+  const wte = weights.find(({ name }) => name === 'wte.weight');
   if (wte === undefined) throw new CheckpointError(`${directory}: no wte.weight`);
-  return { file, tensors, embeddings: file.memory.float32(wte.offset, byteLength(wte) / 4) };
+  const { offset, type = 'float32' } = wte;
+  const rowBytes = config.width * ELEMENT_TYPES[type].bytes;
+  const embedding = (id: number): Float32Array =>
+    decodeFloats(memory.bytesAt(offset + id * rowBytes, rowBytes), type === 'float16' ? 'F16' : 'F32');
+  const allEmbeddings = (): Float32Array => {
+    if (precision === 'float32') return memory.float32(offset, byteLength(wte) / 4);
+    throw new CheckpointError(`${directory}: float32 weights are needed here, these are ${precision}`);
+  };
+  return { embedding, allEmbeddings };
 }

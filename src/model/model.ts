@@ -7,6 +7,7 @@ import { type CompileOptions, compileModel, type Manifest, readManifest } from '
 import { mapWeights, Owned } from './mapped-weights.js';
 import { OnnxRunner } from './onnx-runner.js';
 import { type MemoryKind, openPlace, type PlaceParts } from './place.js';
+import type { KvPrecision } from './precision.js';
 import { OnnxPrefixEncoder } from './prefix-encoder.js';
 import { StepBuffers } from './step-buffers.js';
 
@@ -21,6 +22,8 @@ export interface OpenModelOptions extends CompileOptions {
   readonly spin?: boolean;
   /** Where the graphs run; the CPU unless given. */
   readonly provider?: Provider;
+  /** float32 unless given. */
+  readonly kv?: KvPrecision;
   /** Another kind of memory than the provider has: with the CPU, what a device does can be tried without one. */
   readonly memory?: MemoryKind;
 }
@@ -50,7 +53,8 @@ export async function openModel(options: OpenModelOptions): Promise<Model> {
     const directory = await compileModel(options);
     const manifest = (await readManifest(directory)) as Manifest;
     const weights = mapWeights(runtime, directory, manifest, owned);
-    return await load({ runtime, directory, manifest, weights, owned }, options);
+    const kv = options.kv ?? 'float32';
+    return await load({ runtime, directory, manifest, weights, kv, owned }, options);
   } catch (error) {
     await owned.dispose();
     throw error;
@@ -58,7 +62,7 @@ export async function openModel(options: OpenModelOptions): Promise<Model> {
 }
 
 async function load(parts: PlaceParts, options: OpenModelOptions): Promise<Model> {
-  const { runtime, directory, manifest, weights, owned } = parts;
+  const { runtime, directory, manifest, weights, kv, owned } = parts;
   const { config } = manifest;
   const { slots } = options;
   const place = await openPlace(parts, options.provider ?? 'cpu', options.memory);
@@ -66,15 +70,16 @@ async function load(parts: PlaceParts, options: OpenModelOptions): Promise<Model
   const uniform = await place.open('uniform.onnx');
   const mixed = await place.open('mixed.onnx');
   const append = await place.open('append.onnx');
-  const encode = await place.open('encode.onnx');
+  const encode = await place.openEncoder();
   weights.file.releasePages(); // the packed copies are what runs from now on
   const sizes = { slots, maxTokens: slots + config.contextLength, vocabularySize: config.vocabularySize };
   const buffers = new StepBuffers(runtime, { ...sizes, target: place.target }, await place.openLogits(sizes.maxTokens));
-  const arena = await place.openArena({ config, slots, precision: 'float32' });
+  const sessions = { uniform, mixed, append };
+  const arena = await place.openArena({ config, slots, precision: kv });
   return {
     base: baseModel(options.id ?? path.basename(path.resolve(options.source)), manifest),
-    runner: owned.add(new OnnxRunner(runtime, config, { uniform, mixed, append }, weights.file, slots, arena, buffers)),
-    encoder: new OnnxPrefixEncoder(runtime, config, encode, weights.embeddings),
+    runner: owned.add(new OnnxRunner(runtime, config, sessions, weights.file, slots, arena, buffers, place.maxChunkTokens)),
+    encoder: new OnnxPrefixEncoder(runtime, config, encode, weights.embedding),
     tokenizerDirectory: directory,
     eosTokenIds: config.eosTokenIds,
     dispose: () => owned.dispose(),

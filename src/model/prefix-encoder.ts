@@ -12,8 +12,8 @@ export class OnnxPrefixEncoder implements PrefixEncoder {
     private readonly runtime: Runtime,
     private readonly config: Gpt2Config,
     private readonly session: Session,
-    /** `[vocabulary, width]`. */
-    private readonly tokenEmbeddings: Float32Array,
+    /** The embedding of a token, `[width]`. */
+    private readonly embedding: (id: number) => Float32Array,
   ) {}
 
   encodeTokens(tokens: readonly number[]): Promise<PrefixKv> {
@@ -21,7 +21,7 @@ export class OnnxPrefixEncoder implements PrefixEncoder {
     const embeddings = new Float32Array(tokens.length * width);
     tokens.forEach((id, index) => {
       if (!Number.isInteger(id) || id < 0 || id >= vocabularySize) throw new RangeError(`token id ${id}`);
-      embeddings.set(this.tokenEmbeddings.subarray(id * width, (id + 1) * width), index * width);
+      embeddings.set(this.embedding(id), index * width);
     });
     return this.encodeEmbeddings(embeddings, tokens.length);
   }

@@ -1,19 +1,24 @@
 import { ELEMENT_TYPES, elementCount } from '../runtime/tensor.js';
 import type { Gpt2Config } from './config.js';
 
+/** How a weight's elements are stored, little-endian. */
+export type WeightType = 'float32' | 'float16' | 'uint8';
+
 /** Name (without `transformer.`) and shape of a tensor that the graphs use. */
 export interface WeightSpec {
   readonly name: string;
   readonly shape: readonly number[];
+  /** float32 unless given. */
+  readonly type?: WeightType;
 }
 
-/** A weight's place in the compiled weights file: float32, little-endian. */
+/** A weight's place in the compiled weights file. */
 export interface WeightPlace extends WeightSpec {
   /** Byte offset in the file. */
   readonly offset: number;
 }
 
-/** Every weight of a GPT-2 in the order in which the compiled file holds them. `[in, out]` for linear layers. */
+/** Every weight of a GPT-2, in float32, in the order in which the compiled file holds them. `[in, out]` for linear layers. */
 export function weightSpecs(config: Gpt2Config): WeightSpec[] {
   const { width: d, inner, vocabularySize, contextLength } = config;
   const specs: WeightSpec[] = [
@@ -58,7 +63,7 @@ export function layOut(specs: readonly WeightSpec[]): { places: WeightPlace[]; b
   return { places: specs.map((spec) => ({ ...spec, offset: offsets.get(spec) as number })), bytes };
 }
 
-/** Bytes of a weight in float32. */
-export function byteLength({ shape }: WeightSpec): number {
-  return elementCount(shape) * ELEMENT_TYPES.float32.bytes;
+/** Bytes of a weight. */
+export function byteLength({ shape, type = 'float32' }: WeightSpec): number {
+  return elementCount(shape) * ELEMENT_TYPES[type].bytes;
 }

@@ -56,13 +56,13 @@ export class GraphBuilder {
     this.#outputs.push(valueInfo(value, type, shape));
   }
 
-  /** A float32 initialiser whose bytes lie in another file; declared once however often it is used. */
-  weight(name: string, shape: readonly number[], data: ExternalData): Value {
+  /** An initialiser whose bytes lie in another file; declared once however often it is used. */
+  weight(name: string, shape: readonly number[], data: ExternalData, type: TensorType = 'float32'): Value {
     if (!this.#initializers.has(name)) {
       const location = { location: data.file, offset: String(data.offset), length: String(data.bytes) };
       this.#initializers.set(name, {
         name,
-        dataType: TensorProto.DataType.FLOAT,
+        dataType: DATA_TYPES[type],
         dims: [...shape],
         dataLocation: TensorProto.DataLocation.EXTERNAL,
         externalData: Object.entries(location).map(([key, value]) => ({ key, value })),
@@ -100,6 +100,12 @@ export class GraphBuilder {
   node(op: string, inputs: readonly (Value | undefined)[], attributes: Record<string, Attribute> = {}): Value {
     const [output] = this.nodes(op, inputs, 1, attributes);
     return output as Value;
+  }
+
+  /** Converts a value; under the name `output` where it is given. */
+  cast(value: Value, type: TensorType, output?: Value): Value {
+    const [converted] = this.nodes('Cast', [value], output === undefined ? 1 : [output], { to: DATA_TYPES[type] });
+    return converted as Value;
   }
 
   /**

@@ -53,7 +53,7 @@ export class TrainingModel {
 
   /** The token embeddings `[vocabulary, width]`. */
   get tokenEmbeddings(): Float32Array {
-    return this.weights.embeddings;
+    return this.weights.allEmbeddings();
   }
 
   /** Opens the graph that computes losses and gradients; it belongs to the caller. */
@@ -88,7 +88,12 @@ export class TrainingModel {
     const file = path.join(this.options.directory, 'encode.onnx');
     const session = await Session.open(this.runtime, file, { initializers: this.weights.tensors, frugal: true });
     try {
-      const encoder = new OnnxPrefixEncoder(this.runtime, this.options.manifest.config, session, this.tokenEmbeddings);
+      const encoder = new OnnxPrefixEncoder(
+        this.runtime,
+        this.options.manifest.config,
+        session,
+        this.weights.embedding,
+      );
       return (await encoder.encodeTokens(tokens)).rows;
     } finally {
       await session.dispose();

@@ -1,4 +1,3 @@
-import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -6,8 +5,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Engine } from '../../src/engine/engine.js';
 import type { GenerationRequest, RequestPrefix } from '../../src/engine/request.js';
 import type { Model } from '../../src/model/model.js';
+import type { PrefixKv } from '../../src/prefix/kv.js';
 import { Tokenizer } from '../../src/tokenizer/tokenizer.js';
-import { type FloatTensor, golden, goldenNames, type GreedyCase, readTensors } from '../support/goldens.js';
+import { prefixOf } from '../support/golden-prefix.js';
+import { golden, goldenNames, type GreedyCase } from '../support/goldens.js';
 import { openTestModel } from '../support/models.js';
 
 const TOLERANCE = 1e-3;
@@ -21,13 +22,10 @@ describe.each(goldenNames())('%s through the engine', (name) => {
 
   beforeAll(async () => {
     model = await openTestModel(reference.directory, { slots: 8 });
-    for (const { adapter } of greedy.cases) {
+    for (const testCase of greedy.cases) {
+      const { adapter } = testCase;
       if (adapter === null || prefixes.has(adapter)) continue;
-      const tensors = readTensors(path.join(reference.adapter(adapter), 'adapter_model.safetensors'));
-      const { shape, data } = tensors['prompt_embeddings'] as FloatTensor;
-      const length = shape[0] as number;
-      const isKv = shape[1] !== model.base.width;
-      const kv = isKv ? { length, rows: data } : await model.encoder.encodeEmbeddings(data, length);
+      const kv = (await prefixOf(model, reference, testCase)) as PrefixKv;
       prefixes.set(adapter, { kv, placement: 'prefix' });
     }
   });

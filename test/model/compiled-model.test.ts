@@ -153,26 +153,31 @@ describe('compileModel', () => {
     expect(await fs.readdir(cache)).toEqual([path.basename(a)]);
   });
 
-  it('killed at any moment, it leaves all of the model or none', async () => {
-    const script = fileURLToPath(new URL('../support/compile-forever.mjs', import.meta.url));
-    for (let round = 0; round < 6; round++) {
-      const child = spawn(process.execPath, [script, tinyA, cache], { stdio: ['ignore', 'pipe', 'inherit'] });
-      await once(child.stdout, 'data'); // it has begun
-      await delay(round * 15);
-      child.kill('SIGKILL');
-      await once(child, 'exit');
-      for (const entry of await fs.readdir(cache).catch(() => [])) {
-        if (entry.startsWith('.draft-')) continue;
-        const manifest = await readManifest(path.join(cache, entry));
-        expect((await fs.stat(path.join(cache, entry, 'weights.bin'))).size).toBe(manifest?.weightBytes);
+  it.each(['float32', 'int8'] as const)(
+    'killed at any moment, it leaves all of the %s model or none',
+    async (weights) => {
+      const script = fileURLToPath(new URL('../support/compile-forever.mjs', import.meta.url));
+      for (let round = 0; round < 4; round++) {
+        const child = spawn(process.execPath, [script, tinyA, cache, weights], {
+          stdio: ['ignore', 'pipe', 'inherit'],
+        });
+        await once(child.stdout, 'data'); // it has begun
+        await delay(round * 15);
+        child.kill('SIGKILL');
+        await once(child, 'exit');
+        for (const entry of await fs.readdir(cache).catch(() => [])) {
+          if (entry.startsWith('.draft-')) continue;
+          const manifest = await readManifest(path.join(cache, entry));
+          expect((await fs.stat(path.join(cache, entry, 'weights.bin'))).size).toBe(manifest?.weightBytes);
+        }
       }
-    }
-    const model = await openModel({ source: tinyA, cache, slots: 1, threads: 1 });
-    const step = { decode: [{ token: 1, past: 0, temperature: 1 }], topK: 1 };
-    expect((await model.runner.step(step)).rows).toBe(1);
-    await model.dispose();
-    expect((await fs.readdir(cache)).filter((entry) => entry.startsWith('.draft-'))).toEqual([]);
-  });
+      const model = await openModel({ source: tinyA, cache, slots: 1, threads: 1, weights });
+      const step = { decode: [{ token: 1, past: 0, temperature: 1 }], topK: 1 };
+      expect((await model.runner.step(step)).rows).toBe(1);
+      await model.dispose();
+      expect((await fs.readdir(cache)).filter((entry) => entry.startsWith('.draft-'))).toEqual([]);
+    },
+  );
 });
 
 describe('openModel', () => {

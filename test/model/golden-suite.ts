@@ -1,11 +1,9 @@
-import path from 'node:path';
-
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { PromptChunk, StepOutput } from '../../src/engine/runner.js';
 import type { Model, OpenModelOptions } from '../../src/model/model.js';
-import type { PrefixKv } from '../../src/prefix/kv.js';
-import { type FloatTensor, golden, goldenNames, type GreedyCase, readTensors } from '../support/goldens.js';
+import { prefixOf } from '../support/golden-prefix.js';
+import { golden, goldenNames, type GreedyCase } from '../support/goldens.js';
 import { openTestModel } from '../support/models.js';
 
 export interface GoldenSuiteOptions {
@@ -29,17 +27,9 @@ function describeGolden(name: string, { model: modelOptions, tolerance = 1e-3 }:
   });
   afterAll(() => model.dispose());
 
-  async function prefixOf({ adapter }: GreedyCase): Promise<PrefixKv | undefined> {
-    if (adapter === null) return undefined;
-    const tensors = readTensors(path.join(reference.adapter(adapter), 'adapter_model.safetensors'));
-    const { shape, data } = tensors['prompt_embeddings'] as FloatTensor;
-    const length = shape[0] as number;
-    return shape[1] === model.base.width ? model.encoder.encodeEmbeddings(data, length) : { length, rows: data };
-  }
-
   /** Greedy continuation in one slot: the prompt in chunks of `chunkTokens`, then one token at a time. */
   async function greedy(testCase: GreedyCase, slot: number, chunkTokens: number) {
-    const prefix = await prefixOf(testCase);
+    const prefix = await prefixOf(model, reference, testCase);
     if (prefix !== undefined) await model.runner.append(slot, 0, prefix);
     let past = prefix?.length ?? 0;
     const run = async (tokens: readonly number[], logits: PromptChunk['logits']): Promise<StepOutput> => {
@@ -68,7 +58,7 @@ function describeGolden(name: string, { model: modelOptions, tolerance = 1e-3 }:
     async (size) => {
       const { cases } = reference.greedy;
       for (const [index, testCase] of cases.entries()) {
-        const chunkTokens = Math.min(size, testCase.prompt.length);
+        const chunkTokens = Math.min(size, testCase.prompt.length, model.runner.maxChunkTokens);
         const { ids, logprobs, first } = await greedy(testCase, index % 4, chunkTokens);
         expect(ids, testCase.id).toEqual(testCase.ids);
         expect(largestDifference(logprobs, testCase.logprobs), testCase.id).toBeLessThan(tolerance);

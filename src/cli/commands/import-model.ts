@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 
 import type { Command } from 'commander';
 
-import { readConfig } from '../../config.js';
+import { precisions, readConfig } from '../../config.js';
 import { compileProgress } from '../../progress.js';
 import { print, type Io } from '../io.js';
 
@@ -10,13 +10,21 @@ import { print, type Io } from '../io.js';
 export function addImportModel(program: Command, io: Io): void {
   program
     .command('import-model')
-    .description('Compile a Hugging Face GPT-2 directory into PREAMBLE_CACHE, as the first start with it would.')
+    .description(
+      'Compile a Hugging Face GPT-2 directory into PREAMBLE_CACHE, as the first start with it and with PREAMBLE_WEIGHTS would.',
+    )
     .argument('<dir>', 'checkpoint directory; it is not written to')
     .option('--json', 'print one line of JSON')
     .action(async (dir: string, { json }: { json?: boolean }) => {
       const { compileModel } = await import('../../model/compiled-model.js');
       const onProgress = compileProgress(io.stderr);
-      const directory = await compileModel({ source: resolve(dir), cache: readConfig().cache, onProgress });
+      const config = readConfig();
+      const directory = await compileModel({
+        source: resolve(dir),
+        cache: config.cache,
+        weights: precisions(config).weights,
+        onProgress,
+      });
       print(io, json ? JSON.stringify({ directory }) : `compiled: ${directory}`);
     });
 }

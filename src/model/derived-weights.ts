@@ -1,0 +1,175 @@
+import fs from 'node:fs/promises';
+
+import type { Gpt2Config } from './config.js';
+import { CheckpointError } from './config.js';
+import { toFloat16 } from './float16.js';
+import type { WeightPrecision } from './precision.js';
+import { BITS, type Bits, quantizedNames, quantizedShapes, quantizeRows } from './quantize.js';
+import { byteLength, layOut, type WeightPlace, type WeightSpec, weightSpecs } from './weights.js';
+
+/** Elements read and converted at once, where a weight can be converted in pieces. */
+const PIECE = 1 << 20;
+
+export type DerivedPrecision = Exclude<WeightPrecision, 'float32'>;
+
+export interface DeriveOptions {
+  /** A float32 `weights.bin`, and where its weights lie. It is only read. */
+  readonly source: string;
+  readonly sourcePlaces: readonly WeightPlace[];
+  readonly config: Gpt2Config;
+  readonly precision: DerivedPrecision;
+  /** The file that is written; it must not exist. */
+  readonly target: string;
+  readonly onProgress?: ((written: number, total: number) => void) | undefined;
+}
+
+/**
+ * Writes a model's weights in another precision, one weight at a time, and returns where each lies.
+ * float16: all of them. int8 and int4: the matrices of linear layers and the head, which makes a tied head's a weight of
+ * its own; embeddings, norms and biases stay float32.
+ */
+export async function deriveWeights(options: DeriveOptions): Promise<{ places: WeightPlace[]; bytes: number }> {
+  const { config, precision, sourcePlaces, onProgress } = options;
+  const layout = layOut(weightSpecs(config).flatMap((spec) => derivedSpecs(spec, config, precision)));
+  const source = await fs.open(options.source, 'r');
+  try {
+    const target = await fs.open(options.target, 'wx');
+    try {
+      await target.truncate(layout.bytes);
+      const writer = new DerivedWriter(source, target, layout.places, precision);
+      for (const place of sourcePlaces) {
+        const written = await writer.write(place, config);
+        onProgress?.(written, layout.bytes);
+      }
+      await target.sync();
+    } finally {
+      await target.close();
+    }
+  } finally {
+    await source.close();
+  }
+  return layout;
+}
+
+/** What a float32 weight becomes. */
+function derivedSpecs(spec: WeightSpec, config: Gpt2Config, precision: DerivedPrecision): WeightSpec[] {
+  if (precision === 'float16') return [{ ...spec, type: 'float16' }];
+  const matrix = matrixOf(spec, config);
+  if (matrix === undefined) return [spec];
+  const names = quantizedNames(matrix.name);
+  const shapes = quantizedShapes(matrix.inputs, matrix.outputs, BITS[precision]);
+  return [
+    ...(matrix.isEmbedding ? [spec] : []),
+    { name: names.values, shape: shapes.values, type: 'uint8' },
+    { name: names.scales, shape: shapes.scales },
+  ];
+}
+
+interface Matrix {
+  /** Of its layer. */
+  readonly name: string;
+  readonly inputs: number;
+  readonly outputs: number;
+  /** `[outputs, inputs]`, as embeddings and heads are; linear layers are `[inputs, outputs]`. */
+  readonly outputsFirst: boolean;
+  readonly isEmbedding: boolean;
+}
+
+/** The matrix product that a weight belongs to; undefined where it belongs to none. */
+function matrixOf({ name, shape }: WeightSpec, { tiedHead }: Gpt2Config): Matrix | undefined {
+  const [first, second] = shape;
+  if (first === undefined || second === undefined || name === 'wpe.weight') return undefined;
+  const isEmbedding = name === 'wte.weight';
+  if (isEmbedding && !tiedHead) return undefined;
+  if (isEmbedding || name === 'lm_head.weight') {
+    return { name: 'lm_head', inputs: second, outputs: first, outputsFirst: true, isEmbedding };
+  }
+  return { name: name.replace(/\.weight$/, ''), inputs: first, outputs: second, outputsFirst: false, isEmbedding };
+}
+
+/** Reads float32 weights from one file and writes what they become to another. */
+class DerivedWriter {
+  readonly #places: ReadonlyMap<string, WeightPlace>;
+
+  constructor(
+    private readonly source: fs.FileHandle,
+    private readonly target: fs.FileHandle,
+    places: readonly WeightPlace[],
+    private readonly precision: DerivedPrecision,
+  ) {
+    this.#places = new Map(places.map((place) => [place.name, place]));
+  }
+
+  /** Returns the byte at which what was written last ends. */
+  async write(place: WeightPlace, config: Gpt2Config): Promise<number> {
+    if (this.precision === 'float16') return this.#convert(place, (values) => halves(place.name, values));
+    const matrix = matrixOf(place, config);
+    let end = 0;
+    if (matrix === undefined || matrix.isEmbedding) end = await this.#convert(place, (values) => values);
+    if (matrix !== undefined) end = await this.#quantize(place, matrix, BITS[this.precision]);
+    return end;
+  }
+
+  async #convert(place: WeightPlace, convert: (values: Float32Array) => NodeJS.TypedArray): Promise<number> {
+    const count = byteLength({ ...place, type: 'float32' }) / 4;
+    let end = 0;
+    for (let at = 0, written = 0; at < count; at += PIECE) {
+      const bytes = bytesOf(convert(await this.#read(place, at, Math.min(PIECE, count - at))));
+      end = await this.#write(place.name, written, bytes);
+      written += bytes.length;
+    }
+    return end;
+  }
+
+  /** A linear layer's matrix at once; one of a whole vocabulary in pieces of some outputs. */
+  async #quantize(place: WeightPlace, matrix: Matrix, bits: Bits): Promise<number> {
+    const { inputs, outputs, outputsFirst } = matrix;
+    const names = quantizedNames(matrix.name);
+    const pieceOutputs = outputsFirst ? Math.max(1, Math.floor(PIECE / inputs)) : outputs;
+    const [inputStride, outputStride] = outputsFirst ? [1, inputs] : [outputs, 1];
+    let end = 0;
+    for (let first = 0, values = 0, scales = 0; first < outputs; first += pieceOutputs) {
+      const count = Math.min(pieceOutputs, outputs - first);
+      const source = await this.#read(place, first * outputStride, count * inputs);
+      const piece = quantizeRows(source, { inputs, outputs: count, inputStride, outputStride }, bits);
+      await this.#write(names.values, values, piece.values);
+      end = await this.#write(names.scales, scales, bytesOf(piece.scales));
+      values += piece.values.byteLength;
+      scales += piece.scales.byteLength;
+    }
+    return end;
+  }
+
+  /** Elements of a weight in the source. */
+  async #read({ name, offset }: WeightPlace, first: number, count: number): Promise<Float32Array> {
+    const values = new Float32Array(count);
+    const bytes = bytesOf(values);
+    for (let at = 0; at < bytes.length;) {
+      const position = offset + first * 4 + at;
+      const { bytesRead } = await this.source.read(bytes, at, bytes.length - at, position);
+      if (bytesRead === 0) throw new CheckpointError(`weights.bin ended within ${name}`);
+      at += bytesRead;
+    }
+    return values;
+  }
+
+  async #write(name: string, at: number, bytes: Uint8Array): Promise<number> {
+    const place = this.#places.get(name);
+    if (place === undefined) throw new Error(`no place for ${name}`);
+    const { bytesWritten } = await this.target.write(bytes, 0, bytes.length, place.offset + at);
+    if (bytesWritten !== bytes.length) throw new Error(`${name}: ${bytesWritten} of ${bytes.length} bytes written`);
+    return place.offset + at + bytes.length;
+  }
+}
+
+function halves(name: string, values: Float32Array): Uint16Array {
+  try {
+    return toFloat16(values);
+  } catch (error) {
+    throw new CheckpointError(`PREAMBLE_WEIGHTS: float16 cannot hold ${name}: ${(error as Error).message}`);
+  }
+}
+
+function bytesOf({ buffer, byteOffset, byteLength: bytes }: NodeJS.TypedArray): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, bytes);
+}
