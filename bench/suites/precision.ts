@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-
 import { bundledModel, defaultConfig } from '#src/config.js';
 import { Engine } from '#src/engine/engine.js';
 import { type Model, openModel } from '#src/model/model.js';
@@ -22,7 +20,7 @@ const VARIANTS: readonly Variant[] = [
   { weights: 'int8', kv: 'float32' },
   { weights: 'int4', kv: 'float32' },
 ];
-/** Of a prompt that is computed alone, in chunks of the server's size. */
+/** A prompt that is computed alone, in chunks of the server's size. */
 const PROMPT = { tokens: 512, chunk: 64 } as const;
 
 /** What PREAMBLE_WEIGHTS and PREAMBLE_KV gain, and what they change. */
@@ -39,50 +37,64 @@ interface Contender {
   readonly variant: Variant;
   readonly model: Model;
   readonly generate: Target;
-  /** Memory of the process that opening it added, before the first step. */
-  readonly openedMiB: number;
+}
+
+/** What is timed: so many rows that decode, or a prompt. */
+type Load = number | 'prompt';
+
+/** Tokens per second, one for each round. */
+class Rates {
+  readonly #values = new Map<string, number[]>();
+
+  add(variant: Variant, load: Load, value: number): void {
+    this.#values.set(`${load} ${nameOf(variant)}`, [...this.of(variant, load), value]);
+  }
+
+  of(variant: Variant, load: Load): readonly number[] {
+    return this.#values.get(`${load} ${nameOf(variant)}`) ?? [];
+  }
 }
 
 /** All are open at once and take turns, so that a slow minute of the machine hits them alike. Round 0 warms up. */
 async function measureSpeed(context: BenchContext): Promise<Finding[]> {
   const { options } = context;
+  const loads: readonly Load[] = [...options.rows, 'prompt'];
   const contenders: Contender[] = [];
-  const runs = new Map<string, number[]>();
-  const add = (key: string, value: number): unknown => runs.set(key, [...(runs.get(key) ?? []), value]);
+  const rates = new Rates();
   try {
     for (const variant of VARIANTS) contenders.push(await open(variant, context));
     for (let round = 0; round <= options.repeats; round++) {
-      for (const contender of round % 2 ? [...contenders].reverse() : contenders) {
-        const name = nameOf(contender.variant);
-        const prompt = await promptSpeed(contender.model);
-        if (round > 0) add(`prompt ${name}`, prompt);
-        for (const rows of options.rows) {
-          const { decode } = await contender.generate(workload(rows, options.context, options.tokens));
-          context.log(
-            `${round === 0 ? 'warm-up' : `round ${round}`}  ${rows} rows  ${name}  ${decode.toFixed(1)} tok/s`,
-          );
-          if (round > 0) add(`${rows} ${name}`, decode);
+      for (const load of loads) {
+        for (const contender of round % 2 ? [...contenders].reverse() : contenders) {
+          const { variant } = contender;
+          const value = await rateOf(contender, load, context);
+          const what = `${JSON.stringify(placeOf(load))}  ${nameOf(variant)}  ${value.toFixed(1)} tok/s`;
+          context.log(`${round === 0 ? 'warm-up' : `round ${round}`}  ${what}`);
+          if (round > 0) rates.add(variant, load, value);
         }
       }
     }
-    return speedFindings(contenders, options.rows, (key) => runs.get(key) ?? []);
+    return loads.flatMap((load) => speedFindings(rates, load));
   } finally {
     for (const { model } of contenders) await model.dispose();
   }
 }
 
+async function rateOf(contender: Contender, load: Load, { options }: BenchContext): Promise<number> {
+  if (load === 'prompt') return promptSpeed(contender.model);
+  return (await contender.generate(workload(load, options.context, options.tokens))).decode;
+}
+
 async function open(variant: Variant, { options, checkpoint: source, cache }: BenchContext): Promise<Contender> {
-  const before = residentMiB();
   const slots = Math.max(...options.rows);
   const threads = options.threads ?? defaultConfig().threads;
   const model = await openModel({ source, cache, slots, threads, ...variant });
-  const openedMiB = residentMiB() - before;
   const tokenizer = await Tokenizer.load(model.tokenizerDirectory);
   const engine = new Engine({ runner: model.runner, tokenizer, eosTokenIds: model.eosTokenIds });
   const columns = model.base.layers * 2 * model.base.width;
   const users = Array.from({ length: slots }, (_, row) => userName(row));
   const prefixes = new Map(users.map((user) => [user, randomPrefix(user, columns)]));
-  return { variant, model, generate: engineTarget(engine, prefixes), openedMiB };
+  return { variant, model, generate: engineTarget(engine, prefixes) };
 }
 
 /** Tokens per second of one prompt that has the machine to itself. */
@@ -95,26 +107,26 @@ async function promptSpeed({ runner }: Model): Promise<number> {
   return (1000 * PROMPT.tokens) / (performance.now() - start);
 }
 
-function speedFindings(
-  contenders: readonly Contender[],
-  rows: readonly number[],
-  valuesOf: (key: string) => readonly number[],
-): Finding[] {
-  return contenders.flatMap(({ variant, openedMiB }, index): Finding[] => {
-    const what = nameOf(variant);
-    const measured = [...rows.map((count) => `${count} ${what}`), `prompt ${what}`].map(valuesOf);
-    const base = [...rows.map(String), 'prompt'].map((key) => valuesOf(`${key} ${nameOf(VARIANTS[0] as Variant)}`));
-    const at = [...rows.map((count) => ({ rows: count })), { rows: 'a prompt' }];
-    return [
-      ...at.flatMap((place, i): Finding[] => {
-        const values = measured[i] ?? [];
-        const ratio = values.map((value, round) => value / (base[i]?.[round] ?? NaN));
-        const over: Finding = { what: `${what} over float32`, at: place, unit: 'x', values: ratio };
-        return [{ what, at: place, unit: 'tok/s', values }, ...(index > 0 ? [over] : [])];
-      }),
-      { what: `${what}: memory when open`, unit: 'MiB', values: [openedMiB] },
-    ];
-  });
+function speedFindings(rates: Rates, load: Load): Finding[] {
+  const at = placeOf(load);
+  const [base, ...others] = VARIANTS as [Variant, ...Variant[]];
+  const baseValues = rates.of(base, load);
+  return [
+    { what: nameOf(base), at, unit: 'tok/s', values: baseValues },
+    ...others.flatMap((variant): Finding[] => {
+      const values = rates.of(variant, load);
+      const ratios = values.map((value, round) => value / (baseValues[round] ?? NaN));
+      const what = nameOf(variant);
+      return [
+        { what, at, unit: 'tok/s', values },
+        { what: `${what} over ${nameOf(base)}`, at, unit: 'x', values: ratios },
+      ];
+    }),
+  ];
+}
+
+function placeOf(load: Load): Record<string, number | string> {
+  return load === 'prompt' ? { prompt: PROMPT.tokens } : { rows: load };
 }
 
 /** On the bundled model and text of its own world: a random model has no opinion worth comparing. */
@@ -146,14 +158,4 @@ async function measureChanges(context: BenchContext): Promise<Finding[]> {
 
 function nameOf({ weights, kv }: Variant): string {
   return kv === 'float32' ? weights : `${weights}, KV ${kv}`;
-}
-
-/** Memory of this process that is its own, not a file's: NaN where there is no /proc. */
-function residentMiB(): number {
-  try {
-    const match = /^RssAnon:\s+(\d+) kB/m.exec(readFileSync('/proc/self/status', 'utf8'));
-    return Number(match?.[1] ?? NaN) / 1024;
-  } catch {
-    return NaN;
-  }
 }
