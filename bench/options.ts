@@ -1,8 +1,15 @@
 import { parseArgs } from 'node:util';
 
+import { defaultConfig } from '#src/config.js';
 import { PREFIX_LENGTH } from './workload.js';
 
+/** What Preamble is compared with. */
+export const PEERS = ['node-llama-cpp', 'transformers-peft', 'onnxruntime-node'] as const;
+export type PeerName = (typeof PEERS)[number];
+
 export interface Options {
+  /** Names of the suites to run, in order. */
+  readonly suites: readonly string[];
   /** Users that generate together; one measurement each. */
   readonly rows: readonly number[];
   /** Mean positions of a row while it is measured, prefix included. */
@@ -10,42 +17,69 @@ export interface Options {
   /** Steps in which all rows decode together. */
   readonly tokens: number;
   readonly repeats: number;
+  /** As the server chooses unless given; see `threadsOf`. */
   readonly threads: number | undefined;
+  readonly peers: readonly PeerName[];
+  /** Results to write into docs/performance.md instead of measuring; none to measure. */
+  readonly writeDocs: readonly string[];
   readonly help: boolean;
 }
 
-export const USAGE = `Usage: npm run bench -- [options]
-Tokens per second of a random GPT-2 of 124M's shape: the whole server over HTTP beside the engine alone.
+export function usage(suites: readonly string[]): string {
+  return `Usage: npm run bench -- [suite ...] [options]
+Measures Preamble and its peers on a random GPT-2 of 124M's shape; writes bench/results/DATE.json.
+Suites: ${suites.join(', ')} (all unless named)
   --rows 1,8,32    users that generate together
   --context 130    mean positions of a row, its prefix of ${PREFIX_LENGTH} included
   --tokens 32      steps in which all rows decode together
-  --repeats 5      measurements of each; the median counts
-  --threads N      threads inside a step (physical cores)`;
+  --repeats 5      rounds; medians count, ratios are taken within a round
+  --threads N      threads inside a step (physical cores)
+  --peers LIST     ${PEERS.join(',')} or none (all)
+  --write-docs FILE  measure nothing; write results into docs/performance.md and its chart
+                     (several times: a later file's suites replace an earlier one's)`;
+}
 
-/** @throws Error for an argument that is unknown or not a positive number */
-export function readOptions(args: readonly string[]): Options {
-  const { values } = parseArgs({
+/** @throws Error for an argument that is unknown, and for a number that is not positive */
+export function readOptions(args: readonly string[], suites: readonly string[]): Options {
+  const { values, positionals } = parseArgs({
     args: [...args],
+    allowPositionals: true,
     options: {
       rows: { type: 'string', default: '1,8,32' },
       context: { type: 'string', default: '130' },
       tokens: { type: 'string', default: '32' },
       repeats: { type: 'string', default: '5' },
       threads: { type: 'string' },
+      peers: { type: 'string', default: PEERS.join(',') },
+      'write-docs': { type: 'string', multiple: true, default: [] },
       help: { type: 'boolean', default: false },
     },
   });
   return {
-    rows: values.rows.split(',').map((text) => positive('rows', text)),
-    context: positive('context', values.context),
-    tokens: positive('tokens', values.tokens),
-    repeats: positive('repeats', values.repeats),
-    threads: values.threads === undefined ? undefined : positive('threads', values.threads),
+    suites: positionals.length > 0 ? positionals.map((name) => oneOf('suite', name, suites)) : suites,
+    rows: values.rows.split(',').map((text) => positive('--rows', text)),
+    context: positive('--context', values.context),
+    tokens: positive('--tokens', values.tokens),
+    repeats: positive('--repeats', values.repeats),
+    threads: values.threads === undefined ? undefined : positive('--threads', values.threads),
+    peers: values.peers === 'none' ? [] : values.peers.split(',').map((name) => oneOf('--peers', name, PEERS)),
+    writeDocs: values['write-docs'],
     help: values.help,
   };
 }
 
+/** The threads that everything gets: those asked for, else those that the server takes by itself. */
+export function threadsOf({ threads }: Options): number {
+  return threads ?? defaultConfig().threads;
+}
+
 function positive(name: string, text: string): number {
   if (/^[1-9]\d{0,4}$/.test(text)) return Number(text);
-  throw new Error(`--${name}: '${text}' is not a positive number`);
+  throw new Error(`${name}: '${text}' is not a positive number`);
+}
+
+function oneOf<T extends string>(name: string, text: string, known: readonly T[]): T {
+  const found = known.find((candidate) => candidate === text);
+  if (found === undefined) throw new Error(`${name}: '${text}' is none of ${known.join(', ')}`);
+  return found;
 }

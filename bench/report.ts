@@ -1,66 +1,92 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 
 import { packageRoot } from '#src/config.js';
-
-import { median, type Rates } from './workload.js';
+import { type Options, threadsOf } from './options.js';
+import type { Finding } from './suite.js';
 
 interface Package {
   /** Exact versions. */
   readonly dependencies: Readonly<Record<string, string>>;
 }
 
-/** All measurements of one target at one number of rows. */
-export interface Result {
-  readonly target: string;
-  readonly rows: number;
-  readonly runs: readonly Rates[];
+/** What the numbers depend on beside the options. */
+export interface Facts {
+  readonly date: string;
+  readonly commit: string | undefined;
+  readonly node: string;
+  readonly onnxruntime: string | undefined;
+  readonly cpu: string | undefined;
+  readonly cpus: number;
+  readonly threads: number;
+  readonly memoryGiB: number;
+  readonly platform: string;
 }
 
-/** What the numbers depend on beside the code. */
-export function environment(): Record<string, unknown> {
+export interface SuiteReport {
+  readonly name: string;
+  readonly question: string;
+  readonly findings: readonly Finding[];
+  /** `cut` while it is being measured, and for ever when the run ended then. */
+  readonly state: 'whole' | 'cut' | 'failed';
+  /** What failed. */
+  readonly error?: string;
+}
+
+/** One run of the bench, as it is saved. */
+export interface Report {
+  readonly facts: Facts;
+  readonly options: Options;
+  readonly suites: readonly SuiteReport[];
+}
+
+/** The machine and the versions. `threads` are those inside a step. */
+function readFacts(threads: number): Facts {
   const { dependencies } = JSON.parse(readFileSync(path.join(packageRoot, 'package.json'), 'utf8')) as Package;
   return {
     date: new Date().toISOString(),
     commit: commit(),
     node: process.version,
     onnxruntime: dependencies['onnxruntime-node'],
-    koffi: dependencies['koffi'],
     cpu: os.cpus()[0]?.model,
     cpus: os.availableParallelism(),
+    threads,
     memoryGiB: Math.round(os.totalmem() / 2 ** 30),
     platform: `${os.platform()} ${os.release()} ${os.arch()}`,
   };
 }
 
-/** Medians, with the range of the runs in brackets. */
-export function table(results: readonly Result[]): string {
-  const header = ['rows', 'target', 'decode tok/s', 'over 1 row', 'overall tok/s', 'first token ms'];
-  const body = results.map((result) => {
-    const base = results.find(({ target, rows }) => target === result.target && rows === 1);
-    const ratio = base ? `${(pick(result, 'decode') / pick(base, 'decode')).toFixed(2)}x` : '';
-    const cells = (['decode', 'overall', 'firstToken'] as const).map((key) => withRange(result, key));
-    return [String(result.rows), result.target, cells[0] ?? '', ratio, cells[1] ?? '', cells[2] ?? ''];
-  });
-  const lines = [header, ...body];
-  const widths = header.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
-  return lines.map((line) => line.map((cell, column) => cell.padStart(widths[column] ?? 0)).join('  ')).join('\n');
-}
+/** The file of a run, written anew whenever a suite has something to say. */
+export class ReportFile {
+  readonly path: string;
+  #report: Report;
 
-function pick({ runs }: Result, key: keyof Rates): number {
-  return median(runs.map((run) => run[key]));
-}
+  constructor(directory: string, options: Options) {
+    const facts = readFacts(threadsOf(options));
+    this.path = path.join(directory, `${facts.date.replaceAll(':', '-')}.json`);
+    this.#report = { facts, options, suites: [] };
+  }
 
-function withRange(result: Result, key: keyof Rates): string {
-  const values = result.runs.map((run) => run[key]);
-  return `${pick(result, key).toFixed(0)} [${Math.min(...values).toFixed(0)}-${Math.max(...values).toFixed(0)}]`;
+  findings(suite: string): readonly Finding[] {
+    return this.#report.suites.find(({ name }) => name === suite)?.findings ?? [];
+  }
+
+  /** Adds a suite, or replaces it. The file changes as a whole, so that a run that is cut leaves the last good one. */
+  async write(suite: SuiteReport): Promise<void> {
+    const others = this.#report.suites.filter(({ name }) => name !== suite.name);
+    this.#report = { ...this.#report, suites: [...others, suite] };
+    await fs.mkdir(path.dirname(this.path), { recursive: true });
+    await fs.writeFile(`${this.path}.tmp`, `${JSON.stringify(this.#report, undefined, 2)}\n`);
+    await fs.rename(`${this.path}.tmp`, this.path);
+  }
 }
 
 function commit(): string | undefined {
   try {
-    return execFileSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8' }).trim();
+    return execFileSync('git', ['describe', '--always', '--dirty'], { cwd: packageRoot, encoding: 'utf8' }).trim();
   } catch {
     return undefined;
   }

@@ -16,7 +16,9 @@ export interface BenchContext {
   readonly checkpoint: string;
   /** Where compiled models go. */
   readonly cache: string;
-  log(line: string): void;
+  readonly log: (line: string) => void;
+  /** Saves what a long suite has found so far, should the run be cut; each call replaces the one before. */
+  readonly keep: (findings: readonly Finding[]) => Promise<void>;
 }
 
 /** One measured figure, with its spread. */
@@ -29,5 +31,13 @@ export interface Finding {
   /** One value for each repeat; the median counts. Ratios are taken within a repeat, not between medians. */
   readonly values: readonly number[];
   /** The project's goal for it; nothing where it is for information. */
-  readonly goal?: { readonly id: string; readonly atLeast?: number; readonly atMost?: number };
+  readonly goal?: Goal;
+}
+
+/** A bound that the project has set itself. */
+export interface Goal {
+  /** Such as `P1`, of the table in docs/performance.md. */
+  readonly id: string;
+  readonly atLeast?: number;
+  readonly atMost?: number;
 }

@@ -1,7 +1,10 @@
 import type { PrefixKv } from '#src/prefix/kv.js';
-import { uniform } from './random-model.js';
+import { GPT2_124M, uniform } from './random-model.js';
+import { median } from './statistics.js';
 
 export const PREFIX_LENGTH = 20;
+/** Values of a virtual token: its key and value in every layer. */
+export const PREFIX_COLUMNS = GPT2_124M.layers * 2 * GPT2_124M.width;
 /** The server's default, and so what a prompt is cut into. */
 const CHUNK_TOKENS = 64;
 
@@ -33,12 +36,13 @@ export function userName(row: number): string {
 }
 
 /** A user's prefix: random keys and values `[PREFIX_LENGTH, columns]`. */
-export function randomPrefix(user: string, columns: number): PrefixKv {
+export function randomPrefix(user: string, columns: number, length = PREFIX_LENGTH): PrefixKv {
   const next = uniform(user);
-  return { length: PREFIX_LENGTH, rows: Float32Array.from({ length: PREFIX_LENGTH * columns }, () => next() / 2) };
+  return { length, rows: Float32Array.from({ length: length * columns }, () => next() / 2) };
 }
 
-function randomPrompt(row: number, length: number): number[] {
+/** The same tokens for the same row, whatever the length. */
+export function randomPrompt(row: number, length: number): number[] {
   const next = uniform(`prompt/${row}`);
   return Array.from({ length }, () => Math.floor((next() + 1) * 25_000));
 }
@@ -60,20 +64,19 @@ export interface Rates {
 export function rates(start: number, arrivals: readonly (readonly number[])[]): Rates {
   const firsts = arrivals.map((row) => row[0] ?? NaN);
   const lasts = arrivals.map((row) => row.at(-1) ?? NaN);
-  const from = Math.max(...firsts);
-  const to = Math.min(...lasts);
-  const together = arrivals.flat().filter((time) => time > from && time <= to).length;
   return {
-    decode: perSecond(together, to - from),
+    decode: decodeRate(arrivals, Math.max(...firsts), Math.min(...lasts)),
     overall: perSecond(arrivals.flat().length, Math.max(...lasts) - start),
     firstToken: median(firsts) - start,
   };
 }
 
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = (sorted.length - 1) / 2;
-  return ((sorted[Math.floor(middle)] ?? NaN) + (sorted[Math.ceil(middle)] ?? NaN)) / 2;
+/** Every row's own rate between `from` and `to`, added up: where a step is cut by either moment does not matter. */
+function decodeRate(arrivals: readonly (readonly number[])[], from: number, to: number): number {
+  return arrivals
+    .map((row) => row.filter((time) => time >= from && time <= to))
+    .map((row) => perSecond(row.length - 1, (row.at(-1) ?? NaN) - (row[0] ?? NaN)))
+    .reduce((sum, rate) => sum + rate, 0);
 }
 
 function perSecond(count: number, milliseconds: number): number {

@@ -40,7 +40,8 @@ async function bench(args) {
   install();
   // The benchmark imports `#src/...`, which package.json leads to dist: it measures what is shipped.
   const built =
-    build('tsconfig.json', 'dist', ['src']) && build('bench/tsconfig.json', 'bench/.cache/build', ['src', 'bench']);
+    build('tsconfig.json', 'dist', ['src']) &&
+    build('bench/tsconfig.json', 'bench/.cache/build', ['src', 'bench', 'test/support']);
   if (!built) stop('The build failed; the errors are above.');
   await run('bench/.cache/build/bench/main.js', args);
 }

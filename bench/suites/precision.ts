@@ -1,12 +1,15 @@
-import { bundledModel, defaultConfig } from '#src/config.js';
+import { bundledModel } from '#src/config.js';
 import { Engine } from '#src/engine/engine.js';
 import { type Model, openModel } from '#src/model/model.js';
 import type { KvPrecision, WeightPrecision } from '#src/model/precision.js';
 import { Tokenizer } from '#src/tokenizer/tokenizer.js';
+import { type Entry, type Measurement, measureRounds, type Rounds } from '../contender.js';
+import { type Options, threadsOf } from '../options.js';
 import { heldOutTexts, type Opinion, opinionOn, outputChange } from '../output-change.js';
+import { ratios } from '../statistics.js';
 import type { BenchContext, Finding, Suite } from '../suite.js';
-import { engineTarget, type Target } from '../targets.js';
-import { randomPrefix, userName, workload } from '../workload.js';
+import { engineTarget } from '../targets.js';
+import { PREFIX_COLUMNS, randomPrefix, userName, workload } from '../workload.js';
 
 interface Variant {
   readonly weights: WeightPrecision;
@@ -22,6 +25,7 @@ const VARIANTS: readonly Variant[] = [
 ];
 /** A prompt that is computed alone, in chunks of the server's size. */
 const PROMPT = { tokens: 512, chunk: 64 } as const;
+const PROMPT_SUFFIX = `, a prompt of ${PROMPT.tokens}`;
 
 /** What PREAMBLE_WEIGHTS and PREAMBLE_KV gain, and what they change. */
 export const precision: Suite = {
@@ -33,68 +37,42 @@ export const precision: Suite = {
   },
 };
 
-interface Contender {
-  readonly variant: Variant;
-  readonly model: Model;
-  readonly generate: Target;
-}
-
-/** What is timed: so many rows that decode, or a prompt. */
-type Load = number | 'prompt';
-
-/** Tokens per second, one for each round. */
-class Rates {
-  readonly #values = new Map<string, number[]>();
-
-  add(variant: Variant, load: Load, value: number): void {
-    this.#values.set(`${load} ${nameOf(variant)}`, [...this.of(variant, load), value]);
-  }
-
-  of(variant: Variant, load: Load): readonly number[] {
-    return this.#values.get(`${load} ${nameOf(variant)}`) ?? [];
-  }
-}
-
-/** All are open at once and take turns, so that a slow minute of the machine hits them alike. Round 0 warms up. */
 async function measureSpeed(context: BenchContext): Promise<Finding[]> {
-  const { options } = context;
-  const loads: readonly Load[] = [...options.rows, 'prompt'];
-  const contenders: Contender[] = [];
-  const rates = new Rates();
+  const { options, log } = context;
+  const models: Model[] = [];
   try {
-    for (const variant of VARIANTS) contenders.push(await open(variant, context));
-    for (let round = 0; round <= options.repeats; round++) {
-      for (const load of loads) {
-        for (const contender of round % 2 ? [...contenders].reverse() : contenders) {
-          const { variant } = contender;
-          const value = await rateOf(contender, load, context);
-          const what = `${JSON.stringify(placeOf(load))}  ${nameOf(variant)}  ${value.toFixed(1)} tok/s`;
-          context.log(`${round === 0 ? 'warm-up' : `round ${round}`}  ${what}`);
-          if (round > 0) rates.add(variant, load, value);
-        }
-      }
+    const entries: Entry[] = [];
+    for (const variant of VARIANTS) {
+      const model = await open(variant, context);
+      models.push(model);
+      entries.push(...(await contenders(nameOf(variant), model, options)));
     }
-    return loads.flatMap((load) => speedFindings(rates, load));
+    const onRound = async (rounds: Rounds): Promise<void> => context.keep(speedFindings(entries, rounds));
+    return speedFindings(entries, await measureRounds(entries, options, { log, onRound }));
   } finally {
-    for (const { model } of contenders) await model.dispose();
+    for (const model of models) await model.dispose();
   }
 }
 
-async function rateOf(contender: Contender, load: Load, { options }: BenchContext): Promise<number> {
-  if (load === 'prompt') return promptSpeed(contender.model);
-  return (await contender.generate(workload(load, options.context, options.tokens))).decode;
+function open(variant: Variant, { options, checkpoint: source, cache }: BenchContext): Promise<Model> {
+  return openModel({ source, cache, slots: Math.max(...options.rows), threads: threadsOf(options), ...variant });
 }
 
-async function open(variant: Variant, { options, checkpoint: source, cache }: BenchContext): Promise<Contender> {
-  const slots = Math.max(...options.rows);
-  const threads = options.threads ?? defaultConfig().threads;
-  const model = await openModel({ source, cache, slots, threads, ...variant });
+/** The rows of a model's engine that decode, and a prompt. They share the model, which is not theirs. */
+async function contenders(name: string, model: Model, options: Options): Promise<Entry[]> {
   const tokenizer = await Tokenizer.load(model.tokenizerDirectory);
   const engine = new Engine({ runner: model.runner, tokenizer, eosTokenIds: model.eosTokenIds });
-  const columns = model.base.layers * 2 * model.base.width;
-  const users = Array.from({ length: slots }, (_, row) => userName(row));
-  const prefixes = new Map(users.map((user) => [user, randomPrefix(user, columns)]));
-  return { variant, model, generate: engineTarget(engine, prefixes) };
+  const users = Array.from({ length: Math.max(...options.rows) }, (_, row) => userName(row));
+  const prefixes = new Map(users.map((user) => [user, randomPrefix(user, PREFIX_COLUMNS)]));
+  const generate = engineTarget(engine, prefixes);
+  const measure = (rows: number): Promise<Measurement> => generate(workload(rows, options.context, options.tokens));
+  const close = (): Promise<void> => Promise.resolve();
+  const prompt = async (): Promise<Measurement> => ({ decode: await promptSpeed(model) });
+  const first = options.rows.slice(0, 1);
+  return [
+    { contender: { name, measure, close }, rows: options.rows },
+    { contender: { name: `${name}${PROMPT_SUFFIX}`, measure: prompt, close }, rows: first },
+  ];
 }
 
 /** Tokens per second of one prompt that has the machine to itself. */
@@ -107,32 +85,24 @@ async function promptSpeed({ runner }: Model): Promise<number> {
   return (1000 * PROMPT.tokens) / (performance.now() - start);
 }
 
-function speedFindings(rates: Rates, load: Load): Finding[] {
-  const at = placeOf(load);
-  const [base, ...others] = VARIANTS as [Variant, ...Variant[]];
-  const baseValues = rates.of(base, load);
-  return [
-    { what: nameOf(base), at, unit: 'tok/s', values: baseValues },
-    ...others.flatMap((variant): Finding[] => {
-      const values = rates.of(variant, load);
-      const ratios = values.map((value, round) => value / (baseValues[round] ?? NaN));
-      const what = nameOf(variant);
-      return [
-        { what, at, unit: 'tok/s', values },
-        { what: `${what} over ${nameOf(base)}`, at, unit: 'x', values: ratios },
-      ];
+function speedFindings(entries: readonly Entry[], rounds: Rounds): Finding[] {
+  const base = nameOf(VARIANTS[0] as Variant);
+  return entries.flatMap(({ contender: { name }, rows }) =>
+    rows.flatMap((count): Finding[] => {
+      const reference = name.endsWith(PROMPT_SUFFIX) ? `${base}${PROMPT_SUFFIX}` : base;
+      const rates = (of: string): number[] => rounds.of(of, count).map(({ decode }) => decode);
+      const at = { rows: count };
+      const rate: Finding = { what: name, at, unit: 'tok/s', values: rates(name) };
+      if (name === reference) return [rate];
+      return [rate, { what: `${name} over ${base}`, at, unit: 'x', values: ratios(rates(name), rates(reference)) }];
     }),
-  ];
-}
-
-function placeOf(load: Load): Record<string, number | string> {
-  return load === 'prompt' ? { prompt: PROMPT.tokens } : { rows: load };
+  );
 }
 
 /** On the bundled model and text of its own world: a random model has no opinion worth comparing. */
 async function measureChanges(context: BenchContext): Promise<Finding[]> {
   const { options, cache } = context;
-  const threads = options.threads ?? defaultConfig().threads;
+  const threads = threadsOf(options);
   const findings: Finding[] = [];
   let reference: Opinion | undefined;
   for (const variant of VARIANTS) {

@@ -168,6 +168,7 @@ async function writeWeights(
   onProgress: CompileProgress = () => undefined,
 ): Promise<void> {
   const output = await fs.open(file, 'wx');
+  let written = 0;
   try {
     await output.truncate(total);
     for (const place of places) {
@@ -178,7 +179,8 @@ async function writeWeights(
         hash.update(bytes);
         await output.write(bytes, 0, bytes.length, offset);
         offset += bytes.length;
-        onProgress(offset, total);
+        written += bytes.length;
+        onProgress(written, total);
       }
       if (offset !== place.offset + byteLength(place)) throw new CheckpointError(`${place.name} ended early`);
     }

@@ -68,7 +68,9 @@ async function load(directory: string, manifest: Manifest, options: OpenModelOpt
   weights.file.releasePages(); // the packed copies are what runs from now on
   return {
     base: baseModel(options.id ?? path.basename(path.resolve(options.source)), manifest),
-    runner: owned.add(new OnnxRunner(runtime, manifest.config, { uniform, mixed, append }, options.slots, kv)),
+    runner: owned.add(
+      new OnnxRunner(runtime, manifest.config, { uniform, mixed, append }, weights.file, options.slots, kv),
+    ),
     encoder: new OnnxPrefixEncoder(runtime, manifest.config, encode, weights.embedding),
     tokenizerDirectory: directory,
     eosTokenIds: manifest.config.eosTokenIds,

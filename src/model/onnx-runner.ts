@@ -1,5 +1,6 @@
 import type { ModelRunner, PromptChunk, StepInput, StepOutput } from '../engine/runner.js';
 import type { PrefixKv } from '../prefix/kv.js';
+import type { MappedFile } from '../runtime/mapped-file.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { Binding, Session } from '../runtime/session.js';
 import { Tensor } from '../runtime/tensor.js';
@@ -15,6 +16,12 @@ export interface RunnerSessions {
   readonly append: Session;
 }
 
+/**
+ * Tokens after which the pages of embeddings that were read are given back. Where a row is read, Linux maps 64 KiB of the file and up
+ * to 1 MiB: some hundred tokens would keep all of them resident, beside the packed copy that the head has.
+ */
+const TOKENS_PER_RELEASE = 32;
+
 /** Runs the engine's steps on ONNX Runtime. One call at a time; everything it is given is checked before it is lent. */
 export class OnnxRunner implements ModelRunner {
   readonly contextLength: number;
@@ -23,11 +30,14 @@ export class OnnxRunner implements ModelRunner {
   readonly #buffers: StepBuffers;
   readonly #bindings: Record<keyof RunnerSessions, Binding>;
   #busy = false;
+  #tokensRead = 0;
 
+  /** @param weights the sessions' own */
   constructor(
     private readonly runtime: Runtime,
     private readonly config: Gpt2Config,
     private readonly sessions: RunnerSessions,
+    private readonly weights: Pick<MappedFile, 'releasePages'>,
     readonly slots: number,
     /** Of the keys and values in the slots; the sessions' graphs are written for it. */
     kv: KvPrecision = 'float32',
@@ -50,6 +60,7 @@ export class OnnxRunner implements ModelRunner {
       this.#buffers.bindHead(this.#bindings[session], Math.max(rows, 1), input.topK);
       await this.sessions[session].run(this.#bindings[session]);
       this.#buffers.releaseTensors();
+      this.#releaseEmbeddings(input);
       return this.#buffers.output(rows, input.topK);
     });
   }
@@ -93,6 +104,13 @@ export class OnnxRunner implements ModelRunner {
     for (const binding of Object.values(this.#bindings)) binding.dispose();
     this.#buffers.dispose();
     this.#arena.dispose();
+  }
+
+  #releaseEmbeddings({ decode, chunk }: StepInput): void {
+    this.#tokensRead += decode.length + (chunk?.tokens.length ?? 0);
+    if (this.#tokensRead < TOKENS_PER_RELEASE) return;
+    this.#tokensRead = 0;
+    this.weights.releasePages();
   }
 
   /** Writes ids, positions and the tokens whose logits are wanted; returns how many rows of logits that makes. */

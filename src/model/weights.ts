@@ -48,15 +48,19 @@ export function weightSpecs(config: Gpt2Config): WeightSpec[] {
 /** Alignment of a tensor in the compiled file: a cache line, and more than any vector instruction needs. */
 const ALIGNMENT = 64;
 
-/** Lays the weights out one after another. Returns their places and the file's size in bytes. */
+/**
+ * Lays the weights out: first the vectors, then the matrices. Matrices are packed once and not read again, and where a vector is read,
+ * the system maps a good deal of what is around it. Returns their places, in the order given, and the file's size in bytes.
+ */
 export function layOut(specs: readonly WeightSpec[]): { places: WeightPlace[]; bytes: number } {
-  let offset = 0;
-  const places = specs.map((spec) => {
-    const place = { ...spec, offset };
-    offset = Math.ceil((offset + byteLength(spec)) / ALIGNMENT) * ALIGNMENT;
-    return place;
-  });
-  return { places, bytes: offset };
+  const isVector = ({ shape }: WeightSpec): boolean => shape.length === 1;
+  const offsets = new Map<WeightSpec, number>();
+  let bytes = 0;
+  for (const spec of [...specs.filter(isVector), ...specs.filter((spec) => !isVector(spec))]) {
+    offsets.set(spec, bytes);
+    bytes = Math.ceil((bytes + byteLength(spec)) / ALIGNMENT) * ALIGNMENT;
+  }
+  return { places: specs.map((spec) => ({ ...spec, offset: offsets.get(spec) as number })), bytes };
 }
 
 /** Bytes of a weight. */

@@ -2,6 +2,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 
 import { ifExists, makeDirectoryDurably, renameDurably, syncDirectory, writeDurably } from '../disk/durable.js';
+import { DirectoryKeys } from './directory-keys.js';
 import { PrefixError } from './errors.js';
 import { CONFIG_FILE, MODEL_FILE } from './format.js';
 import { KeyedLock } from './keyed-lock.js';
@@ -37,13 +38,14 @@ const LIST_BATCH = 32;
  *       <version>/                              what PEFT loads, prefix.json, and a soft prompt's kv.safetensors
  *
  * Everything is built and synced under `.tmp` and renamed into place, so that a process killed at any point leaves the
- * old state or the new one. Only sums for quotas are kept in memory. One process may write a directory at a time; any may
+ * old state or the new one. Only sums for quotas and keys of names are kept in memory. One process may write a directory at a time; any may
  * read it.
  */
 export class FilePrefixStore implements PrefixStore {
   /** One writer a tenant. */
   readonly #locks = new KeyedLock();
   readonly #usage = new UsageLedger();
+  readonly #keys = new DirectoryKeys();
 
   private constructor(
     private readonly root: string,
@@ -99,17 +101,17 @@ export class FilePrefixStore implements PrefixStore {
   }
 
   async list(tenant: string, { limit = Infinity, after }: ListOptions = {}): Promise<PrefixPage> {
-    const keys = ((await ifExists(fs.readdir(this.#tenantDirectory(tenant)))) ?? []).sort();
-    const cursor = after === undefined ? '' : nameKey(after);
+    const directory = this.#tenantDirectory(tenant);
     const data: PrefixInfo[] = [];
+    let cursor = after === undefined ? '' : nameKey(after);
     // One more than asked for tells whether there is another page. A name may vanish before its file is opened.
-    for (let at = firstAfter(keys, cursor); at < keys.length && data.length <= limit;) {
-      const batch = keys.slice(at, at + Math.min(LIST_BATCH, limit + 1 - data.length));
-      const names = await Promise.all(
-        batch.map((key) => this.#readUndamaged(path.join(this.#tenantDirectory(tenant), key))),
-      );
+    while (data.length <= limit) {
+      const batch = await this.#keys.after(directory, cursor, Math.min(LIST_BATCH, limit + 1 - data.length));
+      const names = await Promise.all(batch.map((key) => this.#readUndamaged(path.join(directory, key))));
       data.push(...names.map((name) => name && currentVersion(name)).filter((info) => info !== undefined));
-      at += batch.length;
+      const last = batch.at(-1);
+      if (last === undefined) break;
+      cursor = last;
     }
     return { data: data.slice(0, limit), hasMore: data.length > limit };
   }
@@ -118,7 +120,7 @@ export class FilePrefixStore implements PrefixStore {
     const directory = this.#nameDirectory(tenant, name);
     return this.#locks.run(tenantKey(tenant), async () => {
       const names = await this.#readUndamaged(directory);
-      const existed = await this.scratch.discard(directory);
+      const existed = await this.#changeName(directory, false, () => this.scratch.discard(directory));
       if (existed) await syncDirectory(path.dirname(directory));
       if (names) this.#usage.add(tenantKey(tenant), negative(usageOf(names.versions)));
       return existed;
@@ -133,7 +135,7 @@ export class FilePrefixStore implements PrefixStore {
       await writeVersion(path.join(draft, upload.info.version), upload);
       await writeDurably(path.join(draft, NAME_FILE), encodeNameFile(withVersion(undefined, upload.info)));
       await syncDirectory(draft);
-      await renameDurably(draft, directory);
+      await this.#changeName(directory, true, () => renameDurably(draft, directory));
     });
   }
 
@@ -141,6 +143,10 @@ export class FilePrefixStore implements PrefixStore {
   async #addVersion(directory: string, names: NameFile, upload: PrefixUpload): Promise<void> {
     await this.#addVersionDirectory(path.join(directory, upload.info.version), upload);
     await this.#replaceNames(directory, withVersion(names, upload.info));
+  }
+
+  #changeName<T>(directory: string, isThere: boolean, change: () => Promise<T>): Promise<T> {
+    return this.#keys.change(path.dirname(directory), path.basename(directory), isThere, change);
   }
 
   async #makeCurrent(directory: string, names: NameFile, known: PrefixInfo): Promise<PrefixInfo> {
@@ -208,10 +214,4 @@ async function writeVersion(directory: string, { info, files, kv, text }: Prefix
   if (kv !== undefined) await writeDurably(path.join(directory, KV_FILE), kv);
   await writeDurably(path.join(directory, INFO_FILE), JSON.stringify({ ...info, text }, undefined, 2));
   await syncDirectory(directory);
-}
-
-/** Index of the first key behind `cursor`, in order. */
-function firstAfter(keys: readonly string[], cursor: string): number {
-  const index = keys.findIndex((key) => key > cursor);
-  return index < 0 ? keys.length : index;
 }

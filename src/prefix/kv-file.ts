@@ -1,4 +1,4 @@
-import { decodeFloats, encodeSafetensors, parseSafetensors } from '../safetensors/index.js';
+import { decodeFloats, encodeSafetensors, parseSafetensors, type TensorEntry } from '../safetensors/index.js';
 import { PrefixError } from './errors.js';
 import { type AdapterFiles, kvColumns, PREFIX_TENSOR } from './format.js';
 import type { BaseModel, PrefixKv } from './kv.js';
@@ -37,7 +37,7 @@ export function decodeKv(file: Uint8Array, base: BaseModel): PrefixKv {
     const tensor = parseSafetensors(file).tensors.get(PREFIX_TENSOR);
     const [length, columns] = tensor?.shape ?? [];
     if (tensor !== undefined && length !== undefined && length > 0 && columns === kvColumns(base)) {
-      const rows = decodeFloats(file.subarray(tensor.begin, tensor.end), tensor.dtype);
+      const rows = floatsOf(file, tensor);
       checkFiniteKv(rows);
       return { length, rows };
     }
@@ -45,4 +45,15 @@ export function decodeKv(file: Uint8Array, base: BaseModel): PrefixKv {
     throw new PrefixError('prefix_damaged', 'name: the stored keys and values are damaged', { cause: error });
   }
   throw new PrefixError('prefix_damaged', 'name: the stored keys and values are not of this model');
+}
+
+/** Part of a file that its only tensor must make up, so that a view of it keeps little else in memory. */
+const MOST = 0.9;
+
+/** A tensor's values: the file's own bytes where they are float32 as they lie, else decoded. */
+function floatsOf(file: Uint8Array, { begin, end, dtype }: TensorEntry): Float32Array {
+  const start = file.byteOffset + begin;
+  const isInPlace = dtype === 'F32' && start % Float32Array.BYTES_PER_ELEMENT === 0;
+  if (!isInPlace || end - begin < MOST * file.buffer.byteLength) return decodeFloats(file.subarray(begin, end), dtype);
+  return new Float32Array(file.buffer, start, (end - begin) / Float32Array.BYTES_PER_ELEMENT);
 }

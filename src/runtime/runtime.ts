@@ -3,6 +3,7 @@ import koffi from 'koffi';
 import { Api, type Pointer } from './api.js';
 import { DisposeGuard } from './dispose-guard.js';
 import { libraryPath } from './library.js';
+import { returnLargeBlocks } from './malloc.js';
 import { Memory } from './memory.js';
 
 /** `ORT_LOGGING_LEVEL_ERROR`: warnings about operators' placement are of no use to an operator of ours. */
@@ -32,6 +33,7 @@ export class Runtime {
   readonly #guard = new DisposeGuard('Runtime');
 
   constructor(options: RuntimeOptions) {
+    returnLargeBlocks();
     this.api = Api.load(options.library ?? libraryPath());
     this.env = createEnvironment(this.api, options.threads);
     this.cpuMemoryInfo = this.api.create('CreateCpuMemoryInfo', DEVICE_ALLOCATOR, MEMORY_DEFAULT);

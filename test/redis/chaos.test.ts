@@ -135,22 +135,29 @@ describe('the store on Redis', () => {
   it(`loses and tears nothing when Redis or its client is killed ${KILLS} times`, async () => {
     let state: State = new Map();
     let next = 0;
+    let torn: number | undefined;
     for (let kills = 0; kills < KILLS; kills++) {
       const ofRedis = kills % 8 < 7; // a child takes longest to start
       const { done, started } = await (ofRedis ? workUntilRedisDies(next, kills) : killChild(next, kills));
-      for (let number = next; number <= done; number++) state = apply(state, number);
+      const numbers = Array.from({ length: done + 1 - next }, (_, i) => next + i);
       const connection = await RedisConnection.open({ url: server.url });
       const found = await readState(new RedisPrefixStore(connection, base.fingerprint));
       // The one operation that was not acknowledged may have happened or not, but not in part.
-      const unsettled = started > done ? apply(state, started) : state;
+      const candidates = [state, ...(torn === undefined ? [] : [apply(state, torn)])].flatMap((from) => {
+        const settled = numbers.reduce(apply, from);
+        return [settled, ...(started > done ? [apply(settled, started)] : [])];
+      });
       const sorted = (of: State): unknown => [...of].sort();
-      expect([sorted(state), sorted(unsettled)]).toContainEqual(sorted(found));
+      expect(candidates.map(sorted)).toContainEqual(sorted(found));
       state = found;
+      // Redis 7 leaves a transaction that was cut off inside a command in its file, without its end: the next one ends it too.
+      torn = started > done ? started : undefined;
       next = Math.max(done, started) + 1;
       // A short history keeps each check short.
       if (state.size > 0 && kills % 10 === 9) {
         await connection.client.flushdb();
         state = new Map();
+        torn = undefined;
       }
       connection.close();
     }

@@ -1,6 +1,12 @@
+import path from 'node:path';
+
 import type { TestProject } from 'vitest/node';
 
-import { findProgram, type DebianProgram, type FoundProgram } from './debian-program.js';
+import { findProgram, type DebianProgram, type FoundProgram } from '../support/debian-program.js';
+import { redisProgram } from '../support/redis-process.js';
+
+/** Programs that were fetched stay here. */
+const cache = path.resolve(import.meta.dirname, '../.cache');
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -14,21 +20,14 @@ declare module 'vitest' {
 
 /** Finds the programs that tests start beside ours. */
 export default async function setup({ provide }: TestProject): Promise<void> {
-  // In Debian the server of Redis is a name of this program.
-  const redis = {
-    name: 'redis-server',
-    package: 'redis-tools',
-    path: 'usr/bin/redis-server',
-    linkTo: 'redis-check-rdb',
-  };
-  provide('redis', await findProgram(redis));
+  provide('redis', await findProgram(redisProgram, cache));
   provide('haproxy', await findIfAny({ name: 'haproxy', package: 'haproxy', path: 'usr/sbin/haproxy' }));
   provide('promtool', await findIfAny({ name: 'promtool', package: 'prometheus', path: 'usr/bin/promtool' }));
 }
 
 async function findIfAny(wanted: DebianProgram): Promise<FoundProgram | null> {
   try {
-    return await findProgram(wanted);
+    return await findProgram(wanted, cache);
   } catch {
     console.log(`There is no ${wanted.name}, and Debian's archive does not give it: its tests are skipped.`);
     return null;

@@ -1,128 +1,15 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import fs from 'node:fs';
-import net from 'node:net';
-import os from 'node:os';
-import path from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-
 import { inject } from 'vitest';
 
-/** A Redis of a test's own: on a free port of the loopback address, in a directory of its own, durable before it answers. */
-export class RedisServer {
-  readonly directory = fs.mkdtempSync(path.join(os.tmpdir(), 'preamble-redis-'));
-  #process: ChildProcess | undefined;
+import { RedisProcess } from './redis-process.js';
 
-  private constructor(
-    readonly port: number,
-    private readonly flags: readonly string[],
-    /** Where a node of a cluster hears from the others. */
-    readonly busPort?: number,
-  ) {}
+export { freePort } from './redis-process.js';
 
-  /** @param flags added to the command line, such as `--maxmemory 8mb` in two entries */
-  static async start(flags: readonly string[] = []): Promise<RedisServer> {
-    return started(async () => new RedisServer(await freePort(), flags));
-  }
+/** A Redis of a test's own, of the program that `test/setup/programs.ts` found or fetched. */
+export type RedisServer = RedisProcess;
 
-  /** A node of a cluster, with a free port for its bus too: the default, 10,000 above the other, need not exist. */
-  static async startNode(): Promise<RedisServer> {
-    return started(async () => {
-      const [port, bus] = [await freePort(), await freePort()];
-      const node = ['--cluster-enabled', 'yes', '--cluster-require-full-coverage', 'no'];
-      return new RedisServer(port, [...node, '--cluster-port', String(bus)], bus);
-    });
-  }
-
-  get url(): string {
-    return `redis://127.0.0.1:${this.port}`;
-  }
-
-  /** Starts it again, on the same port and directory, after `kill`. */
-  async start(): Promise<void> {
-    const own = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.directory];
-    const durable = ['--save', '', '--appendonly', 'yes', '--appendfsync', 'always'];
-    // Found or fetched by `test/setup/programs.ts`.
-    const { program, libraries } = inject('redis');
-    const env = { ...process.env, ...(libraries && { LD_LIBRARY_PATH: libraries }) };
-    this.#process = spawn(program, [...own, ...durable, ...this.flags], { stdio: 'ignore', env });
-    await this.#untilItAnswers();
-  }
-
-  /** Ends it as a power failure would. */
-  async kill(): Promise<void> {
-    await this.#end('SIGKILL');
-  }
-
-  /** It stays connected and answers nothing, until `resume`. */
-  pause(): void {
-    this.#process?.kill('SIGSTOP');
-  }
-
-  resume(): void {
-    this.#process?.kill('SIGCONT');
-  }
-
-  /** Ends it and removes what it kept. */
-  async stop(): Promise<void> {
-    await this.#end('SIGKILL');
-    fs.rmSync(this.directory, { recursive: true, force: true });
-  }
-
-  async #end(signal: NodeJS.Signals): Promise<void> {
-    const child = this.#process;
-    this.#process = undefined;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const exited = once(child, 'exit');
-    child.kill(signal);
-    await exited;
-  }
-
-  async #untilItAnswers(): Promise<void> {
-    for (let attempt = 0; attempt < 400; attempt++) {
-      if (this.#process?.exitCode !== null) throw new Error('redis-server has ended');
-      if (await answers(this.port)) return;
-      await delay(25);
-    }
-    await this.stop();
-    throw new Error('redis-server does not answer');
-  }
-}
-
-/** Tries anew where somebody else took the port between its choice and its use. */
-async function started(create: () => Promise<RedisServer>): Promise<RedisServer> {
-  for (let attempt = 1; ; attempt++) {
-    const server = await create();
-    try {
-      await server.start();
-      return server;
-    } catch (error) {
-      await server.stop();
-      if (attempt === 3) throw error;
-    }
-  }
-}
-
-async function answers(port: number): Promise<boolean> {
-  const socket = net.connect(port, '127.0.0.1');
-  try {
-    await once(socket, 'connect');
-    socket.write('PING\r\n');
-    const [reply] = (await once(socket, 'data')) as [Buffer];
-    return /^(\+PONG|-NOAUTH)/.test(reply.toString());
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
-}
-
-/** A port that nobody listens on at present. */
-export async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
+export const RedisServer = {
+  /** @param flags as `RedisProcess.start` */
+  start: (flags: readonly string[] = []): Promise<RedisServer> => RedisProcess.start(inject('redis'), flags),
+  /** A node of a cluster. */
+  startNode: (): Promise<RedisServer> => RedisProcess.startNode(inject('redis')),
+};

@@ -23,10 +23,12 @@ export interface FoundProgram {
 }
 
 const run = promisify(execFile);
-const caches = path.resolve(import.meta.dirname, '../.cache');
 
-/** Finds a program: on PATH, fetched earlier, or fetched now, without root and outside the system. */
-export async function findProgram(wanted: DebianProgram): Promise<FoundProgram> {
+/**
+ * Finds a program: on PATH, fetched earlier, or fetched now, without root and outside the system.
+ * @param caches where fetched programs are kept
+ */
+export async function findProgram(wanted: DebianProgram, caches: string): Promise<FoundProgram> {
   const installed = await onPath(wanted.name);
   if (installed !== undefined) return { program: installed, libraries: '' };
   const root = path.join(caches, wanted.name);
@@ -38,10 +40,10 @@ export async function findProgram(wanted: DebianProgram): Promise<FoundProgram> 
 /** Debian's own package, checked by apt against the system's keys, in directories of ours. */
 async function fetch(wanted: DebianProgram, root: string): Promise<void> {
   if (!(await onPath('apt-get')) || !(await onPath('dpkg-deb'))) fail(wanted);
-  await mkdir(caches, { recursive: true });
+  await mkdir(path.dirname(root), { recursive: true });
   const scratch = await mkdtemp(`${root}-`);
   try {
-    console.log(`No ${wanted.name} here: fetching the one of Debian into test/.cache ...`);
+    console.log(`No ${wanted.name} here: fetching the one of Debian ...`);
     const apt = await privateApt(scratch);
     const target = path.join(scratch, 'root');
     const program = path.join(target, wanted.path);
@@ -123,5 +125,5 @@ function isExecutable(file: string): Promise<boolean> {
 
 function fail({ name, package: from }: DebianProgram, cause?: unknown): never {
   const how = `install Debian's package ${from}, or put ${name} on PATH`;
-  throw new Error(`The tests run a ${name} of their own, and there is none: ${how}.`, { cause });
+  throw new Error(`This runs a ${name} of its own, and there is none: ${how}.`, { cause });
 }

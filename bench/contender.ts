@@ -1,0 +1,60 @@
+/** One of those that are measured against each other. */
+export interface Contender {
+  readonly name: string;
+  /** Generates with `rows` rows at once. */
+  measure(rows: number): Promise<Measurement>;
+  close(): Promise<void>;
+}
+
+export interface Measurement {
+  /** Tokens per second while all rows decode. */
+  readonly decode: number;
+  /** Milliseconds, where it has an event loop of its own: the 99th percentile of that one's delay. */
+  readonly eventLoopDelay?: number;
+}
+
+/** A contender takes part with these numbers of rows. */
+export interface Entry {
+  readonly contender: Contender;
+  readonly rows: readonly number[];
+}
+
+/** Measurements by contender and rows, one for each round. */
+export class Rounds {
+  readonly #measurements = new Map<string, Measurement[]>();
+
+  add(contender: string, rows: number, measurement: Measurement): void {
+    const key = `${contender} ${rows}`;
+    this.#measurements.set(key, [...(this.#measurements.get(key) ?? []), measurement]);
+  }
+
+  /** Empty when it took no part. */
+  of(contender: string, rows: number): readonly Measurement[] {
+    return this.#measurements.get(`${contender} ${rows}`) ?? [];
+  }
+}
+
+/**
+ * Every round visits every contender at every number of rows, so that a slow minute of the machine hits all alike; who goes first
+ * changes from round to round. Round 0 warms up and does not count.
+ */
+export async function measureRounds(
+  entries: readonly Entry[],
+  options: { readonly rows: readonly number[]; readonly repeats: number },
+  told: { log(line: string): void; onRound(rounds: Rounds): Promise<void> },
+): Promise<Rounds> {
+  const rounds = new Rounds();
+  for (let round = 0; round <= options.repeats; round++) {
+    for (const rows of options.rows) {
+      const here = entries.filter((entry) => entry.rows.includes(rows));
+      for (const { contender } of round % 2 === 0 ? here : here.reverse()) {
+        const measurement = await contender.measure(rows);
+        const name = round === 0 ? 'warm-up' : `round ${round}`;
+        told.log(`${name}  ${rows} rows  ${contender.name}  ${measurement.decode.toFixed(1)} tok/s`);
+        if (round > 0) rounds.add(contender.name, rows, measurement);
+      }
+    }
+    if (round > 0) await told.onRound(rounds);
+  }
+  return rounds;
+}

@@ -1,0 +1,102 @@
+import fs from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+
+import { Owned } from '#src/model/mapped-weights.js';
+import { GraphBuilder, type Value } from '#src/onnx/graph.js';
+import { Runtime } from '#src/runtime/runtime.js';
+import { Session } from '#src/runtime/session.js';
+import { Tensor } from '#src/runtime/tensor.js';
+
+/** What is read: 512 MiB, more than any cache and about GPT-2's weights. Rows, so that all threads get some. */
+const READ_SHAPE = [64, 2 ** 21] as const;
+/** Squares that fit the caches as a whole; larger ones were slower. */
+const GEMM_SIZE = 1024;
+
+/** A graph that does a known amount of work. */
+export interface Kernel {
+  /** Bytes read, or floating-point operations, of one run. */
+  readonly work: number;
+  /** Runs it once; milliseconds. */
+  time(): Promise<number>;
+}
+
+/** The two limits of the machine, each as a kernel of ONNX Runtime's on all threads. */
+export interface MachineLimits {
+  /** Sums a tensor that fits no cache: bytes. */
+  readonly read: Kernel;
+  /** Multiplies two squares, one of them packed ahead as weights are: floating-point operations. */
+  readonly multiply: Kernel;
+  dispose(): Promise<void>;
+}
+
+/** Opens both kernels on `threads` threads. */
+export async function openMachineLimits(threads: number): Promise<MachineLimits> {
+  const directory = await fs.mkdtemp(path.join(os.tmpdir(), 'preamble-limits-'));
+  const owned = new Owned();
+  try {
+    const runtime = owned.add(new Runtime({ threads }));
+    const read = await openRead(runtime, directory, owned);
+    const multiply = await openMultiply(runtime, directory, owned);
+    return { read, multiply, dispose: () => owned.dispose() };
+  } catch (error) {
+    await owned.dispose();
+    throw error;
+  } finally {
+    await fs.rm(directory, { recursive: true });
+  }
+}
+
+async function openRead(runtime: Runtime, directory: string, owned: Owned): Promise<Kernel> {
+  const [rows, columns] = READ_SHAPE;
+  const graph = new GraphBuilder('read');
+  const x = graph.input('x', 'float32', READ_SHAPE);
+  graph.nodes('ReduceSum', [x, graph.int64([1])], ['y'], { keepdims: 0 });
+  graph.output('y', 'float32', [rows]);
+  const kernel = await open(runtime, path.join(directory, 'read.onnx'), graph, owned, [rows], READ_SHAPE);
+  return { ...kernel, work: 4 * rows * columns };
+}
+
+async function openMultiply(runtime: Runtime, directory: string, owned: Owned): Promise<Kernel> {
+  const shape = [GEMM_SIZE, GEMM_SIZE];
+  const graph = new GraphBuilder('multiply');
+  const x = graph.input('x', 'float32', shape);
+  // ONNX Runtime wants the file to be there; the values come from memory, as the model's do.
+  await fs.writeFile(path.join(directory, 'w'), '');
+  const weight = graph.weight('w', shape, { file: 'w', offset: 0, bytes: 4 * GEMM_SIZE ** 2 });
+  graph.nodes('Gemm', [x, weight], ['y']);
+  graph.output('y', 'float32', shape);
+  const weights = new Map([['w', filled(runtime, shape, owned)]]);
+  const kernel = await open(runtime, path.join(directory, 'multiply.onnx'), graph, owned, shape, shape, weights);
+  return { ...kernel, work: 2 * GEMM_SIZE ** 3 };
+}
+
+/** Opens a graph from `x` to `y`. */
+async function open(
+  runtime: Runtime,
+  file: string,
+  graph: GraphBuilder,
+  owned: Owned,
+  output: readonly number[],
+  input: readonly number[],
+  initializers: ReadonlyMap<Value, Tensor> = new Map(),
+): Promise<Pick<Kernel, 'time'>> {
+  await fs.writeFile(file, graph.toBytes());
+  const session = owned.add(await Session.open(runtime, file, { initializers }));
+  const binding = owned.add(session.bind());
+  binding.input('x', filled(runtime, input, owned)).output('y', filled(runtime, output, owned));
+  const time = async (): Promise<number> => {
+    const start = performance.now();
+    await session.run(binding);
+    return performance.now() - start;
+  };
+  return { time };
+}
+
+/** A tensor whose pages are all there. */
+function filled(runtime: Runtime, shape: readonly number[], owned: Owned): Tensor {
+  const size = shape.reduce((product, length) => product * length, 1);
+  const memory = owned.add(runtime.allocate(4 * size));
+  memory.float32(0, size).fill(0.5);
+  return owned.add(new Tensor(runtime, 'float32', shape, memory));
+}

@@ -1,0 +1,82 @@
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { packageRoot } from '#src/config.js';
+import { compileModel, type Manifest, readManifest, WEIGHTS_FILE } from '#src/model/compiled-model.js';
+import { threadsOf } from '../options.js';
+import type { BenchContext } from '../suite.js';
+import { peftFiles } from '../targets.js';
+import { PREFIX_COLUMNS, randomPrefix, userName } from '../workload.js';
+import { concatGraph } from './concat-graph.js';
+import { installNode, installPython, run } from './install.js';
+import type { PeerCommand } from './peer-process.js';
+import { VERSIONS } from './versions.js';
+
+/** Python scripts, which no build copies. */
+const scripts = path.join(packageRoot, 'bench/peers');
+const installed = path.join(packageRoot, 'bench/.cache/peers');
+
+/** node-llama-cpp with its prebuilt CPU binary, and the checkpoint as a float32 GGUF. */
+export async function prepareNodeLlamaCpp({ options, checkpoint }: BenchContext): Promise<PeerCommand> {
+  const packages = path.join(installed, 'node-llama-cpp');
+  const binary = `@node-llama-cpp/${llamaPlatform()}`;
+  await installNode(packages, [`node-llama-cpp@${VERSIONS.nodeLlamaCpp}`, `${binary}@${VERSIONS.nodeLlamaCpp}`]);
+  const model = path.join(installed, `${path.basename(checkpoint)}.gguf`);
+  if (!(await exists(model))) {
+    const python = await installPython(path.join(installed, 'gguf'), ['gguf', 'numpy', 'safetensors']);
+    await run(python, [path.join(scripts, 'write_gguf.py'), checkpoint, model], installed);
+  }
+  const longest = options.context + options.tokens; // the mean is `context`
+  return nodeProgram('./node-llama-cpp.js', { packages, model, threads: threadsOf(options), context: longest });
+}
+
+/** Transformers and PEFT on PyTorch's CPU build, and the first user's prefix as PEFT's two files. */
+export async function prepareTransformersPeft({ options, checkpoint: model }: BenchContext): Promise<PeerCommand> {
+  const packages = ['torch', 'transformers', 'peft', 'numpy', 'safetensors'] as const;
+  const program = await installPython(path.join(installed, 'transformers-peft'), packages);
+  const adapter = path.join(installed, 'adapter');
+  await fs.mkdir(adapter, { recursive: true });
+  const { config, tensors } = peftFiles(randomPrefix(userName(0), PREFIX_COLUMNS));
+  await fs.writeFile(path.join(adapter, 'adapter_config.json'), config);
+  await fs.writeFile(path.join(adapter, 'adapter_model.safetensors'), tensors);
+  const script = path.join(scripts, 'transformers_peft.py');
+  return { program, args: [script, ...flags({ model, adapter, threads: threadsOf(options) })] };
+}
+
+/** The stock JavaScript binding that comes with Preamble, and a graph beside a second name of the compiled weights. */
+export async function prepareOnnxRuntimeNode({ options, checkpoint, cache }: BenchContext): Promise<PeerCommand> {
+  const compiled = await compileModel({ source: checkpoint, cache });
+  const { config, weights } = (await readManifest(compiled)) as Manifest;
+  const directory = path.join(installed, 'onnxruntime-node');
+  await fs.rm(directory, { recursive: true, force: true });
+  await fs.mkdir(directory, { recursive: true });
+  // ONNX Runtime wants weights in the graph's own directory.
+  await fs.link(path.join(compiled, WEIGHTS_FILE), path.join(directory, WEIGHTS_FILE));
+  const graph = path.join(directory, 'concat.onnx');
+  await fs.writeFile(graph, concatGraph(config, weights, WEIGHTS_FILE).toBytes());
+  return nodeProgram('./onnxruntime-node.js', { graph, compiled, threads: threadsOf(options) });
+}
+
+/** Its binary packages' names for CPUs. */
+function llamaPlatform(): string {
+  const system = { linux: 'linux', darwin: 'mac', win32: 'win' }[process.platform as 'linux'] as string | undefined;
+  return `${system ?? process.platform}-${process.arch}${process.platform === 'darwin' && process.arch === 'arm64' ? '-metal' : ''}`;
+}
+
+/** A program of this folder, compiled beside this one. */
+function nodeProgram(file: string, args: Readonly<Record<string, string | number>>): PeerCommand {
+  const program = fileURLToPath(new URL(file, import.meta.url));
+  return { program: process.execPath, args: [program, ...flags(args)] };
+}
+
+function flags(args: Readonly<Record<string, string | number>>): string[] {
+  return Object.entries(args).map(([name, value]) => `--${name}=${value}`);
+}
+
+async function exists(file: string): Promise<boolean> {
+  return fs.access(file).then(
+    () => true,
+    () => false,
+  );
+}
