@@ -61,12 +61,21 @@ function banner({ model, server }: App, config: Config): string {
   const key = needsKey(config) ? ` -H "Authorization: Bearer $KEY"` : '';
   return [
     `Preamble listens on ${url} (try it in a browser: ${url}/docs)`,
-    `  model  ${model.base.id}`,
+    `  model  ${model.base.id}${describePrecision(config)}`,
     `  store  ${describeStore(config.store)}`,
     `  try    curl -s ${url}/v1/completions -H 'content-type: application/json'${key} -d '${body}'`,
     ...(key ? [`         with KEY set to ${whichKey(config)}`] : []),
     '',
   ].join('\n');
+}
+
+/** Nothing for the default: only what changes the output is worth a word. */
+function describePrecision({ weights, kv }: Config): string {
+  const parts = [
+    ...(weights === 'float32' ? [] : [`${weights} weights`]),
+    ...(kv === 'float32' ? [] : [`${kv} keys and values`]),
+  ];
+  return parts.length > 0 ? ` (${parts.join(', ')})` : '';
 }
 
 function whichKey({ apiKeys }: Config): string {

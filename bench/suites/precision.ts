@@ -1,14 +1,15 @@
-import { readFileSync } from 'node:fs';
-
-import { bundledModel, defaultConfig } from '#src/config.js';
+import { bundledModel } from '#src/config.js';
 import { Engine } from '#src/engine/engine.js';
 import { type Model, openModel } from '#src/model/model.js';
 import type { KvPrecision, WeightPrecision } from '#src/model/precision.js';
 import { Tokenizer } from '#src/tokenizer/tokenizer.js';
+import { type Entry, type Measurement, measureRounds, type Rounds } from '../contender.js';
+import { type Options, threadsOf } from '../options.js';
 import { heldOutTexts, type Opinion, opinionOn, outputChange } from '../output-change.js';
+import { ratios } from '../statistics.js';
 import type { BenchContext, Finding, Suite } from '../suite.js';
-import { engineTarget, type Target } from '../targets.js';
-import { randomPrefix, userName, workload } from '../workload.js';
+import { engineTarget } from '../targets.js';
+import { PREFIX_COLUMNS, randomPrefix, userName, workload } from '../workload.js';
 
 interface Variant {
   readonly weights: WeightPrecision;
@@ -22,8 +23,9 @@ const VARIANTS: readonly Variant[] = [
   { weights: 'int8', kv: 'float32' },
   { weights: 'int4', kv: 'float32' },
 ];
-/** Of a prompt that is computed alone, in chunks of the server's size. */
+/** A prompt that is computed alone, in chunks of the server's size. */
 const PROMPT = { tokens: 512, chunk: 64 } as const;
+const PROMPT_SUFFIX = `, a prompt of ${PROMPT.tokens}`;
 
 /** What PREAMBLE_WEIGHTS and PREAMBLE_KV gain, and what they change. */
 export const precision: Suite = {
@@ -35,54 +37,42 @@ export const precision: Suite = {
   },
 };
 
-interface Contender {
-  readonly variant: Variant;
-  readonly model: Model;
-  readonly generate: Target;
-  /** Memory of the process that opening it added, before the first step. */
-  readonly openedMiB: number;
-}
-
-/** All are open at once and take turns, so that a slow minute of the machine hits them alike. Round 0 warms up. */
 async function measureSpeed(context: BenchContext): Promise<Finding[]> {
-  const { options } = context;
-  const contenders: Contender[] = [];
-  const runs = new Map<string, number[]>();
-  const add = (key: string, value: number): unknown => runs.set(key, [...(runs.get(key) ?? []), value]);
+  const { options, log } = context;
+  const models: Model[] = [];
   try {
-    for (const variant of VARIANTS) contenders.push(await open(variant, context));
-    for (let round = 0; round <= options.repeats; round++) {
-      for (const contender of round % 2 ? [...contenders].reverse() : contenders) {
-        const name = nameOf(contender.variant);
-        const prompt = await promptSpeed(contender.model);
-        if (round > 0) add(`prompt ${name}`, prompt);
-        for (const rows of options.rows) {
-          const { decode } = await contender.generate(workload(rows, options.context, options.tokens));
-          context.log(
-            `${round === 0 ? 'warm-up' : `round ${round}`}  ${rows} rows  ${name}  ${decode.toFixed(1)} tok/s`,
-          );
-          if (round > 0) add(`${rows} ${name}`, decode);
-        }
-      }
+    const entries: Entry[] = [];
+    for (const variant of VARIANTS) {
+      const model = await open(variant, context);
+      models.push(model);
+      entries.push(...(await contenders(nameOf(variant), model, options)));
     }
-    return speedFindings(contenders, options.rows, (key) => runs.get(key) ?? []);
+    const onRound = async (rounds: Rounds): Promise<void> => context.keep(speedFindings(entries, rounds));
+    return speedFindings(entries, await measureRounds(entries, options, { log, onRound }));
   } finally {
-    for (const { model } of contenders) await model.dispose();
+    for (const model of models) await model.dispose();
   }
 }
 
-async function open(variant: Variant, { options, checkpoint: source, cache }: BenchContext): Promise<Contender> {
-  const before = residentMiB();
-  const slots = Math.max(...options.rows);
-  const threads = options.threads ?? defaultConfig().threads;
-  const model = await openModel({ source, cache, slots, threads, ...variant });
-  const openedMiB = residentMiB() - before;
+function open(variant: Variant, { options, checkpoint: source, cache }: BenchContext): Promise<Model> {
+  return openModel({ source, cache, slots: Math.max(...options.rows), threads: threadsOf(options), ...variant });
+}
+
+/** The rows of a model's engine that decode, and a prompt. They share the model, which is not theirs. */
+async function contenders(name: string, model: Model, options: Options): Promise<Entry[]> {
   const tokenizer = await Tokenizer.load(model.tokenizerDirectory);
   const engine = new Engine({ runner: model.runner, tokenizer, eosTokenIds: model.eosTokenIds });
-  const columns = model.base.layers * 2 * model.base.width;
-  const users = Array.from({ length: slots }, (_, row) => userName(row));
-  const prefixes = new Map(users.map((user) => [user, randomPrefix(user, columns)]));
-  return { variant, model, generate: engineTarget(engine, prefixes), openedMiB };
+  const users = Array.from({ length: Math.max(...options.rows) }, (_, row) => userName(row));
+  const prefixes = new Map(users.map((user) => [user, randomPrefix(user, PREFIX_COLUMNS)]));
+  const generate = engineTarget(engine, prefixes);
+  const measure = (rows: number): Promise<Measurement> => generate(workload(rows, options.context, options.tokens));
+  const close = (): Promise<void> => Promise.resolve();
+  const prompt = async (): Promise<Measurement> => ({ decode: await promptSpeed(model) });
+  const first = options.rows.slice(0, 1);
+  return [
+    { contender: { name, measure, close }, rows: options.rows },
+    { contender: { name: `${name}${PROMPT_SUFFIX}`, measure: prompt, close }, rows: first },
+  ];
 }
 
 /** Tokens per second of one prompt that has the machine to itself. */
@@ -95,32 +85,24 @@ async function promptSpeed({ runner }: Model): Promise<number> {
   return (1000 * PROMPT.tokens) / (performance.now() - start);
 }
 
-function speedFindings(
-  contenders: readonly Contender[],
-  rows: readonly number[],
-  valuesOf: (key: string) => readonly number[],
-): Finding[] {
-  return contenders.flatMap(({ variant, openedMiB }, index): Finding[] => {
-    const what = nameOf(variant);
-    const measured = [...rows.map((count) => `${count} ${what}`), `prompt ${what}`].map(valuesOf);
-    const base = [...rows.map(String), 'prompt'].map((key) => valuesOf(`${key} ${nameOf(VARIANTS[0] as Variant)}`));
-    const at = [...rows.map((count) => ({ rows: count })), { rows: 'a prompt' }];
-    return [
-      ...at.flatMap((place, i): Finding[] => {
-        const values = measured[i] ?? [];
-        const ratio = values.map((value, round) => value / (base[i]?.[round] ?? NaN));
-        const over: Finding = { what: `${what} over float32`, at: place, unit: 'x', values: ratio };
-        return [{ what, at: place, unit: 'tok/s', values }, ...(index > 0 ? [over] : [])];
-      }),
-      { what: `${what}: memory when open`, unit: 'MiB', values: [openedMiB] },
-    ];
-  });
+function speedFindings(entries: readonly Entry[], rounds: Rounds): Finding[] {
+  const base = nameOf(VARIANTS[0] as Variant);
+  return entries.flatMap(({ contender: { name }, rows }) =>
+    rows.flatMap((count): Finding[] => {
+      const reference = name.endsWith(PROMPT_SUFFIX) ? `${base}${PROMPT_SUFFIX}` : base;
+      const rates = (of: string): number[] => rounds.of(of, count).map(({ decode }) => decode);
+      const at = { rows: count };
+      const rate: Finding = { what: name, at, unit: 'tok/s', values: rates(name) };
+      if (name === reference) return [rate];
+      return [rate, { what: `${name} over ${base}`, at, unit: 'x', values: ratios(rates(name), rates(reference)) }];
+    }),
+  );
 }
 
 /** On the bundled model and text of its own world: a random model has no opinion worth comparing. */
 async function measureChanges(context: BenchContext): Promise<Finding[]> {
   const { options, cache } = context;
-  const threads = options.threads ?? defaultConfig().threads;
+  const threads = threadsOf(options);
   const findings: Finding[] = [];
   let reference: Opinion | undefined;
   for (const variant of VARIANTS) {
@@ -146,14 +128,4 @@ async function measureChanges(context: BenchContext): Promise<Finding[]> {
 
 function nameOf({ weights, kv }: Variant): string {
   return kv === 'float32' ? weights : `${weights}, KV ${kv}`;
-}
-
-/** Memory of this process that is its own, not a file's: NaN where there is no /proc. */
-function residentMiB(): number {
-  try {
-    const match = /^RssAnon:\s+(\d+) kB/m.exec(readFileSync('/proc/self/status', 'utf8'));
-    return Number(match?.[1] ?? NaN) / 1024;
-  } catch {
-    return NaN;
-  }
 }

@@ -38,8 +38,8 @@ export async function deriveWeights(options: DeriveOptions): Promise<{ places: W
       await target.truncate(layout.bytes);
       const writer = new DerivedWriter(source, target, layout.places, precision);
       for (const place of sourcePlaces) {
-        const written = await writer.write(place, config);
-        onProgress?.(written, layout.bytes);
+        await writer.write(place, config);
+        onProgress?.(writer.written, layout.bytes);
       }
       await target.sync();
     } finally {
@@ -89,6 +89,8 @@ function matrixOf({ name, shape }: WeightSpec, { tiedHead }: Gpt2Config): Matrix
 
 /** Reads float32 weights from one file and writes what they become to another. */
 class DerivedWriter {
+  /** Bytes so far. */
+  written = 0;
   readonly #places: ReadonlyMap<string, WeightPlace>;
 
   constructor(
@@ -100,44 +102,37 @@ class DerivedWriter {
     this.#places = new Map(places.map((place) => [place.name, place]));
   }
 
-  /** Returns the byte at which what was written last ends. */
-  async write(place: WeightPlace, config: Gpt2Config): Promise<number> {
+  async write(place: WeightPlace, config: Gpt2Config): Promise<void> {
     if (this.precision === 'float16') return this.#convert(place, (values) => halves(place.name, values));
     const matrix = matrixOf(place, config);
-    let end = 0;
-    if (matrix === undefined || matrix.isEmbedding) end = await this.#convert(place, (values) => values);
-    if (matrix !== undefined) end = await this.#quantize(place, matrix, BITS[this.precision]);
-    return end;
+    if (matrix === undefined || matrix.isEmbedding) await this.#convert(place, (values) => values);
+    if (matrix !== undefined) await this.#quantize(place, matrix, BITS[this.precision]);
   }
 
-  async #convert(place: WeightPlace, convert: (values: Float32Array) => NodeJS.TypedArray): Promise<number> {
+  async #convert(place: WeightPlace, convert: (values: Float32Array) => NodeJS.TypedArray): Promise<void> {
     const count = byteLength({ ...place, type: 'float32' }) / 4;
-    let end = 0;
-    for (let at = 0, written = 0; at < count; at += PIECE) {
-      const bytes = bytesOf(convert(await this.#read(place, at, Math.min(PIECE, count - at))));
-      end = await this.#write(place.name, written, bytes);
-      written += bytes.length;
+    for (let first = 0, at = 0; first < count; first += PIECE) {
+      const bytes = bytesOf(convert(await this.#read(place, first, Math.min(PIECE, count - first))));
+      await this.#write(place.name, at, bytes);
+      at += bytes.length;
     }
-    return end;
   }
 
   /** A linear layer's matrix at once; one of a whole vocabulary in pieces of some outputs. */
-  async #quantize(place: WeightPlace, matrix: Matrix, bits: Bits): Promise<number> {
+  async #quantize(place: WeightPlace, matrix: Matrix, bits: Bits): Promise<void> {
     const { inputs, outputs, outputsFirst } = matrix;
     const names = quantizedNames(matrix.name);
     const pieceOutputs = outputsFirst ? Math.max(1, Math.floor(PIECE / inputs)) : outputs;
     const [inputStride, outputStride] = outputsFirst ? [1, inputs] : [outputs, 1];
-    let end = 0;
     for (let first = 0, values = 0, scales = 0; first < outputs; first += pieceOutputs) {
       const count = Math.min(pieceOutputs, outputs - first);
       const source = await this.#read(place, first * outputStride, count * inputs);
       const piece = quantizeRows(source, { inputs, outputs: count, inputStride, outputStride }, bits);
       await this.#write(names.values, values, piece.values);
-      end = await this.#write(names.scales, scales, bytesOf(piece.scales));
+      await this.#write(names.scales, scales, bytesOf(piece.scales));
       values += piece.values.byteLength;
       scales += piece.scales.byteLength;
     }
-    return end;
   }
 
   /** Elements of a weight in the source. */
@@ -153,12 +148,12 @@ class DerivedWriter {
     return values;
   }
 
-  async #write(name: string, at: number, bytes: Uint8Array): Promise<number> {
+  async #write(name: string, at: number, bytes: Uint8Array): Promise<void> {
     const place = this.#places.get(name);
     if (place === undefined) throw new Error(`no place for ${name}`);
     const { bytesWritten } = await this.target.write(bytes, 0, bytes.length, place.offset + at);
     if (bytesWritten !== bytes.length) throw new Error(`${name}: ${bytesWritten} of ${bytes.length} bytes written`);
-    return place.offset + at + bytes.length;
+    this.written += bytes.length;
   }
 }
 

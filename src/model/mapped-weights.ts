@@ -27,9 +27,9 @@ export interface MappedWeights {
   readonly file: MappedFile;
   readonly tensors: ReadonlyMap<string, Tensor>;
   /** The embedding of a token, `[width]`. */
-  embedding(id: number): Float32Array;
+  readonly embedding: (id: number) => Float32Array;
   /** `[vocabulary, width]`; throws `CheckpointError` unless the model is kept in float32. */
-  allEmbeddings(): Float32Array;
+  readonly allEmbeddings: () => Float32Array;
 }
 
 /** The compiled weights in memory, one tensor each: every session uses the same ones. */

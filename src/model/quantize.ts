@@ -88,7 +88,10 @@ function quantizeBlock(
 
 /** One byte each for 8 bits; for 4 bits the even one in a byte's lower half. */
 function pack(integers: Uint8Array, bits: Bits, target: Uint8Array, at: number): void {
-  if (bits === 8) return target.set(integers, at);
+  if (bits === 8) {
+    target.set(integers, at);
+    return;
+  }
   for (let i = 0; i < BLOCK / 2; i++) {
     target[at + i] = (integers[2 * i] as number) | ((integers[2 * i + 1] as number) << 4);
   }

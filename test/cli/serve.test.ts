@@ -29,6 +29,14 @@ describe('the program', () => {
     expect(JSON.parse(answer)).toMatchObject({ object: 'text_completion', model: 'tiny-a' });
   });
 
+  it('says and serves the precision that was asked for', async () => {
+    const running = await start({ PREAMBLE_WEIGHTS: 'int8', PREAMBLE_KV: 'float16' });
+    const url = await addressOf(running);
+    expect(running.output.out).toContain('model  tiny-a (int8 weights, float16 keys and values)\n');
+    const events = eventsOf(await (await stream(url, 1)).text());
+    expect(events.filter((event) => (event['choices'] as unknown[]).length > 0).length).toBeGreaterThan(1);
+  });
+
   it('finishes what it accepted on SIGTERM, and accepts nothing more', async () => {
     const running = await start();
     const url = await addressOf(running);
@@ -69,6 +77,7 @@ describe('the program', () => {
     [{ PORT: 'x' }, 2, /^preamble: PORT: /m],
     [{ PREAMBLE_SLOT: '1' }, 2, /^preamble: PREAMBLE_SLOT: /m],
     [{ HOST: '0.0.0.0' }, 2, /^preamble: HOST: /m],
+    [{ PREAMBLE_WEIGHTS: 'float16' }, 2, /^preamble: PREAMBLE_WEIGHTS: 'float16' is for cuda and webgpu/m],
     [{ PREAMBLE_MODEL: '/nowhere' }, 1, /^preamble: .*\/nowhere/m],
   ])('does not start with %j', async (settings, status, message) => {
     const running = await start(settings);

@@ -16,6 +16,8 @@ describe('readConfig', () => {
       store: { kind: 'file', directory: resolve(packageRoot, 'prefixes') },
       apiKeys: [],
       provider: 'cpu',
+      weights: 'float32',
+      kv: 'float32',
       slots: 32,
       threads: physicalCores(),
       logLevel: 'info',
@@ -64,6 +66,9 @@ describe('readConfig', () => {
     ['PREAMBLE_THREADS', 'many'],
     ['PREAMBLE_LOG_LEVEL', 'loud'],
     ['PREAMBLE_PROVIDER', 'tpu'],
+    ['PREAMBLE_WEIGHTS', 'int2'],
+    ['PREAMBLE_WEIGHTS', 'float16'],
+    ['PREAMBLE_KV', 'int8'],
     ['PREAMBLE_STORE', 'prefixes'],
     ['PREAMBLE_STORE', 'file:'],
     ['PREAMBLE_STORE', 'redis://'],
@@ -90,6 +95,16 @@ describe('readConfig', () => {
     const read = (): unknown => readConfig({ [name]: value });
     expect(read).toThrow(ConfigError);
     expect(read).toThrow(new RegExp(`^${name}: `));
+  });
+
+  it('takes float16 weights on a device only, and few bits on the CPU only', () => {
+    const read = (provider: string, weights: string) =>
+      readConfig({ PREAMBLE_PROVIDER: provider, PREAMBLE_WEIGHTS: weights, PREAMBLE_KV: 'float16' });
+    expect(read('cpu', 'int4')).toMatchObject({ weights: 'int4', kv: 'float16' });
+    expect(read('cuda', 'float16')).toMatchObject({ provider: 'cuda', weights: 'float16' });
+    expect(() => read('webgpu', 'int8')).toThrow(
+      "PREAMBLE_WEIGHTS: 'int8' is for the cpu, and PREAMBLE_PROVIDER is webgpu",
+    );
   });
 
   it('never shows a key', () => {

@@ -1,7 +1,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import type { Config } from '../../config.js';
+import { precisions, type Config } from '../../config.js';
 import { Checkpoint } from '../../model/checkpoint.js';
 import { findCompiled, readManifest, type Manifest } from '../../model/compiled-model.js';
 import type { Gpt2Config } from '../../model/config.js';
@@ -20,7 +20,8 @@ export interface ExaminedModel {
 export async function examineModel(config: Config): Promise<{ section: Section; model?: ExaminedModel }> {
   const source: Fact = { value: path.basename(config.model), why: config.model };
   try {
-    const directory = await findCompiled({ source: config.model, cache: config.cache });
+    const { weights } = precisions(config);
+    const directory = await findCompiled({ source: config.model, cache: config.cache, weights });
     const manifest = directory === undefined ? undefined : await readManifest(directory);
     const shape = manifest?.config ?? (await Checkpoint.open(config.model)).config;
     const model = measure(shape, manifest);
