@@ -60,7 +60,9 @@ async function load(directory: string, manifest: Manifest, options: OpenModelOpt
   const uniform = await open('uniform.onnx');
   const mixed = await open('mixed.onnx');
   const append = await open('append.onnx');
-  const encode = await open('encode.onnx');
+  // Runs once for an upload: packing for it would only take time, and find what the others have packed.
+  const encodeOptions = { initializers: weights.tensors, frugal: true };
+  const encode = owned.add(await Session.open(runtime, path.join(directory, 'encode.onnx'), encodeOptions));
   weights.file.releasePages(); // the packed copies are what runs from now on
   return {
     base: baseModel(options.id ?? path.basename(path.resolve(options.source)), manifest),
