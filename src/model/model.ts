@@ -78,7 +78,9 @@ async function load(parts: PlaceParts, options: OpenModelOptions): Promise<Model
   const arena = await place.openArena({ config, slots, precision: kv });
   return {
     base: baseModel(options.id ?? path.basename(path.resolve(options.source)), manifest),
-    runner: owned.add(new OnnxRunner(runtime, config, sessions, weights.file, slots, arena, buffers, place.maxChunkTokens)),
+    runner: owned.add(
+      new OnnxRunner(runtime, config, sessions, weights.file, slots, arena, buffers, place.maxChunkTokens),
+    ),
     encoder: new OnnxPrefixEncoder(runtime, config, encode, weights.embedding),
     tokenizerDirectory: directory,
     eosTokenIds: config.eosTokenIds,

@@ -64,7 +64,8 @@ export function openPlace(parts: PlaceParts, provider: Provider, memory = MEMORY
 }
 
 /** The CPU: graphs as they were compiled, one packed copy of the weights for all of them. */
-async function openHost({ runtime, directory, manifest, weights, kv, owned }: PlaceParts): Promise<Place> {
+async function openHost(parts: PlaceParts): Promise<Place> {
+  const { runtime, directory, manifest, weights, kv, owned } = parts;
   // ONNX Runtime's norms in float16 pack their weights, and refuse to share them.
   const packed = manifest.precision === 'float16' ? {} : { packedWeights: owned.add(new PackedWeights(runtime)) };
   const options = { initializers: weights.tensors, ...packed };
@@ -72,7 +73,7 @@ async function openHost({ runtime, directory, manifest, weights, kv, owned }: Pl
     owned.add(await Session.open(runtime, path.join(directory, graphFile(name, kv)), options));
   return {
     open,
-    openEncoder: () => open('encode.onnx'),
+    openEncoder: () => openEncoder(parts),
     openArena: async (layout) => new HostArena(runtime, layout),
     openLogits: async (maxRows) => new HostLogits(runtime, maxRows, manifest.config.vocabularySize),
     target: 'cpu',
@@ -100,7 +101,10 @@ async function openDevice(parts: PlaceParts, provider: Provider, memory: MemoryK
   };
 }
 
-/** A prefix is encoded on the CPU wherever steps run: it happens once, at upload, and a device takes one run at a time. */
+/**
+ * A prefix is encoded on the CPU wherever steps run: it happens once, at upload, and a device takes one run at a time. Packing weights
+ * for it would only take time at the start.
+ */
 async function openEncoder({ runtime, directory, weights, kv, owned }: PlaceParts): Promise<Session> {
   const options = { initializers: weights.tensors, frugal: true };
   return owned.add(await Session.open(runtime, path.join(directory, graphFile('encode.onnx', kv)), options));
