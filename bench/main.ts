@@ -1,6 +1,7 @@
 import path from 'node:path';
 
 import { packageRoot } from '#src/config.js';
+import { busyShare } from './busy.js';
 import { type Options, readOptions, usage } from './options.js';
 import { randomModel } from './random-model.js';
 import { ReportFile, type SuiteReport } from './report.js';
@@ -10,6 +11,8 @@ import { textTable } from './text-table.js';
 import { writeDocs } from './write-docs.js';
 
 const bench = path.join(packageRoot, 'bench');
+/** What a machine does by itself. */
+const QUIET = 0.1;
 const names = suites.map(({ name }) => name);
 
 // Ended by hand, the programs that were started go too: they hang on `exit`.
@@ -31,7 +34,10 @@ async function run(options: Options): Promise<void> {
   console.log('Model: a random GPT-2 of 12 layers, 768 wide, 12 heads, context 1024, vocabulary 50257');
   const cache = path.join(bench, '.cache');
   const checkpoint = await randomModel(cache);
-  const report = new ReportFile(path.join(bench, 'results'), options);
+  const busy = await busyShare();
+  if (busy > QUIET)
+    console.log(`Others keep the CPUs ${Math.round(100 * busy)}% busy: the figures will be theirs too.`);
+  const report = new ReportFile(path.join(bench, 'results'), options, busy);
   for (const suite of suites.filter(({ name }) => options.suites.includes(name))) {
     console.log(`\n== ${suite.name}: ${suite.question}`);
     await measure(suite, report, {

@@ -23,7 +23,7 @@ export function pageParts(reports: readonly Report[]): Map<string, string> {
   return new Map([
     ['machine', machineLines(suites)],
     ['goals', goalsTable(findings)],
-    ['throughput', throughputTable(suites)],
+    ...(throughput(suites).length > 0 ? [['throughput', throughputTable(suites)] as const] : []),
     ...suites.map(({ name, findings: own }) => [name, findingsTable(own)] as const),
   ]);
 }
@@ -59,13 +59,13 @@ function lastOfEach(reports: readonly Report[]): Measured[] {
 function machineLines(suites: readonly Measured[]): string {
   return distinct(suites.map(({ report }) => report))
     .map((report) => {
-      const { cpu, cpus, threads, memoryGiB, platform, node, onnxruntime, commit, date, peers } = report.facts;
+      const { cpu, cpus, threads, memoryGiB, platform, node, onnxruntime, commit, date, peers, busy } = report.facts;
       const names = suites.filter((suite) => suite.report === report).map(({ name }) => name);
       const machine = `${cpu ?? 'unknown CPU'}, ${cpus} CPUs, ${threads} threads in a step, ${memoryGiB} GiB, ${platform}`;
       const versions = Object.entries({ 'Node.js': node, 'ONNX Runtime': onnxruntime, ...peers });
       return [
         `- ${names.join(', ')}: commit ${commit ?? 'unknown'}, ${date.slice(0, 10)}, medians of ${report.options.repeats} rounds`,
-        `- ${machine}`,
+        `- ${machine}; ${Math.round(100 * busy)}% busy with other things before it began`,
         `- ${versions.map(([name, version]) => `${name} ${version}`).join(', ')}`,
       ].join('\n');
     })

@@ -25,6 +25,8 @@ export interface Facts {
   readonly threads: number;
   readonly memoryGiB: number;
   readonly platform: string;
+  /** Share of the CPUs' time, 0 to 1, that others took before the bench began. */
+  readonly busy: number;
   /** Versions that peers are installed as. */
   readonly peers: Readonly<Record<string, string>>;
 }
@@ -47,7 +49,7 @@ export interface Report {
 }
 
 /** The machine and the versions. `threads` are those inside a step. */
-function readFacts(threads: number): Facts {
+function readFacts(threads: number, busy: number): Facts {
   const { dependencies } = JSON.parse(readFileSync(path.join(packageRoot, 'package.json'), 'utf8')) as Package;
   return {
     date: new Date().toISOString(),
@@ -59,6 +61,7 @@ function readFacts(threads: number): Facts {
     threads,
     memoryGiB: Math.round(os.totalmem() / 2 ** 30),
     platform: `${os.platform()} ${os.release()} ${os.arch()}`,
+    busy,
     peers: VERSIONS,
   };
 }
@@ -68,8 +71,8 @@ export class ReportFile {
   readonly path: string;
   #report: Report;
 
-  constructor(directory: string, options: Options) {
-    const facts = readFacts(threadsOf(options));
+  constructor(directory: string, options: Options, busy: number) {
+    const facts = readFacts(threadsOf(options), busy);
     this.path = path.join(directory, `${facts.date.replaceAll(':', '-')}.json`);
     this.#report = { facts, options, suites: [] };
   }

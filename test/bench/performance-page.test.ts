@@ -13,6 +13,7 @@ const facts: Report['facts'] = {
   threads: 2,
   memoryGiB: 23,
   platform: 'linux x64',
+  busy: 0.04,
   peers: { torch: '2.13.0' },
 };
 const options = { repeats: 3 } as Report['options'];
@@ -52,7 +53,8 @@ describe('the generated parts', () => {
 
   it('name machine, versions and commit', () => {
     const machine = parts.get('machine');
-    for (const part of ['A CPU <fast>', 'abc1234', 'torch 2.13.0', '3 rounds']) expect(machine).toContain(part);
+    for (const part of ['A CPU <fast>', 'abc1234', 'torch 2.13.0', '3 rounds', '4% busy'])
+      expect(machine).toContain(part);
   });
 
   it('are of the last report that has the suite', () => {
