@@ -17,6 +17,7 @@ import type { KvLayout } from './kv-blocks.js';
 import type { Logits } from './logits.js';
 import type { MappedWeights, Owned } from './mapped-weights.js';
 import type { KvPrecision } from './precision.js';
+import { BITS } from './quantize.js';
 import { StagedArena } from './staged-arena.js';
 
 /** Where a model runs: sessions that have its weights there, and memory for what they leave there, which is the caller's. */
@@ -73,7 +74,8 @@ async function openHost(parts: PlaceParts): Promise<Place> {
     owned.add(await Session.open(runtime, path.join(directory, graphFile(name, kv)), options));
   return {
     open,
-    openEncoder: () => openEncoder(parts),
+    // Products with quantised weights compute something else where those are not packed: a prefix is to be what the steps would make.
+    openEncoder: () => (manifest.precision in BITS ? open('encode.onnx') : openEncoder(parts)),
     openArena: async (layout) => new HostArena(runtime, layout),
     openLogits: async (maxRows) => new HostLogits(runtime, maxRows, manifest.config.vocabularySize),
     target: 'cpu',
