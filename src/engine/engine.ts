@@ -201,7 +201,7 @@ export class Engine {
       running: this.#slots.held,
       freeSlots: this.#slots.numFree,
       served: (tenant) => this.#counters.of(tenant),
-      maxChunkTokens: this.#limits.maxChunkTokens,
+      maxChunkTokens: Math.min(this.#limits.maxChunkTokens, this.#runner.maxChunkTokens ?? Infinity),
       numCached: this.#promptCache && (({ request }) => this.#promptCache?.numTokensOf(request) ?? 0),
     });
   }

@@ -66,6 +66,8 @@ export interface ModelRunner {
   /** Positions that fit in a slot: the model's context. */
   readonly contextLength: number;
   readonly vocabularySize: number;
+  /** Tokens that a chunk may have at most, where that is less than the context. */
+  readonly maxChunkTokens?: number;
   /** Runs one forward pass: writes keys and values of all its tokens and returns the logits asked for. */
   step(input: StepInput): Promise<StepOutput>;
   /** Writes the keys and values of virtual tokens at positions `offset` to `offset + kv.length - 1` of a slot. */

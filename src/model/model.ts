@@ -66,14 +66,17 @@ async function load(parts: PlaceParts, options: OpenModelOptions): Promise<Model
   const uniform = await place.open('uniform.onnx');
   const mixed = await place.open('mixed.onnx');
   const append = await place.open('append.onnx');
-  const encode = await place.open('encode.onnx');
+  const encode = await place.openEncoder();
   weights.file.releasePages(); // the packed copies are what runs from now on
   const sizes = { slots, maxTokens: slots + config.contextLength, vocabularySize: config.vocabularySize };
   const buffers = new StepBuffers(runtime, { ...sizes, target: place.target }, await place.openLogits(sizes.maxTokens));
+  const sessions = { uniform, mixed, append };
   const arena = await place.openArena({ config, slots, precision: 'float32' });
   return {
     base: baseModel(options.id ?? path.basename(path.resolve(options.source)), manifest),
-    runner: owned.add(new OnnxRunner(runtime, config, { uniform, mixed, append }, weights.file, slots, arena, buffers)),
+    runner: owned.add(
+      new OnnxRunner(runtime, config, sessions, weights.file, slots, arena, buffers, place.maxChunkTokens),
+    ),
     encoder: new OnnxPrefixEncoder(runtime, config, encode, weights.embeddings),
     tokenizerDirectory: directory,
     eosTokenIds: config.eosTokenIds,

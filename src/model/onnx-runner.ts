@@ -39,6 +39,7 @@ export class OnnxRunner implements ModelRunner {
     /** Of as many slots. The runner owns it, and the buffers. */
     private readonly arena: KvArena,
     private readonly buffers: StepBuffers,
+    readonly maxChunkTokens: number = config.contextLength,
   ) {
     this.contextLength = config.contextLength;
     this.vocabularySize = config.vocabularySize;
@@ -206,6 +207,7 @@ export class OnnxRunner implements ModelRunner {
     this.#checkSlot(chunk.slot);
     if (chunk.slot < decode.length) throw new RangeError(`slot ${chunk.slot} is a decoding row's`);
     if (chunk.tokens.length === 0) throw new RangeError('a chunk needs a token');
+    if (chunk.tokens.length > this.maxChunkTokens) throw new RangeError(`a chunk of ${chunk.tokens.length} tokens`);
     chunk.tokens.forEach((token) => {
       this.#checkToken(token);
     });

@@ -21,8 +21,12 @@ import { StagedArena } from './staged-arena.js';
 /** Where a model runs: sessions that have its weights there, and memory for what they leave there, which is the caller's. */
 export interface Place {
   open(graph: GraphName): Promise<Session>;
+  /** `encode.onnx`, which runs beside the steps. */
+  openEncoder(): Promise<Session>;
   openArena(layout: KvLayout): Promise<KvArena>;
   openLogits(maxRows: number): Promise<Logits>;
+  /** Tokens that a chunk may have at most, where that is less than the context. */
+  readonly maxChunkTokens?: number;
   readonly target: GraphTarget;
 }
 
@@ -33,6 +37,12 @@ export type OpenGraph = (graph: Uint8Array) => Promise<Session>;
 export type MemoryKind = 'host' | 'addresses' | 'handles';
 
 const MEMORY_KINDS: Record<Provider, MemoryKind> = { cpu: 'host', cuda: 'addresses', webgpu: 'handles' };
+
+/**
+ * From 32 new tokens on, WebGPU's attention takes a path that computes nonsense where subgroups are of 4 threads, as on
+ * SwiftShader; which adapters it is right on has not been tried.
+ */
+const WEBGPU_MAX_CHUNK_TOKENS = 31;
 
 /** What every place is made of. */
 export interface PlaceParts {
@@ -53,8 +63,11 @@ export function openPlace(parts: PlaceParts, provider: Provider, memory = MEMORY
 /** The CPU: graphs as they were compiled, one packed copy of the weights for all of them. */
 async function openHost({ runtime, directory, manifest, weights, owned }: PlaceParts): Promise<Place> {
   const options = { initializers: weights.tensors, packedWeights: owned.add(new PackedWeights(runtime)) };
+  const open = async (name: GraphName): Promise<Session> =>
+    owned.add(await Session.open(runtime, path.join(directory, name), options));
   return {
-    open: async (name) => owned.add(await Session.open(runtime, path.join(directory, name), options)),
+    open,
+    openEncoder: () => open('encode.onnx'),
     openArena: async (layout) => new HostArena(runtime, layout),
     openLogits: async (maxRows) => new HostLogits(runtime, maxRows, manifest.config.vocabularySize),
     target: 'cpu',
@@ -74,8 +87,16 @@ async function openDevice(parts: PlaceParts, provider: Provider, memory: MemoryK
   const arena = memory === 'addresses' ? DeviceArena : StagedArena;
   return {
     open: async (name) => owned.add(await Session.open(runtime, write(name), options)),
+    openEncoder: () => openEncoder(parts),
     openArena: (layout) => arena.open(runtime, device, layout, openGraph),
     openLogits: () => DeviceLogits.open(runtime, device, manifest.config.vocabularySize, openGraph),
     target: 'device',
+    ...(provider === 'webgpu' && { maxChunkTokens: WEBGPU_MAX_CHUNK_TOKENS }),
   };
+}
+
+/** A prefix is encoded on the CPU wherever steps run: it happens once, at upload, and a device takes one run at a time. */
+async function openEncoder({ runtime, directory, weights, owned }: PlaceParts): Promise<Session> {
+  const options = { initializers: weights.tensors, frugal: true };
+  return owned.add(await Session.open(runtime, path.join(directory, 'encode.onnx'), options));
 }

@@ -40,9 +40,9 @@ export class Runtime {
   readonly #guard = new DisposeGuard('Runtime');
 
   constructor(options: RuntimeOptions) {
-    returnLargeBlocks();
     this.library = options.library ?? libraryPath();
-    this.api = Api.load(this.library);
+    this.api = Api.load(this.library); // the first library that koffi loads: its settings are fixed from then on
+    returnLargeBlocks();
     this.env = createEnvironment(this.api, options);
     this.cpuMemoryInfo = this.api.create('CreateCpuMemoryInfo', DEVICE_ALLOCATOR, MEMORY_DEFAULT);
     this.#allocator = this.api.create('GetAllocatorWithDefaultOptions'); // the library's own, not to be released

@@ -46,8 +46,9 @@ export function describeRunner(
       slot: number,
       prompt: readonly number[],
       past = 0,
-      size = prompt.length,
+      wanted = prompt.length,
     ): Promise<Float32Array> {
+      const size = Math.min(wanted, runner.maxChunkTokens ?? Infinity);
       let rows: Float32Array[] = [];
       for (let at = 0; at < prompt.length; at += size) {
         const part = prompt.slice(at, at + size);

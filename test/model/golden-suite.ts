@@ -68,7 +68,7 @@ function describeGolden(name: string, { model: modelOptions, tolerance = 1e-3 }:
     async (size) => {
       const { cases } = reference.greedy;
       for (const [index, testCase] of cases.entries()) {
-        const chunkTokens = Math.min(size, testCase.prompt.length);
+        const chunkTokens = Math.min(size, testCase.prompt.length, model.runner.maxChunkTokens);
         const { ids, logprobs, first } = await greedy(testCase, index % 4, chunkTokens);
         expect(ids, testCase.id).toEqual(testCase.ids);
         expect(largestDifference(logprobs, testCase.logprobs), testCase.id).toBeLessThan(tolerance);
