@@ -41,7 +41,7 @@ export class Runtime {
 
   constructor(options: RuntimeOptions) {
     this.library = options.library ?? libraryPath();
-    this.api = Api.load(this.library);
+    this.api = Api.load(this.library); // the first library that koffi loads: its settings are fixed from then on
     returnLargeBlocks();
     this.env = createEnvironment(this.api, options);
     this.cpuMemoryInfo = this.api.create('CreateCpuMemoryInfo', DEVICE_ALLOCATOR, MEMORY_DEFAULT);
