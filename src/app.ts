@@ -73,7 +73,13 @@ function createEngine(
     tokenizer,
     eosTokenIds,
     observer,
-    limits: { maxChunkTokens, maxWaitingRequests, maxWaitingTokens, promptCacheBytes },
+    limits: {
+      maxChunkTokens,
+      maxLoneChunkTokens: 2 * maxChunkTokens,
+      maxWaitingRequests,
+      maxWaitingTokens,
+      promptCacheBytes,
+    },
   });
 }
 

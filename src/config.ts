@@ -78,8 +78,8 @@ const variables = {
   maxWaitingRequests: integer('PREAMBLE_MAX_WAITING_REQUESTS', 1024, 1, 1_000_000),
   /** Prompt and generated tokens that the waiting sequences may ask for together. */
   maxWaitingTokens: integer('PREAMBLE_MAX_WAITING_TOKENS', 1_048_576, 1, 1_000_000_000),
-  /** Prompt tokens that share one step with the decoding rows. */
-  maxChunkTokens: integer('PREAMBLE_MAX_CHUNK_TOKENS', 64, 1, 65_536),
+  /** Prompt tokens that share one step with the decoding rows; twice as many where nothing decodes. */
+  maxChunkTokens: integer('PREAMBLE_MAX_CHUNK_TOKENS', 32, 1, 65_536),
   /** Choices of one request: prompts times `n`. */
   maxChoices: integer('PREAMBLE_MAX_CHOICES', 256, 1, 65_536),
   maxBatchItems: integer('PREAMBLE_MAX_BATCH_ITEMS', 256, 1, 65_536),

@@ -27,6 +27,8 @@ import { acceptStepOutput } from './step-output.js';
 export interface EngineLimits extends QueueLimits {
   /** Prompt tokens that one step computes beside the decode rows. */
   readonly maxChunkTokens: number;
+  /** Prompt tokens of a step without decode rows; `maxChunkTokens` unless given. */
+  readonly maxLoneChunkTokens?: number;
   /** Bytes of computed prompts kept for later requests of the same tenant under the same prefix; 0: none, and nothing is looked up. */
   readonly promptCacheBytes: number;
 }
@@ -37,7 +39,7 @@ export interface EngineOptions {
   readonly tokenizer: TokenBytes;
   /** The model's end tokens. */
   readonly eosTokenIds: readonly number[];
-  /** Those left out are 64 tokens a chunk, 1024 waiting requests, 1,048,576 waiting tokens and no prompt cache. */
+  /** Those left out are 32 tokens a chunk, 1024 waiting requests, 1,048,576 waiting tokens and no prompt cache. */
   readonly limits?: Partial<EngineLimits>;
   readonly observer?: EngineObserver | undefined;
 }
@@ -59,7 +61,7 @@ export interface EngineStats {
 }
 
 const defaultLimits: EngineLimits = {
-  maxChunkTokens: 64,
+  maxChunkTokens: 32,
   maxWaitingRequests: 1024,
   maxWaitingTokens: 2 ** 20,
   promptCacheBytes: 0,
@@ -196,12 +198,15 @@ export class Engine {
   }
 
   #schedule(): Schedule<Sequence> {
+    const { maxChunkTokens, maxLoneChunkTokens = maxChunkTokens } = this.#limits;
+    const { maxChunkTokens: mostOfRunner = Infinity } = this.#runner;
     return schedule({
       waiting: this.#queue.sequences,
       running: this.#slots.held,
       freeSlots: this.#slots.numFree,
       served: (tenant) => this.#counters.of(tenant),
-      maxChunkTokens: Math.min(this.#limits.maxChunkTokens, this.#runner.maxChunkTokens ?? Infinity),
+      maxChunkTokens: Math.min(maxChunkTokens, mostOfRunner),
+      maxLoneChunkTokens: Math.min(maxLoneChunkTokens, mostOfRunner),
       numCached: this.#promptCache && (({ request }) => this.#promptCache?.numTokensOf(request) ?? 0),
     });
   }

@@ -23,7 +23,10 @@ export interface SchedulerState<S extends Schedulable> {
   readonly freeSlots: number;
   /** What each tenant has been served, over its weight (`VirtualCounters`). */
   readonly served: (tenant: string) => number;
+  /** Prompt tokens of a step that has decode rows. */
   readonly maxChunkTokens: number;
+  /** Prompt tokens of a step that has none, whom a long step would keep waiting; `maxChunkTokens` unless given. */
+  readonly maxLoneChunkTokens?: number;
   /** How many tokens of a waiting sequence's prompt the prompt cache has; without one, left out. */
   readonly numCached?: ((sequence: S) => number) | undefined;
 }
@@ -55,11 +58,10 @@ export function schedule<S extends Schedulable>(state: SchedulerState<S>): Sched
   const admitted = admit(state);
   const running = [...state.running, ...admitted];
   const prefilling = state.running.find(isPrefilling) ?? admitted.find((one) => numToPrefill(one, state) > 1);
-  return {
-    admitted,
-    decode: running.filter((sequence) => sequence !== prefilling),
-    chunk: prefilling && nextChunk(prefilling, state),
-  };
+  const decode = running.filter((sequence) => sequence !== prefilling);
+  const { maxChunkTokens, maxLoneChunkTokens = maxChunkTokens } = state;
+  const maxTokens = decode.length > 0 ? maxChunkTokens : maxLoneChunkTokens;
+  return { admitted, decode, chunk: prefilling && nextChunk(prefilling, state, maxTokens) };
 }
 
 /** Whose turn it is: of the tenants that wait, the one served least; of its sequences, and of tenants that are even, the first to come. */
@@ -109,7 +111,8 @@ function numToPrefill<S extends Schedulable>(sequence: S, { running, numCached }
 
 function nextChunk<S extends Schedulable>(
   sequence: S,
-  { running, maxChunkTokens, numCached }: SchedulerState<S>,
+  { running, numCached }: SchedulerState<S>,
+  maxTokens: number,
 ): ScheduledChunk<S> {
   // One that is only admitted now has not got them yet.
   const cached = running.includes(sequence) ? 0 : (numCached?.(sequence) ?? 0);
@@ -117,6 +120,6 @@ function nextChunk<S extends Schedulable>(
   const numRemainingTokens = sequence.numRemainingTokens - cached;
   const { prefixIndex = 0 } = sequence;
   const beforePrefix = prefixIndex > numComputedTokens ? prefixIndex - numComputedTokens : numRemainingTokens;
-  const numTokens = Math.min(numRemainingTokens, beforePrefix, maxChunkTokens);
+  const numTokens = Math.min(numRemainingTokens, beforePrefix, maxTokens);
   return { sequence, numTokens, isLast: numTokens === numRemainingTokens };
 }

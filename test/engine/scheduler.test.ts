@@ -58,6 +58,14 @@ describe('the policy of a step', () => {
     expect(plan([], [one('a', 9, 16)], 3)).toMatchObject({ chunk: 'a 8' });
   });
 
+  test('a chunk may be longer in a step that keeps no decode row waiting', () => {
+    const chunkOf = (running: Named[]): number | undefined =>
+      schedule({ waiting: [], running, freeSlots: 3, maxChunkTokens: 8, maxLoneChunkTokens: 12, served }).chunk
+        ?.numTokens;
+    expect(chunkOf([one('a', 20)])).toBe(12);
+    expect(chunkOf([one('a', 20), one('b', 1, 5)])).toBe(8);
+  });
+
   test('a last token that a chunk left over decodes', () => {
     expect(plan([], [one('a', 1, 24)], 3)).toMatchObject({ decode: 'a', chunk: undefined });
   });
