@@ -77,7 +77,7 @@ async function load(parts: PlaceParts, options: OpenModelOptions): Promise<Model
   return {
     base: baseModel(options.id ?? path.basename(path.resolve(options.source)), manifest),
     runner: owned.add(new OnnxRunner(runtime, config, sessions, slots, arena, buffers, place.maxChunkTokens)),
-    encoder: new OnnxPrefixEncoder(runtime, config, encode, weights.embedding),
+    encoder: new OnnxPrefixEncoder(runtime, config, encode, (id) => weights.embedding(id)),
     tokenizerDirectory: directory,
     eosTokenIds: config.eosTokenIds,
     dispose: () => owned.dispose(),
