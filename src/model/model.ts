@@ -1,6 +1,7 @@
 import path from 'node:path';
 
 import type { BaseModel } from '../prefix/kv.js';
+import { ProviderError } from '../runtime/errors.js';
 import { type Provider, requireProvider } from '../runtime/provider.js';
 import { Runtime } from '../runtime/runtime.js';
 import { type CompileOptions, compileModel, type Manifest, readManifest } from './compiled-model.js';
@@ -76,16 +77,29 @@ async function load(parts: PlaceParts, options: OpenModelOptions): Promise<Model
   const buffers = new StepBuffers(runtime, { ...sizes, target: place.target }, await place.openLogits(sizes.maxTokens));
   const sessions = { uniform, mixed, append };
   const arena = await place.openArena({ config, slots, precision: kv });
+  const { maxChunkTokens } = place;
+  const runner = owned.add(
+    new OnnxRunner({ runtime, config, sessions, weights: weights.file, slots, arena, buffers, maxChunkTokens }),
+  );
+  if (place.target === 'device') await tryStep(runner, parts, options.provider ?? 'cpu');
   return {
     base: baseModel(options.id ?? path.basename(path.resolve(options.source)), manifest),
-    runner: owned.add(
-      new OnnxRunner(runtime, config, sessions, weights.file, slots, arena, buffers, place.maxChunkTokens),
-    ),
-    encoder: new OnnxPrefixEncoder(runtime, config, encode, weights.embedding),
+    runner,
+    encoder: new OnnxPrefixEncoder(runtime, config, encode, (id) => weights.embedding(id)),
     tokenizerDirectory: directory,
     eosTokenIds: config.eosTokenIds,
     dispose: () => owned.dispose(),
   };
+}
+
+/** Some devices find out only when they run that they lack something, such as arithmetic in float16. */
+async function tryStep(runner: OnnxRunner, { manifest, kv }: PlaceParts, provider: Provider): Promise<void> {
+  try {
+    await runner.step({ decode: [{ token: 0, past: 0, temperature: 1 }], topK: 1 });
+  } catch (error) {
+    const tried = `It cannot run a step with ${manifest.precision} weights and ${kv} keys and values (PREAMBLE_WEIGHTS, PREAMBLE_KV).`;
+    throw new ProviderError(provider, [tried, `ONNX Runtime says: ${(error as Error).message}`]);
+  }
 }
 
 /** What prefixes must know of the model called `id`. */

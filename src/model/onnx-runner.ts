@@ -15,6 +15,21 @@ export interface RunnerSessions {
   readonly append: Session;
 }
 
+/** What a runner is made of: it owns the arena and the buffers, and borrows the rest. */
+export interface RunnerParts {
+  readonly runtime: Runtime;
+  readonly config: Gpt2Config;
+  readonly sessions: RunnerSessions;
+  /** The file of the sessions' weights. */
+  readonly weights: Pick<MappedFile, 'releasePages'>;
+  readonly slots: number;
+  /** Of as many slots. */
+  readonly arena: KvArena;
+  readonly buffers: StepBuffers;
+  /** The context unless given. */
+  readonly maxChunkTokens?: number | undefined;
+}
+
 /**
  * Tokens after which the pages of embeddings that were read are given back. Where a row is read, Linux maps 64 KiB of the file and up
  * to 1 MiB: some hundred tokens would keep all of them resident, beside the packed copy that the head has.
@@ -23,24 +38,18 @@ const TOKENS_PER_RELEASE = 32;
 
 /** Runs the engine's steps on ONNX Runtime. One call at a time; everything it is given is checked before it is lent. */
 export class OnnxRunner implements ModelRunner {
+  readonly slots: number;
+  readonly maxChunkTokens: number;
   readonly contextLength: number;
   readonly vocabularySize: number;
   readonly #bindings: Record<keyof RunnerSessions, Binding>;
   #busy = false;
   #tokensRead = 0;
 
-  /** @param weights the sessions' own */
-  constructor(
-    private readonly runtime: Runtime,
-    private readonly config: Gpt2Config,
-    private readonly sessions: RunnerSessions,
-    private readonly weights: Pick<MappedFile, 'releasePages'>,
-    readonly slots: number,
-    /** Of as many slots. The runner owns it, and the buffers. */
-    private readonly arena: KvArena,
-    private readonly buffers: StepBuffers,
-    readonly maxChunkTokens: number = config.contextLength,
-  ) {
+  constructor(private readonly parts: RunnerParts) {
+    const { config, sessions, slots, maxChunkTokens = config.contextLength } = parts;
+    this.slots = slots;
+    this.maxChunkTokens = maxChunkTokens;
     this.contextLength = config.contextLength;
     this.vocabularySize = config.vocabularySize;
     this.#bindings = { uniform: sessions.uniform.bind(), mixed: sessions.mixed.bind(), append: sessions.append.bind() };
@@ -50,37 +59,37 @@ export class OnnxRunner implements ModelRunner {
     return this.#exclusively(async () => {
       this.#check(input);
       const rows = this.#writeTokens(input);
-      await this.arena.prepare({ rows: input.decode.length, ...(input.chunk && { single: input.chunk }) });
+      await this.parts.arena.prepare({ rows: input.decode.length, ...(input.chunk && { single: input.chunk }) });
       const session = input.chunk !== undefined && input.decode.length > 0 ? 'mixed' : 'uniform';
       if (session === 'mixed') this.#bindMixed(input.decode.length, input.chunk as PromptChunk);
       else this.#bindUniform(input);
       // A step always computes at least one row of logits: an operator over no rows is no operator.
-      this.buffers.bindHead(this.#bindings[session], Math.max(rows, 1), input.topK);
-      await this.sessions[session].run(this.#bindings[session]);
-      this.buffers.releaseTensors();
+      this.parts.buffers.bindHead(this.#bindings[session], Math.max(rows, 1), input.topK);
+      await this.parts.sessions[session].run(this.#bindings[session]);
+      this.parts.buffers.releaseTensors();
       this.#releaseEmbeddings(input);
-      return this.buffers.output(rows, input.topK);
+      return this.parts.buffers.output(rows, input.topK);
     });
   }
 
   append(slot: number, offset: number, kv: PrefixKv): Promise<void> {
     return this.#exclusively(async () => {
       this.#checkSlot(slot);
-      const width = 2 * this.config.layers * this.config.width;
+      const width = 2 * this.parts.config.layers * this.parts.config.width;
       if (kv.rows.length !== kv.length * width) {
         throw new RangeError(`a prefix of ${kv.length} rows needs ${kv.length * width} values, not ${kv.rows.length}`);
       }
       this.#checkRange(offset, kv.length);
-      const memory = this.runtime.allocate(kv.rows.byteLength);
-      const prefix = new Tensor(this.runtime, 'float32', [kv.length, width], memory);
+      const memory = this.parts.runtime.allocate(kv.rows.byteLength);
+      const prefix = new Tensor(this.parts.runtime, 'float32', [kv.length, width], memory);
       try {
         memory.float32(0, kv.rows.length).set(kv.rows);
-        await this.arena.prepare({ rows: 0, single: { slot, past: offset } });
+        await this.parts.arena.prepare({ rows: 0, single: { slot, past: offset } });
         this.#bindRows(this.#bindings.append, slot, [offset + kv.length]);
         this.#bindings.append.input('prefix', prefix);
-        await this.sessions.append.run(this.#bindings.append);
+        await this.parts.sessions.append.run(this.#bindings.append);
       } finally {
-        this.buffers.releaseTensors();
+        this.parts.buffers.releaseTensors();
         prefix.dispose();
         memory.dispose();
       }
@@ -92,7 +101,7 @@ export class OnnxRunner implements ModelRunner {
       this.#checkSlot(from);
       this.#checkSlot(to);
       this.#checkRange(0, length);
-      await this.arena.copy(from, to, length);
+      await this.parts.arena.copy(from, to, length);
     });
   }
 
@@ -100,7 +109,7 @@ export class OnnxRunner implements ModelRunner {
     return this.#exclusively(async () => {
       this.#checkSlot(slot);
       this.#checkRange(from, length);
-      return this.arena.read(slot, from, length);
+      return this.parts.arena.read(slot, from, length);
     });
   }
 
@@ -109,7 +118,7 @@ export class OnnxRunner implements ModelRunner {
       this.#checkSlot(slot);
       this.#checkRange(from, span.length);
       if (!(span instanceof ArenaSpan)) throw new TypeError('the span is of another runner');
-      await this.arena.write(slot, from, span);
+      await this.parts.arena.write(slot, from, span);
     });
   }
 
@@ -117,20 +126,20 @@ export class OnnxRunner implements ModelRunner {
   dispose(): void {
     if (this.#busy) throw new Error('a runner cannot be disposed during a call');
     for (const binding of Object.values(this.#bindings)) binding.dispose();
-    this.buffers.dispose();
-    this.arena.dispose();
+    this.parts.buffers.dispose();
+    this.parts.arena.dispose();
   }
 
   #releaseEmbeddings({ decode, chunk }: StepInput): void {
     this.#tokensRead += decode.length + (chunk?.tokens.length ?? 0);
     if (this.#tokensRead < TOKENS_PER_RELEASE) return;
     this.#tokensRead = 0;
-    this.weights.releasePages();
+    this.parts.weights.releasePages();
   }
 
   /** Writes ids, positions and the tokens whose logits are wanted; returns how many rows of logits that makes. */
   #writeTokens({ decode, chunk }: StepInput): number {
-    const { ids, positions, keep, temperature } = this.buffers;
+    const { ids, positions, keep, temperature } = this.parts.buffers;
     let token = 0;
     let rows = 0;
     const write = (id: number, position: number, wanted: boolean, rowTemperature: number): void => {
@@ -157,41 +166,41 @@ export class OnnxRunner implements ModelRunner {
   #bindUniform({ decode, chunk }: StepInput): void {
     const binding = this.#bindings.uniform;
     const [rows, tokens] = chunk === undefined ? [decode.length, 1] : [1, chunk.tokens.length];
-    this.buffers.layout.set([BigInt(rows), BigInt(tokens), BigInt(3 * this.config.width)]);
+    this.parts.buffers.layout.set([BigInt(rows), BigInt(tokens), BigInt(3 * this.parts.config.width)]);
     this.#bindTokens(binding, rows * tokens);
-    this.buffers.input(binding, 'shape', 'int64', [3], 'layout');
+    this.parts.buffers.input(binding, 'shape', 'int64', [3], 'layout');
     const lengths = chunk === undefined ? decode.map(({ past }) => past + 1) : [chunk.past + tokens];
     this.#bindRows(binding, chunk?.slot ?? 0, lengths);
   }
 
   #bindMixed(rows: number, chunk: PromptChunk): void {
     const binding = this.#bindings.mixed;
-    const { layout, positions, chunkLengths, chunkLongest } = this.buffers;
+    const { layout, positions, chunkLengths, chunkLongest } = this.parts.buffers;
     layout.set([BigInt(rows), BigInt(chunk.tokens.length)]);
     this.#bindTokens(binding, rows + chunk.tokens.length);
-    this.buffers.input(binding, 'split', 'int64', [2], 'layout');
+    this.parts.buffers.input(binding, 'split', 'int64', [2], 'layout');
     const lengths = Array.from({ length: rows }, (_, row) => Number(positions[row]) + 1);
     this.#bindRows(binding, 0, lengths);
     chunkLongest[0] = chunk.past + chunk.tokens.length;
     chunkLengths[0] = chunkLongest[0] - 1;
-    this.buffers.input(binding, 'chunk_lengths', 'int32', [1]);
-    this.buffers.input(binding, 'chunk_longest', 'int32', [1]);
-    this.arena.bind(binding, 'chunk', chunk.slot, 1);
+    this.parts.buffers.input(binding, 'chunk_lengths', 'int32', [1]);
+    this.parts.buffers.input(binding, 'chunk_longest', 'int32', [1]);
+    this.parts.arena.bind(binding, 'chunk', chunk.slot, 1);
   }
 
   #bindTokens(binding: Binding, tokens: number): void {
-    this.buffers.input(binding, 'ids', 'int64', [tokens]);
-    this.buffers.input(binding, 'positions', 'int64', [tokens]);
+    this.parts.buffers.input(binding, 'ids', 'int64', [tokens]);
+    this.parts.buffers.input(binding, 'positions', 'int64', [tokens]);
   }
 
   /** Binds consecutive slots as the group `rows`; `lengths` are theirs after the run. */
   #bindRows(binding: Binding, firstSlot: number, lengths: readonly number[]): void {
-    const { rowsLengths, rowsLongest } = this.buffers;
+    const { rowsLengths, rowsLongest } = this.parts.buffers;
     lengths.forEach((length, row) => (rowsLengths[row] = length - 1));
     rowsLongest[0] = Math.max(...lengths);
-    this.buffers.input(binding, 'rows_lengths', 'int32', [lengths.length]);
-    this.buffers.input(binding, 'rows_longest', 'int32', [1]);
-    this.arena.bind(binding, 'rows', firstSlot, lengths.length);
+    this.parts.buffers.input(binding, 'rows_lengths', 'int32', [lengths.length]);
+    this.parts.buffers.input(binding, 'rows_longest', 'int32', [1]);
+    this.parts.arena.bind(binding, 'rows', firstSlot, lengths.length);
   }
 
   /** Native code takes everything at its word: a wrong id or position there is a crash. */
