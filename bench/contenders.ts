@@ -1,40 +1,30 @@
-import fs from 'node:fs/promises';
-import os from 'node:os';
-import path from 'node:path';
-
 import { Engine } from '#src/engine/engine.js';
 import { openModel } from '#src/model/model.js';
 import type { PrefixKv } from '#src/prefix/kv.js';
 import { Tokenizer } from '#src/tokenizer/tokenizer.js';
 import type { Contender } from './contender.js';
 import { threadsOf } from './options.js';
-import { startServer } from './server-process.js';
+import { ServerProcess } from './server-process.js';
 import type { BenchContext } from './suite.js';
 import { engineTarget, generate, serverTarget, uploadPrefix } from './targets.js';
 import { PREFIX_COLUMNS, randomPrefix, userName, type UserRequest, workload } from './workload.js';
 
 /** The server as it is shipped, in a process of its own, users with a prefix each. */
 export async function openServer({ options, checkpoint, cache }: BenchContext): Promise<Contender> {
-  const store = await fs.mkdtemp(path.join(os.tmpdir(), 'preamble-bench-'));
-  const server = await startServer({
+  const server = await ServerProcess.start({
     PREAMBLE_MODEL: checkpoint,
     PREAMBLE_CACHE: cache,
-    PREAMBLE_STORE: `file:${store}`,
     PREAMBLE_SLOTS: String(Math.max(...options.rows)),
     PREAMBLE_LOG_LEVEL: 'error',
     ...(options.threads !== undefined && { PREAMBLE_THREADS: String(options.threads) }),
   });
-  const close = async (): Promise<void> => {
-    await server.close();
-    await fs.rm(store, { recursive: true });
-  };
   try {
-    for (const [user, prefix] of userPrefixes(options.rows)) await uploadPrefix(server.address, user, prefix);
+    for (const [user, prefix] of userPrefixes(options.rows)) await uploadPrefix(server.url, user, prefix);
   } catch (error) {
-    await close();
+    await server.stop();
     throw error;
   }
-  const target = serverTarget(server.address);
+  const target = serverTarget(server.url);
   return {
     name: 'server',
     async measure(rows) {
@@ -42,7 +32,7 @@ export async function openServer({ options, checkpoint, cache }: BenchContext): 
       const { decode } = await target(workload(rows, options.context, options.tokens));
       return { decode, eventLoopDelay: await server.eventLoopDelay() };
     },
-    close,
+    close: () => server.stop(),
   };
 }
 

@@ -10,7 +10,7 @@ import { DEFAULT_TENANT } from '#src/tenancy/tenancy.js';
 import { findProgram } from '../../test/support/debian-program.js';
 import { RedisProcess, redisProgram } from '../../test/support/redis-process.js';
 import type { BenchContext, Finding, Suite } from '../suite.js';
-import { ServerProcess } from '../support/server-process.js';
+import { ServerProcess } from '../server-process.js';
 import { storedPrefix } from '../support/stored-prefix.js';
 import { gaps, quantile, randomTokens, timeToFirstToken, TokenStream } from '../support/token-stream.js';
 import { median } from '../statistics.js';
@@ -42,7 +42,7 @@ interface Gaps {
 }
 
 /** What it costs that a prefix is not in memory yet. */
-export const coldPrefixSuite: Suite = {
+export const coldPrefix: Suite = {
   name: 'cold-prefix',
   question: `What does a ${PREFIX_LENGTH}-token prefix cost that is in Redis and not in memory, itself and others?`,
   async run(context) {

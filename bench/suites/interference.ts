@@ -2,7 +2,7 @@ import path from 'node:path';
 
 import { defaultConfig } from '#src/config.js';
 import type { BenchContext, Finding, Suite } from '../suite.js';
-import { ServerProcess } from '../support/server-process.js';
+import { ServerProcess } from '../server-process.js';
 import { type Ask, gaps, quantile, randomTokens, timeToFirstToken, TokenStream } from '../support/token-stream.js';
 
 const STREAMS = 8;
@@ -25,7 +25,7 @@ interface Times {
 }
 
 /** What a long prompt does to those who are being served, and they to it. */
-export const interferenceSuite: Suite = {
+export const interference: Suite = {
   name: 'interference',
   question: `What does a ${PROMPT_TOKENS}-token prompt do to ${STREAMS} running streams, and they to it?`,
   async run(context) {

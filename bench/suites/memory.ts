@@ -4,7 +4,7 @@ import path from 'node:path';
 import { compileModel, type Manifest, readManifest, WEIGHTS_FILE } from '#src/model/compiled-model.js';
 import type { BenchContext, Finding, Suite } from '../suite.js';
 import { uploadPrefix } from '../targets.js';
-import { type Resident, ServerProcess } from '../support/server-process.js';
+import { type Resident, ServerProcess } from '../server-process.js';
 import { randomTokens, TokenStream } from '../support/token-stream.js';
 import { PREFIX_LENGTH, randomPrefix, userName } from '../workload.js';
 
@@ -22,7 +22,7 @@ interface Needed {
 }
 
 /** Memory of the server process beside what the model itself needs. */
-export const memorySuite: Suite = {
+export const memory: Suite = {
   name: 'memory',
   question: `How much memory has a server after ${USERS} users with a prefix each, over weights and their keys and values?`,
   async run(context) {

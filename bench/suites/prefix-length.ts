@@ -10,7 +10,7 @@ const PROMPT_TOKENS = 32;
 const NEW_TOKENS = 48;
 
 /** Long prefixes are nearly free (prefix-tuning, footnote 11): they are attended to, and nothing else. */
-export const prefixLengthSuite: Suite = {
+export const prefixLength: Suite = {
   name: 'prefix-length',
   question: `How does decoding at ${ROWS} rows depend on the length of their prefixes?`,
   async run(context) {

@@ -11,7 +11,7 @@ const PREFIX_TOKENS = 112;
 const NEW_TOKENS = 32;
 
 /** The weights are read once for all rows of a step: how much further does one reading go? */
-export const rowsSuite: Suite = {
+export const rows: Suite = {
   name: 'rows',
   question: `How does decoding depend on the number of rows, 1 to ${MOST}, each with a prefix of ${PREFIX_TOKENS}?`,
   async run(context) {

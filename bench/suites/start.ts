@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 
 import { compileModel, WEIGHTS_FILE } from '#src/model/compiled-model.js';
 import type { BenchContext, Finding, Suite } from '../suite.js';
-import { ServerProcess } from '../support/server-process.js';
+import { ServerProcess } from '../server-process.js';
 
 /** Whether the weights file is in the page cache; everything else, such as Node and the libraries, always is. */
 type PageCache = 'warm' | 'cold';
@@ -19,7 +19,7 @@ const READ_BYTES = 4 << 20;
 const run = promisify(execFile);
 
 /** From the start of the process to ready, beside the least that any server of these weights must do. */
-export const startSuite: Suite = {
+export const start: Suite = {
   name: 'start',
   question: 'How long does a server with a compiled model take to be ready, over reading its weights file once?',
   async run(context) {

@@ -12,7 +12,7 @@ import { RedisProcess, redisProgram } from '../../test/support/redis-process.js'
 import { randomModel, type Shape } from '../random-model.js';
 import type { BenchContext, Finding, Suite } from '../suite.js';
 import { fillDirectory, fillRedis } from '../support/fill-store.js';
-import { ServerProcess } from '../support/server-process.js';
+import { ServerProcess } from '../server-process.js';
 import { randomTokens, timeToFirstToken } from '../support/token-stream.js';
 import { uploadPrefix } from '../targets.js';
 import { median } from '../statistics.js';
@@ -39,7 +39,7 @@ interface Subject {
 }
 
 /** What a store that holds many prefixes costs those who use a few. */
-export const storeSizeSuite: Suite = {
+export const storeSize: Suite = {
   name: 'store-size',
   question: `What do ${MANY} stored prefixes cost, over ${FEW}? (a tiny model)`,
   async run(context) {
