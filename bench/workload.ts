@@ -1,3 +1,4 @@
+import { defaultConfig } from '#src/config.js';
 import type { PrefixKv } from '#src/prefix/kv.js';
 import { GPT2_124M, uniform } from './random-model.js';
 import { median } from './statistics.js';
@@ -5,8 +6,8 @@ import { median } from './statistics.js';
 export const PREFIX_LENGTH = 20;
 /** Values of a virtual token: its key and value in every layer. */
 export const PREFIX_COLUMNS = GPT2_124M.layers * 2 * GPT2_124M.width;
-/** The server's default, and so what a prompt is cut into. */
-const CHUNK_TOKENS = 64;
+/** What a prompt is cut into beside decode rows. */
+const CHUNK_TOKENS = defaultConfig().maxChunkTokens;
 
 /** What one user asks for. */
 export interface UserRequest {
@@ -21,13 +22,14 @@ export interface UserRequest {
  * all of them decode together for about `tokens` steps, at a mean length of about `context` positions, the prefix included.
  */
 export function workload(rows: number, context: number, tokens: number): UserRequest[] {
-  const longest = context - PREFIX_LENGTH;
-  const stagger = rows * Math.ceil(longest / CHUNK_TOKENS);
-  const promptLength = Math.max(1, Math.round(longest - (stagger + tokens) / 2));
+  const mean = context - PREFIX_LENGTH;
+  const maxTokens = (promptLength: number): number => rows * Math.ceil(promptLength / CHUNK_TOKENS) + tokens;
+  let promptLength = mean;
+  while (promptLength > 1 && promptLength + maxTokens(promptLength) / 2 > mean) promptLength--;
   return Array.from({ length: rows }, (_, row) => ({
     user: userName(row),
     prompt: randomPrompt(row, promptLength),
-    maxTokens: stagger + tokens,
+    maxTokens: maxTokens(promptLength),
   }));
 }
 

@@ -3,7 +3,7 @@ import type { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { createApp, type App } from './app.js';
-import { needsKey, type Config } from './config.js';
+import { needsKey, precisions, type Config } from './config.js';
 import { describeStore } from './open-store.js';
 import { compileProgress } from './progress.js';
 
@@ -69,8 +69,9 @@ function banner({ model, server }: App, config: Config): string {
   ].join('\n');
 }
 
-/** Nothing for the default: only what changes the output is worth a word. */
-function describePrecision({ weights, kv }: Config): string {
+/** Nothing for float32: only what changes the output is worth a word. */
+function describePrecision(config: Config): string {
+  const { weights, kv } = precisions(config);
   const parts = [
     ...(weights === 'float32' ? [] : [`${weights} weights`]),
     ...(kv === 'float32' ? [] : [`${kv} keys and values`]),

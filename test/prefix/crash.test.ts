@@ -19,10 +19,11 @@ const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'preamble-crash-'));
 const directory = path.join(temporary, 'store');
 
 beforeAll(async () => {
-  // Node 20 runs no TypeScript: the child is bundled once.
+  // Node 20 runs no TypeScript: the child is bundled once, its packages beside it.
   await build({
     configFile: false,
     logLevel: 'silent',
+    ssr: { noExternal: true },
     build: {
       ssr: fileURLToPath(new URL('crash-child.ts', import.meta.url)),
       outDir: path.join(temporary, 'child'),

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 
 import { describe, expect, it } from 'vitest';
 
-import { ConfigError, packageRoot, readConfig, tenantDefaults } from '../../src/config.js';
+import { ConfigError, packageRoot, readConfig, tenantDefaults, precisions } from '../../src/config.js';
 import { physicalCores } from '../../src/cores.js';
 import { NO_LIMITS } from '../../src/tenancy/limits.js';
 
@@ -16,8 +16,8 @@ describe('readConfig', () => {
       store: { kind: 'file', directory: resolve(packageRoot, 'prefixes') },
       apiKeys: [],
       provider: 'cpu',
-      weights: 'float32',
-      kv: 'float32',
+      weights: undefined,
+      kv: undefined,
       slots: 32,
       threads: physicalCores(),
       logLevel: 'info',
@@ -95,6 +95,17 @@ describe('readConfig', () => {
     const read = (): unknown => readConfig({ [name]: value });
     expect(read).toThrow(ConfigError);
     expect(read).toThrow(new RegExp(`^${name}: `));
+  });
+
+  it('keeps float32 on the CPU and float16 on a device, unless told otherwise', () => {
+    expect(precisions(readConfig({}))).toEqual({ weights: 'float32', kv: 'float32' });
+    expect(precisions(readConfig({ PREAMBLE_WEIGHTS: 'int8' }))).toEqual({ weights: 'int8', kv: 'float32' });
+    const device = { PREAMBLE_PROVIDER: 'webgpu' };
+    expect(precisions(readConfig(device))).toEqual({ weights: 'float16', kv: 'float16' });
+    expect(precisions(readConfig({ ...device, PREAMBLE_KV: 'float32' }))).toEqual({
+      weights: 'float16',
+      kv: 'float32',
+    });
   });
 
   it('takes float16 weights on a device only, and few bits on the CPU only', () => {

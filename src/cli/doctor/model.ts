@@ -5,7 +5,9 @@ import { precisions, type Config } from '../../config.js';
 import { Checkpoint } from '../../model/checkpoint.js';
 import { findCompiled, readManifest, type Manifest } from '../../model/compiled-model.js';
 import type { Gpt2Config } from '../../model/config.js';
+import type { KvPrecision } from '../../model/precision.js';
 import { layOut, weightSpecs } from '../../model/weights.js';
+import { ELEMENT_TYPES } from '../../runtime/tensor.js';
 import { showBytes, type Fact, type Problem, type Section } from './report.js';
 import { findWritable } from './writable.js';
 
@@ -20,11 +22,11 @@ export interface ExaminedModel {
 export async function examineModel(config: Config): Promise<{ section: Section; model?: ExaminedModel }> {
   const source: Fact = { value: path.basename(config.model), why: config.model };
   try {
-    const { weights } = precisions(config);
+    const { weights, kv } = precisions(config);
     const directory = await findCompiled({ source: config.model, cache: config.cache, weights });
     const manifest = directory === undefined ? undefined : await readManifest(directory);
     const shape = manifest?.config ?? (await Checkpoint.open(config.model)).config;
-    const model = measure(shape, manifest);
+    const model = measure(shape, manifest, kv);
     const problems = manifest === undefined ? await checkCache(config.cache, model.weightBytes) : [];
     const facts = { source, ...describeShape(shape, model), compiled: describeCompiled(directory) };
     return { section: { name: 'model', facts, problems }, model };
@@ -38,9 +40,9 @@ export async function examineModel(config: Config): Promise<{ section: Section; 
   }
 }
 
-function measure(shape: Gpt2Config, manifest: Manifest | undefined): ExaminedModel {
+function measure(shape: Gpt2Config, manifest: Manifest | undefined, kv: KvPrecision): ExaminedModel {
   const weightBytes = manifest?.weightBytes ?? layOut(weightSpecs(shape)).bytes;
-  return { weightBytes, slotBytes: 2 * shape.layers * shape.contextLength * shape.width * 4 };
+  return { weightBytes, slotBytes: 2 * shape.layers * shape.contextLength * shape.width * ELEMENT_TYPES[kv].bytes };
 }
 
 function describeShape(

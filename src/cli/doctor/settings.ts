@@ -9,6 +9,8 @@ const SHOWN: ReadonlySet<keyof Config> = new Set([
   'modelName',
   'cache',
   'provider',
+  'weights',
+  'kv',
   'spin',
   'logLevel',
 ]);
