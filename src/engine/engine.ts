@@ -22,6 +22,7 @@ import { makeTransfers } from './slot-transfers.js';
 import { Slots } from './slots.js';
 import { sampledSequences, toStepInput } from './step-input.js';
 import { acceptStepOutput } from './step-output.js';
+import { Wakes } from './wakes.js';
 
 /** How much the engine takes on. */
 export interface EngineLimits extends QueueLimits {
@@ -83,6 +84,7 @@ export class Engine {
   readonly #promptCache: PromptCache | undefined;
   readonly #counters = new VirtualCounters();
   readonly #observation: Observation;
+  readonly #wakes = new Wakes();
   #loop: Promise<void> | undefined;
   #isDraining = false;
   #failures = 0;
@@ -185,14 +187,19 @@ export class Engine {
     const plan = this.#schedule();
     await this.#admit(plan.admitted);
     const input = toStepInput(plan, this.#runner.vocabularySize);
-    if (input === undefined) return;
+    if (input === undefined) {
+      this.#wakes.flush();
+      return;
+    }
     await this.#appendPrefixes(plan);
     const start = this.#observation.now();
-    const output = await this.#runner.step(input);
+    const computing = this.#runner.step(input);
+    this.#wakes.flush(); // consumers of the last step's tokens work while this one is computed
+    const output = await computing;
     this.#failures = 0;
     this.#observation.stepped(plan, start);
     for (const sequence of sampledSequences(plan)) this.#counters.add(sequence.tenant, outputCharge(sequence));
-    const branches = acceptStepOutput(plan, output, this.#runner.vocabularySize);
+    const branches = this.#wakes.defer(() => acceptStepOutput(plan, output, this.#runner.vocabularySize));
     if (plan.chunk) await this.#promptCache?.keep(plan.chunk.sequence, this.#runner);
     await makeTransfers(this.#runner, placeBranches(branches, this.#slots));
   }
@@ -236,6 +243,7 @@ export class Engine {
       sequence.events.fail(error);
       sequence.end('error');
     }
+    this.#wakes.flush();
     this.#slots.clear();
   }
 
@@ -244,9 +252,7 @@ export class Engine {
       seed: request.sampling.seed ?? randomSeed(),
       endTokens: new Set([...(request.ignoreEos ? [] : this.#options.eosTokenIds), ...request.stopTokenIds]),
       text: new OutputText(this.#options.tokenizer, request.stop),
-      events: new EventStream(() => {
-        this.#cancel(sequence);
-      }),
+      events: new EventStream(() => this.#cancel(sequence), this.#wakes.call),
       submittedAt: this.#observation.now(),
       onEnd: (ended) => this.#observation.ended(ended),
     });

@@ -18,25 +18,29 @@ export class EventStream implements Generation, AsyncIterator<GenerationEvent, u
   #isClosed = false;
   #isIterated = false;
 
-  /** @param onCancel called when the consumer wants no more; it may be called again and after the end */
-  constructor(private readonly onCancel: () => void) {}
+  /**
+   * @param onCancel called when the consumer wants no more; it may be called again and after the end
+   * @param onReady calls back when the consumer, if it waits, may go on; at once unless given
+   */
+  constructor(
+    private readonly onCancel: () => void,
+    private readonly onReady: (wake: () => void) => void = (wake) => wake(),
+  ) {}
 
   /** Adds an event; nothing follows a finish. */
   push(event: GenerationEvent): void {
     if (this.#isClosed) return;
-    const reader = this.#readers.shift();
-    if (reader) reader.resolve({ done: false, value: event });
-    else this.#events.push(event);
-    if (event.type === 'finish') this.#close();
+    this.#events.push(event);
+    this.#isClosed = event.type === 'finish';
+    this.#wakeReaders();
   }
 
   /** Ends the stream: the consumer gets what was added before, then the error once. */
   fail(error: Error): void {
     if (this.#isClosed) return;
-    const reader = this.#readers.shift();
-    if (reader) reader.reject(error);
-    else this.#failure = error;
-    this.#close();
+    this.#failure = error;
+    this.#isClosed = true;
+    this.#wakeReaders();
   }
 
   cancel(): void {
@@ -50,27 +54,38 @@ export class EventStream implements Generation, AsyncIterator<GenerationEvent, u
   }
 
   next(): Promise<Result> {
-    const event = this.#events.shift();
-    if (event) return Promise.resolve({ done: false, value: event });
-    const failure = this.#failure;
-    this.#failure = undefined;
-    if (failure) return Promise.reject(failure);
-    if (this.#isClosed) return Promise.resolve({ done: true, value: undefined });
-    return new Promise((resolve, reject) => this.#readers.push({ resolve, reject }));
+    return new Promise((resolve, reject) => {
+      this.#readers.push({ resolve, reject });
+      this.#answer();
+    });
   }
 
   /** The consumer left. */
   return(): Promise<Result> {
-    this.#close();
+    this.#isClosed = true;
     this.#events = [];
     this.#failure = undefined;
+    this.#answer();
     this.cancel();
     return Promise.resolve({ done: true, value: undefined });
   }
 
-  #close(): void {
-    this.#isClosed = true;
-    for (const reader of this.#readers) reader.resolve({ done: true, value: undefined });
-    this.#readers = [];
+  #wakeReaders(): void {
+    if (this.#readers.length > 0) this.onReady(() => this.#answer());
+  }
+
+  /** Gives readers what there is for them. */
+  #answer(): void {
+    while (this.#readers.length > 0) {
+      const event = this.#events.shift();
+      const failure = this.#failure;
+      if (event === undefined && failure === undefined && !this.#isClosed) return;
+      const reader = this.#readers.shift();
+      if (event) reader?.resolve({ done: false, value: event });
+      else if (failure) {
+        this.#failure = undefined;
+        reader?.reject(failure);
+      } else reader?.resolve({ done: true, value: undefined });
+    }
   }
 }

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 
 import type { EngineOptions } from '../../src/engine/engine.js';
 import { EngineError } from '../../src/engine/errors.js';
@@ -296,6 +296,23 @@ describe('many sequences', () => {
       [2, 0],
       [1, 0],
     ]);
+  });
+});
+
+describe('consumers', () => {
+  test('get the tokens of a step while the next one is computed', async () => {
+    const { engine, runner } = setUp();
+    const step = runner.step.bind(runner);
+    const log: string[] = [];
+    vi.spyOn(runner, 'step').mockImplementation(async (input) => {
+      log.push('step begins');
+      await setImmediate();
+      log.push('step ends');
+      return step(input);
+    });
+    for await (const { type } of engine.submit(makeRequest({ prompt: [1], maxTokens: 3 }))) log.push(type);
+    const middle = ['step begins', 'token', 'step ends'];
+    expect(log).toEqual(['step begins', 'step ends', ...middle, ...middle, 'token', 'finish']);
   });
 });
 
