@@ -3,6 +3,7 @@ import fs from 'node:fs/promises';
 import { LRUCache } from 'lru-cache';
 
 import { ifExists } from '../disk/durable.js';
+import { PackedKeys } from './packed-keys.js';
 
 /** Entries that are remembered, over all directories. */
 const MAX_KEYS = 250_000;
@@ -10,8 +11,7 @@ const MAX_KEYS = 250_000;
 const TICK = 1000;
 
 interface Known {
-  /** In order. */
-  readonly keys: string[];
+  readonly keys: PackedKeys;
   /** When the directory had changed last. Nanoseconds. */
   readonly changed: bigint;
 }
@@ -25,9 +25,7 @@ export class DirectoryKeys {
 
   /** The first `count` entries behind `cursor`, in order; none where there is no directory. */
   async after(directory: string, cursor: string, count: number): Promise<string[]> {
-    const keys = await this.#keys(directory);
-    const first = firstAfter(keys, cursor);
-    return keys.slice(first, first + count);
+    return (await this.#keys(directory)).after(cursor, count);
   }
 
   /**
@@ -41,19 +39,19 @@ export class DirectoryKeys {
     const result = await work();
     const changed = isCurrent ? await timeOfChange(directory) : undefined;
     if (known && changed !== undefined) {
-      setEntry(known.keys, key, isThere);
+      known.keys.set(key, isThere);
       this.#known.set(directory, { keys: known.keys, changed });
     }
     return result;
   }
 
-  async #keys(directory: string): Promise<string[]> {
+  async #keys(directory: string): Promise<PackedKeys> {
     const now = Date.now();
     const changed = await timeOfChange(directory);
-    if (changed === undefined) return [];
+    if (changed === undefined) return new PackedKeys([]);
     const known = this.#known.get(directory);
     if (known?.changed === changed) return known.keys;
-    const keys = ((await ifExists(fs.readdir(directory))) ?? []).sort();
+    const keys = new PackedKeys(((await ifExists(fs.readdir(directory))) ?? []).sort());
     if (now - Number(changed / 1_000_000n) > TICK) this.#known.set(directory, { keys, changed });
     return keys;
   }
@@ -62,22 +60,4 @@ export class DirectoryKeys {
 /** Undefined where there is no directory. */
 async function timeOfChange(directory: string): Promise<bigint | undefined> {
   return (await ifExists(fs.stat(directory, { bigint: true })))?.mtimeNs;
-}
-
-function setEntry(keys: string[], key: string, isThere: boolean): void {
-  const behind = firstAfter(keys, key);
-  const wasThere = keys[behind - 1] === key;
-  if (isThere && !wasThere) keys.splice(behind, 0, key);
-  if (!isThere && wasThere) keys.splice(behind - 1, 1);
-}
-
-/** Index of the first key behind `cursor`, in order. */
-function firstAfter(keys: readonly string[], cursor: string): number {
-  let [low, high] = [0, keys.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((keys[middle] as string) > cursor) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }

@@ -8,7 +8,7 @@ import { CONFIG_FILE, MODEL_FILE } from './format.js';
 import { KeyedLock } from './keyed-lock.js';
 import { currentVersion, encodeNameFile, type NameFile, readNameFile, withVersion } from './name-file.js';
 import { nameKey, tenantKey } from './name.js';
-import { addUsage, checkQuota, negative, type PrefixQuota, type PrefixUsage, usageOf } from './quota.js';
+import { addUsage, checkQuota, isLimited, negative, type PrefixQuota, type PrefixUsage, usageOf } from './quota.js';
 import { Scratch } from './scratch.js';
 import {
   findVersion,
@@ -67,7 +67,7 @@ export class FilePrefixStore implements PrefixStore {
       const known = names?.versions.find(({ version }) => version === upload.info.version);
       if (names && known) return { record: await this.#makeCurrent(directory, names, known), created: false };
       const growth = { ...usageOf([upload.info]), prefixes: names ? 0 : 1 };
-      if (quota) checkQuota(await this.#usageOf(tenant), growth, quota);
+      if (quota && isLimited(quota)) checkQuota(await this.#usageOf(tenant), growth, quota);
       await (names ? this.#addVersion(directory, names, upload) : this.#addName(directory, upload));
       this.#usage.add(tenantKey(tenant), growth);
       return { record: upload.info, created: true };

@@ -30,6 +30,11 @@ export function usageOf(versions: readonly PrefixInfo[]): PrefixUsage {
   return { prefixes: 1, bytes: versions.reduce((sum, { bytes }) => sum + bytes, 0) };
 }
 
+/** Whether anything is limited: else nobody need know what is used. */
+export function isLimited({ maxPrefixes, maxBytes }: PrefixQuota): boolean {
+  return maxPrefixes !== undefined || maxBytes !== undefined;
+}
+
 /** Whether `used` and `growth` together are within the quota. Throws `prefix_quota_exceeded`, naming limit and use. */
 export function checkQuota(used: PrefixUsage, growth: PrefixUsage, { maxPrefixes, maxBytes }: PrefixQuota): void {
   if (growth.prefixes > 0 && maxPrefixes !== undefined && used.prefixes + growth.prefixes > maxPrefixes) {

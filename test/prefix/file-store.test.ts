@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { FilePrefixStore } from '../../src/prefix/file-store.js';
 import { nameKey } from '../../src/prefix/name.js';
@@ -23,6 +23,19 @@ function tenantDirectory(directory: string): string {
 describeStore('the store on disk', async () => {
   const directory = newDirectory();
   return (fingerprint) => FilePrefixStore.open(directory, fingerprint);
+});
+
+describe('an upload', () => {
+  it('looks at other names only where something is limited', async () => {
+    const store = await FilePrefixStore.open(newDirectory(), base.fingerprint);
+    const readdir = vi.spyOn(fs.promises, 'readdir');
+    onTestFinished(() => readdir.mockRestore());
+    await store.put('t', storeUpload('a', 1), {});
+    await store.put('t', storeUpload('b', 1), { maxPrefixes: undefined, maxBytes: undefined });
+    expect(readdir).not.toHaveBeenCalled();
+    await expect(store.put('t', storeUpload('c', 1), { maxPrefixes: 2 })).rejects.toThrow('2 of at most 2');
+    expect(readdir).toHaveBeenCalled();
+  });
 });
 
 describe('layout', () => {
