@@ -162,9 +162,10 @@ async function writeDerived(
 
 /** The manifest comes last: a directory that has one has all the rest. */
 async function writeGraphsAndManifest(directory: string, manifest: Manifest): Promise<void> {
+  const source = { config: manifest.config, places: manifest.weights, weightsFile: WEIGHTS_FILE };
   for (const kv of KV_PRECISIONS) {
     for (const name of Object.keys(GRAPHS) as GraphName[]) {
-      const graph = GRAPHS[name](manifest.config, manifest.weights, WEIGHTS_FILE, kv);
+      const graph = GRAPHS[name]({ ...source, kv });
       await fs.writeFile(path.join(directory, graphFile(name, kv)), graph.toBytes());
     }
   }

@@ -7,17 +7,20 @@ import type { WeightPlace } from './weights.js';
 /** What a graph is written for: the CPU, where some operators are faster than others, or a device, where some are missing. */
 export type GraphTarget = 'cpu' | 'device';
 
-/**
- * Builds one graph from a configuration, the places of its weights, and the type of keys and values.
- * Where the weights are float16, so are the activations; what the graph is given and returns is float32 all the same.
- */
-type GraphWriter = (
-  config: Gpt2Config,
-  places: readonly WeightPlace[],
-  weightsFile: string,
-  kv: KvPrecision,
-  target?: GraphTarget,
-) => GraphBuilder;
+/** What a graph is written from. */
+export interface GraphSource {
+  readonly config: Gpt2Config;
+  readonly places: readonly WeightPlace[];
+  /** Where the weights are, relative to the graph. */
+  readonly weightsFile: string;
+  /** Type of keys and values. */
+  readonly kv: KvPrecision;
+  /** The CPU unless given. */
+  readonly target?: GraphTarget;
+}
+
+/** Writes one graph. Where the weights are float16, so are the activations; what it is given and returns is float32 all the same. */
+type GraphWriter = (source: GraphSource) => GraphBuilder;
 
 /** The graphs that a model is compiled to, by file name. */
 export const GRAPHS = {
@@ -49,22 +52,16 @@ export function kvName(state: 'past' | 'present', group: string, layer: number, 
  * `keep` [kept], the tokens whose logits are wanted; and the head's.
  * More than one token per row is for one row only: a limit of the operator when there is a past.
  */
-function uniformGraph(
-  config: Gpt2Config,
-  places: readonly WeightPlace[],
-  weightsFile: string,
-  kv: KvPrecision,
-  target: GraphTarget = 'cpu',
-): GraphBuilder {
-  const graph = new GraphBuilder('uniform');
-  const model = new Transformer(graph, config, places, weightsFile);
+function uniformGraph(source: GraphSource): GraphBuilder {
+  const model = openGraph('uniform', source);
+  const { graph } = model;
   const shape = graph.input('shape', 'int64', [3]);
-  const attention = new CachedAttention(model, 'rows', kv);
+  const attention = new CachedAttention(model, 'rows', source.kv);
   const keep = graph.input('keep', 'int64', ['kept']);
   const hidden = model.layers(embedTokens(model), keep, (layer, qkv) =>
     attention.attend(layer, graph.node('Reshape', [qkv, shape])),
   );
-  writeHead(model, hidden, target);
+  writeHead(model, hidden, source.target);
   return graph;
 }
 
@@ -72,18 +69,12 @@ function uniformGraph(
  * Rows of one token, and one chunk: all tokens packed, rows first, split only around attention.
  * Inputs as `uniformGraph`'s, but `split` = [rows, tokens of the chunk] for `shape`; `chunk_lengths`, `chunk_longest` [1].
  */
-function mixedGraph(
-  config: Gpt2Config,
-  places: readonly WeightPlace[],
-  weightsFile: string,
-  kv: KvPrecision,
-  target: GraphTarget = 'cpu',
-): GraphBuilder {
-  const graph = new GraphBuilder('mixed');
-  const model = new Transformer(graph, config, places, weightsFile);
+function mixedGraph(source: GraphSource): GraphBuilder {
+  const model = openGraph('mixed', source);
+  const { graph } = model;
   const split = graph.input('split', 'int64', [2]);
-  const rows = new CachedAttention(model, 'rows', kv);
-  const chunk = new CachedAttention(model, 'chunk', kv);
+  const rows = new CachedAttention(model, 'rows', source.kv);
+  const chunk = new CachedAttention(model, 'chunk', source.kv);
   const keep = graph.input('keep', 'int64', ['kept']);
   const hidden = model.layers(embedTokens(model), keep, (layer, qkv) => {
     const [rowsQkv, chunkQkv] = graph.nodes('Split', [qkv, split], 2, { axis: 0 }) as [Value, Value];
@@ -91,7 +82,7 @@ function mixedGraph(
     const ofChunk = chunk.attend(layer, graph.node('Unsqueeze', [chunkQkv, graph.int64([0])]));
     return graph.node('Concat', [ofRows, ofChunk], { axis: 0 });
   });
-  writeHead(model, hidden, target);
+  writeHead(model, hidden, source.target);
   return graph;
 }
 
@@ -99,14 +90,10 @@ function mixedGraph(
  * Inputs: `prefix` [virtual tokens, layers * 2 * width] as PEFT writes it, and the slot's lengths.
  * There is no weight in it: attention's own cache update does the work, its output goes nowhere.
  */
-function appendGraph(
-  config: Gpt2Config,
-  places: readonly WeightPlace[],
-  weightsFile: string,
-  kv: KvPrecision,
-): GraphBuilder {
-  const graph = new GraphBuilder('append');
-  const model = new Transformer(graph, config, places, weightsFile);
+function appendGraph(source: GraphSource): GraphBuilder {
+  const model = openGraph('append', source);
+  const { graph, config } = model;
+  const { kv } = source;
   const prefix = graph.input('prefix', 'float32', ['virtual', config.layers * 2 * config.width]);
   const stored = convert(graph, prefix, 'float32', kv);
   const batch = graph.node('Unsqueeze', [stored, graph.int64([0])]); // [1, virtual, layers * 2 * width]
@@ -120,14 +107,10 @@ function appendGraph(
 }
 
 /** Inputs: `embeddings` [virtual tokens, width], `positions`. Output: `prefix` [virtual tokens, layers * 2 * width]. */
-function encodeGraph(
-  config: Gpt2Config,
-  places: readonly WeightPlace[],
-  weightsFile: string,
-  kv: KvPrecision,
-): GraphBuilder {
-  const graph = new GraphBuilder('encode');
-  const model = new Transformer(graph, config, places, weightsFile);
+function encodeGraph(source: GraphSource): GraphBuilder {
+  const model = openGraph('encode', source);
+  const { graph, config } = model;
+  const { kv } = source;
   const { width, layers } = config;
   const embeddings = graph.input('embeddings', 'float32', ['virtual', width]);
   const positions = graph.input('positions', 'int64', ['virtual']);
@@ -149,6 +132,10 @@ function encodeGraph(
   return graph;
 }
 
+function openGraph(name: string, { config, places, weightsFile }: GraphSource): Transformer {
+  return new Transformer(new GraphBuilder(name), config, places, weightsFile);
+}
+
 function embedTokens(model: Transformer): Value {
   const ids = model.graph.input('ids', 'int64', ['tokens']);
   return model.embed(ids, model.graph.input('positions', 'int64', ['tokens']));
@@ -159,7 +146,7 @@ function embedTokens(model: Transformer): Value {
  * Inputs: `k` [1], `temperature` [kept, 1]. Outputs: `logits` [kept, vocabulary], `top_logits`, `top_ids` [kept, k],
  * `lse`, `tempered_lse` [kept, 1]. A device's `top_ids` are int64: WebGPU does not cast them.
  */
-function writeHead(model: Transformer, hidden: Value, target: GraphTarget): void {
+function writeHead(model: Transformer, hidden: Value, target: GraphTarget = 'cpu'): void {
   const { graph } = model;
   const k = graph.input('k', 'int64', [1]);
   const temperature = graph.input('temperature', 'float32', ['kept', 1]);

@@ -90,8 +90,8 @@ async function openDevice(parts: PlaceParts, provider: Provider, memory: MemoryK
   const device = owned.add(new Device(runtime, lender, provider, { hasAddresses: memory === 'addresses' }));
   const initializers = await uploadWeights(parts, device, openGraph);
   const options = { provider, initializers, filesDirectory: directory };
-  const write = (name: GraphName): Uint8Array =>
-    GRAPHS[name](manifest.config, manifest.weights, WEIGHTS_FILE, kv, 'device').toBytes();
+  const source = { config: manifest.config, places: manifest.weights, weightsFile: WEIGHTS_FILE };
+  const write = (name: GraphName): Uint8Array => GRAPHS[name]({ ...source, kv, target: 'device' }).toBytes();
   const arena = memory === 'addresses' ? DeviceArena : StagedArena;
   return {
     open: async (name) => owned.add(await Session.open(runtime, write(name), options)),
