@@ -1,29 +1,14 @@
 import { setImmediate } from 'node:timers/promises';
 
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import { BeamSearch } from '../../src/engine/beam-search.js';
-import type { EngineOptions } from '../../src/engine/engine.js';
 import { EngineError } from '../../src/engine/errors.js';
 import type { BeamRequest, Generation, ScoredToken } from '../../src/engine/request.js';
-import { FakeRunner, makeFakeKv, type FakeRunnerOptions } from './fake-runner.js';
-import { collect, makeEngine, makeRequest, runAlone, sampled, textOf, type EngineUnderTest } from './harness.js';
+import { FakeRunner, makeFakeKv } from './fake-runner.js';
+import { collect, engineMaker, makeRequest, runAlone, sampled, textOf } from './harness.js';
 
-const engines: EngineUnderTest[] = [];
-
-function setUp(fake?: FakeRunnerOptions, options?: Partial<EngineOptions>): EngineUnderTest {
-  const made = makeEngine(fake, options);
-  engines.push(made);
-  return made;
-}
-
-afterEach(async () => {
-  for (const { engine } of engines.splice(0)) {
-    await engine.idle();
-    engine.checkIntegrity();
-    expect(engine.stats()).toMatchObject({ waiting: 0, waitingTokens: 0, running: 0, kvUsage: 0 });
-  }
-});
+const setUp = engineMaker();
 
 /** End tokens that come up often enough, and with which hypotheses of several lengths are found. */
 const stopTokenIds = Array.from({ length: 12 }, (_, i) => 10 * i + 3);

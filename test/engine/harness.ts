@@ -1,3 +1,5 @@
+import { afterEach, expect } from 'vitest';
+
 import { Engine, type EngineOptions } from '../../src/engine/engine.js';
 import type { FinishReason, Generation, GenerationRequest, ScoredToken, TokenEvent } from '../../src/engine/request.js';
 import type { TokenBytes } from '../../src/tokenizer/text-stream.js';
@@ -42,6 +44,23 @@ export function makeEngine(fake: FakeRunnerOptions = {}, options: Partial<Engine
   const runner = new FakeRunner(fake);
   const engine = new Engine({ runner, tokenizer: letters, eosTokenIds: [EOS], ...options });
   return { engine, runner };
+}
+
+/** Makes engines for the tests of a file. After each test those made in it come to rest, and their books must add up. */
+export function engineMaker(): typeof makeEngine {
+  const engines: EngineUnderTest[] = [];
+  afterEach(async () => {
+    for (const { engine } of engines.splice(0)) {
+      await engine.idle();
+      engine.checkIntegrity();
+      expect(engine.stats()).toMatchObject({ waiting: 0, waitingTokens: 0, running: 0, kvUsage: 0 });
+    }
+  });
+  return (fake, options) => {
+    const made = makeEngine(fake, options);
+    engines.push(made);
+    return made;
+  };
 }
 
 /** Everything that a sequence yielded. */

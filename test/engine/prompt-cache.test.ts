@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 
 import fc from 'fast-check';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import { BLOCK_TOKENS, PromptCache } from '../../src/engine/prompt-cache.js';
 import type { GenerationRequest } from '../../src/engine/request.js';
@@ -9,7 +9,7 @@ import type { KvSpan } from '../../src/engine/runner.js';
 import { makeFakeKv, type FakeRunner, type FakeRunnerOptions } from './fake-runner.js';
 import {
   collect,
-  makeEngine,
+  engineMaker,
   makeRequest,
   runAlone,
   sampled,
@@ -17,20 +17,11 @@ import {
   type EngineUnderTest,
 } from './harness.js';
 
-const engines: EngineUnderTest[] = [];
+const makeEngine = engineMaker();
 
 function setUp(promptCacheBytes = 1e6, fake: FakeRunnerOptions = {}, maxChunkTokens = 24): EngineUnderTest {
-  const made = makeEngine({ contextLength: 128, ...fake }, { limits: { promptCacheBytes, maxChunkTokens } });
-  engines.push(made);
-  return made;
+  return makeEngine({ contextLength: 128, ...fake }, { limits: { promptCacheBytes, maxChunkTokens } });
 }
-
-afterEach(async () => {
-  for (const { engine } of engines.splice(0)) {
-    await engine.idle();
-    engine.checkIntegrity();
-  }
-});
 
 /** A prompt that another seed gives another beginning. */
 const promptOf = (length: number, seed = 0): number[] => Array.from({ length }, (_, i) => (seed * 31 + i * 7) % 120);

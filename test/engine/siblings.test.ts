@@ -1,27 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
 
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
-import type { EngineOptions } from '../../src/engine/engine.js';
 import type { GenerationRequest } from '../../src/engine/request.js';
-import { makeFakeKv, type FakeRunner, type FakeRunnerOptions } from './fake-runner.js';
-import { collect, makeEngine, makeRequest, runAlone, sampled, type EngineUnderTest } from './harness.js';
+import { makeFakeKv, type FakeRunner } from './fake-runner.js';
+import { collect, engineMaker, makeRequest, runAlone, sampled } from './harness.js';
 
-const engines: EngineUnderTest[] = [];
-
-function setUp(fake?: FakeRunnerOptions, options?: Partial<EngineOptions>): EngineUnderTest {
-  const made = makeEngine(fake, options);
-  engines.push(made);
-  return made;
-}
-
-afterEach(async () => {
-  for (const { engine } of engines.splice(0)) {
-    await engine.idle();
-    engine.checkIntegrity();
-    expect(engine.stats()).toMatchObject({ waiting: 0, waitingTokens: 0, running: 0, kvUsage: 0 });
-  }
-});
+const setUp = engineMaker();
 
 const prompt = Array.from({ length: 10 }, (_, i) => i + 1);
 
