@@ -103,8 +103,23 @@ async function workUntilRedisDies(first: number, kill: number): Promise<Progress
   }
   connection.close();
   await killed;
-  await server.start();
+  await restart();
   return progress;
+}
+
+/**
+ * Starts Redis as docs/operations.md says after a kill: the file written anew. Killed inside a command of a transaction, Redis 7 leaves
+ * the transaction in its file without its end; the next one would end it too, long after it was given up.
+ */
+async function restart(): Promise<void> {
+  await server.start();
+  const connection = await RedisConnection.open({ url: server.url });
+  const { client } = connection;
+  await client.bgrewriteaof();
+  await expect
+    .poll(() => client.info('persistence'), { interval: 2, timeout: 10_000 })
+    .toMatch(/aof_rewrite_in_progress:0\r\naof_rewrite_scheduled:0/);
+  connection.close();
 }
 
 /** Lets a child work until it is killed. */
@@ -135,7 +150,6 @@ describe('the store on Redis', () => {
   it(`loses and tears nothing when Redis or its client is killed ${KILLS} times`, async () => {
     let state: State = new Map();
     let next = 0;
-    let torn: number | undefined;
     for (let kills = 0; kills < KILLS; kills++) {
       const ofRedis = kills % 8 < 7; // a child takes longest to start
       const { done, started } = await (ofRedis ? workUntilRedisDies(next, kills) : killChild(next, kills));
@@ -143,21 +157,16 @@ describe('the store on Redis', () => {
       const connection = await RedisConnection.open({ url: server.url });
       const found = await readState(new RedisPrefixStore(connection, base.fingerprint));
       // The one operation that was not acknowledged may have happened or not, but not in part.
-      const candidates = [state, ...(torn === undefined ? [] : [apply(state, torn)])].flatMap((from) => {
-        const settled = numbers.reduce(apply, from);
-        return [settled, ...(started > done ? [apply(settled, started)] : [])];
-      });
+      const settled = numbers.reduce(apply, state);
+      const candidates = [settled, ...(started > done ? [apply(settled, started)] : [])];
       const sorted = (of: State): unknown => [...of].sort();
       expect(candidates.map(sorted)).toContainEqual(sorted(found));
       state = found;
-      // Redis 7 leaves a transaction that was cut off inside a command in its file, without its end: the next one ends it too.
-      torn = started > done ? started : undefined;
       next = Math.max(done, started) + 1;
       // A short history keeps each check short.
       if (state.size > 0 && kills % 10 === 9) {
         await connection.client.flushdb();
         state = new Map();
-        torn = undefined;
       }
       connection.close();
     }
@@ -199,7 +208,7 @@ describe('the store on Redis', () => {
         await delay(300 + random(kill) * 300);
         await server.kill();
         await delay(random(kill + 9) * 200);
-        await server.start();
+        await restart();
       }
     };
     await Promise.all([...Array.from({ length: 8 }, (_, id) => worker(id)), chaos()]);
