@@ -17,6 +17,7 @@ export const layers = {
   model: ['engine/runner.ts', 'prefix/kv.ts', 'onnx', 'runtime', 'safetensors'],
   prefix: ['safetensors', 'disk'],
   tuning: ['engine/random.ts', 'model', 'prefix', 'onnx', 'runtime', 'safetensors', 'disk'],
+  evaluation: ['engine', 'tokenizer', 'model', 'prefix', 'tuning'],
   onnx: [],
   tokenizer: [],
   runtime: [],
@@ -42,6 +43,7 @@ export const packages = {
   'fastify-plugin': ['server', ...wiring],
   '@fastify': ['server', ...wiring],
   commander: ['cli'],
+  stemmer: ['evaluation'],
 };
 
 const src = path.join(import.meta.dirname, 'src');

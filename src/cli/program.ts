@@ -4,6 +4,7 @@ import { ConfigError } from '../config.js';
 import { ClientError } from './client.js';
 import { addBench } from './commands/bench.js';
 import { addDoctor } from './commands/doctor.js';
+import { addEvaluate } from './commands/evaluate.js';
 import { addImportModel } from './commands/import-model.js';
 import { addKey } from './commands/key.js';
 import { addPrefix } from './commands/prefix.js';
@@ -41,6 +42,7 @@ function buildProgram(io: Io): Command {
   addTenant(program, io);
   addStore(program, io);
   addTune(program, io);
+  addEvaluate(program, io);
   addDoctor(program, io);
   addBench(program, io);
   return program;

@@ -6,6 +6,7 @@ import { type AdapterFiles, CONFIG_FILE, MODEL_FILE, PREFIX_TENSOR } from '../pr
 import type { BaseModel } from '../prefix/kv.js';
 import { kvAdapter } from '../prefix/kv-file.js';
 import { encodeSafetensors } from '../safetensors/index.js';
+import { TuningError } from './errors.js';
 import type { Method } from './method.js';
 
 /** The two files that PEFT loads. An infix notes its placement, which PEFT does not know and leaves alone. */
@@ -51,4 +52,13 @@ export async function writeAdapter(directory: string, { config, model }: Adapter
     await fs.rename(draft, path.join(directory, name));
   }
   await syncDirectory(directory);
+}
+
+/** The two files in `directory`. Throws `TuningError` where one cannot be read. */
+export async function readAdapterFiles(directory: string): Promise<AdapterFiles> {
+  const read = (name: string): Promise<Uint8Array> =>
+    fs.readFile(path.join(directory, name)).catch((error: Error) => {
+      throw new TuningError(error.message, { cause: error });
+    });
+  return { config: await read(CONFIG_FILE), model: await read(MODEL_FILE) };
 }

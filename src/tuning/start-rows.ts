@@ -1,10 +1,9 @@
 import fs from 'node:fs/promises';
-import path from 'node:path';
 
 import { ifExists } from '../disk/durable.js';
 import { readAdapter } from '../prefix/adapter.js';
-import { CONFIG_FILE, MODEL_FILE } from '../prefix/format.js';
 import type { BaseModel } from '../prefix/kv.js';
+import { readAdapterFiles } from './adapter-files.js';
 import { TuningError } from './errors.js';
 import type { Method } from './method.js';
 import type { TrainingModel } from './training-model.js';
@@ -40,12 +39,7 @@ export async function startRows(model: TrainingModel, options: StartOptions): Pr
 }
 
 async function adapterRows({ init, method, length, base }: StartOptions): Promise<Start> {
-  const read = (file: string): Promise<Uint8Array> =>
-    fs.readFile(path.join(init, file)).catch((error: Error) => {
-      throw new TuningError(`--init: ${error.message}`, { cause: error });
-    });
-  const files = { config: await read(CONFIG_FILE), model: await read(MODEL_FILE) };
-  const adapter = readAdapter(files, base);
+  const adapter = readAdapter(await readAdapterFiles(init), base);
   const found: Method = adapter.kind === 'soft_prompt' ? 'embedding' : adapter.placement;
   if (found !== method) throw new TuningError(`--init: ${init} was trained with --method ${found}, not ${method}`);
   if (length !== undefined && length !== adapter.length) {
