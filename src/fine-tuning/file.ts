@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 
 /** `fine-tune`: uploaded examples. `fine-tune-results`: the curve of a job, written by the server. */
 export type FilePurpose = 'fine-tune' | 'fine-tune-results';
@@ -21,4 +21,9 @@ export function newFileId(): string {
 /** Whether a text can be a file's id at all: stores make paths and keys of it. */
 export function isFileId(id: string): boolean {
   return /^file-[0-9a-f]{24}$/.test(id);
+}
+
+/** The id of a job's result file: the same when the end of a job is done twice. */
+export function resultFileId(job: string): string {
+  return `file-${createHash('sha256').update(job).digest('hex').slice(0, 24)}`;
 }

@@ -1,3 +1,4 @@
+import { FineTuningError } from './errors.js';
 import type { FineTuningJob, JobChange, JobEvent, JobRef, JobStatus } from './job.js';
 import type { Page, PageOptions } from './page.js';
 
@@ -26,4 +27,9 @@ export interface JobStore {
   events(tenant: string, id: string, options: PageOptions): Promise<Page<JobEvent>>;
   /** Jobs of a base model that are queued or running, of all tenants, oldest first: what a queue must not have lost. */
   unfinished(fingerprint: string): Promise<readonly JobRef[]>;
+}
+
+/** What `JobStore.add` throws where `unfinished` jobs are too many for another. */
+export function tooManyJobs(unfinished: number, most: number): FineTuningError {
+  return new FineTuningError('too_many_jobs', `${unfinished} jobs are queued or running; at most ${most} may be`);
 }
