@@ -127,7 +127,8 @@ class Run {
     const batch = makeBatch(this.#nextExamples(), model.options.manifest.config, shape);
     const { losses, gradients } = await this.loss.run(this.#values, batch);
     const mean = losses.reduce((sum, value) => sum + value, 0) / losses.length;
-    if (!Number.isFinite(mean)) throw new TuningError(`the loss is no number at step ${this.#step + 1}; lower the learning rate`);
+    if (!Number.isFinite(mean))
+      throw new TuningError(`the loss is no number at step ${this.#step + 1}; lower the learning rate`);
     const lr = linearSchedule(schedule.learningRate, this.#step, this.#total, schedule.warmupSteps);
     this.#step++;
     this.#optimizer.step(gradients, this.#step, lr, clipScale(gradients, CLIP_NORM));
