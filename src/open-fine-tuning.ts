@@ -36,6 +36,8 @@ export interface FineTuningParts {
 
 /** Where files and jobs are, and what brings the jobs here. */
 interface OpenStores {
+  /** Of this machine's, where jobs of the store have their files while they run. */
+  readonly directory: string;
   readonly files: TrainingFileStore;
   readonly jobs: JobStore;
   readonly queue: JobQueue;
@@ -46,7 +48,7 @@ export async function openFineTuning(config: Config, parts: FineTuningParts): Pr
   const { base, library, tenancy } = parts;
   const { tuningWorkers: workers, maxTrainingFiles: maxFiles, maxTrainingBytes: maxBytes } = config;
   if (config.store.kind !== 'file') return undefined;
-  const { files, jobs, queue } = await onDisk(config.store.directory, workers);
+  const { directory, files, jobs, queue } = await onDisk(config.store.directory, workers);
   const { fingerprint } = base;
   const now = Date.now;
   const fineTuning = new FineTuning({
@@ -58,7 +60,6 @@ export async function openFineTuning(config: Config, parts: FineTuningParts): Pr
     maxUnfinished: config.maxTuningJobs,
     now,
   });
-  const directory = join(config.cache, 'fine-tuning', fingerprint.slice(0, 16));
   const { model, modelName, cache, tuningThreads: threads } = config;
   const start = async (observer: JobObserver): Promise<void> => {
     const trainer = childTrainer(CHILD, { model, modelName, cache, threads });
@@ -91,6 +92,7 @@ export async function openFineTuning(config: Config, parts: FineTuningParts): Pr
 
 async function onDisk(directory: string, workers: number): Promise<OpenStores> {
   return {
+    directory: join(directory, '.fine-tuning/.running'),
     files: await DiskFileStore.open(directory),
     jobs: await DiskJobStore.open(directory),
     queue: new LocalQueue(workers),
