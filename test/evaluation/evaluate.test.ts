@@ -135,7 +135,7 @@ describe('a prefix that learned two sentences by heart', () => {
   afterAll(() => close(demo));
 
   it.each(['prefix', 'infix', 'embedding'] as const)('says them: %s', async (method) => {
-    const settings = { method, epochs: 120, batchSize: 2, learningRate: 0.05, mlp: 0 };
+    const settings = { method, epochs: 80, batchSize: 2, learningRate: 0.05, mlp: 0 };
     const adapter = await trained(demo, settings, examples);
     const options = { adapter, generation: { ...generation, maxTokens: 20 } };
     const learned = await evaluate(demo, { ...options, examples });
