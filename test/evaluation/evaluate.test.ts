@@ -125,27 +125,27 @@ describe('evaluate', () => {
 
 describe('a prefix that learned two sentences by heart', () => {
   const examples: TrainingExample[] = [
-    { source: 'The sea', targets: [' is calm and wide today.'] },
-    { source: 'The hill', targets: [' was green and high in spring.'] },
+    { source: 'The sea', targets: [' is calm.'] },
+    { source: 'The hill', targets: [' was green.'] },
   ];
-  const references = ['is calm and wide today.'];
+  const references = ['is calm.'];
   let demo: EvaluationModel;
 
   beforeAll(async () => (demo = await open(bundledModel)));
   afterAll(() => close(demo));
 
   it.each(['prefix', 'infix', 'embedding'] as const)('says them: %s', async (method) => {
-    const settings = { method, epochs: 80, batchSize: 2, learningRate: 0.05, mlp: 0 };
+    const settings = { method, epochs: 80, batchSize: 2, learningRate: 0.1, mlp: 0 };
     const adapter = await trained(demo, settings, examples);
-    const options = { adapter, generation: { ...generation, maxTokens: 20 } };
+    const options = { adapter, generation: { ...generation, maxTokens: 6 } };
     const learned = await evaluate(demo, { ...options, examples });
     expect(learned).toMatchObject({ method, num_virtual_tokens: 5 });
     expect(learned.loss).toBeLessThan(0.2);
     expect(learned.predictions).toEqual([
-      { source: 'The sea', prediction: 'is calm and wide today.', references },
-      { source: 'The hill', prediction: examples[1]!.targets[0]!.toString().trim(), references: [expect.any(String)] },
+      { source: 'The sea', prediction: 'is calm.', references },
+      { source: 'The hill', prediction: 'was green.', references: ['was green.'] },
     ]);
-    expect(learned.scores?.bleu).toBeCloseTo(100, 9);
+    expect(learned.scores).toMatchObject({ rouge_l: 1, rouge_score_l: 1 });
     const others = [{ source: 'The sea', targets: [' roars.'] }, ...examples];
     const more = await evaluate(demo, { ...options, examples: others });
     expect(more.predictions[0]).toEqual({ ...learned.predictions[0], references: ['roars.', ...references] });
