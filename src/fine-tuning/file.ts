@@ -18,11 +18,6 @@ export function newFileId(): string {
   return `file-${randomBytes(12).toString('hex')}`;
 }
 
-/** Whether a text can be a file's id at all: stores make paths and keys of it. */
-export function isFileId(id: string): boolean {
-  return /^file-[0-9a-f]{24}$/.test(id);
-}
-
 /** The id of a job's result file: the same when the end of a job is done twice. */
 export function resultFileId(job: string): string {
   return `file-${createHash('sha256').update(job).digest('hex').slice(0, 24)}`;

@@ -96,10 +96,6 @@ export function newJobId(): string {
   return `ftjob-${randomBytes(12).toString('hex')}`;
 }
 
-export function isJobId(id: string): boolean {
-  return /^ftjob-[0-9a-f]{24}$/.test(id);
-}
-
 /** @param now Unix milliseconds */
 export function newEvent(now: number, event: Pick<JobEvent, 'message'> & Partial<JobEvent>): JobEvent {
   return {

@@ -71,7 +71,18 @@ export const NewJob = Type.Object(
     ),
     prefix_tuning: Type.Optional(PrefixTuning),
   },
-  { additionalProperties: false, title: 'NewFineTuningJob' },
+  {
+    additionalProperties: false,
+    title: 'NewFineTuningJob',
+    examples: [
+      {
+        model: 'preamble-demo',
+        training_file: `file-${'0'.repeat(24)}`,
+        suffix: 'users/alice',
+        prefix_tuning: { mlp: 0, learning_rate: 0.005 },
+      },
+    ],
+  },
 );
 export type NewJob = Static<typeof NewJob>;
 
