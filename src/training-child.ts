@@ -16,6 +16,8 @@ process.on('message', (message: ToChild) => {
 });
 // The server is gone: the checkpoint is written after the step under way.
 process.on('disconnect', () => stop.abort());
+// A terminal's Ctrl-C reaches this process too: the server decides.
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => undefined);
 
 async function run(place: TrainingModelPlace, task: TrainingTask): Promise<void> {
   try {

@@ -59,9 +59,9 @@ export class DiskJobStore implements JobStore {
     await this.records.exclusively(tenant, async () => {
       if ((await this.records.get(tenant, id)) === undefined) return;
       const events = await this.#events(tenant, id);
-      const line = `${JSON.stringify(event)}\n`;
-      if (events.length < 2 * MAX_EVENTS) await fs.appendFile(this.#eventsFile(tenant, id), line);
-      else await fs.writeFile(this.#eventsFile(tenant, id), [...events.slice(-MAX_EVENTS).map(lineOf), line].join(''));
+      const file = this.#eventsFile(tenant, id);
+      if (events.length < 2 * MAX_EVENTS) await fs.appendFile(file, lineOf(event));
+      else await fs.writeFile(file, [...events.slice(-MAX_EVENTS), event].map(lineOf).join(''));
     });
   }
 
@@ -104,6 +104,7 @@ function withoutTenant({ tenant: _, ...job }: JobRecord): FineTuningJob {
   return job;
 }
 
+/** The line's end comes first, so that half a line before it spoils itself only. */
 function lineOf(event: JobEvent): string {
-  return `${JSON.stringify(event)}\n`;
+  return `\n${JSON.stringify(event)}`;
 }

@@ -13,7 +13,8 @@ import { type FineTuningJob, type JobError, type JobRef, type JobStatus, newEven
 import type { JobOutcome } from './job-queue.js';
 import type { JobStore } from './job-store.js';
 import { ProgressReporter } from './progress-reporter.js';
-import { type Trainer, TrainingCrashedError, TrainingRefusedError } from './trainer.js';
+import { type Trainer, TrainingCrashedError, TrainingRefusedError, type TrainingTask } from './trainer.js';
+import { prepareTask } from './prepare-task.js';
 
 /** How often a running job looks whether it was cancelled. Milliseconds. */
 const LOOK_EVERY = 1000;
@@ -31,16 +32,20 @@ export interface JobWorkerDeps {
   readonly quota: (tenant: string) => Promise<PrefixQuota>;
   /** Where jobs have their files while they run; what is there of an interrupted job, it goes on from. */
   readonly directory: string;
-  readonly observer?: JobObserver | undefined;
+  readonly observer: JobObserver;
   /** Unix milliseconds. */
   readonly now: () => number;
 }
 
-/** Is told of jobs, for metrics. */
+/** `interrupted`: it will be taken up again. */
+export type JobEnd = JobStatus | 'interrupted';
+
+/** Is told of jobs, for metrics and logs. */
 export interface JobObserver {
   jobStarted(): void;
-  /** `interrupted`: it will be taken up again. */
-  jobEnded(status: JobStatus | 'interrupted'): void;
+  jobEnded(end: JobEnd): void;
+  /** A job failed through no fault of its owner's. */
+  jobBroke(id: string, error: unknown): void;
 }
 
 /** Does jobs: fetches a tenant's file, trains on it, and puts the prefix under the tenant's name. */
@@ -59,67 +64,34 @@ export class JobWorker {
       await fs.rm(own, { recursive: true, force: true }); // it was cancelled, or is done
       return 'done';
     }
-    observer?.jobStarted();
-    let status: JobStatus | 'interrupted' = 'interrupted';
+    observer.jobStarted();
+    let end: JobEnd = 'interrupted';
     try {
-      status = await this.#do(ref.tenant, job, own, leaving);
+      end = await this.#do(ref.tenant, job, own, leaving);
     } finally {
-      observer?.jobEnded(status);
+      observer.jobEnded(end);
     }
-    if (status === 'interrupted') return 'interrupted';
+    if (end === 'interrupted') return 'interrupted';
     await fs.rm(own, { recursive: true, force: true });
     return 'done';
   }
 
-  async #do(
-    tenant: string,
-    job: FineTuningJob,
-    directory: string,
-    leaving: AbortSignal,
-  ): Promise<JobStatus | 'interrupted'> {
+  async #do(tenant: string, job: FineTuningJob, directory: string, leaving: AbortSignal): Promise<JobEnd> {
     try {
-      const task = await this.#prepare(tenant, job, directory);
+      const task = await prepareTask(this.deps, tenant, job, directory);
       const result = await this.#train(tenant, job, task, leaving);
       if (result.stop === 'interrupted') return leaving.aborted ? 'interrupted' : 'cancelled';
       return await this.#finish(tenant, job, task.out);
     } catch (error) {
       const problem = jobError(error);
+      if (problem === SERVER_FAULT) this.deps.observer.jobBroke(job.id, error);
       await this.#event(tenant, job, { level: 'error', message: problem.message });
       return this.#end(tenant, job, { status: 'failed', error: problem });
     }
   }
 
-  /** Writes what the training process reads. */
-  async #prepare(tenant: string, job: FineTuningJob, directory: string): Promise<Parameters<Trainer>[0]> {
-    const { settings, trainingFile, validationFile, model } = job;
-    await fs.mkdir(directory, { recursive: true, mode: 0o700 });
-    const write = async (param: string, id: string): Promise<string> => {
-      const content = await this.deps.files.content(tenant, id);
-      if (content === undefined) throw new FineTuningError('file_not_found', `${param}: ${id} was deleted`, param);
-      const file = path.join(directory, `${param}.jsonl`);
-      await fs.writeFile(file, content);
-      return file;
-    };
-    const train = await write('training_file', trainingFile);
-    const valid = validationFile === null ? undefined : await write('validation_file', validationFile);
-    const adapter = model === this.deps.baseModel ? undefined : path.join(directory, 'adapter');
-    if (adapter !== undefined) {
-      const [name = '', version] = model.split('@');
-      const files = await this.deps.library.files(tenant, name, version);
-      await fs.mkdir(adapter, { recursive: true });
-      await fs.writeFile(path.join(adapter, CONFIG_FILE), files.config);
-      await fs.writeFile(path.join(adapter, MODEL_FILE), files.model);
-    }
-    return { settings, train, valid, adapter, out: path.join(directory, 'out') };
-  }
-
   /** Until it is done, cancelled, or this process leaves. */
-  async #train(
-    tenant: string,
-    job: FineTuningJob,
-    task: Parameters<Trainer>[0],
-    leaving: AbortSignal,
-  ): Promise<TuneResult> {
+  async #train(tenant: string, job: FineTuningJob, task: TrainingTask, leaving: AbortSignal): Promise<TuneResult> {
     const { jobs, trainer, now } = this.deps;
     const cancelled = new AbortController();
     const look = setInterval(() => {
@@ -187,6 +159,12 @@ export class JobWorker {
   }
 }
 
+const SERVER_FAULT: JobError = {
+  code: 'training_failed',
+  message: 'The server failed to train. Its log has the details.',
+  param: null,
+};
+
 /** What the owner is told. Throws what is no fault of the job: a store that is away. */
 function jobError(error: unknown): JobError {
   if (error instanceof TrainingRefusedError) {
@@ -197,7 +175,7 @@ function jobError(error: unknown): JobError {
     if (error.code === 'store_unavailable') throw error;
     return { code: error.code, message: error.message, param: error.param ?? null };
   }
-  return { code: 'training_failed', message: 'The server failed to train. Its log has the details.', param: null };
+  return SERVER_FAULT;
 }
 
 /** Tokens that were learned from, over all steps. */

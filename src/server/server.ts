@@ -54,7 +54,8 @@ export interface ServerConfig {
 /** What the server is built from. */
 export interface ServerDeps extends Omit<BatchDeps, 'maxChoices' | 'maxBatchItems'>, Omit<ModelDeps, 'created'> {
   readonly engine: Pick<Engine, 'submit' | 'submitBeams' | 'healthy'>;
-  readonly fineTuning: FileDeps['fineTuning'] & FineTuningRouteDeps['fineTuning'];
+  /** Undefined: there are no routes for files and fine-tuning. */
+  readonly fineTuning?: (FileDeps['fineTuning'] & FineTuningRouteDeps['fineTuning']) | undefined;
   readonly library: BatchDeps['library'] & ModelDeps['library'] & PrefixDeps['library'];
   readonly tenancy: Pick<Tenancy, 'needsKey'> &
     AuthOptions['tenancy'] &
@@ -114,8 +115,10 @@ async function apiRoutes(app: FastifyInstance, { deps, drain }: ScopeOptions): P
   await app.register(batchRoutes, { ...deps, maxChoices, maxBatchItems });
   await app.register(modelRoutes, { ...deps, created: Math.floor(deps.now() / 1000) });
   await app.register(prefixRoutes, { ...deps, maxUploadBytes });
-  await app.register(fileRoutes, { ...deps, maxTrainingFileBytes });
-  await app.register(fineTuningRoutes, deps);
+  const { fineTuning } = deps;
+  if (fineTuning === undefined) return;
+  await app.register(fileRoutes, { fineTuning, maxTrainingFileBytes });
+  await app.register(fineTuningRoutes, { ...deps, fineTuning });
 }
 
 /** Beside `apiRoutes`, not in it: the operator's key is no tenant's. */

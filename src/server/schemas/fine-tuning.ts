@@ -23,7 +23,7 @@ const Steps = Type.Integer({ minimum: 1, maximum: 10_000_000 });
 /** What OpenAI has no words for: how a prefix is trained. */
 const PrefixTuning = Type.Object(
   {
-    method: optional(Type.Enum(['prefix', 'embedding', 'infix'], { type: 'string' })),
+    method: Type.Optional(Type.Enum(['prefix', 'embedding', 'infix'])),
     length: optional(
       Type.Integer({ minimum: 1, maximum: 65_536, description: 'Virtual tokens; 10, or those of the words.' }),
     ),
