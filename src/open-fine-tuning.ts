@@ -15,6 +15,7 @@ import { LocalQueue } from './fine-tuning/local-queue.js';
 import type { BaseModel } from './prefix/kv.js';
 import type { PrefixLibrary } from './prefix/library.js';
 import { toQuota } from './server/prefixes/quota.js';
+import type { RedisConnection } from './redis/connection.js';
 import type { Tenancy } from './tenancy/tenancy.js';
 
 /** The process that jobs are trained in; the build makes it, also for tests that run the sources. */
@@ -32,27 +33,29 @@ export interface FineTuningParts {
   readonly base: BaseModel;
   readonly library: PrefixLibrary;
   readonly tenancy: Pick<Tenancy, 'limitsOf'>;
+  /** Of a store on Redis. */
+  readonly connection: RedisConnection | undefined;
 }
 
-/** Where files and jobs are, and what brings the jobs here. */
-interface OpenStores {
+/** Where files and jobs are, and what brings jobs to workers. */
+export interface FineTuningStores {
   readonly files: TrainingFileStore;
   readonly jobs: JobStore;
   readonly queue: JobQueue;
 }
 
 /** Opens files and jobs beside the prefixes. */
-export async function openFineTuning(config: Config, parts: FineTuningParts): Promise<OpenFineTuning | undefined> {
+export async function openFineTuning(config: Config, parts: FineTuningParts): Promise<OpenFineTuning> {
   const { base, library, tenancy } = parts;
   const { tuningWorkers: workers, maxTrainingFiles: maxFiles, maxTrainingBytes: maxBytes } = config;
-  if (config.store.kind !== 'file') return undefined;
-  const { files, jobs, queue } = await onDisk(config.store.directory, workers);
   const { fingerprint } = base;
+  const { files, jobs, queue } = await openStores(config, fingerprint, parts.connection);
   const now = Date.now;
   const fineTuning = new FineTuning({
     files,
     jobs,
-    queue: workers > 0 ? queue : undefined,
+    // Without workers here, those of other processes take the jobs of a Redis.
+    queue: workers > 0 || config.store.kind === 'redis' ? queue : undefined,
     fingerprint,
     quota: { maxFiles, maxBytes },
     maxUnfinished: config.maxTuningJobs,
@@ -74,12 +77,14 @@ export async function openFineTuning(config: Config, parts: FineTuningParts): Pr
       observer,
       now,
     });
-    const left = await jobs.unfinished(fingerprint);
+    // In this order: a job that another process has begun since is in the list.
+    const left = (await ifExists(fs.readdir(directory))) ?? [];
+    const unfinished = await jobs.unfinished(fingerprint);
     await sweep(
       directory,
-      left.map(({ id }) => id),
+      left.filter((id) => unfinished.every((job) => job.id !== id)),
     );
-    for (const job of left) await queue.add(job);
+    for (const job of unfinished) await queue.add(job);
     await queue.work((job, leaving) => worker.run(job, leaving));
   };
   return {
@@ -89,17 +94,22 @@ export async function openFineTuning(config: Config, parts: FineTuningParts): Pr
   };
 }
 
-async function onDisk(directory: string, workers: number): Promise<OpenStores> {
-  return {
-    files: await DiskFileStore.open(directory),
-    jobs: await DiskJobStore.open(directory),
-    queue: new LocalQueue(workers),
-  };
+async function openStores(
+  { store, tuningWorkers: workers, tuningLostSeconds }: Config,
+  fingerprint: string,
+  connection: RedisConnection | undefined,
+): Promise<FineTuningStores> {
+  if (store.kind === 'file') {
+    const { directory } = store;
+    const [files, jobs] = await Promise.all([DiskFileStore.open(directory), DiskJobStore.open(directory)]);
+    return { files, jobs, queue: new LocalQueue(workers) };
+  }
+  if (connection === undefined) throw new Error('a store on Redis needs its connection');
+  const { openRedisFineTuning } = await import('./open-redis.js');
+  return openRedisFineTuning(connection, { fingerprint, workers, lostAfter: tuningLostSeconds * 1000 });
 }
 
 /** Removes what jobs left that have ended elsewhere. */
-async function sweep(directory: string, unfinished: readonly string[]): Promise<void> {
-  for (const id of (await ifExists(fs.readdir(directory))) ?? []) {
-    if (!unfinished.includes(id)) await fs.rm(join(directory, id), { recursive: true, force: true });
-  }
+async function sweep(directory: string, ended: readonly string[]): Promise<void> {
+  for (const id of ended) await fs.rm(join(directory, id), { recursive: true, force: true });
 }

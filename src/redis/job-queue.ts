@@ -14,7 +14,6 @@ import { Turns } from './turns.js';
 
 /** Workers of one job that may die: then it is the job's fault, and it has failed. */
 const MOST_DEATHS = 3;
-/** How long a job waits whose store was away. Milliseconds. */
 const RETRY_AFTER = 5000;
 /** How often the queue is compared with the store. Milliseconds. */
 const RECOVER_EVERY = 60_000;
@@ -30,6 +29,8 @@ export interface RedisJobQueueOptions {
   readonly workers: number;
   /** Another worker takes a job whose worker was not heard of for so long. Milliseconds. */
   readonly lostAfter: number;
+  /** How long a job waits whose store was away. Milliseconds. */
+  readonly retryAfter?: number;
 }
 
 type TuningJob = Job<Pick<JobRef, 'tenant'>, void>;
@@ -46,6 +47,7 @@ export class RedisJobQueue implements JobQueue {
   #patient: Redis | undefined;
   #worker: Worker<Pick<JobRef, 'tenant'>, void> | undefined;
   #recovering: Promise<void> = Promise.resolve();
+  readonly #running = new Set<Promise<unknown>>();
 
   constructor(options: RedisJobQueueOptions) {
     this.#options = options;
@@ -85,7 +87,7 @@ export class RedisJobQueue implements JobQueue {
 
   async close(): Promise<void> {
     this.#leaving.abort();
-    await this.#recovering;
+    await Promise.all([this.#recovering, ...this.#running]);
     const worker = this.#worker;
     if (worker === undefined) return;
     // While Redis is away, a close that waits would never end (bullmq issue 4656).
@@ -104,21 +106,23 @@ export class RedisJobQueue implements JobQueue {
   }
 
   async #run(job: TuningJob, token: string, work: JobWork): Promise<void> {
-    const { lostAfter } = this.#options;
+    const { lostAfter, retryAfter = RETRY_AFTER } = this.#options;
     const { data, id = '', opts } = job;
     await this.#turns.begin(opts.priority ?? 0).catch(() => undefined); // it is for fairness only
     const lock = new JobLock(() => job.extendLock(token, lostAfter), lostAfter);
     let outcome: JobOutcome | 'failed';
     try {
       const stop = AbortSignal.any([this.#leaving.signal, lock.lost]);
-      outcome = await work({ tenant: data.tenant, id }, stop).catch(() => 'failed');
+      const running = work({ tenant: data.tenant, id }, stop).catch(() => 'failed' as const);
+      this.#running.add(running);
+      outcome = await running.finally(() => this.#running.delete(running));
     } finally {
       lock.release();
     }
     if (outcome === 'done') return;
     if (lock.lost.aborted) throw new WaitingError(); // it is another's
     if (outcome === 'failed') {
-      await job.moveToDelayed(Date.now() + RETRY_AFTER, token);
+      await job.moveToDelayed(Date.now() + retryAfter, token);
       throw new DelayedError();
     }
     await job.moveToWait(token);
