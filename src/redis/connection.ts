@@ -77,7 +77,12 @@ export class RedisConnection {
    */
   patientClient(): Redis {
     const patient = { enableOfflineQueue: true, maxRetriesPerRequest: null, commandTimeout: undefined };
-    const client = this.client.duplicate({ ...patient, socketTimeout: undefined, lazyConnect: true, keepAlive: 10_000 });
+    const client = this.client.duplicate({
+      ...patient,
+      socketTimeout: undefined,
+      lazyConnect: true,
+      keepAlive: 10_000,
+    });
     client.on('error', () => undefined);
     return client;
   }
