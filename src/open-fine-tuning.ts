@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -12,6 +13,7 @@ import type { JobQueue } from './fine-tuning/job-queue.js';
 import type { JobStore } from './fine-tuning/job-store.js';
 import { type JobObserver, JobWorker } from './fine-tuning/job-worker.js';
 import { LocalQueue } from './fine-tuning/local-queue.js';
+import { describeStore } from './open-store.js';
 import type { BaseModel } from './prefix/kv.js';
 import type { PrefixLibrary } from './prefix/library.js';
 import { toQuota } from './server/prefixes/quota.js';
@@ -61,7 +63,7 @@ export async function openFineTuning(config: Config, parts: FineTuningParts): Pr
     maxUnfinished: config.maxTuningJobs,
     now,
   });
-  const directory = join(config.cache, 'fine-tuning', fingerprint.slice(0, 16));
+  const directory = scratchOf(config, fingerprint);
   const { model, modelName, cache, tuningThreads: threads } = config;
   const start = async (observer: JobObserver): Promise<void> => {
     const trainer = childTrainer(CHILD, { model, modelName, cache, threads });
@@ -80,10 +82,8 @@ export async function openFineTuning(config: Config, parts: FineTuningParts): Pr
     // In this order: a job that another process has begun since is in the list.
     const left = (await ifExists(fs.readdir(directory))) ?? [];
     const unfinished = await jobs.unfinished(fingerprint);
-    await sweep(
-      directory,
-      left.filter((id) => unfinished.every((job) => job.id !== id)),
-    );
+    const ended = left.filter((id) => unfinished.every((job) => job.id !== id));
+    for (const id of ended) await fs.rm(join(directory, id), { recursive: true, force: true });
     for (const job of unfinished) await queue.add(job);
     await queue.work((job, leaving) => worker.run(job, leaving));
   };
@@ -109,7 +109,11 @@ async function openStores(
   return openRedisFineTuning(connection, { fingerprint, workers, lostAfter: tuningLostSeconds * 1000 });
 }
 
-/** Removes what jobs left that have ended elsewhere. */
-async function sweep(directory: string, ended: readonly string[]): Promise<void> {
-  for (const id of ended) await fs.rm(join(directory, id), { recursive: true, force: true });
+/** Of this machine's, where jobs of the store have their files while they run. */
+function scratchOf({ store, cache }: Config, fingerprint: string): string {
+  if (store.kind === 'file') return join(store.directory, '.fine-tuning/.running');
+  const place = createHash('sha256')
+    .update(`${describeStore(store)} ${fingerprint}`)
+    .digest('hex');
+  return join(cache, 'fine-tuning', place.slice(0, 16));
 }

@@ -38,9 +38,10 @@ export class DiskRecords<T extends Record> {
     return new DiskRecords(path.join(directory, '.fine-tuning'), kind, scratch);
   }
 
-  /** Keys of the tenants that have records. */
+  /** Keys of the tenants that have records; no key begins with a dot. */
   async tenants(): Promise<string[]> {
-    return (await ifExists(fs.readdir(this.root))) ?? [];
+    const entries = (await ifExists(fs.readdir(this.root))) ?? [];
+    return entries.filter((entry) => !entry.startsWith('.'));
   }
 
   /** Where the record and what belongs to it are. */

@@ -63,6 +63,8 @@ export class RedisJobQueue implements JobQueue {
   }
 
   async add({ tenant, id }: JobRef): Promise<void> {
+    // One that is there keeps its turn.
+    if (await reached(this.#queue.getJob(id))) return;
     const priority = await reached(this.#turns.take(tenant));
     await reached(this.#queue.add('tune', { tenant }, { jobId: id, priority }));
   }
@@ -147,7 +149,7 @@ export class RedisJobQueue implements JobQueue {
     while (!signal.aborted) {
       try {
         for (const job of await this.#options.jobs.unfinished(this.#options.fingerprint)) {
-          if ((await this.#queue.getJob(job.id)) === undefined) await this.add(job);
+          await this.add(job);
         }
       } catch {
         // The store is away: the next time.
