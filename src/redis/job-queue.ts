@@ -13,7 +13,7 @@ import { JobLock } from './job-lock.js';
 import { Turns } from './turns.js';
 
 /** Workers of one job that may die: then it is the job's fault, and it has failed. */
-const MOST_DEATHS = 3;
+const MOST_DEATHS = 5;
 const RETRY_AFTER = 5000;
 /** How often the queue is compared with the store. Milliseconds. */
 const RECOVER_EVERY = 60_000;
@@ -89,11 +89,9 @@ export class RedisJobQueue implements JobQueue {
 
   async close(): Promise<void> {
     this.#leaving.abort();
-    await Promise.all([this.#recovering, ...this.#running]);
-    const worker = this.#worker;
-    if (worker === undefined) return;
     // While Redis is away, a close that waits would never end (bullmq issue 4656).
-    const closed = worker.close(this.#patient?.status !== 'ready');
+    const closed = this.#worker?.close(this.#patient?.status !== 'ready');
+    await Promise.all([this.#recovering, ...this.#running]);
     await Promise.race([closed, delay(CLOSE_TIMEOUT)]);
     this.#patient?.disconnect();
   }
@@ -148,9 +146,7 @@ export class RedisJobQueue implements JobQueue {
     const { signal } = this.#leaving;
     while (!signal.aborted) {
       try {
-        for (const job of await this.#options.jobs.unfinished(this.#options.fingerprint)) {
-          await this.add(job);
-        }
+        for (const job of await this.#options.jobs.unfinished(this.#options.fingerprint)) await this.add(job);
       } catch {
         // The store is away: the next time.
       }

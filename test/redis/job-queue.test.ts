@@ -155,14 +155,14 @@ it('stops a job that is not its any more, and gives up one whose workers die', a
   await queue.work(work);
   const [tenant = '', id = ''] = (await addJob(queue, 't')).split(' ');
   const jobs = new RedisJobStore(connection);
-  for (let deaths = 1; deaths <= 3; deaths++) {
+  for (let deaths = 1; deaths <= 5; deaths++) {
     await expect.poll(() => begun.length, soon).toBe(deaths);
     // What is left of the lock of a worker that died.
     await connection.client.del(`preamble:1:{tuning}:queue:${FINGERPRINT.slice(0, 16)}:${id}:lock`);
   }
   await expect.poll(async () => (await jobs.get(tenant, id))?.status, soon).toBe('failed');
   expect((await jobs.get(tenant, id))?.error).toMatchObject({ code: 'training_failed', param: null });
-  expect((await jobs.events(tenant, id, { limit: 1 })).data[0]?.message).toContain('3 workers died');
+  expect((await jobs.events(tenant, id, { limit: 1 })).data[0]?.message).toContain('5 workers died');
   expect(await jobs.unfinished(FINGERPRINT)).toEqual([]);
 });
 

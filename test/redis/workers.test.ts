@@ -13,7 +13,7 @@ const apiKeys = Object.entries(KEYS).map(([tenant, key]) => ({ tenant, key }));
 const BASE = 'preamble-demo';
 const EXAMPLES = Array.from({ length: 8 }, (_, i) => JSON.stringify({ prompt: `${i}:`, completion: ' Forty-two.' }));
 /** Long enough to be interrupted. */
-const long = { mlp: 0, length: 4, learning_rate: 0.05, max_steps: 300 };
+const long = { mlp: 0, length: 4, learning_rate: 0.05, max_steps: 100 };
 const endless = { ...long, max_steps: 1_000_000 };
 /** Training has what the machine has left. */
 const wait = { timeout: 150_000, interval: 20 };
@@ -27,7 +27,7 @@ afterAll(() => redis.stop());
 /** A server that leaves training to others. */
 async function startServer(tuningWorkers = 0): Promise<Record<keyof typeof KEYS, OpenAI>> {
   const store = { kind: 'redis', url: redis.url } as const;
-  const { url } = await realServer({ apiKeys, store, tuningWorkers, tuningLostSeconds: 2 });
+  const { url } = await realServer({ apiKeys, store, tuningWorkers, tuningLostSeconds: 5 });
   const client = (apiKey: string) => new OpenAI({ baseURL: `${url}/v1`, apiKey, maxRetries: 0 });
   return { alice: client(KEYS.alice), bob: client(KEYS.bob) };
 }
@@ -37,7 +37,7 @@ async function startReadyWorker(cache = testModelCache): Promise<Running> {
   const worker = await startWorker({
     PREAMBLE_STORE: redis.url,
     PREAMBLE_CACHE: cache,
-    PREAMBLE_TUNING_LOST_SECONDS: '2',
+    PREAMBLE_TUNING_LOST_SECONDS: '5',
   });
   await expect.poll(() => worker.output.out, wait).toContain('Preamble trains prefixes');
   return worker;
