@@ -116,6 +116,8 @@ const variables = {
   tuningWorkers: integer('PREAMBLE_TUNING_WORKERS', 1, 0, 64),
   /** Threads of one of them. */
   tuningThreads: variable('PREAMBLE_TUNING_THREADS', () => physicalCores(), parseInteger(1, 1024)),
+  /** How far behind serving they stand: 19 is all the way. */
+  tuningNice: integer('PREAMBLE_TUNING_NICE', 19, 0, 19),
   /** On Redis, a job whose worker was not heard of for so long goes to another. */
   tuningLostSeconds: integer('PREAMBLE_TUNING_LOST_SECONDS', 30, 2, 3600),
   /** Bytes of one file of training data. */

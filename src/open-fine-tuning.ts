@@ -64,9 +64,9 @@ export async function openFineTuning(config: Config, parts: FineTuningParts): Pr
     now,
   });
   const directory = scratchOf(config, fingerprint);
-  const { model, modelName, cache, tuningThreads: threads } = config;
+  const { model, modelName, cache, tuningThreads: threads, tuningNice: nice } = config;
   const start = async (observer: JobObserver): Promise<void> => {
-    const trainer = childTrainer(CHILD, { model, modelName, cache, threads });
+    const trainer = childTrainer(CHILD, { model, modelName, cache, threads, nice });
     const quota = async (tenant: string) => toQuota(await tenancy.limitsOf(tenant));
     const worker = new JobWorker({
       jobs,

@@ -4,6 +4,7 @@ import { openTrainingModel } from './open-training-model.js';
 import { PrefixError } from './prefix/errors.js';
 import { readExamples } from './tuning/data/read-examples.js';
 import { TuningError } from './tuning/errors.js';
+import { takePriority } from './tuning/priority.js';
 import type { ProgressLine } from './tuning/progress-meter.js';
 import { tune, type TuneResult } from './tuning/tune.js';
 
@@ -12,7 +13,10 @@ import { tune, type TuneResult } from './tuning/tune.js';
 const stop = new AbortController();
 process.on('message', (message: ToChild) => {
   if (message.type === 'stop') stop.abort();
-  else void run(message.place, message.task);
+  else {
+    takePriority(message.place.nice);
+    void run(message.place, message.task);
+  }
 });
 // The server is gone: the checkpoint is written after the step under way.
 process.on('disconnect', () => stop.abort());

@@ -10,6 +10,8 @@ export interface TrainingModelPlace {
   /** Where compiled models are. */
   readonly cache: string;
   readonly threads: number;
+  /** 0, as the server, to 19, what the server leaves. */
+  readonly nice: number;
 }
 
 /** What the training process is told. */

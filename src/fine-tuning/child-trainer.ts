@@ -1,24 +1,18 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import os from 'node:os';
 
 import type { TuneResult } from '../tuning/tune.js';
 import type { FromChild, ToChild, TrainingModelPlace } from './child-messages.js';
 import { type Trainer, TrainingCrashedError, TrainingRefusedError } from './trainer.js';
 
-/** Serving comes first: the process gets what is left of the cores. Nice value. */
-const PRIORITY = os.constants.priority.PRIORITY_LOW;
-
 /**
- * Trains in a process of its own, at the lowest priority, so that serving is never behind training and a crash of the one is none of the
- * other. The process ends with this one.
+ * Trains in a process of its own, so that serving does not wait for training and a crash of the one is none of the other. The process ends
+ * with this one. It is of the same session: in one of its own, its low priority would count among its own processes only.
  * @param script the compiled `training-child.ts`
  */
 export function childTrainer(script: string, place: TrainingModelPlace): Trainer {
   return async (task, { signal, onProgress }) => {
     const child = fork(script, { execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
-    // In the session of this process: in one of its own, the priority would count among its own processes only.
-    if (child.pid !== undefined) os.setPriority(child.pid, PRIORITY);
     const tell = (message: ToChild): void => {
       if (child.connected) child.send(message);
     };

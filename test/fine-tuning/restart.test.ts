@@ -29,7 +29,8 @@ async function clientOf(running: Running): Promise<OpenAI> {
 }
 
 it('a job goes on after its process is killed, after the server leaves and after the server is killed, to the same prefix', async () => {
-  const settings = { PREAMBLE_CACHE: testModelCache };
+  // At the lowest priority, a machine that is busy with other tests would leave it no time.
+  const settings = { PREAMBLE_CACHE: testModelCache, PREAMBLE_TUNING_NICE: '0' };
   const first = await startProgram(settings);
   const store = { ...settings, PREAMBLE_STORE: `file:${first.directory}/prefixes` };
   const client = await clientOf(first);

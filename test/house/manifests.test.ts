@@ -72,7 +72,8 @@ it('compose has every service that it names, and replicas that may write nowhere
     expect(names).toEqual(expect.arrayContaining(Array.isArray(on) ? on : Object.keys(on)));
   }
   const replicas = ['replica-a', 'replica-b'];
-  for (const name of [...replicas, 'worker']) expect(compose.services[name]).toMatchObject({ read_only: true, cap_drop: ['ALL'] });
+  for (const name of [...replicas, 'worker'])
+    expect(compose.services[name]).toMatchObject({ read_only: true, cap_drop: ['ALL'] });
   const proxy = compose.services['haproxy']?.environment ?? {};
   expect([proxy['PREAMBLE_REPLICA_A'], proxy['PREAMBLE_REPLICA_B']]).toEqual(replicas.map((name) => `${name}:8000`));
 });

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 
 import OpenAI, { toFile } from 'openai';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import { temporaryDirectory } from '../server/prefix-library.js';
 import { exitStatus, type Running, startWorker, testModelCache } from '../support/program.js';
@@ -15,14 +15,13 @@ const EXAMPLES = Array.from({ length: 8 }, (_, i) => JSON.stringify({ prompt: `$
 /** Long enough to be interrupted. */
 const long = { mlp: 0, length: 4, learning_rate: 0.05, max_steps: 100 };
 const endless = { ...long, max_steps: 1_000_000 };
-/** Training has what the machine has left. */
 const wait = { timeout: 150_000, interval: 20 };
 
 let redis: RedisServer;
-beforeAll(async () => {
+beforeEach(async () => {
   redis = await RedisServer.start();
 });
-afterAll(() => redis.stop());
+afterEach(() => redis.stop());
 
 /** A server that leaves training to others. */
 async function startServer(tuningWorkers = 0): Promise<Record<keyof typeof KEYS, OpenAI>> {
@@ -38,6 +37,7 @@ async function startReadyWorker(cache = testModelCache): Promise<Running> {
     PREAMBLE_STORE: redis.url,
     PREAMBLE_CACHE: cache,
     PREAMBLE_TUNING_LOST_SECONDS: '5',
+    PREAMBLE_TUNING_NICE: '0', // the machine is busy with other tests
   });
   await expect.poll(() => worker.output.out, wait).toContain('Preamble trains prefixes');
   return worker;
@@ -137,5 +137,4 @@ it('a worker needs a Redis, and ends though it is away', async () => {
   worker.process.kill('SIGTERM');
   expect(await exitStatus(worker)).toBe(0);
   expect(worker.output.err).not.toMatch(/ECONNREFUSED|Error/);
-  await redis.start();
 });
