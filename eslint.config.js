@@ -40,6 +40,7 @@ export const packages = {
   'onnx-proto': ['onnx'],
   '@huggingface/tokenizers': ['tokenizer'],
   ioredis: ['redis'],
+  bullmq: ['redis'],
   fastify: ['server', ...wiring],
   'fastify-plugin': ['server', ...wiring],
   '@fastify': ['server', ...wiring],

@@ -54,13 +54,13 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
     const library: PrefixLibrary = await openLibrary(config, model, store, metrics);
     const engine = createEngine(config, model, tokenizer, metrics);
     const tenancy = await openTenancy(config, connection);
-    const tuning = await openFineTuning(config, { base, library, tenancy: tenancy.tenancy });
-    const { fineTuning } = tuning ?? {};
+    const tuning = await openFineTuning(config, { base, library, tenancy: tenancy.tenancy, connection });
+    const { fineTuning } = tuning;
     const deps = { config, engine, tokenizer, library, base, metrics, storeReady, fineTuning, now: Date.now };
     const server = await buildServer({ ...deps, ...tenancy });
-    await tuning?.start(jobObserver(metrics, server));
+    await tuning.start(jobObserver(metrics, server));
     const stop = async (): Promise<void> => {
-      await Promise.all([server.app.close(), tuning?.close()]);
+      await Promise.all([server.app.close(), tuning.close()]);
       closeStore();
     };
     return { model, engine, server, close: () => close(stop, engine, model) };

@@ -118,6 +118,8 @@ const variables = {
   tuningThreads: variable('PREAMBLE_TUNING_THREADS', () => physicalCores(), parseInteger(1, 1024)),
   /** How far behind serving they stand: 19 is all the way. */
   tuningNice: integer('PREAMBLE_TUNING_NICE', 19, 0, 19),
+  /** On Redis, a job whose worker was not heard of for so long goes to another. */
+  tuningLostSeconds: integer('PREAMBLE_TUNING_LOST_SECONDS', 30, 2, 3600),
   /** Bytes of one file of training data. */
   maxTrainingFileBytes: integer('PREAMBLE_MAX_TRAINING_FILE_BYTES', 32 * MiB, 1024, 1024 * MiB),
   /** Files that a tenant may keep, and their bytes together. */

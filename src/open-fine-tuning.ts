@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -12,9 +13,11 @@ import type { JobQueue } from './fine-tuning/job-queue.js';
 import type { JobStore } from './fine-tuning/job-store.js';
 import { type JobObserver, JobWorker } from './fine-tuning/job-worker.js';
 import { LocalQueue } from './fine-tuning/local-queue.js';
+import { describeStore } from './open-store.js';
 import type { BaseModel } from './prefix/kv.js';
 import type { PrefixLibrary } from './prefix/library.js';
 import { toQuota } from './server/prefixes/quota.js';
+import type { RedisConnection } from './redis/connection.js';
 import type { Tenancy } from './tenancy/tenancy.js';
 
 /** The process that jobs are trained in; the build makes it, also for tests that run the sources. */
@@ -32,34 +35,35 @@ export interface FineTuningParts {
   readonly base: BaseModel;
   readonly library: PrefixLibrary;
   readonly tenancy: Pick<Tenancy, 'limitsOf'>;
+  /** Of a store on Redis. */
+  readonly connection: RedisConnection | undefined;
 }
 
-/** Where files and jobs are, and what brings the jobs here. */
-interface OpenStores {
-  /** Of this machine's, where jobs of the store have their files while they run. */
-  readonly directory: string;
+/** Where files and jobs are, and what brings jobs to workers. */
+export interface FineTuningStores {
   readonly files: TrainingFileStore;
   readonly jobs: JobStore;
   readonly queue: JobQueue;
 }
 
 /** Opens files and jobs beside the prefixes. */
-export async function openFineTuning(config: Config, parts: FineTuningParts): Promise<OpenFineTuning | undefined> {
+export async function openFineTuning(config: Config, parts: FineTuningParts): Promise<OpenFineTuning> {
   const { base, library, tenancy } = parts;
   const { tuningWorkers: workers, maxTrainingFiles: maxFiles, maxTrainingBytes: maxBytes } = config;
-  if (config.store.kind !== 'file') return undefined;
-  const { directory, files, jobs, queue } = await onDisk(config.store.directory, workers);
   const { fingerprint } = base;
+  const { files, jobs, queue } = await openStores(config, fingerprint, parts.connection);
   const now = Date.now;
   const fineTuning = new FineTuning({
     files,
     jobs,
-    queue: workers > 0 ? queue : undefined,
+    // Without workers here, those of other processes take the jobs of a Redis.
+    queue: workers > 0 || config.store.kind === 'redis' ? queue : undefined,
     fingerprint,
     quota: { maxFiles, maxBytes },
     maxUnfinished: config.maxTuningJobs,
     now,
   });
+  const directory = scratchOf(config, fingerprint);
   const { model, modelName, cache, tuningThreads: threads, tuningNice: nice } = config;
   const start = async (observer: JobObserver): Promise<void> => {
     const trainer = childTrainer(CHILD, { model, modelName, cache, threads, nice });
@@ -75,12 +79,12 @@ export async function openFineTuning(config: Config, parts: FineTuningParts): Pr
       observer,
       now,
     });
-    const left = await jobs.unfinished(fingerprint);
-    await sweep(
-      directory,
-      left.map(({ id }) => id),
-    );
-    for (const job of left) await queue.add(job);
+    // In this order: a job that another process has begun since is in the list.
+    const left = (await ifExists(fs.readdir(directory))) ?? [];
+    const unfinished = await jobs.unfinished(fingerprint);
+    const ended = left.filter((id) => unfinished.every((job) => job.id !== id));
+    for (const id of ended) await fs.rm(join(directory, id), { recursive: true, force: true });
+    for (const job of unfinished) await queue.add(job);
     await queue.work((job, leaving) => worker.run(job, leaving));
   };
   return {
@@ -90,18 +94,26 @@ export async function openFineTuning(config: Config, parts: FineTuningParts): Pr
   };
 }
 
-async function onDisk(directory: string, workers: number): Promise<OpenStores> {
-  return {
-    directory: join(directory, '.fine-tuning/.running'),
-    files: await DiskFileStore.open(directory),
-    jobs: await DiskJobStore.open(directory),
-    queue: new LocalQueue(workers),
-  };
+async function openStores(
+  { store, tuningWorkers: workers, tuningLostSeconds }: Config,
+  fingerprint: string,
+  connection: RedisConnection | undefined,
+): Promise<FineTuningStores> {
+  if (store.kind === 'file') {
+    const { directory } = store;
+    const [files, jobs] = await Promise.all([DiskFileStore.open(directory), DiskJobStore.open(directory)]);
+    return { files, jobs, queue: new LocalQueue(workers) };
+  }
+  if (connection === undefined) throw new Error('a store on Redis needs its connection');
+  const { openRedisFineTuning } = await import('./open-redis.js');
+  return openRedisFineTuning(connection, { fingerprint, workers, lostAfter: tuningLostSeconds * 1000 });
 }
 
-/** Removes what jobs left that have ended elsewhere. */
-async function sweep(directory: string, unfinished: readonly string[]): Promise<void> {
-  for (const id of (await ifExists(fs.readdir(directory))) ?? []) {
-    if (!unfinished.includes(id)) await fs.rm(join(directory, id), { recursive: true, force: true });
-  }
+/** Of this machine's, where jobs of the store have their files while they run. */
+function scratchOf({ store, cache }: Config, fingerprint: string): string {
+  if (store.kind === 'file') return join(store.directory, '.fine-tuning/.running');
+  const place = createHash('sha256')
+    .update(`${describeStore(store)} ${fingerprint}`)
+    .digest('hex');
+  return join(cache, 'fine-tuning', place.slice(0, 16));
 }

@@ -12,6 +12,7 @@ import { addServe } from './commands/serve.js';
 import { addStore } from './commands/store.js';
 import { addTenant } from './commands/tenant.js';
 import { addTune } from './commands/tune.js';
+import { addWorker } from './commands/worker.js';
 import type { Io } from './io.js';
 
 /** The status a command ends with. */
@@ -36,6 +37,7 @@ function buildProgram(io: Io): Command {
     .showHelpAfterError('(--help says more)');
   // Subcommands inherit the settings above, so they come after them.
   addServe(program, io);
+  addWorker(program, io);
   addImportModel(program, io);
   addPrefix(program, io);
   addKey(program, io);

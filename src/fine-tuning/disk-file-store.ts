@@ -19,7 +19,9 @@ export class DiskFileStore implements TrainingFileStore {
 
   async put(tenant: string, file: TrainingFile, content: Uint8Array, quota?: FileQuota): Promise<void> {
     await this.records.exclusively(tenant, async () => {
-      if (quota) checkFileQuota(await this.records.all(tenant), file, quota);
+      const files = await this.records.all(tenant);
+      const bytes = files.reduce((sum, stored) => sum + stored.bytes, 0);
+      if (quota) checkFileQuota({ files: files.length, bytes }, file, quota);
       await this.records.add(tenant, file, { [CONTENT_FILE]: content });
     });
   }

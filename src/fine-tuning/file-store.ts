@@ -24,16 +24,15 @@ export interface TrainingFileStore {
   delete(tenant: string, id: string): Promise<boolean>;
 }
 
-/** Whether a tenant that has `files` may add one more. Throws `file_quota_exceeded`, naming limit and use. */
+/** Whether a tenant that uses so much may add a file. Throws `file_quota_exceeded`, naming limit and use. */
 export function checkFileQuota(
-  files: readonly Pick<TrainingFile, 'bytes'>[],
+  used: { readonly files: number; readonly bytes: number },
   added: Pick<TrainingFile, 'bytes'>,
   { maxFiles, maxBytes }: FileQuota,
 ): void {
   const refuse = (problem: string): FineTuningError => new FineTuningError('file_quota_exceeded', problem, 'file');
-  if (files.length + 1 > maxFiles) throw refuse(`file: ${files.length} of at most ${maxFiles} files are used`);
-  const used = files.reduce((sum, { bytes }) => sum + bytes, 0);
-  if (used + added.bytes > maxBytes) {
-    throw refuse(`file: ${used} of at most ${maxBytes} bytes are used, and this file has ${added.bytes}`);
+  if (used.files + 1 > maxFiles) throw refuse(`file: ${used.files} of at most ${maxFiles} files are used`);
+  if (used.bytes + added.bytes > maxBytes) {
+    throw refuse(`file: ${used.bytes} of at most ${maxBytes} bytes are used, and this file has ${added.bytes}`);
   }
 }

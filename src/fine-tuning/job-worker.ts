@@ -1,5 +1,6 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { PrefixError } from '../prefix/errors.js';
 import { CONFIG_FILE, MODEL_FILE } from '../prefix/format.js';
@@ -81,7 +82,7 @@ export class JobWorker {
       const task = await prepareTask(this.deps, tenant, job, directory);
       const result = await this.#train(tenant, job, task, leaving);
       if (result.stop === 'interrupted') return leaving.aborted ? 'interrupted' : 'cancelled';
-      return await this.#finish(tenant, job, task.out);
+      return await whenStoreIsBack(() => this.#finish(tenant, job, task.out), leaving);
     } catch (error) {
       const problem = jobError(error);
       if (problem === SERVER_FAULT) this.deps.observer.jobBroke(job.id, error);
@@ -165,14 +166,30 @@ const SERVER_FAULT: JobError = {
   param: null,
 };
 
+/** Tries again while the store is away, so that what was trained is not trained again. */
+async function whenStoreIsBack<T>(work: () => Promise<T>, leaving: AbortSignal): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (leaving.aborted || !isStoreAway(error)) throw error;
+      await delay(LOOK_EVERY, undefined, { signal: leaving }).catch(() => undefined);
+    }
+  }
+}
+
+function isStoreAway(error: unknown): boolean {
+  return (error instanceof FineTuningError || error instanceof PrefixError) && error.code === 'store_unavailable';
+}
+
 /** What the owner is told. Throws what is no fault of the job: a store that is away. */
 function jobError(error: unknown): JobError {
   if (error instanceof TrainingRefusedError) {
     const param = /^validation_file/.test(error.message) ? 'validation_file' : 'training_file';
     return { code: 'invalid_training_file', message: error.message, param };
   }
+  if (isStoreAway(error)) throw error;
   if (error instanceof FineTuningError || error instanceof PrefixError) {
-    if (error.code === 'store_unavailable') throw error;
     return { code: error.code, message: error.message, param: error.param ?? null };
   }
   return SERVER_FAULT;

@@ -25,7 +25,9 @@ type Model = new (manifest: Manifest) => { validate(): void };
 
 const load = createRequire(import.meta.url);
 const read = (file: string): string => readFileSync(join(packageRoot, 'docker', file), 'utf8');
-const manifests = parseAllDocuments(read('kubernetes/preamble.yaml')).map((document) => document.toJS() as Manifest);
+const manifests = ['preamble', 'worker'].flatMap((file) =>
+  parseAllDocuments(read(`kubernetes/${file}.yaml`)).map((document) => document.toJS() as Manifest),
+);
 
 /** Throws where a manifest is not what Kubernetes's own schema says. */
 function check(manifest: Manifest): void {
@@ -70,7 +72,8 @@ it('compose has every service that it names, and replicas that may write nowhere
     expect(names).toEqual(expect.arrayContaining(Array.isArray(on) ? on : Object.keys(on)));
   }
   const replicas = ['replica-a', 'replica-b'];
-  for (const name of replicas) expect(compose.services[name]).toMatchObject({ read_only: true, cap_drop: ['ALL'] });
+  for (const name of [...replicas, 'worker'])
+    expect(compose.services[name]).toMatchObject({ read_only: true, cap_drop: ['ALL'] });
   const proxy = compose.services['haproxy']?.environment ?? {};
   expect([proxy['PREAMBLE_REPLICA_A'], proxy['PREAMBLE_REPLICA_B']]).toEqual(replicas.map((name) => `${name}:8000`));
 });
