@@ -1,6 +1,6 @@
 import { type ChartPoint, lineChart } from '../charts/line-chart.js';
 import type { Metric } from './metrics.js';
-import type { Axis } from './plan.js';
+import type { GroupSettings } from './plan.js';
 import type { Tested } from './run.js';
 import { type Group, type Spread, spreadOf } from './summary.js';
 
@@ -10,7 +10,7 @@ export interface VaryingAxis {
   readonly values: readonly (string | number | null)[];
 }
 
-type GroupAxis = Exclude<Axis, 'seed' | 'lr'>;
+type GroupAxis = keyof GroupSettings;
 
 /** How an axis is called in tables and figures. */
 export const AXIS_LABELS: Readonly<Record<GroupAxis, string>> = {
@@ -95,8 +95,7 @@ function drawFigure(
 
 /** Of the runs with the chosen rate, one for each seed. */
 export function metricSpread(group: Group, metric: Metric, tested: ReadonlyMap<string, Tested>): Spread | undefined {
-  const values = group.chosen?.runs.flatMap((run) => metric.of(run, tested.get(run.run.name)) ?? []);
-  return values && spreadOf(values);
+  return spreadOf(group.runs.flatMap((run) => metric.of(run, tested.get(run.run.name)) ?? []));
 }
 
 function nameOf({ settings }: Group, varying: readonly VaryingAxis[]): string {

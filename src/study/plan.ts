@@ -16,17 +16,28 @@ export interface RunSettings {
   readonly seed: number;
 }
 
-export type Axis = keyof RunSettings;
-
 /** A run, and the directory that its settings name. */
 export interface PlannedRun {
   readonly name: string;
   readonly settings: RunSettings;
 }
 
+/** Settings without those that are not compared: seeds give the spread, and the best rate is chosen. */
+export type GroupSettings = Omit<RunSettings, 'lr' | 'seed'>;
+
+/**
+ * The runs of the same settings. Those of the first seed try every rate; the other seeds train with the one that was best in
+ * validation.
+ */
+export interface PlannedGroup {
+  readonly settings: GroupSettings;
+  readonly rates: readonly number[];
+  readonly seeds: readonly number[];
+}
+
 export interface PlannedPart {
   readonly title: string;
-  readonly runs: readonly PlannedRun[];
+  readonly groups: readonly PlannedGroup[];
 }
 
 /** Those of `preamble tune`; all examples. */
@@ -41,37 +52,66 @@ const DEFAULTS: RunSettings = {
   seed: 101,
 };
 
-/** The runs of each part of a study: the product of its axes, without what is the same run twice. */
+/** What each part of a study consists of: the product of its axes, without what is the same twice. */
 export function planParts({ parts }: StudySpec): PlannedPart[] {
-  return parts.map(({ title, axes }) => ({ title, runs: distinct(product(axes).map(planRun)) }));
+  return parts.map(({ title, axes }) => {
+    const settings = new Map(product(axes).map((one) => [JSON.stringify(one), one]));
+    return { title, groups: [...settings.values()].map((one) => planGroup(one, axes)) };
+  });
 }
 
-/** All runs, each once. */
-export function runsOf(parts: readonly PlannedPart[]): PlannedRun[] {
-  return distinct(parts.flatMap(({ runs }) => runs));
+/** The runs of the first seed, one for each rate. */
+export function searchRuns({ settings, rates, seeds: [first] }: PlannedGroup): PlannedRun[] {
+  return rates.map((lr) => planRun({ ...settings, lr, seed: first as number }));
 }
 
-function product(axes: StudyAxes): RunSettings[] {
-  let all: RunSettings[] = [DEFAULTS];
-  for (const axis of Object.keys(DEFAULTS) as Axis[]) {
+/** The runs of a rate, one for each seed. */
+export function seedRuns({ settings, seeds }: PlannedGroup, lr: number): PlannedRun[] {
+  return seeds.map((seed) => planRun({ ...settings, lr, seed }));
+}
+
+/** The names of all runs that a study may consist of, where the best rate is not known yet. */
+export function runNames(parts: readonly PlannedPart[]): string[] {
+  const names = parts.flatMap(({ groups }) =>
+    groups.flatMap((group) => {
+      const { settings, rates, seeds } = group;
+      if (rates.length === 1) return seedRuns(group, rates[0] as number).map(({ name }) => name);
+      const others = seeds.slice(1).map((seed) => nameOf({ ...settings, lr: 'best', seed }));
+      return [...searchRuns(group).map(({ name }) => name), ...others];
+    }),
+  );
+  return [...new Set(names)];
+}
+
+function product(axes: StudyAxes): GroupSettings[] {
+  const { lr: _, seed: __, ...defaults } = DEFAULTS;
+  let all: GroupSettings[] = [defaults];
+  for (const axis of Object.keys(defaults) as (keyof GroupSettings)[]) {
     const values = axes[axis];
     if (values) all = all.flatMap((settings) => values.map((value) => ({ ...settings, [axis]: value })));
   }
-  return all;
+  return all.map(meaningful);
 }
 
-function planRun(given: RunSettings): PlannedRun {
-  const settings = meaningful(given);
+function planGroup(settings: GroupSettings, { lr, seed }: StudyAxes): PlannedGroup {
+  const [rates, seeds] = [lr ?? [DEFAULTS.lr], seed ?? [DEFAULTS.seed]];
+  if (settings.method === 'none') return { settings, rates: [DEFAULTS.lr], seeds: [DEFAULTS.seed] };
+  return { settings, rates: rates.toSorted((a, b) => a - b), seeds };
+}
+
+function planRun(settings: RunSettings): PlannedRun {
   return { settings, name: nameOf(settings) };
 }
 
 /** Settings that a method does not have take the value that they have in fact. */
-function meaningful(settings: RunSettings): RunSettings {
-  if (settings.method === 'none') return { ...DEFAULTS, method: 'none', length: 0, mlp: 0 };
+function meaningful(settings: GroupSettings): GroupSettings {
+  if (settings.method === 'none')
+    return { method: 'none', length: 0, mlp: 0, init: 'random', examples: null, share: 1 };
   return settings.method === 'embedding' ? { ...settings, mlp: 0 } : settings;
 }
 
-function nameOf({ method, length, mlp, init, lr, examples, share, seed }: RunSettings): string {
+function nameOf(settings: GroupSettings & { readonly lr: number | 'best'; readonly seed: number }): string {
+  const { method, length, mlp, init, lr, examples, share, seed } = settings;
   if (method === 'none') return method;
   const amount = examples !== null ? `${examples}-examples` : share < 1 ? `share-${share}` : 'all';
   return `${method}-${length}-mlp-${mlp}-${fileName(init)}-lr-${lr}-${amount}-seed-${seed}`;
@@ -84,8 +124,4 @@ function fileName(words: string): string {
     .replaceAll(/[^a-z0-9]+/g, '_')
     .slice(0, 32);
   return plain === words ? words : `${plain}_${createHash('sha256').update(words).digest('hex').slice(0, 8)}`;
-}
-
-function distinct(runs: readonly PlannedRun[]): PlannedRun[] {
-  return [...new Map(runs.map((run) => [run.name, run])).values()];
 }

@@ -5,7 +5,7 @@ import { type Metric, metricsOf } from './metrics.js';
 import type { PlannedPart } from './plan.js';
 import type { Tested } from './run.js';
 import type { StudySpec } from './spec.js';
-import { atEdge, type Group, groupRuns, type Spread, type TrainedRun } from './summary.js';
+import { atEdge, type Group, type Spread, summarise, type TrainedRun } from './summary.js';
 
 /** All that a report is written from; runs by name. */
 export interface StudyResults {
@@ -15,6 +15,8 @@ export interface StudyResults {
   readonly parts: readonly PlannedPart[];
   readonly trained: ReadonlyMap<string, TrainedRun>;
   readonly tested: ReadonlyMap<string, Tested>;
+  /** Whether all runs have ended. */
+  readonly complete: boolean;
 }
 
 /** The files of a report by their place: `results.jsonl`, `report.md` and its plots. The same results give the same bytes. */
@@ -29,9 +31,8 @@ export function reportFiles(results: StudyResults): Map<string, string> {
   ]);
 }
 
-/** The groups of a part, of the runs that have ended. */
-export function groupsOf({ trained }: Pick<StudyResults, 'trained'>, { runs }: PlannedPart): Group[] {
-  return groupRuns(runs.flatMap(({ name }) => trained.get(name) ?? []));
+function groupsOf({ trained }: StudyResults, { groups }: PlannedPart): Group[] {
+  return groups.map((group) => summarise(group, trained)).filter(({ search }) => search.length > 0);
 }
 
 function metricsOfStudy({ spec, data }: StudyResults): Metric[] {
@@ -44,12 +45,8 @@ function metricsOfStudy({ spec, data }: StudyResults): Metric[] {
 }
 
 function resultLines(results: StudyResults): string {
-  const chosen = new Set(
-    results.parts
-      .flatMap((part) => groupsOf(results, part))
-      .flatMap((group) => group.chosen?.runs ?? [])
-      .map(({ run }) => run.name),
-  );
+  const groups = results.parts.flatMap((part) => groupsOf(results, part));
+  const chosen = new Set(groups.flatMap(({ runs }) => runs.map(({ run }) => run.name)));
   const lines = [...results.trained.values()].map(({ run: { name, settings }, trained }) =>
     JSON.stringify({
       run: name,
@@ -62,8 +59,7 @@ function resultLines(results: StudyResults): string {
   return lines.map((line) => `${line}\n`).join('');
 }
 
-function header({ spec, base, data, parts, trained }: StudyResults): string[] {
-  const runs = new Set(parts.flatMap((part) => part.runs.map(({ name }) => name))).size;
+function header({ spec, base, data, trained, complete }: StudyResults): string[] {
   const describe = (name: string, examples: StudyData['train'] | undefined): string[] =>
     examples ? [`- ${name}: ${examples.length} examples of ${sourcesOf(examples).length} sources`] : [];
   const shared = data.test && sharedSources(data.train, data.test);
@@ -78,7 +74,7 @@ function header({ spec, base, data, parts, trained }: StudyResults): string[] {
     ...(shared ? [`- **${shared} sources of the test data are in the training data too.**`] : []),
     ...(data.unseen.length > 0 ? [`- Categories that were not trained on: ${data.unseen.join(', ')}`] : []),
     `- Training: ${schedule.length > 0 ? schedule.join(', ') : 'as `preamble tune` does it'}`,
-    `- Runs: ${trained.size === runs ? runs : `${trained.size} of ${runs}, the others are still to come`}`,
+    `- Runs: ${trained.size}${complete ? '' : '; **the study was interrupted, and others are to come**'}`,
     '',
     'Values are means over the seeds ± the standard deviation; losses are nats per learned token. "Trained" and "stored" count numbers:',
     'those that training changes, and those that the adapter holds.',
@@ -135,15 +131,15 @@ function resultTable(
   tested: ReadonlyMap<string, Tested>,
 ): string[] {
   const rows = groups.map((group) => {
-    const { chosen, settings, rates } = group;
-    const { trained } = (chosen ?? rates[0])?.runs[0] ?? {};
-    const rate = settings.method === 'none' ? '' : chosen === undefined ? 'all diverged' : String(chosen.lr);
+    const { search, chosen, runs } = group;
+    const trained = (chosen ?? search[0])?.trained;
+    const ended = runs.filter((run) => run.trained.stop !== 'diverged').length;
     return [
       ...labels(group, groups),
-      String(trained?.trained_parameters ?? 0),
-      String(trained?.stored_parameters ?? 0),
-      rate,
-      String(chosen?.runs.length ?? 0),
+      String(trained?.trained_parameters),
+      String(trained?.stored_parameters),
+      rateOf(group),
+      ended === runs.length ? String(ended) : `${ended} of ${runs.length}, the others diverged`,
       ...metrics.map((metric) => formatSpread(metricSpread(group, metric, tested), metric.digits)),
     ];
   });
@@ -153,31 +149,32 @@ function resultTable(
   );
 }
 
+function rateOf({ settings, chosen }: Group): string {
+  if (settings.method === 'none') return '';
+  return chosen === undefined ? 'all diverged' : String(chosen.run.settings.lr);
+}
+
 /** What each rate came to, where several were tried. */
 function rateTable(groups: readonly Group[]): string[] {
-  const searched = groups.filter(({ rates }) => rates.length > 1);
+  const searched = groups.filter(({ search }) => search.length > 1);
   if (searched.length === 0) return [];
-  const all = [...new Set(searched.flatMap(({ rates }) => rates.map(({ lr }) => lr)))].sort((a, b) => a - b);
-  const rows = searched.map((group) => [
-    ...labels(group, groups),
-    ...all.map((lr) => {
-      const rate = group.rates.find((one) => one.lr === lr);
-      if (rate === undefined) return '';
-      if (rate.validLoss === undefined) return 'diverged';
-      const loss = rate.validLoss.toFixed(4);
-      return rate === group.chosen ? `**${loss}**` : loss;
-    }),
-  ]);
-  const edge = searched.some(atEdge)
-    ? ['', 'A choice at the edge of the rates: one beyond might be better still.']
-    : [];
+  const rates = searched.flatMap(({ search }) => search.map(({ run }) => run.settings.lr));
+  const all = [...new Set(rates)].sort((a, b) => a - b);
+  const rows = searched.map((group) => [...labels(group, groups), ...all.map((lr) => rateCell(group, lr))]);
   return [
     '',
-    'Rates that were tried, and the mean validation loss of each; the lowest is what the table above shows.',
+    'Rates that were tried with the first seed, and the validation loss of each; the other seeds have the best one.',
     '',
     ...table([...labelHeader(groups), ...all.map(String)], rows),
-    ...edge,
+    ...(searched.some(atEdge) ? ['', 'A choice at the edge of the rates: one beyond might be better still.'] : []),
   ];
+}
+
+function rateCell({ search, chosen }: Group, lr: number): string {
+  const one = search.find(({ run }) => run.settings.lr === lr);
+  if (one === undefined) return '';
+  const loss = one.trained.valid_loss?.toFixed(4) ?? 'diverged';
+  return one === chosen ? `**${loss}**` : loss;
 }
 
 function formatSpread(spread: Spread | undefined, digits: number): string {

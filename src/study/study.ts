@@ -2,48 +2,68 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 
 import { TuningError } from '../tuning/errors.js';
-import { type PlannedPart, planParts, runsOf } from './plan.js';
+import { type PlannedGroup, type PlannedPart, type PlannedRun, planParts, searchRuns, seedRuns } from './plan.js';
 import { replaceFile } from './record.js';
-import { groupsOf, reportFiles } from './report.js';
+import { reportFiles } from './report.js';
 import { type RunContext, type Tested, testRun, trainRun } from './run.js';
-import type { TrainedRun } from './summary.js';
+import { summarise, type TrainedRun } from './summary.js';
 
-/** How far a study has come. */
+/** What a study has come to. */
 export interface StudyOutcome {
+  /** Runs that are trained. */
   readonly runs: number;
-  readonly of: number;
   readonly interrupted: boolean;
 }
 
 /**
- * Trains every run of a study, tests those with the best learning rate of their group, and writes the report to `out`. What an
+ * Trains the runs of a study, tests those with the best learning rate of their group, and writes the report to `out`. What an
  * earlier process did is not done again, and a run that was cut off goes on from its checkpoint: the report is the same.
- * Interrupted, it reports what there is. Throws `TuningError` naming a field of the spec or the run that cannot be trained.
+ * Interrupted, it reports what there is. Throws `TuningError` naming a field of the spec or what cannot be trained with.
  */
 export async function runStudy(context: RunContext): Promise<StudyOutcome> {
   const parts = planParts(context.spec);
   refuseTooManyExamples(context, parts);
-  const trained = new Map<string, TrainedRun>();
-  const tested = new Map<string, Tested>();
+  const study = new Study(context);
   const interrupted = await untilAborted(context.signal, async () => {
-    for (const run of runsOf(parts)) trained.set(run.name, { run, trained: await trainRun(context, run) });
-    await testChosen(context, parts, trained, tested);
+    for (const group of parts.flatMap(({ groups }) => groups)) await study.run(group);
   });
-  await writeReport(context, parts, trained, tested);
-  return { runs: trained.size, of: runsOf(parts).length, interrupted };
+  await study.report(parts, !interrupted);
+  return { runs: study.trained.size, interrupted };
 }
 
-async function testChosen(
-  context: RunContext,
-  parts: readonly PlannedPart[],
-  trained: ReadonlyMap<string, TrainedRun>,
-  tested: Map<string, Tested>,
-): Promise<void> {
-  const { test } = context.data;
-  if (test === undefined) return;
-  const chosen = parts.flatMap((part) => groupsOf({ trained }, part)).flatMap((group) => group.chosen?.runs ?? []);
-  for (const { run } of chosen) {
-    if (!tested.has(run.name)) tested.set(run.name, await testRun(context, run, test));
+class Study {
+  readonly trained = new Map<string, TrainedRun>();
+  readonly #tested = new Map<string, Tested>();
+
+  constructor(private readonly context: RunContext) {}
+
+  async run(group: PlannedGroup): Promise<void> {
+    for (const run of searchRuns(group)) await this.#train(run);
+    const { chosen } = summarise(group, this.trained);
+    if (chosen === undefined) return;
+    for (const run of seedRuns(group, chosen.run.settings.lr)) {
+      await this.#train(run);
+      await this.#test(run);
+    }
+  }
+
+  async #train(run: PlannedRun): Promise<void> {
+    if (this.trained.has(run.name)) return;
+    this.trained.set(run.name, { run, trained: await trainRun(this.context, run) });
+  }
+
+  async #test(run: PlannedRun): Promise<void> {
+    const { test } = this.context.data;
+    const diverged = this.trained.get(run.name)?.trained.stop === 'diverged';
+    if (test === undefined || diverged || this.#tested.has(run.name)) return;
+    this.#tested.set(run.name, await testRun(this.context, run, test));
+  }
+
+  async report(parts: readonly PlannedPart[], complete: boolean): Promise<void> {
+    const { spec, base, data, out } = this.context;
+    await fs.mkdir(path.join(out, 'plots'), { recursive: true });
+    const results = { spec, base, data, parts, trained: this.trained, tested: this.#tested, complete };
+    for (const [file, content] of reportFiles(results)) await replaceFile(path.join(out, file), content);
   }
 }
 
@@ -58,20 +78,9 @@ async function untilAborted(signal: AbortSignal | undefined, work: () => Promise
   }
 }
 
-async function writeReport(
-  { spec, base, data, out }: RunContext,
-  parts: readonly PlannedPart[],
-  trained: ReadonlyMap<string, TrainedRun>,
-  tested: ReadonlyMap<string, Tested>,
-): Promise<void> {
-  await fs.mkdir(path.join(out, 'plots'), { recursive: true });
-  const files = reportFiles({ spec, base, data, parts, trained, tested });
-  for (const [file, content] of files) await replaceFile(path.join(out, file), content);
-}
-
 function refuseTooManyExamples({ data }: RunContext, parts: readonly PlannedPart[]): void {
-  parts.forEach(({ runs }, index) => {
-    const most = Math.max(0, ...runs.map(({ settings }) => settings.examples ?? 0));
+  parts.forEach(({ groups }, index) => {
+    const most = Math.max(0, ...groups.map(({ settings }) => settings.examples ?? 0));
     if (most > data.train.length) {
       throw new TuningError(`parts[${index}].axes.examples: ${most}, but there are ${data.train.length} to train on`);
     }

@@ -36,7 +36,7 @@ export function addStudy(program: Command, io: Io): void {
       if (options.out === undefined) return command.error('error: --out or --dry-run is needed', { exitCode: 2 });
       const outcome = await runSpec({ spec, directory: dirname(resolve(file)), out: resolve(options.out) }, io);
       if (outcome.interrupted)
-        throw new TuningError(`interrupted after ${outcome.runs} of ${outcome.of} runs; the same command goes on`);
+        throw new TuningError(`interrupted after ${outcome.runs} runs; the same command goes on`);
       print(io, `${outcome.runs} runs: ${resolve(options.out, 'report.md')}`);
     });
 }
@@ -49,8 +49,8 @@ interface StudyJob {
 }
 
 async function listRuns(spec: StudySpec, io: Io): Promise<void> {
-  const { planParts, runsOf } = await import('../../study/plan.js');
-  for (const { name } of runsOf(planParts(spec))) print(io, name);
+  const { planParts, runNames } = await import('../../study/plan.js');
+  print(io, runNames(planParts(spec)).join('\n'));
 }
 
 async function runSpec({ spec, directory, out }: StudyJob, io: Io): Promise<StudyOutcome> {
