@@ -1,10 +1,7 @@
 import type { RequestPrefix } from '../engine/request.js';
 import type { Model } from '../model/model.js';
-import { type Adapter, readAdapter } from '../prefix/adapter.js';
-import { PrefixError } from '../prefix/errors.js';
-import type { BaseModel } from '../prefix/kv.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
-import { readAdapterFiles } from '../tuning/adapter-files.js';
+import { loadAdapter, type TunedAdapter } from '../tuning/adapter-files.js';
 import { TuningError } from '../tuning/errors.js';
 import type { TextOrIds, TrainingExample } from '../tuning/example.js';
 import { meanLoss, type MeanLoss } from '../tuning/mean-loss.js';
@@ -72,7 +69,7 @@ export async function evaluate(model: EvaluationModel, options: EvaluateOptions)
   const predictions = generation ? await predict(model, adapter, options, generation) : [];
   const texts = predictions.map(({ prediction, references }) => ({ hypothesis: prediction, references }));
   return {
-    method: adapter ? methodOf(adapter) : null,
+    method: adapter?.method ?? null,
     num_virtual_tokens: adapter?.length ?? 0,
     loss,
     perplexity: Math.exp(loss),
@@ -83,41 +80,26 @@ export async function evaluate(model: EvaluationModel, options: EvaluateOptions)
   };
 }
 
-async function loadAdapter(directory: string, base: BaseModel): Promise<Adapter> {
-  const files = await readAdapterFiles(directory);
-  try {
-    return readAdapter(files, base);
-  } catch (error) {
-    if (!(error instanceof PrefixError)) throw error;
-    throw new TuningError(`${directory}: ${error.message}`, { cause: error });
-  }
-}
-
-function methodOf({ kind, placement }: Adapter): Method {
-  return kind === 'soft_prompt' ? 'embedding' : placement;
-}
-
 /** Examples in one run of the graph. */
 const BATCH_SIZE = 8;
 
 async function learnedLoss(
   { training, tokenizer }: EvaluationModel,
-  adapter: Adapter | undefined,
+  adapter: TunedAdapter | undefined,
   { examples, signal, onProgress }: EvaluateOptions,
 ): Promise<MeanLoss> {
   const { config } = training.options.manifest;
-  const shape: TunedShape = adapter
-    ? { method: methodOf(adapter), length: adapter.length, mlp: 0 }
-    : { method: 'prefix', length: 0, mlp: 0 };
+  const { method, length, rows } = adapter ?? { method: 'prefix', length: 0, rows: new Float32Array(0) };
+  const shape: TunedShape = { method, length, mlp: 0 };
   const tokens = tokenExamples(examples, {
     encode: (text) => tokenizer.encode(text),
     config,
-    length: shape.length,
+    length,
     name: 'data',
   });
   const graph = await training.openLoss(shape, false);
   try {
-    return await meanLoss(graph, new Map([['rows', adapter?.rows ?? new Float32Array(0)]]), {
+    return await meanLoss(graph, new Map([['rows', rows]]), {
       examples: tokens,
       config,
       shape,
@@ -134,7 +116,7 @@ async function learnedLoss(
 
 async function predict(
   { served, tokenizer }: EvaluationModel,
-  adapter: Adapter | undefined,
+  adapter: TunedAdapter | undefined,
   { examples, signal, onProgress }: EvaluateOptions,
   generation: GenerationSettings,
 ): Promise<Prediction[]> {
@@ -159,8 +141,7 @@ async function predict(
 }
 
 /** What the server makes of it at upload. */
-async function toRequestPrefix(adapter: Adapter, { encoder }: Model): Promise<RequestPrefix> {
-  const { kind, placement, length, rows } = adapter;
-  const kv = kind === 'soft_prompt' ? await encoder.encodeEmbeddings(rows, length) : { length, rows };
-  return { kv, placement };
+async function toRequestPrefix({ method, length, rows }: TunedAdapter, { encoder }: Model): Promise<RequestPrefix> {
+  if (method !== 'embedding') return { kv: { length, rows }, placement: method };
+  return { kv: await encoder.encodeEmbeddings(rows, length), placement: 'prefix' };
 }

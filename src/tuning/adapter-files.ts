@@ -2,6 +2,7 @@ import path from 'node:path';
 import fs from 'node:fs/promises';
 
 import { syncDirectory, writeDurably } from '../disk/durable.js';
+import { readAdapter } from '../prefix/adapter.js';
 import { type AdapterFiles, CONFIG_FILE, MODEL_FILE, PREFIX_TENSOR } from '../prefix/format.js';
 import type { BaseModel } from '../prefix/kv.js';
 import { kvAdapter } from '../prefix/kv-file.js';
@@ -54,11 +55,25 @@ export async function writeAdapter(directory: string, { config, model }: Adapter
   await syncDirectory(directory);
 }
 
-/** The two files in `directory`. Throws `TuningError` where one cannot be read. */
-export async function readAdapterFiles(directory: string): Promise<AdapterFiles> {
-  const read = (name: string): Promise<Uint8Array> =>
-    fs.readFile(path.join(directory, name)).catch((error: Error) => {
-      throw new TuningError(error.message, { cause: error });
-    });
-  return { config: await read(CONFIG_FILE), model: await read(MODEL_FILE) };
+/** An adapter as training knows it. */
+export interface TunedAdapter {
+  readonly method: Method;
+  /** Virtual tokens P. */
+  readonly length: number;
+  /** `[P, rowWidth]`. */
+  readonly rows: Float32Array;
+}
+
+/** Reads the two files. Throws `TuningError` naming the directory where they cannot be read or do not fit the model. */
+export async function loadAdapter(directory: string, base: BaseModel): Promise<TunedAdapter> {
+  try {
+    const [config, model] = await Promise.all([
+      fs.readFile(path.join(directory, CONFIG_FILE)),
+      fs.readFile(path.join(directory, MODEL_FILE)),
+    ]);
+    const { kind, placement, length, rows } = readAdapter({ config, model }, base);
+    return { method: kind === 'soft_prompt' ? 'embedding' : placement, length, rows };
+  } catch (error) {
+    throw new TuningError(`${directory}: ${(error as Error).message}`, { cause: error });
+  }
 }

@@ -1,9 +1,8 @@
 import fs from 'node:fs/promises';
 
 import { ifExists } from '../disk/durable.js';
-import { readAdapter } from '../prefix/adapter.js';
 import type { BaseModel } from '../prefix/kv.js';
-import { readAdapterFiles } from './adapter-files.js';
+import { loadAdapter } from './adapter-files.js';
 import { TuningError } from './errors.js';
 import type { Method } from './method.js';
 import type { TrainingModel } from './training-model.js';
@@ -39,9 +38,10 @@ export async function startRows(model: TrainingModel, options: StartOptions): Pr
 }
 
 async function adapterRows({ init, method, length, base }: StartOptions): Promise<Start> {
-  const adapter = readAdapter(await readAdapterFiles(init), base);
-  const found: Method = adapter.kind === 'soft_prompt' ? 'embedding' : adapter.placement;
-  if (found !== method) throw new TuningError(`--init: ${init} was trained with --method ${found}, not ${method}`);
+  const adapter = await loadAdapter(init, base);
+  if (adapter.method !== method) {
+    throw new TuningError(`--init: ${init} was trained with --method ${adapter.method}, not ${method}`);
+  }
   if (length !== undefined && length !== adapter.length) {
     throw new TuningError(`--length: ${length}, but ${init} has ${adapter.length} virtual tokens`);
   }

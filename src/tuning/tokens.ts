@@ -5,7 +5,7 @@ import type { TextOrIds, TokenExample, TrainingExample } from './example.js';
 
 export interface TokenOptions {
   readonly encode: (text: string) => number[];
-  readonly config: Gpt2Config;
+  readonly config: Pick<Gpt2Config, 'eosTokenIds' | 'vocabularySize' | 'contextLength'>;
   /** Virtual tokens, which take places of the context. */
   readonly length: number;
   /** What the examples are, for errors. */

@@ -5,6 +5,7 @@ import { type Command, Option } from 'commander';
 
 import { readConfig } from '../../config.js';
 import type { Evaluation, EvaluationModel, EvaluationProgress } from '../../evaluation/evaluate.js';
+import type { TextScores } from '../../evaluation/scores/scores.js';
 import { openConfiguredModel } from '../../open-model.js';
 import { openTrainingModel } from '../../open-training-model.js';
 import { compileProgress } from '../../progress.js';
@@ -104,23 +105,22 @@ function withoutTexts({ predictions: _, scores, ...result }: Result): object {
   return { ...result, ...scores };
 }
 
+/** Columns of the scores. */
+const SCORES: Readonly<Record<keyof TextScores, string>> = {
+  bleu: 'BLEU',
+  e2e_bleu: 'E2E BLEU',
+  nist: 'NIST',
+  rouge_l: 'ROUGE-L',
+  rouge_score_l: 'ROUGE-SCORE L',
+  meteor_exact_stem: 'METEOR (EXACT, STEM)',
+};
+
 function describe(results: readonly Result[]): string {
-  const header = [
-    'PREFIX',
-    'LOSS',
-    'PERPLEXITY',
-    'BLEU',
-    'E2E BLEU',
-    'NIST',
-    'ROUGE-L',
-    'ROUGE-SCORE L',
-    'METEOR (ES)',
-  ];
   const rows = results.map(({ prefix, loss, perplexity, scores }) => [
     prefix ?? '(none)',
     loss.toFixed(4),
     perplexity.toFixed(2),
-    ...(scores ? Object.values(scores).map((score: number) => score.toFixed(4)) : []),
+    ...(scores ? Object.keys(SCORES).map((name) => scores[name as keyof TextScores].toFixed(4)) : []),
   ]);
-  return table(header.slice(0, rows[0]?.length), rows);
+  return table(['PREFIX', 'LOSS', 'PERPLEXITY', ...Object.values(SCORES)].slice(0, rows[0]?.length), rows);
 }

@@ -56,7 +56,8 @@ CASES = {
     "fewer words than an n-gram": [("Bread .", ONE)],
     "stems alone match": [("Boats reached islands; carrying breads", ["A boat reaches an island, carried bread"])],
     "equally close lengths": [("a b c d e", ["a b c d", "a b c d e f g", "a b c d e f"])],
-    "entities, dashes and numbers": [("&lt;skipped&gt; 3.5-4 &amp; 1,000 e-mails, e.g. 5. x_y {z} <skipped>ok", ["< 3.5 - 4 & 1,000 e-mails, e.g. 5 . x_y { z } ok"])],
+    "one word short": [("The boat reaches the island in morning .", ONE[:1])],
+    "entities, dashes and numbers": [("&lt;skipped&gt; 3.5-9-4 &amp; 1,000 e-mails, e.g. 5. x_y {z} <skipped>ok", ["< 3.5 - 9 - 4 & 1,000 e-mails, e.g. 5 . x_y { z } ok"])],
 }
 
 
