@@ -94,6 +94,7 @@ async function trainPrefix(
 ): Promise<Trained> {
   const { model, base, data, signal, onTraining } = context;
   const { config } = model.training.options.manifest;
+  const { method, length, mlp, init, lr: learningRate, seed } = settings;
   const parameters = {
     trained_parameters: parameterCount(config, settings),
     stored_parameters: settings.length * rowWidth(config, settings.method),
@@ -103,7 +104,7 @@ async function trainPrefix(
       model: model.training,
       base,
       encode: (text) => model.tokenizer.encode(text),
-      settings: { ...scheduleOf(context.spec), ...settings, learningRate: settings.lr },
+      settings: { ...scheduleOf(context.spec), method, length, mlp, init, learningRate, seed },
       train,
       valid: data.valid,
       out: directoryOf(context, run),

@@ -1,5 +1,9 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+
 import { describe, expect, it } from 'vitest';
 
+import { packageRoot } from '../../src/config.js';
 import { planParts, runNames } from '../../src/study/plan.js';
 import { parseSpec } from '../../src/study/spec.js';
 
@@ -76,6 +80,11 @@ describe('a spec', () => {
     ['generation.beams: must be integer', { generation: { beams: 1.5 } }],
   ])('is refused: %s', (message, changes) => {
     expect(() => parseSpec(changed(changes))).toThrow(message);
+  });
+
+  it('is what the example has', () => {
+    const example = readFileSync(path.join(packageRoot, 'examples/study/study.json'), 'utf8');
+    expect(runNames(planParts(parseSpec(example)))).toContain('infix-10-mlp-64-random-lr-0.03-all-seed-101');
   });
 
   it('is JSON', () => expect(() => parseSpec('{')).toThrow('the spec is not JSON'));
