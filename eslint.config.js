@@ -11,12 +11,13 @@ import tseslint from 'typescript-eslint';
  * @type {Record<string, string[]>}
  */
 export const layers = {
-  server: ['engine', 'tokenizer', 'prefix', 'tenancy', 'metrics'],
+  server: ['engine', 'tokenizer', 'prefix', 'tenancy', 'metrics', 'fine-tuning'],
   metrics: ['engine/observer.ts'],
   engine: ['tokenizer', 'prefix/kv.ts'],
   model: ['engine/runner.ts', 'prefix/kv.ts', 'onnx', 'runtime', 'safetensors'],
   prefix: ['safetensors', 'disk'],
   tuning: ['engine/random.ts', 'model', 'prefix', 'onnx', 'runtime', 'safetensors', 'disk', 'charts'],
+  'fine-tuning': ['prefix', 'tuning', 'disk'],
   evaluation: ['engine', 'tokenizer', 'model', 'prefix', 'tuning'],
   study: ['evaluation', 'prefix/kv.ts', 'tuning', 'charts', 'disk'],
   charts: [],
@@ -26,7 +27,7 @@ export const layers = {
   safetensors: [],
   tenancy: ['disk'],
   disk: [],
-  redis: ['prefix', 'tenancy'],
+  redis: ['prefix', 'tenancy', 'fine-tuning'],
 };
 const wiring = ['', 'cli'];
 

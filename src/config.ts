@@ -112,6 +112,19 @@ const variables = {
   maxPrefixes: variable('PREAMBLE_MAX_PREFIXES', noLimit, parseInteger(0, Number.MAX_SAFE_INTEGER)),
   maxPrefixBytes: variable('PREAMBLE_MAX_PREFIX_BYTES', noLimit, parseInteger(0, Number.MAX_SAFE_INTEGER)),
   queueShare: variable('PREAMBLE_QUEUE_SHARE', noLimit, parseNumber(1)),
+  /** Fine-tuning jobs that this process trains at the same time. */
+  tuningWorkers: integer('PREAMBLE_TUNING_WORKERS', 1, 0, 64),
+  /** Threads of one of them. */
+  tuningThreads: variable('PREAMBLE_TUNING_THREADS', () => physicalCores(), parseInteger(1, 1024)),
+  /** How far behind serving they stand: 19 is all the way. */
+  tuningNice: integer('PREAMBLE_TUNING_NICE', 19, 0, 19),
+  /** Bytes of one file of training data. */
+  maxTrainingFileBytes: integer('PREAMBLE_MAX_TRAINING_FILE_BYTES', 32 * MiB, 1024, 1024 * MiB),
+  /** Files that a tenant may keep, and their bytes together. */
+  maxTrainingFiles: integer('PREAMBLE_MAX_TRAINING_FILES', 100, 0, 100_000),
+  maxTrainingBytes: integer('PREAMBLE_MAX_TRAINING_BYTES', 256 * MiB, 0, Number.MAX_SAFE_INTEGER),
+  /** Fine-tuning jobs of a tenant that are queued or running. */
+  maxTuningJobs: integer('PREAMBLE_MAX_TUNING_JOBS', 16, 0, 10_000),
   /** How long requests are still accepted after SIGTERM, while `/readyz` says already that the server leaves. */
   lameDuckSeconds: integer('PREAMBLE_LAME_DUCK_SECONDS', 0, 0, 3600),
   /** How long accepted requests may take to finish once no more are accepted. */

@@ -23,6 +23,8 @@ import adminKeyRoutes, { type AdminKeyDeps } from './routes/admin-keys.js';
 import adminTenantRoutes, { type AdminTenantDeps } from './routes/admin-tenants.js';
 import batchRoutes from './routes/batch.js';
 import completionRoutes from './routes/completions.js';
+import fileRoutes, { type FileDeps } from './routes/files.js';
+import fineTuningRoutes, { type FineTuningRouteDeps } from './routes/fine-tuning.js';
 import healthRoutes from './routes/health.js';
 import modelRoutes, { type ModelDeps } from './routes/models.js';
 import prefixRoutes, { type PrefixDeps } from './routes/prefixes.js';
@@ -38,6 +40,7 @@ export interface ServerConfig {
   readonly logLevel: string;
   readonly maxBodyBytes: number;
   readonly maxUploadBytes: number;
+  readonly maxTrainingFileBytes: number;
   readonly maxBatchItems: number;
   readonly maxChoices: number;
   /** How long a client may take to send the headers of a request. */
@@ -51,6 +54,8 @@ export interface ServerConfig {
 /** What the server is built from. */
 export interface ServerDeps extends Omit<BatchDeps, 'maxChoices' | 'maxBatchItems'>, Omit<ModelDeps, 'created'> {
   readonly engine: Pick<Engine, 'submit' | 'submitBeams' | 'healthy'>;
+  /** Undefined: there are no routes for files and fine-tuning. */
+  readonly fineTuning?: (FileDeps['fineTuning'] & FineTuningRouteDeps['fineTuning']) | undefined;
   readonly library: BatchDeps['library'] & ModelDeps['library'] & PrefixDeps['library'];
   readonly tenancy: Pick<Tenancy, 'needsKey'> &
     AuthOptions['tenancy'] &
@@ -103,13 +108,17 @@ interface ScopeOptions {
 }
 
 async function apiRoutes(app: FastifyInstance, { deps, drain }: ScopeOptions): Promise<void> {
-  const { maxChoices, maxBatchItems, maxUploadBytes } = deps.config;
+  const { maxChoices, maxBatchItems, maxUploadBytes, maxTrainingFileBytes } = deps.config;
   await app.register(drainPlugin, { drain });
   await app.register(auth, { tenancy: deps.tenancy });
   await app.register(completionRoutes, { ...deps, maxChoices });
   await app.register(batchRoutes, { ...deps, maxChoices, maxBatchItems });
   await app.register(modelRoutes, { ...deps, created: Math.floor(deps.now() / 1000) });
   await app.register(prefixRoutes, { ...deps, maxUploadBytes });
+  const { fineTuning } = deps;
+  if (fineTuning === undefined) return;
+  await app.register(fileRoutes, { fineTuning, maxTrainingFileBytes });
+  await app.register(fineTuningRoutes, { ...deps, fineTuning });
 }
 
 /** Beside `apiRoutes`, not in it: the operator's key is no tenant's. */

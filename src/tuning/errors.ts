@@ -6,6 +6,6 @@ export class TuningError extends Error {
 /** The loss is no number any more. */
 export class DivergedError extends TuningError {
   constructor(readonly step: number) {
-    super(`the loss is no number at step ${step}; lower --lr`);
+    super(`the loss is no number at step ${step}; lower the learning rate`);
   }
 }

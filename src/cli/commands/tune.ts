@@ -74,6 +74,7 @@ export function addTune(program: Command, io: Io): void {
 async function runTune(options: TuneOptions, io: Io): Promise<TuneResult> {
   const settings = readConfig();
   const { openTrainingModel } = await import('../../open-training-model.js');
+  const { readInit } = await import('../../tuning/start-rows.js');
   const { tune } = await import('../../tuning/tune.js');
 
   const config = { ...settings, model: resolve(options.model ?? settings.model) };
@@ -82,6 +83,7 @@ async function runTune(options: TuneOptions, io: Io): Promise<TuneResult> {
   const onSigint = (): void => interrupt.abort();
   process.once('SIGINT', onSigint); // a second Ctrl-C ends the process at once
   try {
+    const { init, adapter } = await readInit(options.init);
     const separator = separatorOf(training.options.manifest.config, (ids) => tokenizer.decode(ids));
     const read = (file: string): Promise<TrainingExample[]> =>
       readExamples(file, { format: options.format, separator });
@@ -89,7 +91,8 @@ async function runTune(options: TuneOptions, io: Io): Promise<TuneResult> {
       model: training,
       base,
       encode: (text) => tokenizer.encode(text),
-      settings: settingsOf(options),
+      settings: settingsOf({ ...options, init }),
+      adapter,
       train: await read(options.train),
       valid: options.valid === undefined ? undefined : await read(options.valid),
       out: resolve(options.out),

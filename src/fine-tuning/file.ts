@@ -1,0 +1,29 @@
+import { createHash, randomBytes } from 'node:crypto';
+
+/** `fine-tune`: uploaded examples. `fine-tune-results`: the curve of a job, written by the server. */
+export type FilePurpose = 'fine-tune' | 'fine-tune-results';
+
+/** What is known of a file of a tenant; its content is never changed. */
+export interface TrainingFile {
+  /** `file-` and 24 hex digits. */
+  readonly id: string;
+  readonly filename: string;
+  readonly purpose: FilePurpose;
+  readonly bytes: number;
+  /** Unix milliseconds: lists are ordered by it. */
+  readonly created: number;
+}
+
+export function newFileId(): string {
+  return `file-${randomBytes(12).toString('hex')}`;
+}
+
+/** Whether a text can be a file's id at all: stores make paths and keys of it. */
+export function isFileId(id: string): boolean {
+  return /^file-[0-9a-f]{24}$/.test(id);
+}
+
+/** The id of a job's result file: the same when the end of a job is done twice. */
+export function resultFileId(job: string): string {
+  return `file-${createHash('sha256').update(job).digest('hex').slice(0, 24)}`;
+}
