@@ -10,6 +10,7 @@ import { addKey } from './commands/key.js';
 import { addPrefix } from './commands/prefix.js';
 import { addServe } from './commands/serve.js';
 import { addStore } from './commands/store.js';
+import { addStudy } from './commands/study.js';
 import { addTenant } from './commands/tenant.js';
 import { addTune } from './commands/tune.js';
 import { addWorker } from './commands/worker.js';
@@ -45,6 +46,7 @@ function buildProgram(io: Io): Command {
   addStore(program, io);
   addTune(program, io);
   addEvaluate(program, io);
+  addStudy(program, io);
   addDoctor(program, io);
   addBench(program, io);
   return program;

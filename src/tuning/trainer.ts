@@ -1,7 +1,7 @@
 import { AdamW, clipScale, linearSchedule } from './adamw.js';
 import { makeBatch } from './batch.js';
 import type { Best, TrainingState } from './checkpoint.js';
-import { TuningError } from './errors.js';
+import { DivergedError } from './errors.js';
 import type { TokenExample } from './example.js';
 import { meanLoss } from './mean-loss.js';
 import type { TunedShape } from './method.js';
@@ -127,8 +127,7 @@ class Run {
     const batch = makeBatch(this.#nextExamples(), model.options.manifest.config, shape);
     const { losses, gradients } = await this.loss.run(this.#values, batch);
     const mean = losses.reduce((sum, value) => sum + value, 0) / losses.length;
-    if (!Number.isFinite(mean))
-      throw new TuningError(`the loss is no number at step ${this.#step + 1}; lower the learning rate`);
+    if (!Number.isFinite(mean)) throw new DivergedError(this.#step + 1);
     const lr = linearSchedule(schedule.learningRate, this.#step, this.#total, schedule.warmupSteps);
     this.#step++;
     this.#optimizer.step(gradients, this.#step, lr, clipScale(gradients, CLIP_NORM));

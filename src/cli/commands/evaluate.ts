@@ -86,7 +86,7 @@ async function runEvaluate(options: EvaluateOptions, io: Io): Promise<Result[]> 
 }
 
 /** Prints about once in five seconds. */
-function progressPrinter(io: Io, name: string): (progress: EvaluationProgress) => void {
+export function progressPrinter(io: Io, name: string): (progress: EvaluationProgress) => void {
   let printed = performance.now();
   return ({ phase, done, total }) => {
     if (performance.now() - printed < 5000) return;

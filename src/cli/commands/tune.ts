@@ -123,8 +123,9 @@ function settingsOf(options: TuneOptions): TuneSettings {
   };
 }
 
-/** Prints every validation and, about once a second, a step. */
-function progressPrinter(io: Io): (line: ProgressLine) => void {
+/** Prints every validation and, about once a second, a step, with a run's name where there are several. */
+export function progressPrinter(io: Io, name?: string): (line: ProgressLine) => void {
+  const run = name === undefined ? '' : `${name}: `;
   let printed = -Infinity;
   return ({ point, total, tokensPerSecond, secondsLeft }) => {
     const validation = 'valid_loss' in point;
@@ -133,7 +134,7 @@ function progressPrinter(io: Io): (line: ProgressLine) => void {
     printed = performance.now();
     const loss = validation ? `validation loss ${point.valid_loss.toFixed(4)}` : `loss ${point.train_loss.toFixed(4)}`;
     const speed = `${Math.round(tokensPerSecond)} tokens/s, ${Math.ceil(secondsLeft)} s left`;
-    io.stderr.write(`step ${point.step}/${total}: ${loss}, ${speed}\n`);
+    io.stderr.write(`${run}step ${point.step}/${total}: ${loss}, ${speed}\n`);
   };
 }
 
