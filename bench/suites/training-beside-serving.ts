@@ -49,7 +49,7 @@ export const trainingBesideServing: Suite = {
       for (const [name, setup] of setups(threadsOf(context.options))) {
         const trainer = await PeerProcess.start(await prepareTrainer(context, setup));
         companies.push({ name, trainer, times: [] });
-        await trainer.train({ examples: trainingExamples(), steps: 2 }); // its memory is its own from here on
+        await trainer.train({ examples: trainingExamples('all'), steps: 2 }); // its memory is its own from here on
       }
       await measureAll(server.url, companies, context);
       return findings(companies);
@@ -87,7 +87,7 @@ async function measure(url: string, model: string, trainer: PeerProcess | undefi
   });
   let over = false;
   const train = async (): Promise<void> => {
-    while (!over) await trainer?.train({ examples: trainingExamples(), steps: 1 });
+    while (!over) await trainer?.train({ examples: trainingExamples('all'), steps: 1 });
   };
   try {
     await Promise.all(streams.map((stream) => stream.token(4)));

@@ -28,13 +28,14 @@ const graph = await model.openLoss(shape, true);
 const optimizer = new AdamW(rows);
 let step = 0;
 await answerRequests({ versions: { node: process.version } }, train);
+await graph.dispose();
+await model.dispose();
 
 async function train({ examples, steps }: TrainRequest): Promise<TrainAnswer> {
   const start = performance.now();
   let loss = NaN;
   for (let end = step + steps; step < end;) {
-    const pairs = examples.map((ids) => ({ source: ids.slice(0, 1), target: ids.slice(1) }));
-    const { losses, gradients } = await graph.run(rows, makeBatch(pairs, manifest.config, shape));
+    const { losses, gradients } = await graph.run(rows, makeBatch(examples, manifest.config, shape));
     optimizer.step(gradients, ++step, 5e-5, clipScale(gradients, 1));
     loss = losses.reduce((sum, value) => sum + value, 0) / losses.length;
   }
