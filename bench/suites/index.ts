@@ -10,6 +10,8 @@ import { roofline } from './roofline.js';
 import { rows } from './rows.js';
 import { start } from './start.js';
 import { storeSize } from './store-size.js';
+import { training } from './training.js';
+import { trainingBesideServing } from './training-beside-serving.js';
 
 /** Every suite, in the order in which they run. */
 export const suites: readonly Suite[] = [
@@ -24,4 +26,6 @@ export const suites: readonly Suite[] = [
   memory,
   start,
   storeSize,
+  training,
+  trainingBesideServing,
 ];
