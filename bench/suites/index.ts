@@ -8,6 +8,7 @@ import { prefixLength } from './prefix-length.js';
 import { promptCache } from './prompt-cache.js';
 import { roofline } from './roofline.js';
 import { rows } from './rows.js';
+import { soak } from './soak.js';
 import { start } from './start.js';
 import { storeSize } from './store-size.js';
 
@@ -24,4 +25,5 @@ export const suites: readonly Suite[] = [
   memory,
   start,
   storeSize,
+  soak,
 ];

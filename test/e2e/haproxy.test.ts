@@ -2,10 +2,10 @@ import { once } from 'node:events';
 
 import { expect, inject, it, onTestFinished } from 'vitest';
 
-import { parseSamples } from '../metrics/endpoint-picker.js';
 import { startHaproxy } from '../support/haproxy.js';
 import { addressOf, exitStatus, startProgram, testModelCache, type Running } from '../support/program.js';
 import { freePort, RedisServer } from '../support/redis-server.js';
+import { parseSamples } from '../support/samples.js';
 
 const PREFIXES = 64;
 const CLIENTS = 6;
