@@ -5,15 +5,17 @@ import { packageRoot } from '#src/config.js';
 import { ServerProcess } from '../server-process.js';
 import { median } from '../statistics.js';
 import type { BenchContext, Finding, Suite } from '../suite.js';
-import { readCounts, soak as load } from '../support/soak-load.js';
+import { readCounts, soak as load, uploadTexts } from '../support/soak-load.js';
 
 const CLIENTS = 200;
 const SECONDS = 120;
 /** When the server is taken for warm. */
 const WARM = 30;
 const PREFIXES = 64;
-/** Seconds whose median stands for a moment. */
-const WINDOW = 5;
+/** Of the longest answer. */
+const TOKENS = 128;
+/** Seconds whose median counts: the garbage collector's saw has teeth of several. */
+const WINDOW = 20;
 const PROGRAM = path.join(packageRoot, 'bench/.cache/build/bench/support/soak-server.js');
 
 /** Resident memory of a server under steady load; whether its books and `/metrics` are right after it. */
@@ -37,12 +39,17 @@ export const soak: Suite = {
 };
 
 async function measure(server: ServerProcess, { log }: BenchContext): Promise<Finding[]> {
-  const prefixes = await upload(server.url);
+  const prefixes = await uploadTexts(server.url, PREFIXES);
   const samples: number[] = [];
   const begin = performance.now();
   const watch = setInterval(() => void server.resident().then(({ total }) => samples.push(total)), 1000);
   const until = begin + SECONDS * 1000;
-  const counted = await load(server.url, { clients: CLIENTS, until, prefixes, base: 'preamble-demo' });
+  const counted = await load(server.url, {
+    clients: CLIENTS,
+    until,
+    models: ['preamble-demo', ...prefixes],
+    tokens: TOKENS,
+  });
   const seconds = (performance.now() - begin) / 1000;
   clearInterval(watch);
   const told = await readCounts(server.url);
@@ -53,25 +60,18 @@ async function measure(server: ServerProcess, { log }: BenchContext): Promise<Fi
   return findings(samples, counted.requests / seconds, counted.generatedTokens / seconds);
 }
 
-async function upload(url: string): Promise<string[]> {
-  const names = Array.from({ length: PREFIXES }, (_, i) => `users/${i}`);
-  for (const name of names) {
-    const body = JSON.stringify({ name, text: `You are ${name}, and you speak accordingly.` });
-    const headers = { 'content-type': 'application/json' };
-    const answer = await fetch(`${url}/v1/prefixes`, { method: 'POST', headers, body });
-    if (answer.status !== 201) throw new Error(`uploading ${name}: ${answer.status} ${await answer.text()}`);
-  }
-  return names;
-}
-
 function findings(samples: readonly number[], requests: number, tokens: number): Finding[] {
-  const around = (second: number): number => median(samples.slice(second - WINDOW, second));
-  const [warm, end] = [around(WARM), around(SECONDS)];
+  const [warm, end] = [median(samples.slice(WARM, WARM + WINDOW)), median(samples.slice(SECONDS - WINDOW, SECONDS))];
   return [
     { what: 'requests', unit: 'req/s', values: [requests] },
     { what: 'tokens', unit: 'tok/s', values: [tokens] },
     { what: `resident after ${WARM} s`, unit: 'MiB', values: [warm] },
-    { what: `resident after ${SECONDS} s`, unit: 'MiB', values: [end] },
-    { what: 'resident at the end over warm', unit: 'x', values: [end / warm], goal: { id: 'P12', atMost: 1.02 } },
+    { what: 'resident at the end', unit: 'MiB', values: [end] },
+    {
+      what: `resident at the end over after ${WARM} s`,
+      unit: 'x',
+      values: [end / warm],
+      goal: { id: 'P12', atMost: 1.02 },
+    },
   ];
 }

@@ -17,11 +17,12 @@ export interface Counts {
 export interface SoakOptions {
   /** Streams at the same time; each client asks anew as soon as it is answered. */
   readonly clients: number;
-  /** When clients stop to ask, in milliseconds of `performance.now()`. */
+  /** When clients ask no more, in milliseconds of `performance.now()`; each asks once at least. */
   readonly until: number;
-  /** Names of prefixes, asked for in turn; the base model's id between them. */
-  readonly prefixes: readonly string[];
-  readonly base: string;
+  /** Asked for in turn. */
+  readonly models: readonly string[];
+  /** The longest answer; the others have an eighth of it and more. */
+  readonly tokens: number;
 }
 
 interface Event {
@@ -31,19 +32,31 @@ interface Event {
 }
 
 /** Keeps so many streams under way. @throws Error for an answer that is not what was asked for */
-export async function soak(url: string, { clients, until, prefixes, base }: SoakOptions): Promise<Counts> {
-  const models = [base, ...prefixes];
+export async function soak(url: string, { clients, until, models, tokens }: SoakOptions): Promise<Counts> {
   const total = { ...none };
   let sent = 0;
   const client = async (): Promise<void> => {
-    while (performance.now() < until) {
+    do {
       const number = sent++;
-      const answer = await ask(url, models[number % models.length] as string, number);
+      const maxTokens = Math.ceil((tokens * (1 + (number % 8))) / 8);
+      const answer = await ask(url, models[number % models.length] as string, maxTokens, number);
       for (const key of keys) total[key] += answer[key];
-    }
+    } while (performance.now() < until);
   };
   await Promise.all(Array.from({ length: clients }, client));
   return total;
+}
+
+/** Uploads so many prefixes, each made of a text of its own; their names. */
+export async function uploadTexts(url: string, count: number, under = 'users'): Promise<string[]> {
+  const names = Array.from({ length: count }, (_, i) => `${under}/${i}`);
+  for (const name of names) {
+    const body = JSON.stringify({ name, text: `You are ${name}, and you speak accordingly.` });
+    const headers = { 'content-type': 'application/json' };
+    const answer = await fetch(`${url}/v1/prefixes`, { method: 'POST', headers, body });
+    if (answer.status !== 201) throw new Error(`uploading ${name}: ${answer.status} ${await answer.text()}`);
+  }
+  return names;
 }
 
 /** What a server has counted since it started. */
@@ -76,16 +89,15 @@ const none = {
 };
 const keys = Object.keys(none) as (keyof Counts)[];
 
-/** One stream, whose length follows from its number; the model ends some of them itself. */
-async function ask(url: string, model: string, number: number): Promise<Counts> {
+/** One stream; the model ends half of them where it likes. */
+async function ask(url: string, model: string, maxTokens: number, number: number): Promise<Counts> {
   const prompt = Array.from({ length: 1 + (number % 40) }, (_, i) => 300 + i);
-  const tokens = 4 + (number % 8) * 4;
   const sampling = { temperature: 1, seed: number, ignore_eos: number % 2 === 0 };
   const stream = { stream: true, stream_options: { include_usage: true }, return_token_ids: true };
   const response = await fetch(`${url}/v1/completions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ model, prompt: [prompt], max_tokens: tokens, ...sampling, ...stream }),
+    body: JSON.stringify({ model, prompt: [prompt], max_tokens: maxTokens, ...sampling, ...stream }),
   });
   if (!response.ok || response.body === null) throw new Error(`${response.status} ${await response.text()}`);
   const events: Event[] = [];
