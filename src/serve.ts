@@ -28,12 +28,13 @@ export async function serve(config: Config, { stdout, stderr }: Output): Promise
   }
 }
 
-/** A balancer sees that this server leaves before any request is refused. */
+/** A balancer sees that this server leaves before any request is refused; afterwards it is refused connections, not requests. */
 async function lameDuck({ server }: App, seconds: number, stderr: Output['stderr']): Promise<void> {
   if (seconds === 0) return;
   server.announceLeaving();
   stderr.write(`not ready any more; requests are accepted for ${seconds} s\n`);
   await delay(seconds * 1000);
+  server.app.server.close();
 }
 
 /** What is not finished in time is cut off: closing its connection cancels it. */
