@@ -8,12 +8,14 @@ import type { Model } from './model/model.js';
 import { openConfiguredModel } from './open-model.js';
 import { openStore } from './open-store.js';
 import { openTenancy } from './open-tenancy.js';
+import { openTracing } from './open-tracing.js';
 import type { PrefixStore } from './prefix/store.js';
 import { PrefixLibrary } from './prefix/library.js';
 import { seedPrefixes } from './seed.js';
 import type { Server } from './server/server.js';
 import { DEFAULT_TENANT } from './tenancy/tenancy.js';
 import { Tokenizer } from './tokenizer/tokenizer.js';
+import type { Tracing } from './tracing/tracing.js';
 
 /** Everything that serves, wired together and ready to listen. */
 export interface App {
@@ -51,9 +53,13 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
     const library: PrefixLibrary = await openLibrary(config, model, store, metrics);
     const engine = createEngine(config, model, tokenizer, metrics);
     const tenancy = await openTenancy(config, connection);
-    const deps = { config, engine, tokenizer, library, base, metrics, storeReady, now: Date.now };
-    const server = await buildServer({ ...deps, ...tenancy });
-    return { model, engine, server, close: () => close(server, engine, model, closeStore) };
+    const tracing = await openTracing(config, {
+      modelName: base.id,
+      onFailure: (err) => server.app.log.warn({ err }, 'traces could not be sent'),
+    });
+    const deps = { config, engine, tokenizer, library, base, metrics, tracing, storeReady, now: Date.now };
+    const server: Server = await buildServer({ ...deps, ...tenancy });
+    return { model, engine, server, close: () => close(server, engine, model, closeStore, tracing) };
   } catch (error) {
     for (const close of release) close();
     await model.dispose();
@@ -100,9 +106,15 @@ async function openLibrary(
   return library;
 }
 
-async function close({ app }: Server, engine: Engine, model: Model, closeStore: () => void): Promise<void> {
+async function close(
+  { app }: Server,
+  engine: Engine,
+  model: Model,
+  closeStore: () => void,
+  tracing: Tracing | undefined,
+): Promise<void> {
   await app.close();
   closeStore();
   await engine.drain();
-  await model.dispose();
+  await Promise.all([model.dispose(), tracing?.close()]);
 }
