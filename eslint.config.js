@@ -11,8 +11,9 @@ import tseslint from 'typescript-eslint';
  * @type {Record<string, string[]>}
  */
 export const layers = {
-  server: ['engine', 'tokenizer', 'prefix', 'tenancy', 'metrics', 'fine-tuning'],
+  server: ['engine', 'tokenizer', 'prefix', 'tenancy', 'metrics', 'tracing', 'fine-tuning'],
   metrics: ['engine/observer.ts'],
+  tracing: ['engine/observer.ts'],
   engine: ['tokenizer', 'prefix/kv.ts'],
   model: ['engine/runner.ts', 'prefix/kv.ts', 'onnx', 'runtime', 'safetensors'],
   prefix: ['safetensors', 'disk'],
@@ -38,6 +39,7 @@ const wiring = ['', 'cli'];
 export const packages = {
   koffi: ['runtime'],
   'prom-client': ['metrics'],
+  '@opentelemetry': ['tracing'],
   'onnxruntime-node': ['runtime'],
   'onnx-proto': ['onnx'],
   '@huggingface/tokenizers': ['tokenizer'],

@@ -10,6 +10,7 @@ import { openFineTuning } from './open-fine-tuning.js';
 import { openConfiguredModel } from './open-model.js';
 import { openStore } from './open-store.js';
 import { openTenancy } from './open-tenancy.js';
+import { openTracing } from './open-tracing.js';
 import type { PrefixStore } from './prefix/store.js';
 import { PrefixLibrary } from './prefix/library.js';
 import { seedPrefixes } from './seed.js';
@@ -17,6 +18,7 @@ import { loggedError } from './server/logged-error.js';
 import type { Server } from './server/server.js';
 import { DEFAULT_TENANT } from './tenancy/tenancy.js';
 import { Tokenizer } from './tokenizer/tokenizer.js';
+import type { Tracing } from './tracing/tracing.js';
 
 /** Everything that serves, wired together and ready to listen. */
 export interface App {
@@ -56,14 +58,18 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
     const tenancy = await openTenancy(config, connection);
     const tuning = await openFineTuning(config, { base, library, tenancy: tenancy.tenancy, connection });
     const { fineTuning } = tuning;
-    const deps = { config, engine, tokenizer, library, base, metrics, storeReady, fineTuning, now: Date.now };
-    const server = await buildServer({ ...deps, ...tenancy });
+    const tracing = await openTracing(config, {
+      modelName: base.id,
+      onFailure: (err) => server.app.log.warn({ err }, 'traces could not be sent'),
+    });
+    const deps = { config, engine, tokenizer, library, base, metrics, tracing, storeReady, fineTuning, now: Date.now };
+    const server: Server = await buildServer({ ...deps, ...tenancy });
     await tuning.start(jobObserver(metrics, server));
     const stop = async (): Promise<void> => {
       await Promise.all([server.app.close(), tuning.close()]);
       closeStore();
     };
-    return { model, engine, server, close: () => close(stop, engine, model) };
+    return { model, engine, server, close: () => close(stop, engine, model, tracing) };
   } catch (error) {
     for (const close of release) close();
     await model.dispose();
@@ -118,8 +124,13 @@ function jobObserver(metrics: Metrics, { app }: Server): JobObserver {
   };
 }
 
-async function close(stop: () => Promise<void>, engine: Engine, model: Model): Promise<void> {
+async function close(
+  stop: () => Promise<void>,
+  engine: Engine,
+  model: Model,
+  tracing: Tracing | undefined,
+): Promise<void> {
   await stop();
   await engine.drain();
-  await model.dispose();
+  await Promise.all([model.dispose(), tracing?.close()]);
 }

@@ -9,9 +9,12 @@ import {
   apiKeys,
   type Context,
   fileStore,
+  httpUrl,
   modelName,
+  parseBoolean,
   parseInteger,
   parseNumber,
+  parseRatio,
   path,
   store,
   type StoreLocation,
@@ -51,6 +54,15 @@ export const bundledPrefixes = resolve(packageRoot, 'prefixes/bundled');
 export const defaultStoreDirectory = resolve(packageRoot, 'prefixes');
 
 const MiB = 2 ** 20;
+const OTLP_PROTOCOLS = ['http/protobuf', 'http/json'] as const;
+const SAMPLERS = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+] as const;
 const variables = {
   host: variable('HOST', () => '127.0.0.1', text),
   port: integer('PORT', 8000, 0, 65_535),
@@ -131,6 +143,15 @@ const variables = {
   lameDuckSeconds: integer('PREAMBLE_LAME_DUCK_SECONDS', 0, 0, 3600),
   /** How long accepted requests may take to finish once no more are accepted. */
   drainSeconds: integer('PREAMBLE_DRAIN_SECONDS', 30, 0, 86_400),
+  /** Where traces go: OpenTelemetry's variables, whose names and meanings are the standard's. */
+  otlpEndpoint: variable('OTEL_EXPORTER_OTLP_ENDPOINT', () => undefined as string | undefined, httpUrl),
+  tracesEndpoint: variable('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', () => undefined as string | undefined, httpUrl),
+  otlpProtocol: choice('OTEL_EXPORTER_OTLP_PROTOCOL', 'http/protobuf', OTLP_PROTOCOLS),
+  tracesProtocol: choice('OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', undefined, OTLP_PROTOCOLS),
+  tracesExporter: choice('OTEL_TRACES_EXPORTER', 'otlp', ['otlp', 'none']),
+  otelDisabled: variable('OTEL_SDK_DISABLED', () => false, parseBoolean),
+  tracesSampler: choice('OTEL_TRACES_SAMPLER', 'parentbased_always_on', SAMPLERS),
+  tracesSamplerArg: variable('OTEL_TRACES_SAMPLER_ARG', () => 1, parseRatio),
 };
 
 type Variables = typeof variables;

@@ -18,6 +18,7 @@ import jsonBody from './plugins/json-body.js';
 import openapi from './plugins/openapi.js';
 import requestIdPlugin, { requestId } from './plugins/request-id.js';
 import tenant from './plugins/tenant.js';
+import tracing, { type ServerTracing } from './plugins/tracing.js';
 import unreadBody from './plugins/unread-body.js';
 import adminKeyRoutes, { type AdminKeyDeps } from './routes/admin-keys.js';
 import adminTenantRoutes, { type AdminTenantDeps } from './routes/admin-tenants.js';
@@ -63,6 +64,8 @@ export interface ServerDeps extends Omit<BatchDeps, 'maxChoices' | 'maxBatchItem
     AdminTenantDeps['tenancy'];
   readonly config: ServerConfig;
   readonly metrics: ServerMetrics;
+  /** Undefined: nothing is traced. */
+  readonly tracing?: ServerTracing | undefined;
   /** Whether the store of prefixes answers; it always does unless given. */
   readonly storeReady?: () => Promise<boolean>;
   /** Where log lines go; standard error unless given. */
@@ -109,6 +112,7 @@ interface ScopeOptions {
 
 async function apiRoutes(app: FastifyInstance, { deps, drain }: ScopeOptions): Promise<void> {
   const { maxChoices, maxBatchItems, maxUploadBytes, maxTrainingFileBytes } = deps.config;
+  await app.register(tracing, { tracing: deps.tracing });
   await app.register(drainPlugin, { drain });
   await app.register(auth, { tenancy: deps.tenancy });
   await app.register(completionRoutes, { ...deps, maxChoices });
@@ -126,6 +130,7 @@ async function adminRoutes(
   app: FastifyInstance,
   { deps, drain, adminKey }: ScopeOptions & { readonly adminKey: string },
 ): Promise<void> {
+  await app.register(tracing, { tracing: deps.tracing });
   await app.register(drainPlugin, { drain });
   await app.register(adminAuth, { key: adminKey });
   await app.register(adminTenantRoutes, deps);
