@@ -16,13 +16,13 @@ export interface OpenTrainingModel {
 
 /** Opens the model in `config` for training, compiled if that is needed. The caller disposes `training`. */
 export async function openTrainingModel(
-  config: Pick<Config, 'model' | 'modelName' | 'cache' | 'threads'>,
+  config: Pick<Config, 'model' | 'modelName' | 'cache' | 'threads' | 'spin'>,
   onProgress?: CompileProgress,
 ): Promise<OpenTrainingModel> {
-  const { model: source, modelName, cache, threads } = config;
+  const { model: source, modelName, cache, threads, spin } = config;
   const directory = await compileModel({ source, cache, ...(onProgress && { onProgress }) });
   const manifest = (await readManifest(directory)) as Manifest;
   const tokenizer = await Tokenizer.load(directory);
-  const training = await TrainingModel.open({ directory, manifest, threads });
+  const training = await TrainingModel.open({ directory, manifest, threads, spin: spin === 'on' });
   return { training, base: baseModel(modelName ?? basename(resolve(source)), manifest), tokenizer };
 }

@@ -34,7 +34,7 @@ async function run(place: TrainingModelPlace, task: TrainingTask): Promise<void>
 }
 
 async function train(place: TrainingModelPlace, task: TrainingTask): Promise<TuneResult> {
-  const { training, base, tokenizer } = await openTrainingModel(place);
+  const { training, base, tokenizer } = await openTrainingModel({ ...place, spin: 'off' }); // others need the cores
   try {
     const { length, maxSteps, patience, ...settings } = task.settings;
     const read = (file: string) => readExamples(file, { format: 'jsonl', separator: '' });

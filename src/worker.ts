@@ -10,6 +10,7 @@ import { describeStore, openStore } from './open-store.js';
 import { openTenancy } from './open-tenancy.js';
 import { PrefixLibrary } from './prefix/library.js';
 import { compileProgress } from './progress.js';
+import { loggedError } from './server/logged-error.js';
 import { loggerOptions } from './server/logger.js';
 import { firstSignal } from './signals.js';
 
@@ -53,6 +54,6 @@ function jobLog({ logLevel }: Config): JobObserver {
   return {
     jobStarted: () => log.info('a fine-tuning job has begun'),
     jobEnded: (end) => log.info({ end }, 'a fine-tuning job has ended'),
-    jobBroke: (job, error) => log.error({ job, err: error }, 'a fine-tuning job failed'),
+    jobBroke: (job, error) => log.error({ job, ...loggedError(error) }, 'a fine-tuning job failed'),
   };
 }

@@ -50,7 +50,7 @@ export async function startPrometheus(target: string, cache: string): Promise<Pr
 
 async function range(address: string, query: string, start: number, end: number): Promise<Series[]> {
   const parameters = new URLSearchParams({ query, start: String(start), end: String(end), step: '1' });
-  const answer = await fetch(`http://${address}/api/v1/query_range?${parameters}`);
+  const answer = await fetch(`http://${address}/api/v1/query_range?${parameters.toString()}`);
   if (!answer.ok) throw new Error(`${query}: ${await answer.text()}`);
   const { data } = (await answer.json()) as {
     data: { result: { metric: Record<string, string>; values: [number, string][] }[] };

@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { type Manifest, readManifest } from '#src/model/compiled-model.js';
 import { AdamW, clipScale } from '#src/tuning/adamw.js';
 import { makeBatch } from '#src/tuning/batch.js';
-import { takeLowestPriority } from '#src/tuning/lowest-priority.js';
+import { takePriority } from '#src/tuning/priority.js';
 import { TrainingModel } from '#src/tuning/training-model.js';
 import { answerRequests, type TrainAnswer, type TrainRequest } from '../peers/protocol.js';
 import { PREFIX_COLUMNS, PREFIX_LENGTH, randomPrefix, userName } from '../workload.js';
@@ -18,7 +18,7 @@ const { values: flags } = parseArgs({
   },
 });
 
-if (flags.background === '1') takeLowestPriority();
+if (flags.background === '1') takePriority(19);
 const manifest = (await readManifest(flags.model)) as Manifest;
 const threads = Number(flags.threads);
 const model = await TrainingModel.open({ directory: flags.model, manifest, threads, spin: flags.spin === '1' });

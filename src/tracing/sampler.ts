@@ -24,7 +24,9 @@ export function createSampler({ sampler, ratio }: SamplerOptions): Sampler {
       return new AlwaysOffSampler();
     case 'traceidratio':
       return new TraceIdRatioBasedSampler(ratio);
-    default: {
+    case 'parentbased_always_on':
+    case 'parentbased_always_off':
+    case 'parentbased_traceidratio': {
       const root = sampler.replace('parentbased_', '') as RootSampler;
       return new ParentBasedSampler({ root: createSampler({ sampler: root, ratio }) });
     }

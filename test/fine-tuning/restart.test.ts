@@ -36,7 +36,7 @@ it('a job goes on after its process is killed, after the server leaves and after
   const client = await clientOf(first);
   const file = await client.files.create({ file: await toFile(Buffer.from(data), 'data.jsonl'), purpose: 'fine-tune' });
   const body = { model: 'preamble-demo', training_file: file.id, hyperparameters: { n_epochs: 1000 }, prefix_tuning };
-  const { id } = await client.fineTuning.jobs.create(body as never);
+  const { id } = await client.fineTuning.jobs.create(body);
   const messages = async (from: OpenAI): Promise<string[]> =>
     (await from.fineTuning.jobs.listEvents(id, { limit: 100 })).data.map(({ message }) => message);
   const until = (from: OpenAI, message: string) =>
@@ -72,7 +72,7 @@ it('a job goes on after its process is killed, after the server leaves and after
   const job = await last.fineTuning.jobs.retrieve(id);
 
   // The same job without an interruption.
-  const twin = await last.fineTuning.jobs.create(body as never);
+  const twin = await last.fineTuning.jobs.create(body);
   await expect
     .poll(async () => (await last.fineTuning.jobs.retrieve(twin.id)).status, { timeout: 60_000 })
     .toBe('succeeded');

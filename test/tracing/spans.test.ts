@@ -87,7 +87,8 @@ describe('a traced request', () => {
       expect(all).toEqual(all.toSorted((a, b) => Number(a - b)));
     }
     const sent = Buffer.concat(collected.exports.map(({ body }) => body)).toString();
-    const texts = JSON.parse(answer.text).choices.map(({ text }: { text: string }) => text.trim());
+    const { choices } = JSON.parse(answer.text) as { choices: { text: string }[] };
+    const texts = choices.map(({ text }) => text.trim());
     for (const secret of [KEY, TENANT, PREFIX, prefixMetricsId(TENANT, PREFIX), PROMPT, ...texts]) {
       expect(sent).not.toContain(secret);
     }

@@ -57,6 +57,11 @@ function hyperparameters({ hyperparameters: old, method }: NewJob): NonNullable<
   return own ?? old ?? {};
 }
 
+/** Null is what nothing is. */
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null;
+}
+
 /** `auto` is what nothing is: the default. */
 function unlessAuto(value: number | 'auto' | undefined): number | undefined {
   return value === 'auto' ? undefined : value;
@@ -64,7 +69,8 @@ function unlessAuto(value: number | 'auto' | undefined): number | undefined {
 
 function toMethod({ method }: PrefixTuning, start: StartingModel): JobSettings['method'] {
   const found = start && (start.kind === 'soft_prompt' ? 'embedding' : start.placement);
-  if (found === undefined || method == null || method === found) return found ?? method ?? DEFAULT_SETTINGS.method;
+  if (found === undefined || method === undefined || method === found)
+    return found ?? method ?? DEFAULT_SETTINGS.method;
   const param = 'prefix_tuning.method';
   throw new ApiError('invalid_value', `'${param}' is ${method}, and the prefix that 'model' names is of ${found}.`, {
     param,
@@ -72,15 +78,15 @@ function toMethod({ method }: PrefixTuning, start: StartingModel): JobSettings['
 }
 
 function toInit({ init }: PrefixTuning, start: StartingModel): string {
-  if (start && init != null) throw excluded('prefix_tuning.init', "a prefix as 'model'");
+  if (start && isGiven(init)) throw excluded('prefix_tuning.init', "a prefix as 'model'");
   return init ?? DEFAULT_SETTINGS.init;
 }
 
 function toPatience({ early_stopping, patience }: PrefixTuning, { validation_file }: NewJob): number | null {
-  if (patience != null && early_stopping !== true)
+  if (isGiven(patience) && early_stopping !== true)
     throw needed('prefix_tuning.patience', 'prefix_tuning.early_stopping');
   if (early_stopping !== true) return null;
-  if (validation_file == null) throw needed('prefix_tuning.early_stopping', 'validation_file');
+  if (!isGiven(validation_file)) throw needed('prefix_tuning.early_stopping', 'validation_file');
   return patience ?? DEFAULT_PATIENCE;
 }
 
