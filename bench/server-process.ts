@@ -9,6 +9,7 @@ import { endChild, startChild } from './child.js';
 /** How long a server may take to say where it listens. Milliseconds. */
 const START_TIMEOUT = 60_000;
 const MiB = 2 ** 20;
+const MAIN = path.join(packageRoot, 'dist/main.js');
 /** Prom-client's own, of perf_hooks' histogram: since the scrape before, the period of its timer included. */
 const DELAY_P99 = /^nodejs_eventloop_lag_p99_seconds(?:\{[^}]*\})? (\S+)$/m;
 /** Milliseconds between two looks of that timer. */
@@ -37,12 +38,13 @@ export class ServerProcess {
    * Starts a server on a free port and waits until it is ready. Unless `settings` say otherwise, prefixes go to a directory that
    * is removed with it.
    * @param settings its environment, beside PATH
+   * @param program another one than the shipped server, that says where it listens as that does
    */
-  static async start(settings: Readonly<Record<string, string>>): Promise<ServerProcess> {
+  static async start(settings: Readonly<Record<string, string>>, program = MAIN): Promise<ServerProcess> {
     const directory = await fs.mkdtemp(path.join(os.tmpdir(), 'preamble-bench-'));
     const own = { PORT: '0', PREAMBLE_STORE: `file:${directory}/prefixes`, PREAMBLE_LOG_LEVEL: 'silent' };
     const begin = performance.now();
-    const child = startChild(process.execPath, [path.join(packageRoot, 'dist/main.js')], {
+    const child = startChild(process.execPath, [program], {
       cwd: directory,
       env: { PATH: process.env['PATH'], ...own, ...settings },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -57,6 +59,11 @@ export class ServerProcess {
       await fs.rm(directory, { recursive: true, force: true });
       throw error;
     }
+  }
+
+  /** Null while it runs. */
+  get exitStatus(): number | null {
+    return this.child.exitCode;
   }
 
   get pid(): number {

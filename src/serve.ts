@@ -6,6 +6,7 @@ import { createApp, type App } from './app.js';
 import { needsKey, precisions, type Config } from './config.js';
 import { describeStore } from './open-store.js';
 import { compileProgress } from './progress.js';
+import { firstSignal } from './signals.js';
 
 interface Output {
   readonly stdout: Pick<Writable, 'write'>;
@@ -27,24 +28,13 @@ export async function serve(config: Config, { stdout, stderr }: Output): Promise
   }
 }
 
-async function firstSignal(): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const onSignal = (): void => {
-      for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-        process.off(signal, onSignal).once(signal, () => process.exit(1));
-      }
-      resolve();
-    };
-    process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
-  });
-}
-
-/** A balancer sees that this server leaves before any request is refused. */
+/** A balancer sees that this server leaves before any request is refused; afterwards it is refused connections, not requests. */
 async function lameDuck({ server }: App, seconds: number, stderr: Output['stderr']): Promise<void> {
   if (seconds === 0) return;
   server.announceLeaving();
   stderr.write(`not ready any more; requests are accepted for ${seconds} s\n`);
   await delay(seconds * 1000);
+  server.app.server.close();
 }
 
 /** What is not finished in time is cut off: closing its connection cancels it. */

@@ -8,6 +8,7 @@ import { prefixLength } from './prefix-length.js';
 import { promptCache } from './prompt-cache.js';
 import { roofline } from './roofline.js';
 import { rows } from './rows.js';
+import { soak } from './soak.js';
 import { start } from './start.js';
 import { storeSize } from './store-size.js';
 import { training } from './training.js';
@@ -28,4 +29,5 @@ export const suites: readonly Suite[] = [
   storeSize,
   training,
   trainingBesideServing,
+  soak,
 ];

@@ -2,21 +2,28 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
+import { Ajv } from 'ajv';
 import { validate } from 'dockerfile-utils';
 import { expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 
 import { defaultConfig, packageRoot } from '../../src/config.js';
+import { testMetrics } from '../server/harness.js';
+import { gatewaySchemas } from './gateway-schemas.js';
 
 interface Container {
+  readonly args?: readonly string[];
+  readonly ports: readonly { readonly containerPort: number }[];
   readonly env: readonly { readonly name: string; readonly value: string }[];
   readonly securityContext: object;
 }
 interface Manifest {
   readonly apiVersion: string;
   readonly kind: string;
+  readonly metadata: { readonly name: string };
   readonly spec: {
     readonly template: {
+      readonly metadata: { readonly labels: object };
       readonly spec: { readonly terminationGracePeriodSeconds: number; readonly containers: readonly Container[] };
     };
   };
@@ -25,23 +32,48 @@ type Model = new (manifest: Manifest) => { validate(): void };
 
 const load = createRequire(import.meta.url);
 const read = (file: string): string => readFileSync(join(packageRoot, 'docker', file), 'utf8');
-const manifests = parseAllDocuments(read('kubernetes/preamble.yaml')).map((document) => document.toJS() as Manifest);
+const inFile = (file: string): Manifest[] =>
+  parseAllDocuments(read(`kubernetes/${file}`)).map((document) => document.toJS() as Manifest);
+const manifests = [...inFile('preamble.yaml'), ...inFile('worker.yaml')];
+const pool = inFile('inference-pool.yaml');
 
-/** Throws where a manifest is not what Kubernetes's own schema says. */
+/** Throws where a manifest is not what its schema says. */
 function check(manifest: Manifest): void {
+  const schema = gatewaySchemas[`${manifest.apiVersion} ${manifest.kind}`];
+  if (schema !== undefined) {
+    const ajv = new Ajv();
+    if (!ajv.validate(schema, manifest.spec)) throw new Error(ajv.errorsText());
+    return;
+  }
   const models = load(`kubernetes-models/${manifest.apiVersion}`) as Record<string, Model | undefined>;
   const KnownModel = models[manifest.kind];
   if (KnownModel === undefined) throw new Error(`${manifest.apiVersion} has no ${manifest.kind}`);
   new KnownModel(manifest).validate();
 }
 
-it.each(manifests.map((manifest) => [manifest.kind, manifest] as const))(
+it.each([...manifests, ...pool].map((manifest) => [manifest.kind, manifest] as const))(
   '%s is what its schema says',
   (_, manifest) => {
     expect(() => check(manifest)).not.toThrow();
-    expect(() => check({ ...manifest, spec: 1 } as never)).toThrow();
+    const wrong = Object.keys(manifest).filter((key) => !['apiVersion', 'kind'].includes(key));
+    expect(() => check({ ...manifest, ...Object.fromEntries(wrong.map((key) => [key, 1])) })).toThrow();
   },
 );
+
+it('the pool has the pods of the deployment, and a picker that asks for metrics that are there', async () => {
+  const spec = (kind: string, of: Manifest[]) => of.find((manifest) => manifest.kind === kind)?.spec as unknown;
+  const pods = manifests.find(({ kind }) => kind === 'Deployment')?.spec.template;
+  expect(spec('InferencePool', pool)).toMatchObject({
+    selector: { matchLabels: pods?.metadata.labels },
+    targetPorts: [{ number: pods?.spec.containers[0]?.ports[0]?.containerPort }],
+    endpointPickerRef: { name: pool.find(({ kind }) => kind === 'Service')?.metadata.name },
+  });
+  const picker = pool.find(({ kind }) => kind === 'Deployment')?.spec.template.spec.containers[0];
+  const asked = (picker?.args ?? []).flatMap((arg) => /-metric=(.+)/.exec(arg)?.[1] ?? []);
+  expect(asked).toHaveLength(4);
+  const text = await testMetrics().text();
+  for (const name of asked) expect(text).toContain(`# TYPE ${name} gauge`);
+});
 
 it('a pod has time to drain', () => {
   const deployment = manifests.find(({ kind }) => kind === 'Deployment');
@@ -70,7 +102,10 @@ it('compose has every service that it names, and replicas that may write nowhere
     expect(names).toEqual(expect.arrayContaining(Array.isArray(on) ? on : Object.keys(on)));
   }
   const replicas = ['replica-a', 'replica-b'];
-  for (const name of replicas) expect(compose.services[name]).toMatchObject({ read_only: true, cap_drop: ['ALL'] });
+  for (const name of [...replicas, 'worker'])
+    expect(compose.services[name]).toMatchObject({ read_only: true, cap_drop: ['ALL'] });
   const proxy = compose.services['haproxy']?.environment ?? {};
   expect([proxy['PREAMBLE_REPLICA_A'], proxy['PREAMBLE_REPLICA_B']]).toEqual(replicas.map((name) => `${name}:8000`));
+  const asked = [...read('haproxy/haproxy.cfg').matchAll(/\$\{(\w+)\}/g)].map(([, name = '']) => name);
+  expect(Object.keys(proxy)).toEqual(asked);
 });

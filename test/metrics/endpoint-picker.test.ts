@@ -2,7 +2,8 @@ import { expect, it, vi } from 'vitest';
 
 import { prefixMetricsId } from '../../src/server/completions/resolve-prefix.js';
 import { realServer, uploadBundled } from '../support/real-server.js';
-import { parseSamples, readAsEndpointPicker, type PodMetrics } from './endpoint-picker.js';
+import { parseSamples } from '../support/samples.js';
+import { readAsEndpointPicker, type PodMetrics } from './endpoint-picker.js';
 
 const scrape = async (url: string): Promise<string> => (await fetch(`${url}/metrics`)).text();
 const SLOTS = 4;

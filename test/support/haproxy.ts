@@ -10,14 +10,21 @@ import { freePort } from './redis-server.js';
 
 const file = join(packageRoot, 'docker/haproxy/haproxy.cfg');
 
-/** Starts HAProxy with the configuration that is shipped, in front of two addresses; ended when the test is over. Returns its URL. */
-export async function startHaproxy([a = '', b = '']: readonly string[]): Promise<string> {
+/** A HAProxy that runs. */
+export interface Haproxy {
+  readonly url: string;
+  /** How many replicas it takes for ready. */
+  ready(): Promise<number>;
+}
+
+/** Starts HAProxy with the configuration that is shipped, in front of two addresses; ended when the test is over. */
+export async function startHaproxy([a = '', b = '']: readonly string[]): Promise<Haproxy> {
   const haproxy = inject('haproxy');
   if (haproxy === null) throw new Error('there is no haproxy');
   const { program, libraries } = haproxy;
-  const listen = `127.0.0.1:${await freePort()}`;
-  const settings = { PREAMBLE_LISTEN: listen, PREAMBLE_REPLICA_A: a, PREAMBLE_REPLICA_B: b };
-  const env = { ...settings, LD_LIBRARY_PATH: libraries };
+  const [listen, stats] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
+  const replicas = { PREAMBLE_REPLICA_A: a, PREAMBLE_REPLICA_B: b };
+  const env = { PREAMBLE_LISTEN: listen, PREAMBLE_STATS: stats, ...replicas, LD_LIBRARY_PATH: libraries };
   const checked = spawnSync(program, ['-c', '-f', file], { env, encoding: 'utf8' });
   if (checked.status !== 0 || checked.stderr.includes('WARNING')) throw new Error(checked.stderr);
   const child = spawn(program, ['-db', '-f', file], { env, stdio: 'ignore' });
@@ -28,8 +35,13 @@ export async function startHaproxy([a = '', b = '']: readonly string[]): Promise
   });
   const url = `http://${listen}`;
   for (let attempt = 0; attempt < 200; attempt++) {
-    if (await fetch(`${url}/readyz`).then(({ ok }) => ok, () => false)) return url; // prettier-ignore
+    if (await fetch(`${url}/readyz`).then(({ ok }) => ok, () => false)) return { url, ready: () => readyReplicas(stats) }; // prettier-ignore
     await delay(50);
   }
   throw new Error('no replica is ready behind HAProxy');
+}
+
+async function readyReplicas(stats: string): Promise<number> {
+  const text = await (await fetch(`http://${stats}/metrics`)).text();
+  return Number(/^haproxy_backend_active_servers\{proxy="replicas"\} (\d+)$/m.exec(text)?.[1]);
 }
