@@ -8,6 +8,7 @@ import { eventsOf } from '../server/harness.js';
 import { addressOf, exitStatus, startProgram, type Running } from '../support/program.js';
 
 const model = join(packageRoot, 'test/goldens/models/tiny-a');
+const patience = { timeout: 20_000, interval: 10 };
 const hasCurl = spawnSync('curl', ['--version']).status === 0;
 const start = (settings: Record<string, string> = {}): Promise<Running> =>
   startProgram({ PREAMBLE_MODEL: model, ...settings });
@@ -62,6 +63,20 @@ describe('the program', () => {
     expect(accepted.status).toBe(200);
     expect(accepted.headers.get('connection')).toBe('close');
     expect(await accepted.text()).toMatch(/data: \[DONE\]\n\n$/);
+    expect(await exitStatus(running)).toBe(0);
+  });
+
+  it('refuses connections after it was a lame duck, and finishes what it accepted', async () => {
+    const running = await start({ PREAMBLE_LAME_DUCK_SECONDS: '1' });
+    const url = await addressOf(running);
+    running.process.kill('SIGTERM');
+    await vi.waitFor(async () => expect((await fetch(`${url}/readyz`)).status).toBe(503), { interval: 10 });
+    const accepted = await stream(url, 100);
+    const cause = { code: 'ECONNREFUSED' };
+    await expect.poll(() => fetch(`${url}/readyz`).catch((error: Error) => error), patience).toMatchObject({ cause });
+    const events = eventsOf(await accepted.text());
+    const reasons = events.map((event) => (event['choices'] as { finish_reason: string | null }[])[0]?.finish_reason);
+    expect(reasons.filter(Boolean)).toEqual(Array(100).fill('length'));
     expect(await exitStatus(running)).toBe(0);
   });
 
