@@ -11,19 +11,24 @@ import tseslint from 'typescript-eslint';
  * @type {Record<string, string[]>}
  */
 export const layers = {
-  server: ['engine', 'tokenizer', 'prefix', 'tenancy', 'metrics'],
+  server: ['engine', 'tokenizer', 'prefix', 'tenancy', 'metrics', 'tracing', 'fine-tuning'],
   metrics: ['engine/observer.ts'],
+  tracing: ['engine/observer.ts'],
   engine: ['tokenizer', 'prefix/kv.ts'],
   model: ['engine/runner.ts', 'prefix/kv.ts', 'onnx', 'runtime', 'safetensors'],
   prefix: ['safetensors', 'disk'],
-  tuning: ['engine/random.ts', 'model', 'prefix', 'onnx', 'runtime', 'safetensors', 'disk'],
+  tuning: ['engine/random.ts', 'model', 'prefix', 'onnx', 'runtime', 'safetensors', 'disk', 'charts'],
+  'fine-tuning': ['prefix', 'tuning', 'disk'],
+  evaluation: ['engine', 'tokenizer', 'model', 'prefix', 'tuning'],
+  study: ['evaluation', 'prefix/kv.ts', 'tuning', 'charts', 'disk'],
+  charts: [],
   onnx: [],
   tokenizer: [],
   runtime: [],
   safetensors: [],
   tenancy: ['disk'],
   disk: [],
-  redis: ['prefix', 'tenancy'],
+  redis: ['prefix', 'tenancy', 'fine-tuning'],
 };
 const wiring = ['', 'cli'];
 
@@ -34,14 +39,17 @@ const wiring = ['', 'cli'];
 export const packages = {
   koffi: ['runtime'],
   'prom-client': ['metrics'],
+  '@opentelemetry': ['tracing'],
   'onnxruntime-node': ['runtime'],
   'onnx-proto': ['onnx'],
   '@huggingface/tokenizers': ['tokenizer'],
   ioredis: ['redis'],
+  bullmq: ['redis'],
   fastify: ['server', ...wiring],
   'fastify-plugin': ['server', ...wiring],
   '@fastify': ['server', ...wiring],
   commander: ['cli'],
+  stemmer: ['evaluation'],
 };
 
 const src = path.join(import.meta.dirname, 'src');

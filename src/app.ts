@@ -3,17 +3,22 @@ import { join } from 'node:path';
 import { bundledModel, bundledPrefixes, defaultStoreDirectory, type Config } from './config.js';
 import { Engine } from './engine/engine.js';
 import type { EngineObserver } from './engine/observer.js';
+import type { JobObserver } from './fine-tuning/job-worker.js';
 import { Metrics } from './metrics/metrics.js';
 import type { Model } from './model/model.js';
+import { openFineTuning } from './open-fine-tuning.js';
 import { openConfiguredModel } from './open-model.js';
 import { openStore } from './open-store.js';
 import { openTenancy } from './open-tenancy.js';
+import { openTracing } from './open-tracing.js';
 import type { PrefixStore } from './prefix/store.js';
 import { PrefixLibrary } from './prefix/library.js';
 import { seedPrefixes } from './seed.js';
+import { loggedError } from './server/logged-error.js';
 import type { Server } from './server/server.js';
 import { DEFAULT_TENANT } from './tenancy/tenancy.js';
 import { Tokenizer } from './tokenizer/tokenizer.js';
+import type { Tracing } from './tracing/tracing.js';
 
 /** Everything that serves, wired together and ready to listen. */
 export interface App {
@@ -51,9 +56,20 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
     const library: PrefixLibrary = await openLibrary(config, model, store, metrics);
     const engine = createEngine(config, model, tokenizer, metrics);
     const tenancy = await openTenancy(config, connection);
-    const deps = { config, engine, tokenizer, library, base, metrics, storeReady, now: Date.now };
-    const server = await buildServer({ ...deps, ...tenancy });
-    return { model, engine, server, close: () => close(server, engine, model, closeStore) };
+    const tuning = await openFineTuning(config, { base, library, tenancy: tenancy.tenancy, connection });
+    const { fineTuning } = tuning;
+    const tracing = await openTracing(config, {
+      modelName: base.id,
+      onFailure: (err) => server.app.log.warn({ err }, 'traces could not be sent'),
+    });
+    const deps = { config, engine, tokenizer, library, base, metrics, tracing, storeReady, fineTuning, now: Date.now };
+    const server: Server = await buildServer({ ...deps, ...tenancy });
+    await tuning.start(jobObserver(metrics, server));
+    const stop = async (): Promise<void> => {
+      await Promise.all([server.app.close(), tuning.close()]);
+      closeStore();
+    };
+    return { model, engine, server, close: () => close(stop, engine, model, tracing) };
   } catch (error) {
     for (const close of release) close();
     await model.dispose();
@@ -100,9 +116,21 @@ async function openLibrary(
   return library;
 }
 
-async function close({ app }: Server, engine: Engine, model: Model, closeStore: () => void): Promise<void> {
-  await app.close();
-  closeStore();
+function jobObserver(metrics: Metrics, { app }: Server): JobObserver {
+  return {
+    jobStarted: () => metrics.jobStarted(),
+    jobEnded: (end) => metrics.jobEnded(end),
+    jobBroke: (job, error) => app.log.error({ job, ...loggedError(error) }, 'a fine-tuning job failed'),
+  };
+}
+
+async function close(
+  stop: () => Promise<void>,
+  engine: Engine,
+  model: Model,
+  tracing: Tracing | undefined,
+): Promise<void> {
+  await stop();
   await engine.drain();
-  await model.dispose();
+  await Promise.all([model.dispose(), tracing?.close()]);
 }

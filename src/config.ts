@@ -9,9 +9,12 @@ import {
   apiKeys,
   type Context,
   fileStore,
+  httpUrl,
   modelName,
+  parseBoolean,
   parseInteger,
   parseNumber,
+  parseRatio,
   path,
   store,
   type StoreLocation,
@@ -51,6 +54,15 @@ export const bundledPrefixes = resolve(packageRoot, 'prefixes/bundled');
 export const defaultStoreDirectory = resolve(packageRoot, 'prefixes');
 
 const MiB = 2 ** 20;
+const OTLP_PROTOCOLS = ['http/protobuf', 'http/json'] as const;
+const SAMPLERS = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+] as const;
 const variables = {
   host: variable('HOST', () => '127.0.0.1', text),
   port: integer('PORT', 8000, 0, 65_535),
@@ -112,10 +124,34 @@ const variables = {
   maxPrefixes: variable('PREAMBLE_MAX_PREFIXES', noLimit, parseInteger(0, Number.MAX_SAFE_INTEGER)),
   maxPrefixBytes: variable('PREAMBLE_MAX_PREFIX_BYTES', noLimit, parseInteger(0, Number.MAX_SAFE_INTEGER)),
   queueShare: variable('PREAMBLE_QUEUE_SHARE', noLimit, parseNumber(1)),
+  /** Fine-tuning jobs that this process trains at the same time. */
+  tuningWorkers: integer('PREAMBLE_TUNING_WORKERS', 1, 0, 64),
+  /** Threads of one of them. */
+  tuningThreads: variable('PREAMBLE_TUNING_THREADS', () => physicalCores(), parseInteger(1, 1024)),
+  /** How far behind serving they stand: 19 is all the way. */
+  tuningNice: integer('PREAMBLE_TUNING_NICE', 19, 0, 19),
+  /** On Redis, a job whose worker was not heard of for so long goes to another. */
+  tuningLostSeconds: integer('PREAMBLE_TUNING_LOST_SECONDS', 30, 2, 3600),
+  /** Bytes of one file of training data. */
+  maxTrainingFileBytes: integer('PREAMBLE_MAX_TRAINING_FILE_BYTES', 32 * MiB, 1024, 1024 * MiB),
+  /** Files that a tenant may keep, and their bytes together. */
+  maxTrainingFiles: integer('PREAMBLE_MAX_TRAINING_FILES', 100, 0, 100_000),
+  maxTrainingBytes: integer('PREAMBLE_MAX_TRAINING_BYTES', 256 * MiB, 0, Number.MAX_SAFE_INTEGER),
+  /** Fine-tuning jobs of a tenant that are queued or running. */
+  maxTuningJobs: integer('PREAMBLE_MAX_TUNING_JOBS', 16, 0, 10_000),
   /** How long requests are still accepted after SIGTERM, while `/readyz` says already that the server leaves. */
   lameDuckSeconds: integer('PREAMBLE_LAME_DUCK_SECONDS', 0, 0, 3600),
   /** How long accepted requests may take to finish once no more are accepted. */
   drainSeconds: integer('PREAMBLE_DRAIN_SECONDS', 30, 0, 86_400),
+  /** Where traces go: OpenTelemetry's variables, whose names and meanings are the standard's. */
+  otlpEndpoint: variable('OTEL_EXPORTER_OTLP_ENDPOINT', () => undefined as string | undefined, httpUrl),
+  tracesEndpoint: variable('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', () => undefined as string | undefined, httpUrl),
+  otlpProtocol: choice('OTEL_EXPORTER_OTLP_PROTOCOL', 'http/protobuf', OTLP_PROTOCOLS),
+  tracesProtocol: choice('OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', undefined, OTLP_PROTOCOLS),
+  tracesExporter: choice('OTEL_TRACES_EXPORTER', 'otlp', ['otlp', 'none']),
+  otelDisabled: variable('OTEL_SDK_DISABLED', () => false, parseBoolean),
+  tracesSampler: choice('OTEL_TRACES_SAMPLER', 'parentbased_always_on', SAMPLERS),
+  tracesSamplerArg: variable('OTEL_TRACES_SAMPLER_ARG', () => 1, parseRatio),
 };
 
 type Variables = typeof variables;

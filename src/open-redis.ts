@@ -1,16 +1,20 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { ConfigError } from './config.js';
+import type { FineTuningStores } from './open-fine-tuning.js';
 import type { OpenStore } from './open-store.js';
 import { CachedPrefixStore } from './prefix/cached-store.js';
 import type { PrefixArchive } from './prefix/copy.js';
 import { RedisConnection } from './redis/connection.js';
 import { RedisRefusedError } from './redis/errors.js';
+import type { RedisJobQueueOptions } from './redis/job-queue.js';
+import { RedisJobStore } from './redis/job-store.js';
 import { RedisPrefixArchive } from './redis/prefix-archive.js';
 import { forgetChanges } from './redis/prefix-changes.js';
 import { RedisPrefixStore } from './redis/prefix-store.js';
 import { RedisRateLimiter } from './redis/rate-limiter.js';
 import { RedisTenancyStore } from './redis/tenancy-store.js';
+import { RedisTrainingFileStore } from './redis/training-file-store.js';
 import type { RateLimiter } from './tenancy/rate-limiter.js';
 import type { TenancyStore } from './tenancy/store.js';
 
@@ -42,6 +46,21 @@ export async function openRedisTenancy(
   connection: RedisConnection,
 ): Promise<{ store: TenancyStore; limiter: RateLimiter }> {
   return { store: await RedisTenancyStore.open(connection), limiter: new RedisRateLimiter(connection) };
+}
+
+/** Files and jobs that replicas share, and the queue that brings jobs to workers on any of them. */
+export async function openRedisFineTuning(
+  connection: RedisConnection,
+  options: Pick<RedisJobQueueOptions, 'fingerprint' | 'workers' | 'lostAfter'>,
+): Promise<FineTuningStores> {
+  // BullMQ takes as long to load as the client: whoever needs no jobs does not wait for it.
+  const { RedisJobQueue } = await import('./redis/job-queue.js');
+  const jobs = new RedisJobStore(connection);
+  return {
+    files: new RedisTrainingFileStore(connection),
+    jobs,
+    queue: new RedisJobQueue({ connection, jobs, ...options }),
+  };
 }
 
 /** All prefixes on a Redis, and how to leave it. */

@@ -6,6 +6,7 @@ import { createApp, type App } from './app.js';
 import { needsKey, precisions, type Config } from './config.js';
 import { describeStore } from './open-store.js';
 import { compileProgress } from './progress.js';
+import { firstSignal } from './signals.js';
 
 interface Output {
   readonly stdout: Pick<Writable, 'write'>;
@@ -25,18 +26,6 @@ export async function serve(config: Config, { stdout, stderr }: Output): Promise
   } finally {
     await app.close();
   }
-}
-
-async function firstSignal(): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const onSignal = (): void => {
-      for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-        process.off(signal, onSignal).once(signal, () => process.exit(1));
-      }
-      resolve();
-    };
-    process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
-  });
 }
 
 /** A balancer sees that this server leaves before any request is refused; afterwards it is refused connections, not requests. */

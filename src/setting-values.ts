@@ -32,6 +32,25 @@ export function parseNumber(max: number): (given: string) => number {
   };
 }
 
+/** 0 to 1. */
+export function parseRatio(given: string): number {
+  const value = Number(given);
+  if (/^\d*\.?\d+$/.test(given) && value <= 1) return value;
+  throw new Error(`'${given}' is not a number from 0 to 1`);
+}
+
+/** As OpenTelemetry spells them: in capitals or not. */
+export function parseBoolean(given: string): boolean {
+  if (/^(true|false)$/i.test(given)) return given.toLowerCase() === 'true';
+  throw new Error(`'${given}' is none of true, false`);
+}
+
+/** The message does not show the URL: it may hold a password. */
+export function httpUrl(given: string): string {
+  if (URL.canParse(given) && /^https?:$/.test(new URL(given).protocol)) return given;
+  throw new Error('this is not a URL like http://host:4318');
+}
+
 export function text(given: string): string {
   return given;
 }

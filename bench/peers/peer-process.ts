@@ -3,12 +3,14 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 
 import { endChild, pauseChild, resumeChild, startChild } from '../child.js';
-import type { PeerAnswer, PeerGreeting, PeerRequest } from './protocol.js';
+import type { PeerAnswer, PeerGreeting, PeerRequest, TrainAnswer, TrainRequest } from './protocol.js';
 
 /** A program that answers as `protocol.ts` says. */
 export interface PeerCommand {
   readonly program: string;
   readonly args: readonly string[];
+  /** Environment variables beside the bench's own. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -23,8 +25,11 @@ export class PeerProcess {
   ) {}
 
   /** Starts it and waits until it can be asked. Throws when it ends before that. */
-  static async start({ program, args }: PeerCommand): Promise<PeerProcess> {
-    const child = startChild(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  static async start({ program, args, env }: PeerCommand): Promise<PeerProcess> {
+    const child = startChild(program, args, {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: { ...process.env, ...env },
+    });
     child.once('error', () => undefined); // its output ends, which is told
     const lines = createInterface({ input: child.stdout as Readable })[Symbol.asyncIterator]();
     try {
@@ -38,15 +43,28 @@ export class PeerProcess {
     }
   }
 
+  get pid(): number {
+    return this.child.pid as number;
+  }
+
   async generate(request: PeerRequest): Promise<PeerAnswer> {
-    resumeChild(this.child);
-    (this.child.stdin as Writable).write(`${JSON.stringify(request)}\n`);
-    const answer = await nextLine<PeerAnswer>(this.lines);
-    pauseChild(this.child);
+    const answer = await this.#ask<PeerAnswer>(request);
     const counts = answer.arrivals.map((times) => times.length);
     if (counts.length !== request.prompts.length || counts.some((count) => count !== request.count)) {
       throw new Error(`asked for ${request.prompts.length} x ${request.count} tokens, got ${counts.join(', ')}`);
     }
+    return answer;
+  }
+
+  train(request: TrainRequest): Promise<TrainAnswer> {
+    return this.#ask(request);
+  }
+
+  async #ask<Answer>(request: PeerRequest | TrainRequest): Promise<Answer> {
+    resumeChild(this.child);
+    (this.child.stdin as Writable).write(`${JSON.stringify(request)}\n`);
+    const answer = await nextLine<Answer>(this.lines);
+    pauseChild(this.child);
     return answer;
   }
 

@@ -34,8 +34,18 @@ export async function prepareNodeLlamaCpp({ options, checkpoint }: BenchContext)
   return nodeProgram('./node-llama-cpp.js', { packages, model, threads: threadsOf(options), context: longest });
 }
 
-/** Transformers and PEFT on PyTorch's CPU build, and the first user's prefix as PEFT's two files. */
-export async function prepareTransformersPeft({ options, checkpoint: model }: BenchContext): Promise<PeerCommand> {
+/** `generate` of Transformers and PEFT on PyTorch's CPU build. */
+export function prepareTransformersPeft(context: BenchContext): Promise<PeerCommand> {
+  return preparePeft('transformers_peft.py', context);
+}
+
+/** Training with the same. */
+export function preparePeftTrainer(context: BenchContext): Promise<PeerCommand> {
+  return preparePeft('train_peft.py', context);
+}
+
+/** A script that gets the model, the first user's prefix as PEFT's two files, and the threads. */
+async function preparePeft(script: string, { options, checkpoint: model }: BenchContext): Promise<PeerCommand> {
   const packages = ['torch', 'transformers', 'peft', 'numpy', 'safetensors'] as const;
   const program = await installPython(path.join(installed, 'transformers-peft'), packages);
   const adapter = path.join(installed, 'adapter');
@@ -43,8 +53,7 @@ export async function prepareTransformersPeft({ options, checkpoint: model }: Be
   const { config, tensors } = peftFiles(randomPrefix(userName(0), PREFIX_COLUMNS));
   await fs.writeFile(path.join(adapter, 'adapter_config.json'), config);
   await fs.writeFile(path.join(adapter, 'adapter_model.safetensors'), tensors);
-  const script = path.join(scripts, 'transformers_peft.py');
-  return { program, args: [script, ...flags({ model, adapter, threads: threadsOf(options) })] };
+  return { program, args: [path.join(scripts, script), ...flags({ model, adapter, threads: threadsOf(options) })] };
 }
 
 /** The stock JavaScript binding that comes with Preamble, and a graph beside a second name of the compiled weights. */
@@ -67,7 +76,25 @@ function llamaPlatform(): string {
   return `${system ?? process.platform}-${process.arch}${process.platform === 'darwin' && process.arch === 'arm64' ? '-metal' : ''}`;
 }
 
-/** A program of this folder, compiled beside this one. */
+/** How a process of ours trains. */
+export interface TrainerSetup {
+  readonly threads: number;
+  /** Whether threads that wait spin. */
+  readonly spin: boolean;
+  /** Whether it has the lowest priority. */
+  readonly background: boolean;
+}
+
+/** Our own training: no peer, but measured as one. */
+export async function prepareTrainer(
+  { checkpoint: source, cache }: BenchContext,
+  { threads, spin, background }: TrainerSetup,
+): Promise<PeerCommand> {
+  const model = await compileModel({ source, cache });
+  return nodeProgram('../support/trainer.js', { model, threads, spin: spin ? 1 : 0, background: background ? 1 : 0 });
+}
+
+/** A program of the bench, compiled as this one is. */
 function nodeProgram(file: string, args: Readonly<Record<string, string | number>>): PeerCommand {
   const program = fileURLToPath(new URL(file, import.meta.url));
   return { program: process.execPath, args: [program, ...flags(args)] };

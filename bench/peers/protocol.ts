@@ -20,13 +20,27 @@ export interface PeerGreeting {
   readonly versions: Readonly<Record<string, string>>;
 }
 
+/** What a trainer is asked, one line of JSON: train a prefix for some steps, all examples in one batch. */
+export interface TrainRequest {
+  /** Token ids, in all equally many of each example; those of `target` are learned. */
+  readonly examples: readonly { readonly source: readonly number[]; readonly target: readonly number[] }[];
+  readonly steps: number;
+}
+
+/** Its answer, one line of JSON. */
+export interface TrainAnswer {
+  readonly seconds: number;
+  /** Mean of a learned token before the last step, nats. */
+  readonly loss: number;
+}
+
 /** A peer's side, for those that are programs of Node: says hello, then answers every line of standard input. */
 export async function answerRequests(
   greeting: PeerGreeting,
-  generate: (request: PeerRequest) => Promise<PeerAnswer>,
+  answer: ((request: PeerRequest) => Promise<PeerAnswer>) | ((request: TrainRequest) => Promise<TrainAnswer>),
 ): Promise<void> {
   console.log(JSON.stringify(greeting));
   for await (const line of createInterface({ input: process.stdin })) {
-    console.log(JSON.stringify(await generate(JSON.parse(line) as PeerRequest)));
+    console.log(JSON.stringify(await answer(JSON.parse(line) as never)));
   }
 }

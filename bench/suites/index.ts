@@ -11,6 +11,8 @@ import { rows } from './rows.js';
 import { soak } from './soak.js';
 import { start } from './start.js';
 import { storeSize } from './store-size.js';
+import { training } from './training.js';
+import { trainingBesideServing } from './training-beside-serving.js';
 
 /** Every suite, in the order in which they run. */
 export const suites: readonly Suite[] = [
@@ -25,5 +27,7 @@ export const suites: readonly Suite[] = [
   memory,
   start,
   storeSize,
+  training,
+  trainingBesideServing,
   soak,
 ];

@@ -4,13 +4,16 @@ import { ConfigError } from '../config.js';
 import { ClientError } from './client.js';
 import { addBench } from './commands/bench.js';
 import { addDoctor } from './commands/doctor.js';
+import { addEvaluate } from './commands/evaluate.js';
 import { addImportModel } from './commands/import-model.js';
 import { addKey } from './commands/key.js';
 import { addPrefix } from './commands/prefix.js';
 import { addServe } from './commands/serve.js';
 import { addStore } from './commands/store.js';
+import { addStudy } from './commands/study.js';
 import { addTenant } from './commands/tenant.js';
 import { addTune } from './commands/tune.js';
+import { addWorker } from './commands/worker.js';
 import type { Io } from './io.js';
 
 /** The status a command ends with. */
@@ -35,12 +38,15 @@ function buildProgram(io: Io): Command {
     .showHelpAfterError('(--help says more)');
   // Subcommands inherit the settings above, so they come after them.
   addServe(program, io);
+  addWorker(program, io);
   addImportModel(program, io);
   addPrefix(program, io);
   addKey(program, io);
   addTenant(program, io);
   addStore(program, io);
   addTune(program, io);
+  addEvaluate(program, io);
+  addStudy(program, io);
   addDoctor(program, io);
   addBench(program, io);
   return program;

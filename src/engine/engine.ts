@@ -265,6 +265,7 @@ export class Engine {
     if (full === 'tenant') throw new EngineError('tenant_queue_full', 'Too many requests of this tenant are waiting.');
     this.#counters.join(sequence.tenant, this.#queue.tenants);
     this.#queue.add(sequence);
+    sequence.observer = sequence.request.observe?.();
     this.#loop ??= this.#run();
   }
 

@@ -3,7 +3,7 @@ import type { Schedule } from './scheduler.js';
 import type { Sequence } from './sequence.js';
 import { sampledSequences } from './step-input.js';
 
-/** What the engine tells its observer, made of sequences and schedules. Without an observer nothing is told. */
+/** What the engine tells its observer and those of single sequences, made of sequences and schedules. */
 export class Observation {
   constructor(private readonly observer: EngineObserver | undefined) {}
 
@@ -12,9 +12,10 @@ export class Observation {
     return performance.now() / 1000;
   }
 
-  admitted({ submittedAt, numCachedTokens, request }: Sequence): void {
+  admitted({ submittedAt, numCachedTokens, numComputedTokens, request, observer }: Sequence): void {
     this.observer?.admitted(this.now() - submittedAt);
     if (numCachedTokens !== undefined) this.observer?.promptLookedUp(request.prompt.length, numCachedTokens);
+    observer?.admitted(numComputedTokens);
   }
 
   /** Call it before the tokens that the step has computed are chosen. @param start when the step began */
@@ -25,14 +26,18 @@ export class Observation {
     this.observer?.stepped({ kind, rows: decode.length, chunkTokens: chunk?.numTokens ?? 0, seconds: end - start });
     for (const sequence of sampledSequences(plan)) {
       if (sequence.request.maxTokens === 0) continue;
-      if (sequence.numGeneratedTokens === 0) this.observer?.firstToken(end - sequence.submittedAt);
-      else this.observer?.nextToken(end - sequence.lastTokenAt);
+      if (sequence.numGeneratedTokens === 0) {
+        this.observer?.firstToken(end - sequence.submittedAt);
+        sequence.observer?.firstToken(decode.length);
+      } else this.observer?.nextToken(end - sequence.lastTokenAt);
       sequence.lastTokenAt = end;
     }
   }
 
-  ended({ finishReason: reason = 'abort', request, numGeneratedTokens: generatedTokens, submittedAt }: Sequence): void {
-    const promptTokens = request.prompt.length;
-    this.observer?.ended({ reason, promptTokens, generatedTokens, seconds: this.now() - submittedAt });
+  ended({ finishReason: reason = 'abort', request, numGeneratedTokens, submittedAt, observer }: Sequence): void {
+    const seconds = this.now() - submittedAt;
+    const end = { reason, promptTokens: request.prompt.length, generatedTokens: numGeneratedTokens, seconds };
+    this.observer?.ended(end);
+    observer?.ended(end);
   }
 }

@@ -33,3 +33,12 @@ export interface EngineObserver {
   nextToken(seconds: number): void;
   ended(end: ObservedEnd): void;
 }
+
+/** Is told of the life of one sequence, a few times in all, however many tokens it has; it must not throw. */
+export interface SequenceObserver {
+  /** It got its slot, with keys and values of so many tokens of its prompt in it. */
+  admitted(reusedTokens: number): void;
+  /** Its first token came, from a step with so many decode rows. */
+  firstToken(rows: number): void;
+  ended(end: ObservedEnd): void;
+}

@@ -1,5 +1,6 @@
 import type { PrefixKv } from '../prefix/kv.js';
 import type { TenantShare } from './fair-share.js';
+import type { SequenceObserver } from './observer.js';
 
 /** Changes of a row of logits before a token is chosen from it. Reported log-probabilities are those before. */
 export interface LogitAdjustments {
@@ -70,6 +71,8 @@ export interface GenerationRequest {
   readonly logprobs: number | undefined;
   /** The same for the prompt's tokens, from the second on; undefined, or left out: the prompt is not scored. */
   readonly promptLogprobs?: number | undefined;
+  /** Called when the sequence, or the first of a beam search, begins to wait; what it returns is told of that one alone. */
+  readonly observe?: (() => SequenceObserver) | undefined;
 }
 
 /** A beam search: what it honours of a request for one sequence, and what is its own. There is nothing random in it. */

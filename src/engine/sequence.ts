@@ -1,6 +1,7 @@
 import type { BeamGroup } from './beam-group.js';
 import type { EventStream } from './event-stream.js';
 import { FULL_SHARE, type TenantShare } from './fair-share.js';
+import type { SequenceObserver } from './observer.js';
 import type { OutputText } from './output-text.js';
 import type { FinishReason, GenerationRequest, ScoredToken } from './request.js';
 
@@ -37,6 +38,8 @@ export class Sequence {
   numSlots = 1;
   /** The beam search that it is part of. */
   group: BeamGroup | undefined;
+  /** Told of this sequence alone. */
+  observer: SequenceObserver | undefined;
   /** When its newest token came, or when it was submitted, in seconds. */
   lastTokenAt: number;
   readonly submittedAt: number;

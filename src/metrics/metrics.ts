@@ -45,6 +45,8 @@ export class Metrics implements EngineObserver {
   readonly #coldLoads: Histogram;
   readonly #promptQueries: Counter;
   readonly #promptHits: Counter;
+  readonly #jobsRunning: Gauge;
+  readonly #jobs: Counter;
 
   constructor(options: MetricsOptions) {
     const { contextLength, modelName } = options;
@@ -73,6 +75,12 @@ export class Metrics implements EngineObserver {
     const asked = 'Prompt tokens that the prompt cache was asked for.';
     this.#promptQueries = this.#counter('prompt_cache_queries_total', asked);
     this.#promptHits = this.#counter('prompt_cache_hits_total', 'Prompt tokens that it had.');
+    this.#jobsRunning = new Gauge({
+      name: 'preamble_fine_tuning_jobs_running',
+      help: 'Fine-tuning jobs that this process trains.',
+      registers: [this.#registry],
+    });
+    this.#jobs = this.#counter('fine_tuning_jobs_total', 'Fine-tuning jobs by the way they ended here.', ['status']);
     this.#coldLoads = this.#histogram('prefix_kv_cold_load_seconds', 'Loading a prefix from the store.', load);
   }
 
@@ -130,6 +138,16 @@ export class Metrics implements EngineObserver {
   /** A prefix's keys and values came from the store. */
   prefixLoaded(seconds: number): void {
     this.#coldLoads.observe(seconds);
+  }
+
+  jobStarted(): void {
+    this.#jobsRunning.inc();
+  }
+
+  /** @param status OpenAI's, or `interrupted` for a job that will be taken up again */
+  jobEnded(status: string): void {
+    this.#jobsRunning.dec();
+    this.#jobs.inc({ status });
   }
 
   #addGauges({ engine, cachedBytes }: MetricsOptions): void {

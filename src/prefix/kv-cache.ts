@@ -38,6 +38,11 @@ export class KvCache {
     return this.#entries.get(key);
   }
 
+  /** Whether it is held, not counting as a use of it. */
+  has(key: string): boolean {
+    return this.#entries.has(key);
+  }
+
   /** The entry, or what `load` resolves to: one load at a time for a key, however many ask. A failure is not kept. */
   async getOrLoad(key: string, load: () => Promise<PrefixKv>): Promise<PrefixKv> {
     const held = this.#entries.get(key);

@@ -69,6 +69,8 @@ export interface TextUpload {
 export interface LoadedPrefix {
   readonly info: PrefixInfo;
   readonly kv: PrefixKv;
+  /** Where keys and values came from. */
+  readonly source: 'memory' | 'store';
 }
 
 /**
@@ -129,10 +131,12 @@ export class PrefixLibrary {
    */
   async load(tenant: string, name: string, version?: string): Promise<LoadedPrefix> {
     const info = await this.get(tenant, name, version);
-    const kv = await this.#cache.getOrLoad(`${tenant}/${name}@${info.version}`, async () =>
+    const key = `${tenant}/${name}@${info.version}`;
+    const source = this.#cache.has(key) ? 'memory' : 'store';
+    const kv = await this.#cache.getOrLoad(key, async () =>
       decodeKv(await this.#read(tenant, info, kvFileOf(info)), this.deps.base),
     );
-    return { info, kv };
+    return { info, kv, source };
   }
 
   /** What is known of a version, chosen as in `load`, and of all versions of the name. */

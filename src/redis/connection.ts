@@ -71,6 +71,22 @@ export class RedisConnection {
     }
   }
 
+  /**
+   * One more connection, of the caller's, whose commands wait while Redis is away. For BullMQ, which makes a blocking one of it too: a
+   * command there may take as long as it likes.
+   */
+  patientClient(): Redis {
+    const patient = { enableOfflineQueue: true, maxRetriesPerRequest: null, commandTimeout: undefined };
+    const client = this.client.duplicate({
+      ...patient,
+      socketTimeout: undefined,
+      lazyConnect: true,
+      keepAlive: 10_000,
+    });
+    client.on('error', () => undefined);
+    return client;
+  }
+
   /** Whether commands go out and messages come in. */
   get isReady(): boolean {
     return this.client.status === 'ready' && this.#subscriber.status === 'ready';

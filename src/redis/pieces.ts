@@ -2,9 +2,26 @@ import { createHash } from 'node:crypto';
 
 import type { Redis } from 'ioredis';
 
-import { PrefixError } from '../prefix/errors.js';
-import type { PrefixKeys } from './prefix-keys.js';
-import type { FileLayout, VersionEntry } from './prefix-record.js';
+/** Where a file's bytes are. */
+export interface FileLayout {
+  readonly bytes: number;
+  /** 64 hex digits. */
+  readonly sha256: string;
+  /** Its pieces are numbered from here. */
+  readonly firstPiece: number;
+  readonly pieces: number;
+}
+
+/** Names the pieces of an upload. */
+export interface PieceKeys {
+  /** @param draft random, one for each upload */
+  piece(draft: string, index: number): string;
+}
+
+/** A stored file is not what was stored. */
+export class FileDamagedError extends Error {
+  override readonly name = 'FileDamagedError';
+}
 
 /** Bytes of one value: Redis serves others between two of them. */
 const PIECE_BYTES = 512 * 1024;
@@ -22,7 +39,7 @@ export function layOut(data: Uint8Array, firstPiece: number): FileLayout {
 /** Writes a file's pieces. They expire unless the upload is committed. */
 export async function writePieces(
   client: Redis,
-  keys: PrefixKeys,
+  keys: PieceKeys,
   draft: string,
   data: Uint8Array,
   { firstPiece, pieces }: FileLayout,
@@ -38,11 +55,11 @@ export async function writePieces(
   }
 }
 
-/** A file's bytes, checked; undefined when a piece is not there. Throws `prefix_damaged`. */
+/** A file's bytes, checked; undefined when a piece is not there. Throws `FileDamagedError`. */
 export async function readPieces(
   client: Redis,
-  keys: PrefixKeys,
-  { draft }: VersionEntry,
+  keys: PieceKeys,
+  draft: string,
   { bytes, sha256, firstPiece, pieces }: FileLayout,
 ): Promise<Uint8Array | undefined> {
   const data = Buffer.allocUnsafe(bytes);
@@ -59,7 +76,12 @@ export async function readPieces(
     }
   }
   if (length === bytes && hash.digest('hex') === sha256) return data;
-  throw new PrefixError('prefix_damaged', 'name: a stored file of this prefix is damaged');
+  throw new FileDamagedError('a stored file is damaged');
+}
+
+/** Keys of all pieces of an upload. */
+export function pieceKeys(keys: PieceKeys, draft: string, count: number): string[] {
+  return Array.from({ length: count }, (_, index) => keys.piece(draft, index));
 }
 
 function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {

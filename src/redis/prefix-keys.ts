@@ -50,9 +50,4 @@ export class PrefixKeys {
   piece(draft: string, index: number): string {
     return `${this.#root}:piece:${draft}:${index}`;
   }
-
-  /** All pieces of an upload. */
-  pieces(draft: string, count: number): string[] {
-    return Array.from({ length: count }, (_, index) => this.piece(draft, index));
-  }
 }

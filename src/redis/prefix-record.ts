@@ -1,19 +1,10 @@
 import { PrefixError } from '../prefix/errors.js';
 import { findVersion, type PrefixDetails, type PrefixInfo, type StoredFileName } from '../prefix/store.js';
+import type { FileLayout } from './pieces.js';
 
 /** What a text prefix was made of, kept like a file. */
 export const TEXT_FILE = 'text';
 export type RedisFileName = StoredFileName | typeof TEXT_FILE;
-
-/** Where a file's bytes are. */
-export interface FileLayout {
-  readonly bytes: number;
-  /** 64 hex digits. */
-  readonly sha256: string;
-  /** Its pieces are numbered from here. */
-  readonly firstPiece: number;
-  readonly pieces: number;
-}
 
 /** What is known of one version: `<order> <JSON>` in the field `v:<version>` of the name's hash. */
 export interface VersionEntry {

@@ -19,14 +19,13 @@ import {
 } from '../prefix/store.js';
 import type { RedisConnection } from './connection.js';
 import { redisFailure } from './errors.js';
-import { layOut, readPieces, writePieces } from './pieces.js';
+import { FileDamagedError, type FileLayout, layOut, pieceKeys, readPieces, writePieces } from './pieces.js';
 import { encodeChange } from './prefix-changes.js';
 import { CHANGES_CHANNEL, PrefixKeys, TENANTS_KEY } from './prefix-keys.js';
 import {
   decodeEntry,
   detailsOf,
   entryUnlessDamaged,
-  type FileLayout,
   type RedisFileName,
   TEXT_FILE,
   undamagedEntries,
@@ -121,7 +120,7 @@ export class RedisPrefixStore implements PrefixStore {
         const hash = await this.#client.hgetall(keys.record(name));
         if (hash['draft'] === undefined) return false;
         const entries = undamagedEntries(hash);
-        const pieces = entries.flatMap((entry) => keys.pieces(entry.draft, entry.pieces));
+        const pieces = entries.flatMap((entry) => pieceKeys(keys, entry.draft, entry.pieces));
         const bytes = entries.reduce((sum, { info }) => sum + info.bytes, 0);
         const touched = [keys.names, keys.record(name), keys.bytes, ...pieces];
         const args = [nameKey(name), hash['draft'], bytes, CHANGES_CHANNEL, encodeChange(keys, name)];
@@ -142,7 +141,7 @@ export class RedisPrefixStore implements PrefixStore {
 
   async #commit(keys: PrefixKeys, entry: VersionEntry, quota: PrefixQuota): Promise<PutResult> {
     const { info, draft, pieces } = entry;
-    const touched = [keys.names, keys.record(info.name), keys.bytes, ...keys.pieces(draft, pieces)];
+    const touched = [keys.names, keys.record(info.name), keys.bytes, ...pieceKeys(keys, draft, pieces)];
     const limits = [quota.maxPrefixes ?? '', quota.maxBytes ?? ''];
     const change = [CHANGES_CHANNEL, encodeChange(keys, info.name, info.version)];
     const args = [nameKey(info.name), info.version, JSON.stringify(entry), info.bytes, draft, ...limits, ...change];
@@ -156,7 +155,7 @@ export class RedisPrefixStore implements PrefixStore {
 
   /** What a refused upload has written; it expires where this does not come through. */
   async #dropDraft(keys: PrefixKeys, { draft, pieces }: VersionEntry): Promise<void> {
-    const dropped = keys.pieces(draft, pieces).map((key) => this.#client.unlink(key));
+    const dropped = pieceKeys(keys, draft, pieces).map((key) => this.#client.unlink(key));
     await Promise.allSettled(dropped);
   }
 
@@ -178,7 +177,7 @@ export class RedisPrefixStore implements PrefixStore {
       const entry = text === null ? undefined : decodeEntry(text);
       const layout = entry?.files[file];
       if (!entry || !layout) return undefined;
-      const bytes = await readPieces(this.#client, keys, entry, layout);
+      const bytes = await readPieces(this.#client, keys, entry.draft, layout).catch(asDamaged);
       if (bytes || (await find()) !== text) return bytes;
       throw new PrefixError('prefix_damaged', 'name: a part of this prefix is missing in the store');
     });
@@ -187,6 +186,11 @@ export class RedisPrefixStore implements PrefixStore {
   #keys(tenant: string): PrefixKeys {
     return new PrefixKeys(this.#fingerprint, tenant);
   }
+}
+
+function asDamaged(error: unknown): never {
+  if (!(error instanceof FileDamagedError)) throw error;
+  throw new PrefixError('prefix_damaged', 'name: a stored file of this prefix is damaged');
 }
 
 interface Content {

@@ -10,7 +10,7 @@ export class ScratchTensors {
 
   /** A tensor over new memory, which `fill` writes; undefined content otherwise. */
   make(type: ElementType, shape: readonly number[], fill?: (memory: Memory) => void): Tensor {
-    const memory = this.runtime.allocate(elementCount(shape) * ELEMENT_TYPES[type].bytes);
+    const memory = this.runtime.allocate(Math.max(1, elementCount(shape) * ELEMENT_TYPES[type].bytes)); // the allocator has no address for no bytes
     const tensor = new Tensor(this.runtime, type, shape, memory);
     this.#owned.push({ tensor, memory });
     fill?.(memory);

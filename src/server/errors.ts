@@ -1,4 +1,5 @@
 import { EngineError, type EngineErrorCode } from '../engine/errors.js';
+import { FineTuningError, type FineTuningErrorCode } from '../fine-tuning/errors.js';
 import { PREFIX_ERRORS, PrefixError, type PrefixErrorCode, type PrefixErrorReason } from '../prefix/errors.js';
 import { TenancyError, type TenancyErrorCode } from '../tenancy/errors.js';
 import type { ErrorEnvelope } from './schemas/error.js';
@@ -40,7 +41,7 @@ type ServerErrorCode =
   | 'internal_error';
 
 /** Every `error.code` that an answer can have. */
-export type ErrorCode = ServerErrorCode | EngineErrorCode | PrefixErrorCode | TenancyErrorCode;
+export type ErrorCode = ServerErrorCode | EngineErrorCode | PrefixErrorCode | TenancyErrorCode | FineTuningErrorCode;
 
 /** Characters of an error's message, and of its `param`. */
 const MAX_TEXT = 1000;
@@ -84,6 +85,12 @@ const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
   key_not_found: missing,
   tenant_static: conflict,
   key_static: conflict,
+  file_not_found: missing,
+  file_quota_exceeded: prefixErrors.quota,
+  job_not_found: missing,
+  job_finished: conflict,
+  too_many_jobs: { status: 429, type: 'rate_limit_error' },
+  fine_tuning_off: { status: 501, type: 'invalid_request_error' },
   client_closed_request: { status: 499, type: 'invalid_request_error' },
   generation_aborted: busy('The server gave this request up before it was finished.'),
   server_draining: busy('The server is shutting down.'),
@@ -177,6 +184,8 @@ export function toApiError(error: unknown): ApiError {
   if (error instanceof PrefixError)
     return new ApiError(error.code, error.message, { param: error.param, cause: error });
   if (error instanceof TenancyError) return new ApiError(error.code, error.message, { cause: error });
+  if (error instanceof FineTuningError)
+    return new ApiError(error.code, error.message, { param: error.param, cause: error });
   if (!(error instanceof Error)) return new ApiError('internal_error', 'Something that is no error was thrown.');
   if (error.name === 'AbortError') return new ApiError('client_closed_request', 'The client went away.');
   return fromFramework(error);

@@ -1,5 +1,12 @@
 /** Errors of ours whose messages are written from ids, counts and fixed words. */
-const ownErrors: ReadonlySet<string> = new Set(['ApiError', 'EngineError', 'PrefixError', 'OnnxRuntimeError']);
+const ownErrors: ReadonlySet<string> = new Set([
+  'ApiError',
+  'EngineError',
+  'PrefixError',
+  'OnnxRuntimeError',
+  'FineTuningError',
+  'TrainingCrashedError',
+]);
 
 /** What of an error goes into the log. */
 export interface LoggedError {

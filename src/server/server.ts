@@ -18,11 +18,14 @@ import jsonBody from './plugins/json-body.js';
 import openapi from './plugins/openapi.js';
 import requestIdPlugin, { requestId } from './plugins/request-id.js';
 import tenant from './plugins/tenant.js';
+import tracing, { type ServerTracing } from './plugins/tracing.js';
 import unreadBody from './plugins/unread-body.js';
 import adminKeyRoutes, { type AdminKeyDeps } from './routes/admin-keys.js';
 import adminTenantRoutes, { type AdminTenantDeps } from './routes/admin-tenants.js';
 import batchRoutes from './routes/batch.js';
 import completionRoutes from './routes/completions.js';
+import fileRoutes, { type FileDeps } from './routes/files.js';
+import fineTuningRoutes, { type FineTuningRouteDeps } from './routes/fine-tuning.js';
 import healthRoutes from './routes/health.js';
 import modelRoutes, { type ModelDeps } from './routes/models.js';
 import prefixRoutes, { type PrefixDeps } from './routes/prefixes.js';
@@ -38,6 +41,7 @@ export interface ServerConfig {
   readonly logLevel: string;
   readonly maxBodyBytes: number;
   readonly maxUploadBytes: number;
+  readonly maxTrainingFileBytes: number;
   readonly maxBatchItems: number;
   readonly maxChoices: number;
   /** How long a client may take to send the headers of a request. */
@@ -51,6 +55,8 @@ export interface ServerConfig {
 /** What the server is built from. */
 export interface ServerDeps extends Omit<BatchDeps, 'maxChoices' | 'maxBatchItems'>, Omit<ModelDeps, 'created'> {
   readonly engine: Pick<Engine, 'submit' | 'submitBeams' | 'healthy'>;
+  /** Undefined: there are no routes for files and fine-tuning. */
+  readonly fineTuning?: (FileDeps['fineTuning'] & FineTuningRouteDeps['fineTuning']) | undefined;
   readonly library: BatchDeps['library'] & ModelDeps['library'] & PrefixDeps['library'];
   readonly tenancy: Pick<Tenancy, 'needsKey'> &
     AuthOptions['tenancy'] &
@@ -58,6 +64,8 @@ export interface ServerDeps extends Omit<BatchDeps, 'maxChoices' | 'maxBatchItem
     AdminTenantDeps['tenancy'];
   readonly config: ServerConfig;
   readonly metrics: ServerMetrics;
+  /** Undefined: nothing is traced. */
+  readonly tracing?: ServerTracing | undefined;
   /** Whether the store of prefixes answers; it always does unless given. */
   readonly storeReady?: () => Promise<boolean>;
   /** Where log lines go; standard error unless given. */
@@ -103,13 +111,18 @@ interface ScopeOptions {
 }
 
 async function apiRoutes(app: FastifyInstance, { deps, drain }: ScopeOptions): Promise<void> {
-  const { maxChoices, maxBatchItems, maxUploadBytes } = deps.config;
+  const { maxChoices, maxBatchItems, maxUploadBytes, maxTrainingFileBytes } = deps.config;
+  await app.register(tracing, { tracing: deps.tracing });
   await app.register(drainPlugin, { drain });
   await app.register(auth, { tenancy: deps.tenancy });
   await app.register(completionRoutes, { ...deps, maxChoices });
   await app.register(batchRoutes, { ...deps, maxChoices, maxBatchItems });
   await app.register(modelRoutes, { ...deps, created: Math.floor(deps.now() / 1000) });
   await app.register(prefixRoutes, { ...deps, maxUploadBytes });
+  const { fineTuning } = deps;
+  if (fineTuning === undefined) return;
+  await app.register(fileRoutes, { fineTuning, maxTrainingFileBytes });
+  await app.register(fineTuningRoutes, { ...deps, fineTuning });
 }
 
 /** Beside `apiRoutes`, not in it: the operator's key is no tenant's. */
@@ -117,6 +130,7 @@ async function adminRoutes(
   app: FastifyInstance,
   { deps, drain, adminKey }: ScopeOptions & { readonly adminKey: string },
 ): Promise<void> {
+  await app.register(tracing, { tracing: deps.tracing });
   await app.register(drainPlugin, { drain });
   await app.register(adminAuth, { key: adminKey });
   await app.register(adminTenantRoutes, deps);

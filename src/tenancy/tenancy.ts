@@ -72,6 +72,11 @@ export class Tenancy {
     return tenant === undefined ? undefined : this.#callerOf(tenant);
   }
 
+  /** What a tenant may take, whoever asks. Defaults stand in where the store cannot tell. */
+  async limitsOf(tenant: string): Promise<TenantLimits> {
+    return (await this.#callerOf(tenant)).limits;
+  }
+
   /** Makes a key; its text is in the answer and nowhere else. */
   async createKey(owner: KeyOwner): Promise<IssuedKey> {
     const issued = issueKey(owner, this.#now());

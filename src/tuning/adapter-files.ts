@@ -2,10 +2,12 @@ import path from 'node:path';
 import fs from 'node:fs/promises';
 
 import { syncDirectory, writeDurably } from '../disk/durable.js';
+import { readAdapter } from '../prefix/adapter.js';
 import { type AdapterFiles, CONFIG_FILE, MODEL_FILE, PREFIX_TENSOR } from '../prefix/format.js';
 import type { BaseModel } from '../prefix/kv.js';
 import { kvAdapter } from '../prefix/kv-file.js';
 import { encodeSafetensors } from '../safetensors/index.js';
+import { TuningError } from './errors.js';
 import type { Method } from './method.js';
 
 /** The two files that PEFT loads. An infix notes its placement, which PEFT does not know and leaves alone. */
@@ -51,4 +53,27 @@ export async function writeAdapter(directory: string, { config, model }: Adapter
     await fs.rename(draft, path.join(directory, name));
   }
   await syncDirectory(directory);
+}
+
+/** An adapter as training knows it. */
+export interface TunedAdapter {
+  readonly method: Method;
+  /** Virtual tokens P. */
+  readonly length: number;
+  /** `[P, rowWidth]`. */
+  readonly rows: Float32Array;
+}
+
+/** Reads the two files. Throws `TuningError` naming the directory where they cannot be read or do not fit the model. */
+export async function loadAdapter(directory: string, base: BaseModel): Promise<TunedAdapter> {
+  try {
+    const [config, model] = await Promise.all([
+      fs.readFile(path.join(directory, CONFIG_FILE)),
+      fs.readFile(path.join(directory, MODEL_FILE)),
+    ]);
+    const { kind, placement, length, rows } = readAdapter({ config, model }, base);
+    return { method: kind === 'soft_prompt' ? 'embedding' : placement, length, rows };
+  } catch (error) {
+    throw new TuningError(`${directory}: ${(error as Error).message}`, { cause: error });
+  }
 }

@@ -28,6 +28,7 @@ export interface TrainingState {
 
 const NAME = /^checkpoint-(\d+)$/;
 const DRAFT = '.checkpoint-draft';
+const REMOVED = '.checkpoint-removed';
 const TENSORS = 'tensors.safetensors';
 const STATE = 'state.json';
 
@@ -57,7 +58,7 @@ export class Checkpoints {
     const state = { run: this.run, step, worse, best: best && { step: best.step, loss: best.loss } };
     await writeDurably(path.join(draft, STATE), `${JSON.stringify(state)}\n`);
     const target = path.join(this.directory, `checkpoint-${step}`);
-    await fs.rm(target, { recursive: true, force: true });
+    await this.#drop(target);
     await fs.rename(draft, target);
     await syncDirectory(this.directory);
     await this.#removeBefore(step);
@@ -87,13 +88,21 @@ export class Checkpoints {
   /** Once the run has ended. */
   async remove(): Promise<void> {
     await this.#removeBefore(Infinity);
-    await fs.rm(path.join(this.directory, DRAFT), { recursive: true, force: true });
+    for (const left of [DRAFT, REMOVED]) await fs.rm(path.join(this.directory, left), { recursive: true, force: true });
   }
 
   async #removeBefore(step: number): Promise<void> {
     for (const old of await this.#steps()) {
-      if (old < step) await fs.rm(path.join(this.directory, `checkpoint-${old}`), { recursive: true, force: true });
+      if (old < step) await this.#drop(path.join(this.directory, `checkpoint-${old}`));
     }
+  }
+
+  /** Under another name first: after a crash, half of a checkpoint would be taken for one. */
+  async #drop(checkpoint: string): Promise<void> {
+    const removed = path.join(this.directory, REMOVED);
+    await fs.rm(removed, { recursive: true, force: true });
+    await ifExists(fs.rename(checkpoint, removed));
+    await fs.rm(removed, { recursive: true, force: true });
   }
 
   async #steps(): Promise<number[]> {

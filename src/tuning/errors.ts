@@ -2,3 +2,10 @@
 export class TuningError extends Error {
   override readonly name = 'TuningError';
 }
+
+/** The loss is no number any more. */
+export class DivergedError extends TuningError {
+  constructor(readonly step: number) {
+    super(`the loss is no number at step ${step}; lower the learning rate`);
+  }
+}

@@ -5,6 +5,12 @@ export type TextOrIds = string | readonly number[];
 export interface TrainingExample {
   readonly source: TextOrIds;
   readonly targets: readonly TextOrIds[];
+  /** What generated text is compared with, where that is not the targets. */
+  readonly references?: readonly string[] | undefined;
+  /** The kind of thing that the source is about; to hold kinds out. */
+  readonly category?: string | undefined;
+  /** File and line or entry, for errors. */
+  readonly where?: string | undefined;
 }
 
 /** A source and one target in token ids; the target ends with the end token. */

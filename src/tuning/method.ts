@@ -42,3 +42,8 @@ export function parameterShapes(
     b2: [columns],
   };
 }
+
+/** Numbers that are trained. */
+export function parameterCount(config: Gpt2Config, shape: TunedShape): number {
+  return Object.values(parameterShapes(config, shape)).reduce((sum, dims) => sum + dims.reduce((a, b) => a * b, 1), 0);
+}

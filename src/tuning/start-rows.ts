@@ -1,17 +1,17 @@
 import fs from 'node:fs/promises';
-import path from 'node:path';
 
 import { ifExists } from '../disk/durable.js';
-import { readAdapter } from '../prefix/adapter.js';
-import { CONFIG_FILE, MODEL_FILE } from '../prefix/format.js';
 import type { BaseModel } from '../prefix/kv.js';
+import { loadAdapter } from './adapter-files.js';
 import { TuningError } from './errors.js';
 import type { Method } from './method.js';
 import type { TrainingModel } from './training-model.js';
 
 export interface StartOptions {
-  /** `random`, an adapter's directory, or words. */
+  /** `random`, or words. */
   readonly init: string;
+  /** Directory of an adapter to go on from, instead of `init`. */
+  readonly adapter: string | undefined;
   readonly method: Method;
   /** Virtual tokens asked for; those of the words or the adapter unless given, else 10. */
   readonly length: number | undefined;
@@ -33,32 +33,34 @@ const DEFAULT_LENGTH = 10;
  * words, repeated or cut to the length. Throws `TuningError` for an adapter of another kind or length.
  */
 export async function startRows(model: TrainingModel, options: StartOptions): Promise<Start> {
-  const { init } = options;
-  if (init === 'random') return { length: options.length ?? DEFAULT_LENGTH, rows: undefined };
-  const stat = await ifExists(fs.stat(init));
-  return stat?.isDirectory() ? adapterRows(options) : wordRows(model, options);
+  const { init, adapter, length } = options;
+  if (adapter !== undefined) return adapterRows(adapter, options);
+  if (init === 'random') return { length: length ?? DEFAULT_LENGTH, rows: undefined };
+  return wordRows(model, options);
 }
 
-async function adapterRows({ init, method, length, base }: StartOptions): Promise<Start> {
-  const read = (file: string): Promise<Uint8Array> =>
-    fs.readFile(path.join(init, file)).catch((error: Error) => {
-      throw new TuningError(`--init: ${error.message}`, { cause: error });
-    });
-  const files = { config: await read(CONFIG_FILE), model: await read(MODEL_FILE) };
-  const adapter = readAdapter(files, base);
-  const found: Method = adapter.kind === 'soft_prompt' ? 'embedding' : adapter.placement;
-  if (found !== method) throw new TuningError(`--init: ${init} was trained with --method ${found}, not ${method}`);
+/** What the command line's `init` says: the directory of an adapter if there is one of that name, else words or `random`. */
+export async function readInit(init: string): Promise<{ readonly init: string; readonly adapter?: string }> {
+  const stat = init === 'random' ? undefined : await ifExists(fs.stat(init));
+  return stat?.isDirectory() ? { init: 'random', adapter: init } : { init };
+}
+
+async function adapterRows(directory: string, { method, length, base }: StartOptions): Promise<Start> {
+  const adapter = await loadAdapter(directory, base);
+  if (adapter.method !== method) {
+    throw new TuningError(`init: the adapter was trained with method ${adapter.method}, not ${method}`);
+  }
   if (length !== undefined && length !== adapter.length) {
-    throw new TuningError(`--length: ${length}, but ${init} has ${adapter.length} virtual tokens`);
+    throw new TuningError(`length: ${length}, but the adapter has ${adapter.length} virtual tokens`);
   }
   return adapter;
 }
 
 async function wordRows(model: TrainingModel, { init, method, length, base, encode }: StartOptions): Promise<Start> {
   const words = encode(init);
-  if (words.length === 0) throw new TuningError('--init: no words');
+  if (words.length === 0) throw new TuningError('init: no words');
   const tokens = Array.from({ length: length ?? words.length }, (_, p) => words[p % words.length] as number);
-  if (tokens.length > base.contextLength) throw new TuningError(`--init: ${tokens.length} tokens exceed the context`);
+  if (tokens.length > base.contextLength) throw new TuningError(`init: ${tokens.length} tokens exceed the context`);
   if (method !== 'embedding') return { length: tokens.length, rows: await model.activations(tokens) };
   const rows = new Float32Array(tokens.length * base.width);
   tokens.forEach((id, p) =>

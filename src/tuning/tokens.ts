@@ -5,10 +5,10 @@ import type { TextOrIds, TokenExample, TrainingExample } from './example.js';
 
 export interface TokenOptions {
   readonly encode: (text: string) => number[];
-  readonly config: Gpt2Config;
+  readonly config: Pick<Gpt2Config, 'eosTokenIds' | 'vocabularySize' | 'contextLength'>;
   /** Virtual tokens, which take places of the context. */
   readonly length: number;
-  /** What the examples are, for errors: a file's name. */
+  /** What the examples are, for errors. */
   readonly name: string;
 }
 
@@ -20,8 +20,9 @@ export function tokenExamples(examples: readonly TrainingExample[], options: Tok
   const { config, length, name } = options;
   const [end] = config.eosTokenIds;
   if (end === undefined) throw new TuningError('the model has no end token to learn');
-  const result = examples.flatMap(({ source, targets }, index) => {
-    const refuse = (problem: string): TuningError => new TuningError(`${name}: example ${index + 1}: ${problem}`);
+  const result = examples.flatMap(({ source, targets, where }, index) => {
+    const refuse = (problem: string): TuningError =>
+      new TuningError(`${where ?? `${name}: example ${index + 1}`}: ${problem}`);
     const ids = (text: TextOrIds): readonly number[] => {
       const encoded = typeof text === 'string' ? options.encode(text) : text;
       const unknown = encoded.find((id) => !Number.isInteger(id) || id < 0 || id >= config.vocabularySize);

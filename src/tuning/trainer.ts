@@ -1,8 +1,9 @@
 import { AdamW, clipScale, linearSchedule } from './adamw.js';
 import { makeBatch } from './batch.js';
 import type { Best, TrainingState } from './checkpoint.js';
-import { TuningError } from './errors.js';
+import { DivergedError } from './errors.js';
 import type { TokenExample } from './example.js';
+import { meanLoss } from './mean-loss.js';
 import type { TunedShape } from './method.js';
 import { RandomStream } from './random-stream.js';
 import type { LossGraph, TrainingModel } from './training-model.js';
@@ -126,7 +127,7 @@ class Run {
     const batch = makeBatch(this.#nextExamples(), model.options.manifest.config, shape);
     const { losses, gradients } = await this.loss.run(this.#values, batch);
     const mean = losses.reduce((sum, value) => sum + value, 0) / losses.length;
-    if (!Number.isFinite(mean)) throw new TuningError(`the loss is no number at step ${this.#step + 1}; lower --lr`);
+    if (!Number.isFinite(mean)) throw new DivergedError(this.#step + 1);
     const lr = linearSchedule(schedule.learningRate, this.#step, this.#total, schedule.warmupSteps);
     this.#step++;
     this.#optimizer.step(gradients, this.#step, lr, clipScale(gradients, CLIP_NORM));
@@ -147,26 +148,15 @@ class Run {
   }
 
   async #validate(): Promise<void> {
-    const { valid, onPoint } = this.options;
-    if (valid === undefined || this.validation === undefined) return;
-    const loss = await this.#meanLoss(this.validation, valid);
+    const { valid: examples, onPoint, schedule, shape, model } = this.options;
+    if (examples === undefined || this.validation === undefined) return;
+    const { config } = model.options.manifest;
+    const options = { examples, config, shape, batchSize: schedule.batchSize };
+    const { loss } = await meanLoss(this.validation, this.#values, options);
     const better = loss < (this.#best?.loss ?? Infinity);
     this.#worse = better ? 0 : this.#worse + 1;
     if (better) this.#best = { step: this.#step, loss, values: copyValues(this.#values) };
     await onPoint({ step: this.#step, valid_loss: loss }, 0);
-  }
-
-  async #meanLoss(graph: LossGraph, examples: readonly TokenExample[]): Promise<number> {
-    const { schedule, shape, model } = this.options;
-    let sum = 0;
-    let count = 0;
-    for (let at = 0; at < examples.length; at += schedule.batchSize) {
-      const batch = makeBatch(examples.slice(at, at + schedule.batchSize), model.options.manifest.config, shape);
-      const { losses } = await graph.run(this.#values, batch);
-      sum += losses.reduce((total, value) => total + value, 0);
-      count += losses.length;
-    }
-    return sum / count;
   }
 
   #checkpoint(): Promise<void> {

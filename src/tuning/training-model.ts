@@ -20,6 +20,8 @@ export interface TrainingModelOptions {
   readonly directory: string;
   readonly manifest: Manifest;
   readonly threads: number;
+  /** Whether threads that wait spin: faster, and at the expense of whoever else needs the cores. True unless given. */
+  readonly spin?: boolean;
 }
 
 /** A frozen compiled model that prefixes are trained on; its weights are mapped read-only. */
@@ -38,7 +40,7 @@ export class TrainingModel {
   static async open(options: TrainingModelOptions): Promise<TrainingModel> {
     const owned = new Owned();
     try {
-      const runtime = owned.add(new Runtime({ threads: options.threads }));
+      const runtime = owned.add(new Runtime({ threads: options.threads, spin: options.spin ?? true }));
       return new TrainingModel(
         options,
         runtime,

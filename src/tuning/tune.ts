@@ -18,11 +18,11 @@ import type { TrainingModel } from './training-model.js';
 
 export interface TuneSettings extends Schedule {
   readonly method: Method;
-  /** Virtual tokens; those of `init` unless given, else 10. */
+  /** Virtual tokens; those of the words or the adapter unless given, else 10. */
   readonly length: number | undefined;
   /** Width of the MLP's hidden layer; 0: rows are trained directly. Embeddings are always trained directly. */
   readonly mlp: number;
-  /** `random`, an adapter's directory, or words. */
+  /** `random`, or words whose activations are the start. */
   readonly init: string;
 }
 
@@ -31,6 +31,8 @@ export interface TuneJob {
   readonly base: BaseModel;
   readonly encode: (text: string) => number[];
   readonly settings: TuneSettings;
+  /** Directory of an adapter to go on from, instead of `settings.init`. */
+  readonly adapter?: string | undefined;
   readonly train: readonly TrainingExample[];
   readonly valid?: readonly TrainingExample[] | undefined;
   /** Receives the adapter, the curves and, while training runs, checkpoints. */
@@ -65,7 +67,7 @@ export interface TuneResult {
 export async function tune(job: TuneJob): Promise<TuneResult> {
   const { model, settings, base, encode, out } = job;
   const { config } = model.options.manifest;
-  const start = await startRows(model, { ...settings, base, encode });
+  const start = await startRows(model, { ...settings, adapter: job.adapter, base, encode });
   const shape: TunedShape = {
     method: settings.method,
     length: start.length,

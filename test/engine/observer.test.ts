@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import type { EngineObserver, ObservedEnd, ObservedStep } from '../../src/engine/observer.js';
+import type { EngineObserver, ObservedEnd, ObservedStep, SequenceObserver } from '../../src/engine/observer.js';
 import { collect, makeEngine, makeRequest } from './harness.js';
 
 /** Writes everything down, seconds aside; those it checks. */
@@ -86,4 +86,40 @@ test('without a prompt cache it is told of no lookup', async () => {
   const { engine } = makeEngine({ slots: 2 }, { observer });
   await collect(engine.submit(makeRequest()));
   expect(observer.lookups).toEqual([]);
+});
+
+/** Makes observers of single sequences that write into one notebook each. */
+function observers(): { notes: string[][]; observe: () => SequenceObserver } {
+  const notes: string[][] = [];
+  const observe = (): SequenceObserver => {
+    const calls: string[] = [];
+    notes.push(calls);
+    return {
+      admitted: (reused) => calls.push(`admitted with ${reused}`),
+      firstToken: (rows) => calls.push(`first of ${rows}`),
+      ended: ({ reason, generatedTokens }) => calls.push(`${reason} after ${generatedTokens}`),
+    };
+  };
+  return { notes, observe };
+}
+
+test('an observer of one sequence is told of its life alone, and of what its sibling had computed for it', async () => {
+  const { notes, observe } = observers();
+  const { engine } = makeEngine({ slots: 3 });
+  const request = makeRequest({ prompt: [1, 2, 3], maxTokens: 4, siblings: Symbol('siblings'), observe });
+  await Promise.all([request, { ...request, choice: 1 }, makeRequest()].map((one) => collect(engine.submit(one))));
+  expect(notes).toEqual([
+    ['admitted with 0', 'first of 0', 'length after 4'],
+    ['admitted with 2', 'first of 2', 'length after 4'],
+  ]);
+});
+
+test('one that only waits has an end, and one that is refused has no observer', async () => {
+  const { notes, observe } = observers();
+  const { engine } = makeEngine({ slots: 1 }, { limits: { maxWaitingRequests: 1 } });
+  const [running, waiting] = [1, 2].map(() => engine.submit(makeRequest({ observe, maxTokens: 2 })));
+  expect(() => engine.submit(makeRequest({ observe }))).toThrow(expect.objectContaining({ code: 'queue_full' }));
+  waiting?.cancel();
+  await collect(running!);
+  expect(notes).toEqual([['admitted with 0', expect.stringMatching(/^first/), 'length after 2'], ['abort after 0']]);
 });

@@ -15,6 +15,7 @@ const pages = [
   'docs/performance.md',
   'bench/README.md',
   'docs/settings.md',
+  'docs/studies.md',
   'docs/tuning.md',
   ...decisions,
 ];

@@ -34,7 +34,7 @@ const load = createRequire(import.meta.url);
 const read = (file: string): string => readFileSync(join(packageRoot, 'docker', file), 'utf8');
 const inFile = (file: string): Manifest[] =>
   parseAllDocuments(read(`kubernetes/${file}`)).map((document) => document.toJS() as Manifest);
-const manifests = inFile('preamble.yaml');
+const manifests = [...inFile('preamble.yaml'), ...inFile('worker.yaml')];
 const pool = inFile('inference-pool.yaml');
 
 /** Throws where a manifest is not what its schema says. */
@@ -102,7 +102,8 @@ it('compose has every service that it names, and replicas that may write nowhere
     expect(names).toEqual(expect.arrayContaining(Array.isArray(on) ? on : Object.keys(on)));
   }
   const replicas = ['replica-a', 'replica-b'];
-  for (const name of replicas) expect(compose.services[name]).toMatchObject({ read_only: true, cap_drop: ['ALL'] });
+  for (const name of [...replicas, 'worker'])
+    expect(compose.services[name]).toMatchObject({ read_only: true, cap_drop: ['ALL'] });
   const proxy = compose.services['haproxy']?.environment ?? {};
   expect([proxy['PREAMBLE_REPLICA_A'], proxy['PREAMBLE_REPLICA_B']]).toEqual(replicas.map((name) => `${name}:8000`));
   const asked = [...read('haproxy/haproxy.cfg').matchAll(/\$\{(\w+)\}/g)].map(([, name = '']) => name);

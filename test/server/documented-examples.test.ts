@@ -7,19 +7,30 @@ import { realServer, uploadBundled } from '../support/real-server.js';
 it('has an example of every JSON body, which works as it is', async () => {
   const { url, server } = await realServer();
   await uploadBundled(url, 'headlines');
+  const training_file = await uploadTrainingFile(url);
   const withBody = (await operationsOf(server.app)).filter(({ bodies }) => Object.keys(bodies).length > 0);
   // Without settings there is no administration, whose requests an example could not be right for.
   const tried = withBody.filter(({ path }) => !path.startsWith('/v1/admin/'));
   expect(tried.map(({ path }) => path)).toEqual(
-    expect.arrayContaining(['/v1/completions', '/v1/batch/completions', '/v1/prefixes']),
+    expect.arrayContaining(['/v1/completions', '/v1/batch/completions', '/v1/prefixes', '/v1/fine_tuning/jobs']),
   );
   for (const { method, path, bodies } of tried) {
     const examples = bodies['application/json'] ?? [];
     expect(examples.length, `examples of ${path}`).toBeGreaterThan(0);
-    for (const body of examples) {
+    for (const example of examples) {
+      const body = path === '/v1/fine_tuning/jobs' ? { ...(example as object), training_file } : example;
       const { status, text } = await send(url, { method, path, body });
       expect([200, 201], text).toContain(status);
       expect(text).not.toContain('"error":{');
     }
   }
 });
+
+/** The example of a job cannot know the id of a file. */
+async function uploadTrainingFile(url: string): Promise<string> {
+  const form = new FormData();
+  form.set('purpose', 'fine-tune');
+  form.set('file', new Blob(['{"prompt": "a", "completion": "b"}']), 'examples.jsonl');
+  const answer = await fetch(`${url}/v1/files`, { method: 'POST', body: form });
+  return ((await answer.json()) as { id: string }).id;
+}

@@ -20,10 +20,19 @@ export interface Running {
 }
 
 /** Starts the program as `npm start` does, on a free port and with a store of its own; killed when the test is over. */
-export async function startProgram(settings: Record<string, string> = {}): Promise<Running> {
+export function startProgram(settings: Record<string, string> = {}): Promise<Running> {
+  return startCommand([join(packageRoot, 'dist/main.js')], settings);
+}
+
+/** Starts `preamble worker`. */
+export function startWorker(settings: Record<string, string>): Promise<Running> {
+  return startCommand([join(packageRoot, 'dist/cli/main.js'), 'worker'], settings);
+}
+
+async function startCommand(command: readonly string[], settings: Record<string, string>): Promise<Running> {
   const directory = await temporaryDirectory();
   const store = { PREAMBLE_STORE: `file:${directory}/prefixes`, PREAMBLE_CACHE: `${directory}/cache` };
-  const child = spawn(process.execPath, [join(packageRoot, 'dist/main.js')], {
+  const child = spawn(process.execPath, command, {
     cwd: directory,
     env: { PATH: process.env['PATH'], PORT: '0', PREAMBLE_SLOTS: '2', ...store, ...settings },
   });

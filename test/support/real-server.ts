@@ -22,6 +22,7 @@ export async function realServer(overrides: Partial<Config> = {}): Promise<RealS
     slots: 4,
     threads: 2,
     logLevel: 'silent',
+    tuningNice: 0, // the machine is busy with other tests
     cache: testModelCache,
     store: { kind: 'file', directory: await temporaryDirectory() },
     ...overrides,

@@ -12,7 +12,7 @@ import { initialValues } from '../../src/tuning/initial-values.js';
 import type { Method, TunedShape } from '../../src/tuning/method.js';
 import { RandomStream } from '../../src/tuning/random-stream.js';
 import type { TrainingModel } from '../../src/tuning/training-model.js';
-import { tune } from '../../src/tuning/tune.js';
+import { tune, type TuneSettings } from '../../src/tuning/tune.js';
 import { golden } from '../support/goldens.js';
 import { openTestModel } from '../support/models.js';
 import { EXAMPLES, job, openTrainingModel } from './models.js';
@@ -116,12 +116,12 @@ describe('a prefix', () => {
   it('goes on from an adapter exactly where it stood', async () => {
     const [first, second] = [newDirectory(), newDirectory()];
     await tune(job(model, first));
-    await tune(job(model, second, { init: first, maxSteps: 0, length: undefined }));
+    const goOn = (settings: Partial<TuneSettings>) =>
+      tune({ ...job(model, second, { length: undefined, ...settings }), adapter: first });
+    await goOn({ maxSteps: 0 });
     const [before, after] = [await adapterIn(first), await adapterIn(second)];
     expectClose([...after.rows], [...before.rows], 1e-5);
-    await expect(tune(job(model, second, { init: first, method: 'infix' }))).rejects.toThrow(
-      'was trained with --method prefix, not infix',
-    );
+    await expect(goOn({ method: 'infix' })).rejects.toThrow('was trained with method prefix, not infix');
   });
 });
 

@@ -1,18 +1,22 @@
-import { basename, resolve } from 'node:path';
+import { resolve } from 'node:path';
 
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 
 import { readConfig } from '../../config.js';
 import { compileProgress } from '../../progress.js';
+import { DATA_FORMATS, type DataFormat, readExamples, separatorOf } from '../../tuning/data/read-examples.js';
+import type { TrainingExample } from '../../tuning/example.js';
 import type { ProgressLine } from '../../tuning/progress-meter.js';
 import type { TuneResult, TuneSettings } from '../../tuning/tune.js';
 import { METHODS, type Method } from '../../tuning/method.js';
 import { type Io, print } from '../io.js';
+import { count, positive } from '../numbers.js';
 
 interface TuneOptions {
   readonly model?: string;
   readonly train: string;
   readonly valid?: string;
+  readonly format?: DataFormat;
   readonly out: string;
   readonly method: Method;
   readonly length?: number;
@@ -39,14 +43,15 @@ export function addTune(program: Command, io: Io): void {
       'Train a prefix on the frozen model (Li & Liang 2021) and write the files that PEFT and the server take.',
     )
     .option('--model <dir>', 'checkpoint or compiled model; it is not written to (default: PREAMBLE_MODEL)')
-    .requiredOption('--train <file>', '.jsonl lines of {"prompt","completion"}: strings or arrays of token ids')
+    .requiredOption('--train <file>', 'data: .jsonl, .txt (E2E) or .json (WebNLG, DART); see docs/tuning.md')
     .option('--valid <file>', 'validation data: the best prefix is kept')
+    .addOption(new Option('--format <format>', 'of the data (default: by the name)').choices(DATA_FORMATS))
     .requiredOption('--out <dir>', 'receives adapter, curves and checkpoints; a run that was cut off goes on there')
     .addOption(new Option('--method <method>', 'what is trained').choices(METHODS).default('prefix'))
     .option('--length <n>', 'virtual tokens (default: 10, or those of --init)', count(1))
     .option('--mlp <width>', 'hidden width of the MLP that the prefix comes from in training; 0: none', count(0), 512)
     .option('--init <start>', 'random, the directory of an adapter to go on from, or words', 'random')
-    .option('--lr <rate>', 'learning rate, falling linearly to zero', rate, 5e-5)
+    .option('--lr <rate>', 'learning rate, falling linearly to zero', positive, 5e-5)
     .option('--epochs <n>', 'passes over the training data', count(1), 10)
     .option('--max-steps <n>', 'end after so many steps', count(0))
     .option('--warmup-steps <n>', 'steps in which the learning rate rises', count(0), 0)
@@ -67,40 +72,36 @@ export function addTune(program: Command, io: Io): void {
 }
 
 async function runTune(options: TuneOptions, io: Io): Promise<TuneResult> {
-  const config = readConfig();
-  const { compileModel, readManifest } = await import('../../model/compiled-model.js');
-  const { baseModel } = await import('../../model/model.js');
-  const { Tokenizer } = await import('../../tokenizer/tokenizer.js');
-  const { readJsonl } = await import('../../tuning/read-jsonl.js');
-  const { TrainingModel } = await import('../../tuning/training-model.js');
+  const settings = readConfig();
+  const { openTrainingModel } = await import('../../open-training-model.js');
+  const { readInit } = await import('../../tuning/start-rows.js');
   const { tune } = await import('../../tuning/tune.js');
 
-  const train = await readJsonl(options.train);
-  const valid = options.valid === undefined ? undefined : await readJsonl(options.valid);
-  const source = resolve(options.model ?? config.model);
-  const directory = await compileModel({ source, cache: config.cache, onProgress: compileProgress(io.stderr) });
-  const manifest = await readManifest(directory);
-  if (manifest === undefined) throw new Error(`${directory}: not a compiled model`);
-  const tokenizer = await Tokenizer.load(directory);
-  const model = await TrainingModel.open({ directory, manifest, threads: config.threads });
+  const config = { ...settings, model: resolve(options.model ?? settings.model) };
+  const { training, base, tokenizer } = await openTrainingModel(config, compileProgress(io.stderr));
   const interrupt = new AbortController();
   const onSigint = (): void => interrupt.abort();
   process.once('SIGINT', onSigint); // a second Ctrl-C ends the process at once
   try {
+    const { init, adapter } = await readInit(options.init);
+    const separator = separatorOf(training.options.manifest.config, (ids) => tokenizer.decode(ids));
+    const read = (file: string): Promise<TrainingExample[]> =>
+      readExamples(file, { format: options.format, separator });
     return await tune({
-      model,
-      base: baseModel(config.modelName ?? basename(source), manifest),
+      model: training,
+      base,
       encode: (text) => tokenizer.encode(text),
-      settings: settingsOf(options),
-      train,
-      valid,
+      settings: settingsOf({ ...options, init }),
+      adapter,
+      train: await read(options.train),
+      valid: options.valid === undefined ? undefined : await read(options.valid),
       out: resolve(options.out),
       signal: interrupt.signal,
       onProgress: progressPrinter(io),
     });
   } finally {
     process.off('SIGINT', onSigint);
-    await model.dispose();
+    await training.dispose();
   }
 }
 
@@ -122,8 +123,9 @@ function settingsOf(options: TuneOptions): TuneSettings {
   };
 }
 
-/** Prints every validation and, about once a second, a step. */
-function progressPrinter(io: Io): (line: ProgressLine) => void {
+/** Prints every validation and, about once a second, a step, with a run's name where there are several. */
+export function progressPrinter(io: Io, name?: string): (line: ProgressLine) => void {
+  const run = name === undefined ? '' : `${name}: `;
   let printed = -Infinity;
   return ({ point, total, tokensPerSecond, secondsLeft }) => {
     const validation = 'valid_loss' in point;
@@ -132,7 +134,7 @@ function progressPrinter(io: Io): (line: ProgressLine) => void {
     printed = performance.now();
     const loss = validation ? `validation loss ${point.valid_loss.toFixed(4)}` : `loss ${point.train_loss.toFixed(4)}`;
     const speed = `${Math.round(tokensPerSecond)} tokens/s, ${Math.ceil(secondsLeft)} s left`;
-    io.stderr.write(`step ${point.step}/${total}: ${loss}, ${speed}\n`);
+    io.stderr.write(`${run}step ${point.step}/${total}: ${loss}, ${speed}\n`);
   };
 }
 
@@ -142,17 +144,4 @@ function describe(result: TuneResult, out: string): string {
   const value =
     loss === null ? '' : `, ${result.valid_loss === null ? 'training' : 'validation'} loss ${loss.toFixed(4)}`;
   return `${ended} after ${result.steps} steps${value}: ${out}`;
-}
-
-function count(least: number): (text: string) => number {
-  return (text) => {
-    if (/^\d{1,15}$/.test(text) && Number(text) >= least) return Number(text);
-    throw new InvalidArgumentError(`not a whole number from ${least}.`);
-  };
-}
-
-function rate(text: string): number {
-  const value = Number(text);
-  if (text.trim() !== '' && Number.isFinite(value) && value > 0) return value;
-  throw new InvalidArgumentError('not a positive number.');
 }

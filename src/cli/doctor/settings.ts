@@ -13,6 +13,10 @@ const SHOWN: ReadonlySet<keyof Config> = new Set([
   'kv',
   'spin',
   'logLevel',
+  'otlpProtocol',
+  'tracesProtocol',
+  'tracesExporter',
+  'tracesSampler',
 ]);
 
 /** The settings in effect, and which of them the environment sets. */
@@ -29,6 +33,6 @@ function withoutSecrets({ store, apiKeys }: Config, { key, value }: SettingInEff
   if (key === 'store') return describeStore(store);
   if (key === 'apiKeys')
     return apiKeys.length === 0 ? null : `keys of ${new Set(apiKeys.map(({ tenant }) => tenant)).size} tenants`;
-  if (typeof value === 'number') return value;
+  if (typeof value === 'number' || typeof value === 'boolean') return value;
   return typeof value === 'string' && SHOWN.has(key) ? value : '(hidden)';
 }

@@ -1,5 +1,5 @@
 import type { Caller } from '../../tenancy/tenancy.js';
-import { startCompletion, type Completion, type CompletionDeps } from '../completions/completion.js';
+import { startCompletion, type Completion, type CompletionDeps, type Exchange } from '../completions/completion.js';
 import { ApiError, toApiError } from '../errors.js';
 import type { BatchRequest } from '../schemas/batch.js';
 import type { CompletionRequest } from '../schemas/completion.js';
@@ -25,7 +25,7 @@ export async function startBatch(
   caller: Caller,
   { requests, stream = false }: BatchRequest,
   check: (body: unknown) => CompletionRequest,
-  gone: AbortSignal,
+  exchange: Exchange,
 ): Promise<BatchItem[]> {
   refuseTooMany(requests.length, deps.maxBatchItems);
   refuseDuplicates(requests.map(({ custom_id }) => custom_id));
@@ -33,7 +33,7 @@ export async function startBatch(
     requests.map(async ({ custom_id: customId, body }): Promise<BatchItem> => {
       try {
         const request = streamAsBatch(check(body), stream);
-        return { customId, completion: await startCompletion(deps, caller, request, gone) };
+        return { customId, completion: await startCompletion(deps, caller, request, exchange) };
       } catch (error) {
         return { customId, error: toApiError(error) };
       }

@@ -11,7 +11,7 @@ export function toBeamRequests(
   scope: RequestScope,
 ): BeamRequest[] {
   refuseTooMuch(params, prompts, scope);
-  const { tenant, share, prefix } = scope;
+  const { tenant, share, prefix, observe } = scope;
   const { bestOf: width, maxTokens, stopTokenIds, ignoreEos, logprobs, echo } = params;
   const siblings = nameSiblings(prompts);
   return prompts.map((prompt, index) => ({
@@ -27,5 +27,6 @@ export function toBeamRequests(
     ignoreEos,
     logprobs,
     ...(echo && { promptLogprobs: logprobs }),
+    observe,
   }));
 }

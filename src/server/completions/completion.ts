@@ -5,6 +5,7 @@ import type { BaseModel } from '../../prefix/kv.js';
 import type { RateLimiter } from '../../tenancy/rate-limiter.js';
 import type { Caller } from '../../tenancy/tenancy.js';
 import type { TokenBytes } from '../../tokenizer/text-stream.js';
+import type { RequestTrace } from '../../tracing/request-trace.js';
 import type { CompletionRequest, Usage } from '../schemas/completion.js';
 import { ChoiceWriter, type ChoiceOptions } from './choice.js';
 import { readParams, type CompletionParams } from './params.js';
@@ -23,6 +24,14 @@ export interface CompletionDeps {
   readonly maxChoices: number;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+}
+
+/** The HTTP request that a completion belongs to. */
+export interface Exchange {
+  /** Aborts when the client goes away before it has its whole answer. */
+  readonly gone: AbortSignal;
+  /** Undefined: it is not traced. */
+  readonly trace: RequestTrace | undefined;
 }
 
 /** One choice of an admitted completion, returned or, with `best_of`, perhaps not. */
@@ -49,24 +58,25 @@ export interface Completion {
 }
 
 /**
- * Checks a completion request, loads its prefix, takes its tokens from the tenant's limits and submits its sequences. When `gone`
- * aborts, they are cancelled.
+ * Checks a completion request, loads its prefix, takes its tokens from the tenant's limits and submits its sequences. When the
+ * client is gone, they are cancelled.
  * @throws ApiError, EngineError or PrefixError; then nothing of the request is left in the engine.
  */
 export async function startCompletion(
   deps: CompletionDeps,
   caller: Caller,
   body: CompletionRequest,
-  gone: AbortSignal,
+  { gone, trace }: Exchange,
 ): Promise<Completion> {
   const { tokenizer, base, maxChoices } = deps;
   const { tenant, limits } = caller;
   const share = { weight: limits.weight, queueShare: limits.queueShare ?? 1 };
   const params = readParams(body);
-  const prefix = await resolvePrefix(deps, tenant, params.model);
+  const prefix = await resolvePrefix(deps, tenant, params.model, trace);
   const prompts = readPrompts(params.prompt, tokenizer, base);
   const { contextLength, vocabularySize } = base;
-  const scope = { tenant, share, prefix, contextLength, vocabularySize, maxChoices };
+  const observe = trace && (() => trace.sequence());
+  const scope = { tenant, share, prefix, contextLength, vocabularySize, maxChoices, observe };
   const reservation = await reserve(deps.limiter, caller, params, prompts);
   const generations = reservation.during(() => {
     gone.throwIfAborted();

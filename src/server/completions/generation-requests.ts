@@ -1,4 +1,5 @@
 import type { TenantShare } from '../../engine/fair-share.js';
+import type { SequenceObserver } from '../../engine/observer.js';
 import type { GenerationRequest, RequestPrefix, SamplingParams } from '../../engine/request.js';
 import { ApiError } from '../errors.js';
 import type { CompletionParams } from './params.js';
@@ -14,6 +15,8 @@ export interface RequestScope {
   readonly vocabularySize: number;
   /** Choices that one request may have generated. */
   readonly maxChoices: number;
+  /** As in `GenerationRequest`. */
+  readonly observe?: (() => SequenceObserver) | undefined;
 }
 
 /**
@@ -53,7 +56,7 @@ function toGenerationRequest(
   params: CompletionParams,
   prompt: readonly number[],
   sampling: SamplingParams,
-  { tenant, share, prefix }: RequestScope,
+  { tenant, share, prefix, observe }: RequestScope,
 ): Omit<GenerationRequest, 'choice' | 'siblings'> {
   const { maxTokens, minTokens, stop, stopTokenIds, ignoreEos, logprobs, echo, n, bestOf } = params;
   return {
@@ -70,6 +73,7 @@ function toGenerationRequest(
     // The best of several are found by them.
     logprobs: logprobs ?? (bestOf > n ? 0 : undefined),
     ...(echo && { promptLogprobs: logprobs }),
+    observe,
   };
 }
 

@@ -4,6 +4,7 @@ import type { RequestPrefix } from '../../engine/request.js';
 import { PrefixError } from '../../prefix/errors.js';
 import type { BaseModel } from '../../prefix/kv.js';
 import type { PrefixLibrary } from '../../prefix/library.js';
+import type { RequestTrace } from '../../tracing/request-trace.js';
 import { ApiError } from '../errors.js';
 import { toReference } from '../prefixes/reference.js';
 
@@ -19,10 +20,12 @@ export async function resolvePrefix(
   { base, library }: { readonly base: BaseModel; readonly library: PrefixSource },
   tenant: string,
   model: string,
+  trace: RequestTrace | undefined,
 ): Promise<RequestPrefix | undefined> {
   if (model === base.id) return undefined;
   try {
-    const { kv, info } = await library.load(tenant, ...toReference(model));
+    const loading = library.load(tenant, ...toReference(model));
+    const { kv, info } = await (trace?.prefixLoad(loading) ?? loading);
     return { kv, placement: info.placement, version: info.version, id: prefixMetricsId(tenant, info.name) };
   } catch (error) {
     throw asModelError(error, model);

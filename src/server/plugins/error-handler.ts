@@ -32,6 +32,7 @@ export function sendError(error: unknown, request: FastifyRequest, reply: Fastif
 /** Counts an error and logs it. Refusals are the client's and leave only their code in the log: `param` may be a word of theirs. A failure of ours leaves its place. */
 export function logError(error: ApiError, request: FastifyRequest): void {
   request.server.metrics.failed(error.code);
+  request.trace?.failed(error);
   if (error.status === 500) request.log.error({ err: error.cause ?? error }, 'request failed');
   else request.log.debug({ code: error.code }, 'request refused');
 }

@@ -5,7 +5,8 @@ import type { FastifyRequest } from 'fastify';
 import { ApiError, toApiError } from '../errors.js';
 
 /**
- * Reads a multipart body into memory, within the limits that the plugin was given: text fields are strings, files are buffers.
+ * Reads a multipart body into memory, within the limits that the plugin was given: text fields are strings, files are buffers
+ * with the `filename` that the client gave.
  * @param maxBytes of the whole form: what is in no part has no other limit
  * @throws ApiError when the form is broken, too large or has a field twice
  */
@@ -30,7 +31,12 @@ async function readParts(request: FastifyRequest): Promise<Record<string, unknow
   const fields: [string, unknown][] = [];
   try {
     for await (const part of request.parts()) {
-      fields.push([part.fieldname, part.type === 'file' ? await part.toBuffer() : part.value]);
+      const { fieldname } = part;
+      if (part.type === 'file') {
+        fields.push([fieldname, Object.assign(await part.toBuffer(), { filename: part.filename })]);
+      } else {
+        fields.push([fieldname, part.value]);
+      }
     }
   } catch (thrown) {
     const error = toApiError(thrown);

@@ -22,7 +22,8 @@ const schema = {
 const batchRoutes: FastifyPluginAsyncTypebox<BatchDeps> = async (app, deps) => {
   app.post('/batch/completions', { schema }, async (request, reply) => {
     const check = (body: unknown): CompletionRequest => checkCompletion(request, body);
-    const items = await startBatch(deps, callerOf(request), request.body, check, disconnectSignal(reply));
+    const exchange = { gone: disconnectSignal(reply), trace: request.trace };
+    const items = await startBatch(deps, callerOf(request), request.body, check, exchange);
     request.usage = () => batchUsage(items);
     if (!request.body.stream) return collectBatch(items, request);
     return sendEvents(reply, (send) => streamBatch(items, send, request));

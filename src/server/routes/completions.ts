@@ -18,7 +18,8 @@ const schema = {
 /** `POST /completions`. */
 const completionRoutes: FastifyPluginAsyncTypebox<CompletionDeps> = async (app, deps) => {
   app.post('/completions', { schema }, async (request, reply) => {
-    const completion = await startCompletion(deps, callerOf(request), request.body, disconnectSignal(reply));
+    const exchange = { gone: disconnectSignal(reply), trace: request.trace };
+    const completion = await startCompletion(deps, callerOf(request), request.body, exchange);
     request.usage = completion.usage;
     reply.headers(completion.headers);
     if (!completion.params.stream) return collectCompletion(completion);

@@ -4,11 +4,11 @@ import { Type } from 'typebox';
 
 import { PrefixError } from '../../prefix/errors.js';
 import type { BaseModel } from '../../prefix/kv.js';
-import type { AdapterUpload, PrefixLibrary, PrefixQuota } from '../../prefix/library.js';
-import type { TenantLimits } from '../../tenancy/limits.js';
+import type { AdapterUpload, PrefixLibrary } from '../../prefix/library.js';
 import type { Encoder } from '../completions/prompts.js';
 import { callerOf } from '../plugins/tenant.js';
 import { readForm } from '../prefixes/form.js';
+import { toQuota } from '../prefixes/quota.js';
 import { toReference } from '../prefixes/reference.js';
 import { toPrefix, toPrefixDetails, toPrefixList } from '../prefixes/response.js';
 import { errorResponses } from '../schemas/error.js';
@@ -125,8 +125,4 @@ function encodeText(text: string, tokenizer: Encoder, { contextLength }: BaseMod
 
 function toAdapterUpload({ name, placement, force, adapter_config, adapter_model }: FileUpload): AdapterUpload {
   return { name, placement, force: force === 'true', config: adapter_config, model: adapter_model };
-}
-
-function toQuota({ maxPrefixes, maxPrefixBytes }: TenantLimits): PrefixQuota {
-  return { maxPrefixes: maxPrefixes ?? undefined, maxBytes: maxPrefixBytes ?? undefined };
 }

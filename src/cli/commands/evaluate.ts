@@ -1,0 +1,126 @@
+import fs from 'node:fs/promises';
+import { resolve } from 'node:path';
+
+import { type Command, Option } from 'commander';
+
+import { readConfig } from '../../config.js';
+import type { Evaluation, EvaluationModel, EvaluationProgress } from '../../evaluation/evaluate.js';
+import type { TextScores } from '../../evaluation/scores/scores.js';
+import { openConfiguredModel } from '../../open-model.js';
+import { openTrainingModel } from '../../open-training-model.js';
+import { compileProgress } from '../../progress.js';
+import { DATA_FORMATS, type DataFormat, readExamples, separatorOf } from '../../tuning/data/read-examples.js';
+import { type Io, print, table } from '../io.js';
+import { count, finite } from '../numbers.js';
+
+interface EvaluateOptions {
+  readonly model?: string;
+  readonly data: string;
+  readonly format?: DataFormat;
+  readonly prefix?: readonly string[];
+  readonly lossOnly?: boolean;
+  readonly beams: number;
+  readonly lengthPenalty: number;
+  readonly maxTokens: number;
+  readonly limit?: number;
+  readonly predictions?: string;
+  readonly json?: boolean;
+}
+
+/** One evaluation, and the directory of its prefix; null: the bare model. */
+interface Result extends Evaluation {
+  readonly prefix: string | null;
+}
+
+/** `preamble evaluate`: loss on data, and scores of the texts that a prefix generates. */
+export function addEvaluate(program: Command, io: Io): void {
+  program
+    .command('evaluate')
+    .description('Measure prefixes on data: loss, and generated texts against references. No server is needed.')
+    .option('--model <dir>', 'checkpoint or compiled model (default: PREAMBLE_MODEL)')
+    .requiredOption('--data <file>', 'data: .jsonl, .txt (E2E) or .json (WebNLG, DART); see docs/tuning.md')
+    .addOption(new Option('--format <format>', 'of the data (default: by the name)').choices(DATA_FORMATS))
+    .option('--prefix <dir...>', 'directories of adapters (default: the bare model)')
+    .option('--loss-only', 'generate nothing')
+    .option('--beams <n>', 'width of the beam search', count(1), 5)
+    .option('--length-penalty <n>', 'above 0 favours longer texts', finite, 1)
+    .option('--max-tokens <n>', 'tokens of one text', count(1), 100)
+    .option('--limit <n>', 'use the first so many sources', count(1))
+    .option('--predictions <file>', 'receives a line of JSON for each text')
+    .option('--json', 'print one line of JSON')
+    .action(async (options: EvaluateOptions) => {
+      const results = await runEvaluate(options, io);
+      if (options.predictions !== undefined) await fs.writeFile(options.predictions, predictionLines(results));
+      print(io, options.json ? JSON.stringify(results.map(withoutTexts)) : describe(results));
+    });
+}
+
+async function runEvaluate(options: EvaluateOptions, io: Io): Promise<Result[]> {
+  const settings = readConfig();
+  const { evaluate } = await import('../../evaluation/evaluate.js');
+  const { firstSources } = await import('../../evaluation/sources.js');
+
+  const config = { ...settings, model: resolve(options.model ?? settings.model) };
+  const { training, tokenizer } = await openTrainingModel(config, compileProgress(io.stderr));
+  try {
+    const separator = separatorOf(training.options.manifest.config, (ids) => tokenizer.decode(ids));
+    const all = await readExamples(options.data, { format: options.format, separator });
+    const examples = firstSources(all, options.limit ?? Infinity);
+    const served = await openConfiguredModel(config, compileProgress(io.stderr));
+    try {
+      const model: EvaluationModel = { training, served, tokenizer };
+      const generation = options.lossOnly ? undefined : options;
+      const results: Result[] = [];
+      for (const adapter of options.prefix ?? [undefined]) {
+        const onProgress = progressPrinter(io, adapter ?? served.base.id);
+        const evaluation = await evaluate(model, { examples, adapter, generation, onProgress });
+        results.push({ prefix: adapter ?? null, ...evaluation });
+      }
+      return results;
+    } finally {
+      await served.dispose();
+    }
+  } finally {
+    await training.dispose();
+  }
+}
+
+/** Prints about once in five seconds. */
+export function progressPrinter(io: Io, name: string): (progress: EvaluationProgress) => void {
+  let printed = performance.now();
+  return ({ phase, done, total }) => {
+    if (performance.now() - printed < 5000) return;
+    printed = performance.now();
+    io.stderr.write(`${name}: ${phase} ${done} of ${total}\n`);
+  };
+}
+
+function predictionLines(results: readonly Result[]): string {
+  return results
+    .flatMap(({ prefix, predictions }) => predictions.map((one) => `${JSON.stringify({ prefix, ...one })}\n`))
+    .join('');
+}
+
+function withoutTexts({ predictions: _, scores, ...result }: Result): object {
+  return { ...result, ...scores };
+}
+
+/** Columns of the scores. */
+const SCORES: Readonly<Record<keyof TextScores, string>> = {
+  bleu: 'BLEU',
+  e2e_bleu: 'E2E BLEU',
+  nist: 'NIST',
+  rouge_l: 'ROUGE-L',
+  rouge_score_l: 'ROUGE-SCORE L',
+  meteor_exact_stem: 'METEOR (EXACT, STEM)',
+};
+
+function describe(results: readonly Result[]): string {
+  const rows = results.map(({ prefix, loss, perplexity, scores }) => [
+    prefix ?? '(none)',
+    loss.toFixed(4),
+    perplexity.toFixed(2),
+    ...(scores ? Object.keys(SCORES).map((name) => scores[name as keyof TextScores].toFixed(4)) : []),
+  ]);
+  return table(['PREFIX', 'LOSS', 'PERPLEXITY', ...Object.values(SCORES)].slice(0, rows[0]?.length), rows);
+}

@@ -1,0 +1,107 @@
+import fs from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+
+import type { Command } from 'commander';
+
+import { readConfig } from '../../config.js';
+import { openConfiguredModel } from '../../open-model.js';
+import { openTrainingModel } from '../../open-training-model.js';
+import { compileProgress } from '../../progress.js';
+import { separatorOf } from '../../tuning/data/read-examples.js';
+import { TuningError } from '../../tuning/errors.js';
+import type { StudySpec } from '../../study/spec.js';
+import type { StudyOutcome } from '../../study/study.js';
+import { type Io, print } from '../io.js';
+import { progressPrinter as evaluationPrinter } from './evaluate.js';
+import { progressPrinter as trainingPrinter } from './tune.js';
+
+interface StudyOptions {
+  readonly out?: string;
+  readonly dryRun?: boolean;
+}
+
+/** `preamble study`: trains a table of runs and reports on them. */
+export function addStudy(program: Command, io: Io): void {
+  program
+    .command('study')
+    .description('Train and measure a table of runs, and report on them with tables and plots; see docs/studies.md.')
+    .argument('<spec>', 'JSON: data, and the settings that vary')
+    .option('--out <dir>', 'receives the report and the runs; a study that was cut off goes on there')
+    .option('--dry-run', 'list the runs')
+    .action(async (file: string, options: StudyOptions, command: Command) => {
+      const { parseSpec } = await import('../../study/spec.js');
+      const content = await fs.readFile(file, 'utf8');
+      const spec = naming(file, () => parseSpec(content));
+      if (options.dryRun) return listRuns(spec, io);
+      if (options.out === undefined) return command.error('error: --out or --dry-run is needed', { exitCode: 2 });
+      const outcome = await runSpec({ spec, directory: dirname(resolve(file)), out: resolve(options.out) }, io);
+      if (outcome.interrupted)
+        throw new TuningError(`interrupted after ${outcome.runs} runs; the same command goes on`);
+      print(io, `${outcome.runs} runs: ${resolve(options.out, 'report.md')}`);
+    });
+}
+
+interface StudyJob {
+  readonly spec: StudySpec;
+  /** What the spec's paths are relative to. */
+  readonly directory: string;
+  readonly out: string;
+}
+
+async function listRuns(spec: StudySpec, io: Io): Promise<void> {
+  const { planParts, runNames } = await import('../../study/plan.js');
+  print(io, runNames(planParts(spec)).join('\n'));
+}
+
+async function runSpec({ spec, directory, out }: StudyJob, io: Io): Promise<StudyOutcome> {
+  const settings = readConfig();
+  const { readStudyData } = await import('../../study/data.js');
+  const { runStudy } = await import('../../study/study.js');
+
+  const source = spec.model === undefined ? settings.model : resolve(directory, spec.model);
+  const config = { ...settings, model: source };
+  const interrupt = new AbortController();
+  const onSigint = (): void => interrupt.abort();
+  process.once('SIGINT', onSigint); // a second Ctrl-C ends the process at once
+  const { training, base, tokenizer } = await openTrainingModel(config, compileProgress(io.stderr));
+  try {
+    const separator = separatorOf(training.options.manifest.config, (ids) => tokenizer.decode(ids));
+    const data = await readStudyData(spec, directory, separator);
+    const served = await openConfiguredModel(config, compileProgress(io.stderr));
+    try {
+      return await runStudy({
+        spec,
+        model: { training, served, tokenizer },
+        base,
+        data,
+        out,
+        signal: interrupt.signal,
+        onTraining: perRun((name) => trainingPrinter(io, name)),
+        onEvaluation: perRun((name) => evaluationPrinter(io, name)),
+      });
+    } finally {
+      await served.dispose();
+    }
+  } finally {
+    process.off('SIGINT', onSigint);
+    await training.dispose();
+  }
+}
+
+/** A printer for each run, which knows when it printed last. */
+function perRun<T>(printerOf: (name: string) => (progress: T) => void): (run: { name: string }, progress: T) => void {
+  let [current, printer] = ['', (_: T): void => undefined];
+  return ({ name }, progress) => {
+    if (name !== current) [current, printer] = [name, printerOf(name)];
+    printer(progress);
+  };
+}
+
+function naming<T>(file: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof TuningError)) throw error;
+    throw new TuningError(`${file}: ${error.message}`, { cause: error });
+  }
+}

@@ -1,0 +1,17 @@
+import type { Command } from 'commander';
+
+import { readConfig } from '../../config.js';
+import type { Io } from '../io.js';
+
+/** `preamble worker`. */
+export function addWorker(program: Command, io: Io): void {
+  program
+    .command('worker')
+    .description('Train fine-tuning jobs from the Redis in PREAMBLE_STORE until SIGTERM, without serving.')
+    .action(async () => {
+      const config = readConfig();
+      // Loaded here, because the other commands need no native library.
+      const { work } = await import('../../worker.js');
+      await work(config, io);
+    });
+}

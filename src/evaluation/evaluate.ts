@@ -1,0 +1,147 @@
+import type { RequestPrefix } from '../engine/request.js';
+import type { Model } from '../model/model.js';
+import type { Tokenizer } from '../tokenizer/tokenizer.js';
+import { loadAdapter, type TunedAdapter } from '../tuning/adapter-files.js';
+import { TuningError } from '../tuning/errors.js';
+import type { TextOrIds, TrainingExample } from '../tuning/example.js';
+import { meanLoss, type MeanLoss } from '../tuning/mean-loss.js';
+import type { Method, TunedShape } from '../tuning/method.js';
+import { tokenExamples } from '../tuning/tokens.js';
+import type { TrainingModel } from '../tuning/training-model.js';
+import { generate, type GenerationSettings } from './generate.js';
+import { scoreTexts, type TextScores } from './scores/scores.js';
+import { groupBySource } from './sources.js';
+
+/** One model, open in both ways: the graphs that train give losses, those that serve give text. The caller disposes both. */
+export interface EvaluationModel {
+  readonly training: TrainingModel;
+  /** Nothing else runs on it meanwhile. */
+  readonly served: Model;
+  readonly tokenizer: Tokenizer;
+}
+
+export interface EvaluateOptions {
+  readonly examples: readonly TrainingExample[];
+  /** Directory of an adapter; undefined: the bare model. */
+  readonly adapter: string | undefined;
+  /** Undefined: nothing is generated, and there are no scores of texts. */
+  readonly generation: GenerationSettings | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: EvaluationProgress) => void) | undefined;
+}
+
+export interface EvaluationProgress {
+  readonly phase: 'loss' | 'generation';
+  readonly done: number;
+  readonly total: number;
+}
+
+/** What was generated for one source. */
+export interface Prediction {
+  readonly source: string;
+  readonly prediction: string;
+  readonly references: readonly string[];
+}
+
+export interface Evaluation {
+  /** Null: the bare model. */
+  readonly method: Method | null;
+  readonly num_virtual_tokens: number;
+  /** Mean per learned token, in nats, and its exponential. */
+  readonly loss: number;
+  readonly perplexity: number;
+  readonly learned_tokens: number;
+  /** Different sources among the examples: one text is generated for each. */
+  readonly sources: number;
+  readonly scores: TextScores | undefined;
+  readonly predictions: readonly Prediction[];
+}
+
+/**
+ * Measures a prefix, or the bare model, on examples: the loss of their targets, and scores of the texts that beam search
+ * generates, each against all references of its source.
+ * Throws `TuningError` for examples or an adapter that do not fit the model, and the signal's reason.
+ */
+export async function evaluate(model: EvaluationModel, options: EvaluateOptions): Promise<Evaluation> {
+  const { generation, adapter: directory } = options;
+  const adapter = directory === undefined ? undefined : await loadAdapter(directory, model.served.base);
+  const { loss, tokens } = await learnedLoss(model, adapter, options);
+  const predictions = generation ? await predict(model, adapter, options, generation) : [];
+  const texts = predictions.map(({ prediction, references }) => ({ hypothesis: prediction, references }));
+  return {
+    method: adapter?.method ?? null,
+    num_virtual_tokens: adapter?.length ?? 0,
+    loss,
+    perplexity: Math.exp(loss),
+    learned_tokens: tokens,
+    sources: groupBySource(options.examples).length,
+    scores: generation && scoreTexts(texts),
+    predictions,
+  };
+}
+
+/** Examples in one run of the graph. */
+const BATCH_SIZE = 8;
+
+async function learnedLoss(
+  { training, tokenizer }: EvaluationModel,
+  adapter: TunedAdapter | undefined,
+  { examples, signal, onProgress }: EvaluateOptions,
+): Promise<MeanLoss> {
+  const { config } = training.options.manifest;
+  const { method, length, rows } = adapter ?? { method: 'prefix', length: 0, rows: new Float32Array(0) };
+  const shape: TunedShape = { method, length, mlp: 0 };
+  const tokens = tokenExamples(examples, {
+    encode: (text) => tokenizer.encode(text),
+    config,
+    length,
+    name: 'data',
+  });
+  const graph = await training.openLoss(shape, false);
+  try {
+    return await meanLoss(graph, new Map([['rows', rows]]), {
+      examples: tokens,
+      config,
+      shape,
+      batchSize: BATCH_SIZE,
+      onBatch: (done) => {
+        signal?.throwIfAborted();
+        onProgress?.({ phase: 'loss', done, total: tokens.length });
+      },
+    });
+  } finally {
+    await graph.dispose();
+  }
+}
+
+async function predict(
+  { served, tokenizer }: EvaluationModel,
+  adapter: TunedAdapter | undefined,
+  { examples, signal, onProgress }: EvaluateOptions,
+  generation: GenerationSettings,
+): Promise<Prediction[]> {
+  const text = (one: TextOrIds): string => (typeof one === 'string' ? one : tokenizer.decode(one));
+  const groups = groupBySource(examples).map(({ example: { source, where = 'data' }, references }) => {
+    if (references.length === 0) throw new TuningError(`${where}: no text to compare with`);
+    const ids = typeof source === 'string' ? tokenizer.encode(source) : source;
+    return { prompt: { ids, where }, source: text(source), references: references.map((one) => text(one).trim()) };
+  });
+  const predictions = await generate(
+    groups.map(({ prompt }) => prompt),
+    {
+      ...generation,
+      model: served,
+      tokenizer,
+      prefix: adapter && (await toRequestPrefix(adapter, served)),
+      signal,
+      onText: (done) => onProgress?.({ phase: 'generation', done, total: groups.length }),
+    },
+  );
+  return groups.map(({ source, references }, i) => ({ source, prediction: predictions[i] ?? '', references }));
+}
+
+/** What the server makes of it at upload. */
+async function toRequestPrefix({ method, length, rows }: TunedAdapter, { encoder }: Model): Promise<RequestPrefix> {
+  if (method !== 'embedding') return { kv: { length, rows }, placement: method };
+  return { kv: await encoder.encodeEmbeddings(rows, length), placement: 'prefix' };
+}

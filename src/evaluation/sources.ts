@@ -1,0 +1,29 @@
+import type { TextOrIds, TrainingExample } from '../tuning/example.js';
+
+/** A source, and every text that it may be answered with. */
+export interface SourceReferences {
+  readonly example: TrainingExample;
+  readonly references: readonly TextOrIds[];
+}
+
+/** Examples of the same source together, in the order in which sources come first. */
+export function groupBySource(examples: readonly TrainingExample[]): SourceReferences[] {
+  const groups = new Map<string, { example: TrainingExample; references: TextOrIds[] }>();
+  for (const example of examples) {
+    const key = JSON.stringify(example.source);
+    const group = groups.get(key) ?? { example, references: [] };
+    group.references.push(...(example.references ?? example.targets));
+    groups.set(key, group);
+  }
+  return [...groups.values()];
+}
+
+/** The examples of the first `count` different sources. */
+export function firstSources(examples: readonly TrainingExample[], count: number): TrainingExample[] {
+  const chosen = new Set<string>();
+  return examples.filter(({ source }) => {
+    const key = JSON.stringify(source);
+    if (chosen.size < count) chosen.add(key);
+    return chosen.has(key);
+  });
+}

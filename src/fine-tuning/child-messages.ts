@@ -1,0 +1,28 @@
+import type { ProgressLine } from '../tuning/progress-meter.js';
+import type { TuneResult } from '../tuning/tune.js';
+import type { TrainingTask } from './trainer.js';
+
+/** The frozen model, and how much of the machine training may take. */
+export interface TrainingModelPlace {
+  /** Checkpoint or compiled model. */
+  readonly model: string;
+  readonly modelName: string | undefined;
+  /** Where compiled models are. */
+  readonly cache: string;
+  readonly threads: number;
+  /** 0, as the server, to 19, what the server leaves. */
+  readonly nice: number;
+}
+
+/** What the training process is told. */
+export type ToChild =
+  | { readonly type: 'train'; readonly place: TrainingModelPlace; readonly task: TrainingTask }
+  /** Stop after the step under way. */
+  | { readonly type: 'stop' };
+
+/** What it tells. The last message is `done` or `refused`. */
+export type FromChild =
+  | { readonly type: 'progress'; readonly line: ProgressLine }
+  | { readonly type: 'done'; readonly result: TuneResult }
+  /** The data or the settings are at fault. */
+  | { readonly type: 'refused'; readonly message: string };

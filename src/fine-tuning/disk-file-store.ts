@@ -1,0 +1,45 @@
+import fs from 'node:fs/promises';
+import path from 'node:path';
+
+import { ifExists } from '../disk/durable.js';
+import { DiskRecords } from './disk-records.js';
+import type { TrainingFile } from './file.js';
+import { checkFileQuota, type FileQuota, type TrainingFileStore } from './file-store.js';
+import { type Page, pageOf, type PageOptions } from './page.js';
+
+const CONTENT_FILE = 'content';
+
+/** Files in the directory of an on-disk store. */
+export class DiskFileStore implements TrainingFileStore {
+  private constructor(private readonly records: DiskRecords<TrainingFile>) {}
+
+  static async open(directory: string): Promise<DiskFileStore> {
+    return new DiskFileStore(await DiskRecords.open(directory, 'files'));
+  }
+
+  async put(tenant: string, file: TrainingFile, content: Uint8Array, quota?: FileQuota): Promise<void> {
+    await this.records.exclusively(tenant, async () => {
+      const files = await this.records.all(tenant);
+      const bytes = files.reduce((sum, stored) => sum + stored.bytes, 0);
+      if (quota) checkFileQuota({ files: files.length, bytes }, file, quota);
+      await this.records.add(tenant, file, { [CONTENT_FILE]: content });
+    });
+  }
+
+  get(tenant: string, id: string): Promise<TrainingFile | undefined> {
+    return this.records.get(tenant, id);
+  }
+
+  async content(tenant: string, id: string): Promise<Uint8Array | undefined> {
+    if ((await this.records.get(tenant, id)) === undefined) return undefined;
+    return ifExists(fs.readFile(path.join(this.records.directory(tenant, id), CONTENT_FILE)));
+  }
+
+  async list(tenant: string, options: PageOptions): Promise<Page<TrainingFile>> {
+    return pageOf(await this.records.all(tenant), options);
+  }
+
+  delete(tenant: string, id: string): Promise<boolean> {
+    return this.records.exclusively(tenant, () => this.records.remove(tenant, id));
+  }
+}

@@ -1,0 +1,28 @@
+/** Why a file or a job is refused, not found or cannot be reached. */
+export type FineTuningErrorCode =
+  /** The store cannot be reached; what was asked may or may not have been done. */
+  | 'store_unavailable'
+  | 'file_not_found'
+  | 'file_quota_exceeded'
+  | 'job_not_found'
+  /** It has ended already, so it cannot be cancelled. */
+  | 'job_finished'
+  /** The tenant has as many jobs queued and running as it may have. */
+  | 'too_many_jobs'
+  /** Nobody takes jobs from this server's store. */
+  | 'fine_tuning_off';
+
+/** An error of files and jobs. Its message holds ids and limits, never content. */
+export class FineTuningError extends Error {
+  override readonly name = 'FineTuningError';
+
+  constructor(
+    readonly code: FineTuningErrorCode,
+    message: string,
+    /** The field of the request that is at fault. */
+    readonly param?: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}

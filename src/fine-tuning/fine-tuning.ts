@@ -1,0 +1,122 @@
+import { FineTuningError } from './errors.js';
+import { newFileId, type TrainingFile } from './file.js';
+import type { FileQuota, TrainingFileStore } from './file-store.js';
+import { type FineTuningJob, type JobEvent, type JobRequest, newEvent, newJobId, UNFINISHED } from './job.js';
+import type { JobQueue } from './job-queue.js';
+import type { JobStore } from './job-store.js';
+import type { Page, PageOptions } from './page.js';
+
+export interface FineTuningDeps {
+  readonly files: TrainingFileStore;
+  readonly jobs: JobStore;
+  /** Undefined where nobody takes jobs. */
+  readonly queue: Pick<JobQueue, 'add'> | undefined;
+  /** Of the base model. */
+  readonly fingerprint: string;
+  /** What one tenant may keep. */
+  readonly quota: FileQuota;
+  /** Most jobs of one tenant that are queued or running. */
+  readonly maxUnfinished: number;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+}
+
+/** The files and jobs of all tenants, as requests use them. Every method throws `FineTuningError`; another tenant's thing is not found. */
+export class FineTuning {
+  constructor(private readonly deps: FineTuningDeps) {}
+
+  async addFile(tenant: string, filename: string, content: Uint8Array): Promise<TrainingFile> {
+    const { files, quota, now } = this.deps;
+    const bytes = content.byteLength;
+    const file: TrainingFile = { id: newFileId(), filename, purpose: 'fine-tune', bytes, created: now() };
+    await files.put(tenant, file, content, quota);
+    return file;
+  }
+
+  async file(tenant: string, id: string): Promise<TrainingFile> {
+    return (await this.deps.files.get(tenant, id)) ?? noFile(id);
+  }
+
+  async content(tenant: string, id: string): Promise<Uint8Array> {
+    return (await this.deps.files.content(tenant, id)) ?? noFile(id);
+  }
+
+  listFiles(tenant: string, options: PageOptions): Promise<Page<TrainingFile>> {
+    return this.deps.files.list(tenant, options);
+  }
+
+  /** A job that has not begun with the file yet fails. */
+  async deleteFile(tenant: string, id: string): Promise<void> {
+    if (!(await this.deps.files.delete(tenant, id))) noFile(id);
+  }
+
+  /** Queues a job. Its file is read by the worker, which finds out what is wrong with it. */
+  async createJob(tenant: string, request: Omit<JobRequest, 'name'>): Promise<FineTuningJob> {
+    const { jobs, queue, fingerprint, maxUnfinished, now } = this.deps;
+    if (queue === undefined) throw new FineTuningError('fine_tuning_off', 'This server does not train.');
+    await this.#checkFile(tenant, 'training_file', request.trainingFile);
+    if (request.validationFile !== null) await this.#checkFile(tenant, 'validation_file', request.validationFile);
+    const id = newJobId();
+    const job: FineTuningJob = {
+      ...request,
+      id,
+      name: request.suffix ?? id,
+      fingerprint,
+      created: now(),
+      status: 'queued',
+      finished: null,
+      estimatedFinish: null,
+      fineTunedModel: null,
+      trainedTokens: null,
+      resultFiles: [],
+      error: null,
+    };
+    await jobs.add(tenant, job, maxUnfinished);
+    await jobs.addEvent(tenant, id, newEvent(now(), { message: `Created fine-tuning job: ${id}` }));
+    await queue.add({ tenant, id });
+    return job;
+  }
+
+  async job(tenant: string, id: string): Promise<FineTuningJob> {
+    return (await this.deps.jobs.get(tenant, id)) ?? noJob(id);
+  }
+
+  listJobs(tenant: string, options: PageOptions): Promise<Page<FineTuningJob>> {
+    return this.deps.jobs.list(tenant, options);
+  }
+
+  /** The worker that runs it stops within seconds. Throws `job_finished` for one that has ended. */
+  async cancel(tenant: string, id: string): Promise<FineTuningJob> {
+    const { jobs, now } = this.deps;
+    const change = { status: 'cancelled', finished: now(), estimatedFinish: null } as const;
+    const cancelled = await jobs.change(tenant, id, UNFINISHED, change);
+    if (cancelled) {
+      await jobs.addEvent(tenant, id, newEvent(now(), { message: 'The job was cancelled' }));
+      return cancelled;
+    }
+    const { status } = await this.job(tenant, id);
+    throw new FineTuningError('job_finished', `The job has ${status === 'cancelled' ? 'been ' : ''}${status} already.`);
+  }
+
+  /** Newest first. */
+  async events(tenant: string, id: string, options: PageOptions): Promise<Page<JobEvent>> {
+    await this.job(tenant, id);
+    return this.deps.jobs.events(tenant, id, options);
+  }
+
+  async #checkFile(tenant: string, param: string, id: string): Promise<void> {
+    const file = await this.deps.files.get(tenant, id);
+    if (file === undefined) throw new FineTuningError('file_not_found', `${param}: there is no file ${id}`, param);
+    if (file.purpose !== 'fine-tune') {
+      throw new FineTuningError('file_not_found', `${param}: ${id} is no file of purpose fine-tune`, param);
+    }
+  }
+}
+
+function noFile(id: string): never {
+  throw new FineTuningError('file_not_found', `There is no file ${id}.`, 'file_id');
+}
+
+function noJob(id: string): never {
+  throw new FineTuningError('job_not_found', `There is no fine-tuning job ${id}.`, 'fine_tuning_job_id');
+}

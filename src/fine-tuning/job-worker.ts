@@ -1,0 +1,202 @@
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { PrefixError } from '../prefix/errors.js';
+import { CONFIG_FILE, MODEL_FILE } from '../prefix/format.js';
+import type { PrefixLibrary, PrefixQuota } from '../prefix/library.js';
+import type { ProgressLine } from '../tuning/progress-meter.js';
+import type { TuneResult } from '../tuning/tune.js';
+import { FineTuningError } from './errors.js';
+import { resultFileId } from './file.js';
+import type { TrainingFileStore } from './file-store.js';
+import { type FineTuningJob, type JobError, type JobRef, type JobStatus, newEvent, UNFINISHED } from './job.js';
+import type { JobOutcome } from './job-queue.js';
+import type { JobStore } from './job-store.js';
+import { ProgressReporter } from './progress-reporter.js';
+import { type Trainer, TrainingCrashedError, TrainingRefusedError, type TrainingTask } from './trainer.js';
+import { prepareTask } from './prepare-task.js';
+
+/** How often a running job looks whether it was cancelled. Milliseconds. */
+const LOOK_EVERY = 1000;
+/** How often a job is trained whose process ends by itself: it may have been the machine. */
+const ATTEMPTS = 3;
+
+export interface JobWorkerDeps {
+  readonly jobs: JobStore;
+  readonly files: TrainingFileStore;
+  readonly library: Pick<PrefixLibrary, 'upload' | 'files'>;
+  /** The base model's id. */
+  readonly baseModel: string;
+  readonly trainer: Trainer;
+  /** What a tenant may keep. */
+  readonly quota: (tenant: string) => Promise<PrefixQuota>;
+  /** Where jobs have their files while they run; what is there of an interrupted job, it goes on from. */
+  readonly directory: string;
+  readonly observer: JobObserver;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+}
+
+/** `interrupted`: it will be taken up again. */
+export type JobEnd = JobStatus | 'interrupted';
+
+/** Is told of jobs, for metrics and logs. */
+export interface JobObserver {
+  jobStarted(): void;
+  jobEnded(end: JobEnd): void;
+  /** A job failed through no fault of its owner's. */
+  jobBroke(id: string, error: unknown): void;
+}
+
+/** Does jobs: fetches a tenant's file, trains on it, and puts the prefix under the tenant's name. */
+export class JobWorker {
+  constructor(private readonly deps: JobWorkerDeps) {}
+
+  /**
+   * Does one job, or what is left of it. What goes wrong with the job is in its record.
+   * @throws FineTuningError or PrefixError `store_unavailable`: the job can be done when the store is back
+   */
+  async run(ref: JobRef, leaving: AbortSignal): Promise<JobOutcome> {
+    const { jobs, directory, observer } = this.deps;
+    const job = await jobs.change(ref.tenant, ref.id, UNFINISHED, { status: 'running' });
+    const own = path.join(directory, ref.id);
+    if (job === undefined) {
+      await fs.rm(own, { recursive: true, force: true }); // it was cancelled, or is done
+      return 'done';
+    }
+    observer.jobStarted();
+    let end: JobEnd = 'interrupted';
+    try {
+      end = await this.#do(ref.tenant, job, own, leaving);
+    } finally {
+      observer.jobEnded(end);
+    }
+    if (end === 'interrupted') return 'interrupted';
+    await fs.rm(own, { recursive: true, force: true });
+    return 'done';
+  }
+
+  async #do(tenant: string, job: FineTuningJob, directory: string, leaving: AbortSignal): Promise<JobEnd> {
+    try {
+      const task = await prepareTask(this.deps, tenant, job, directory);
+      const result = await this.#train(tenant, job, task, leaving);
+      if (result.stop === 'interrupted') return leaving.aborted ? 'interrupted' : 'cancelled';
+      return await whenStoreIsBack(() => this.#finish(tenant, job, task.out), leaving);
+    } catch (error) {
+      const problem = jobError(error);
+      if (problem === SERVER_FAULT) this.deps.observer.jobBroke(job.id, error);
+      await this.#event(tenant, job, { level: 'error', message: problem.message });
+      return this.#end(tenant, job, { status: 'failed', error: problem });
+    }
+  }
+
+  /** Until it is done, cancelled, or this process leaves. */
+  async #train(tenant: string, job: FineTuningJob, task: TrainingTask, leaving: AbortSignal): Promise<TuneResult> {
+    const { jobs, trainer, now } = this.deps;
+    const cancelled = new AbortController();
+    const look = setInterval(() => {
+      jobs.get(tenant, job.id).then(
+        (found) => found?.status === 'running' || cancelled.abort(),
+        () => undefined, // the store is away: it is asked again
+      );
+    }, LOOK_EVERY);
+    const reporter = new ProgressReporter(jobs, { tenant, id: job.id }, now);
+    await this.#event(tenant, job, { message: 'Training started' });
+    try {
+      const signal = AbortSignal.any([leaving, cancelled.signal]);
+      const onProgress = (line: ProgressLine): void => reporter.report(line);
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await trainer(task, { signal, onProgress });
+        } catch (error) {
+          if (!(error instanceof TrainingCrashedError) || attempt === ATTEMPTS) throw error;
+          await this.#event(tenant, job, { level: 'warn', message: 'The training process ended; it is started again' });
+        }
+      }
+    } finally {
+      clearInterval(look);
+      await reporter.settle();
+    }
+  }
+
+  /** The prefix comes first: a job that says it succeeded has one. Done twice, the prefix is the same. */
+  async #finish(tenant: string, job: FineTuningJob, out: string): Promise<JobStatus> {
+    const { library, quota, files, jobs, now } = this.deps;
+    if ((await jobs.get(tenant, job.id))?.status !== 'running') return 'cancelled';
+    const [config, model, curve] = (await Promise.all(
+      [CONFIG_FILE, MODEL_FILE, 'curve.jsonl'].map((file) => fs.readFile(path.join(out, file))),
+    )) as [Buffer, Buffer, Buffer];
+    const { record } = await library.upload(tenant, { name: job.name, config, model }, await quota(tenant));
+    const id = resultFileId(job.id);
+    if ((await files.get(tenant, id)) === undefined) {
+      const filename = `${job.id}-curve.jsonl`;
+      const purpose = 'fine-tune-results';
+      await files.put(tenant, { id, filename, purpose, bytes: curve.byteLength, created: now() }, curve);
+    }
+    const fineTunedModel = `${job.name}@${record.version.slice(0, 12)}`;
+    const trainedTokens = learnedTokens(curve.toString());
+    await this.#event(tenant, job, { message: `New model created: ${fineTunedModel}` });
+    return this.#end(tenant, job, { status: 'succeeded', fineTunedModel, trainedTokens, resultFiles: [id] });
+  }
+
+  /** How the job ended: so, or as somebody said before. */
+  async #end(
+    tenant: string,
+    job: FineTuningJob,
+    change: Parameters<JobStore['change']>[3] & { readonly status: JobStatus },
+  ): Promise<JobStatus> {
+    const finished = this.deps.now();
+    const ended = await this.deps.jobs.change(tenant, job.id, ['running'], {
+      ...change,
+      finished,
+      estimatedFinish: null,
+    });
+    return ended?.status ?? 'cancelled';
+  }
+
+  #event(tenant: string, job: FineTuningJob, event: Parameters<typeof newEvent>[1]): Promise<void> {
+    return this.deps.jobs.addEvent(tenant, job.id, newEvent(this.deps.now(), event));
+  }
+}
+
+const SERVER_FAULT: JobError = {
+  code: 'training_failed',
+  message: 'The server failed to train. Its log has the details.',
+  param: null,
+};
+
+/** Tries again while the store is away, so that what was trained is not trained again. */
+async function whenStoreIsBack<T>(work: () => Promise<T>, leaving: AbortSignal): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (leaving.aborted || !isStoreAway(error)) throw error;
+      await delay(LOOK_EVERY, undefined, { signal: leaving }).catch(() => undefined);
+    }
+  }
+}
+
+function isStoreAway(error: unknown): boolean {
+  return (error instanceof FineTuningError || error instanceof PrefixError) && error.code === 'store_unavailable';
+}
+
+/** What the owner is told. Throws what is no fault of the job: a store that is away. */
+function jobError(error: unknown): JobError {
+  if (error instanceof TrainingRefusedError) {
+    const param = /^validation_file/.test(error.message) ? 'validation_file' : 'training_file';
+    return { code: 'invalid_training_file', message: error.message, param };
+  }
+  if (isStoreAway(error)) throw error;
+  if (error instanceof FineTuningError || error instanceof PrefixError) {
+    return { code: error.code, message: error.message, param: error.param ?? null };
+  }
+  return SERVER_FAULT;
+}
+
+/** Tokens that were learned from, over all steps. */
+function learnedTokens(curve: string): number {
+  const points = curve.split('\n').filter((line) => line !== '');
+  return points.reduce((sum, line) => sum + ((JSON.parse(line) as { learned_tokens?: number }).learned_tokens ?? 0), 0);
+}

@@ -1,0 +1,109 @@
+import { randomBytes } from 'node:crypto';
+
+/** OpenAI's. A job is checked, file and all, by the worker that takes it, so none is ever `validating_files`. */
+export type JobStatus = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
+
+/** Statuses that a job can still leave. */
+export const UNFINISHED: readonly JobStatus[] = ['queued', 'running'];
+
+/** Why a job failed, for its owner. */
+export interface JobError {
+  readonly code: string;
+  readonly message: string;
+  /** The field of the request that is at fault. */
+  readonly param: string | null;
+}
+
+/** How a prefix is trained: every default is filled in, so that a worker decides nothing. */
+export interface JobSettings {
+  readonly method: 'prefix' | 'embedding' | 'infix';
+  /** Virtual tokens; those of `init` or the prefix it goes on from unless given. */
+  readonly length: number | null;
+  readonly mlp: number;
+  /** `random`, or words. */
+  readonly init: string;
+  readonly learningRate: number;
+  readonly epochs: number;
+  readonly maxSteps: number | null;
+  readonly warmupSteps: number;
+  readonly batchSize: number;
+  readonly evaluateEvery: number;
+  /** Null: no early stopping. */
+  readonly patience: number | null;
+  readonly seed: number;
+}
+
+/** A job as it was asked for; this part never changes. */
+export interface JobRequest {
+  /** The base model's id, or the caller's prefix to go on from, `NAME@VERSION`. */
+  readonly model: string;
+  readonly trainingFile: string;
+  readonly validationFile: string | null;
+  readonly suffix: string | null;
+  /** Of the prefix that is trained. */
+  readonly name: string;
+  readonly settings: JobSettings;
+  /** What the learning rate was multiplied with, for the answer. */
+  readonly learningRateMultiplier: number;
+  readonly metadata: Readonly<Record<string, string>> | null;
+}
+
+/** A job of a tenant. Times are Unix milliseconds. */
+export interface FineTuningJob extends JobRequest {
+  /** `ftjob-` and 24 hex digits. */
+  readonly id: string;
+  /** Of the base model: only its workers take the job. */
+  readonly fingerprint: string;
+  readonly created: number;
+  readonly status: JobStatus;
+  readonly finished: number | null;
+  readonly estimatedFinish: number | null;
+  /** `NAME@VERSION`, once it is there. */
+  readonly fineTunedModel: string | null;
+  readonly trainedTokens: number | null;
+  readonly resultFiles: readonly string[];
+  readonly error: JobError | null;
+}
+
+/** What may change while a job lives. */
+export type JobChange = Partial<
+  Pick<
+    FineTuningJob,
+    'status' | 'finished' | 'estimatedFinish' | 'fineTunedModel' | 'trainedTokens' | 'resultFiles' | 'error'
+  >
+>;
+
+/** Something that happened to a job. */
+export interface JobEvent {
+  /** `ftevent-` and 24 hex digits. */
+  readonly id: string;
+  /** Unix milliseconds. */
+  readonly created: number;
+  readonly level: 'info' | 'warn' | 'error';
+  readonly type: 'message' | 'metrics';
+  readonly message: string;
+  /** Of `metrics`: step, losses, rate. */
+  readonly data: Readonly<Record<string, number>> | null;
+}
+
+/** Which job of whom: all that a queue carries. */
+export interface JobRef {
+  readonly tenant: string;
+  readonly id: string;
+}
+
+export function newJobId(): string {
+  return `ftjob-${randomBytes(12).toString('hex')}`;
+}
+
+/** @param now Unix milliseconds */
+export function newEvent(now: number, event: Pick<JobEvent, 'message'> & Partial<JobEvent>): JobEvent {
+  return {
+    id: `ftevent-${randomBytes(12).toString('hex')}`,
+    created: now,
+    level: 'info',
+    type: 'message',
+    data: null,
+    ...event,
+  };
+}

@@ -1,0 +1,49 @@
+import fs from 'node:fs/promises';
+import path from 'node:path';
+
+import { CONFIG_FILE, MODEL_FILE } from '../prefix/format.js';
+import type { PrefixLibrary } from '../prefix/library.js';
+import { FineTuningError } from './errors.js';
+import type { TrainingFileStore } from './file-store.js';
+import type { FineTuningJob } from './job.js';
+import type { TrainingTask } from './trainer.js';
+
+export interface PrepareDeps {
+  readonly files: Pick<TrainingFileStore, 'content'>;
+  readonly library: Pick<PrefixLibrary, 'files'>;
+  /** The base model's id. */
+  readonly baseModel: string;
+}
+
+/**
+ * Writes what the training process of a job reads, and nothing else, into `directory`. Throws `FineTuningError` `file_not_found` and
+ * `PrefixError` `prefix_not_found` for what was deleted meanwhile.
+ */
+export async function prepareTask(
+  { files, library, baseModel }: PrepareDeps,
+  tenant: string,
+  { settings, trainingFile, validationFile, model }: FineTuningJob,
+  directory: string,
+): Promise<TrainingTask> {
+  await fs.mkdir(directory, { recursive: true, mode: 0o700 });
+  /** Named by the request's field, which errors then name. */
+  const write = async (param: string, id: string): Promise<string> => {
+    const content = await files.content(tenant, id);
+    if (content === undefined) throw new FineTuningError('file_not_found', `${param}: ${id} was deleted`, param);
+    const file = path.join(directory, `${param}.jsonl`);
+    await fs.writeFile(file, content);
+    return file;
+  };
+  const train = await write('training_file', trainingFile);
+  const valid = validationFile === null ? undefined : await write('validation_file', validationFile);
+  const task = { settings, train, valid, out: path.join(directory, 'out') };
+  if (model === baseModel) return { ...task, adapter: undefined };
+
+  const adapter = path.join(directory, 'adapter');
+  const [name = '', version] = model.split('@');
+  const { config, model: tensors } = await library.files(tenant, name, version);
+  await fs.mkdir(adapter, { recursive: true });
+  await fs.writeFile(path.join(adapter, CONFIG_FILE), config);
+  await fs.writeFile(path.join(adapter, MODEL_FILE), tensors);
+  return { ...task, adapter };
+}

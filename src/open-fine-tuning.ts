@@ -1,0 +1,119 @@
+import { createHash } from 'node:crypto';
+import fs from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { packageRoot, type Config } from './config.js';
+import { ifExists } from './disk/durable.js';
+import { childTrainer } from './fine-tuning/child-trainer.js';
+import { DiskFileStore } from './fine-tuning/disk-file-store.js';
+import { DiskJobStore } from './fine-tuning/disk-job-store.js';
+import type { TrainingFileStore } from './fine-tuning/file-store.js';
+import { FineTuning } from './fine-tuning/fine-tuning.js';
+import type { JobQueue } from './fine-tuning/job-queue.js';
+import type { JobStore } from './fine-tuning/job-store.js';
+import { type JobObserver, JobWorker } from './fine-tuning/job-worker.js';
+import { LocalQueue } from './fine-tuning/local-queue.js';
+import { describeStore } from './open-store.js';
+import type { BaseModel } from './prefix/kv.js';
+import type { PrefixLibrary } from './prefix/library.js';
+import { toQuota } from './server/prefixes/quota.js';
+import type { RedisConnection } from './redis/connection.js';
+import type { Tenancy } from './tenancy/tenancy.js';
+
+/** The process that jobs are trained in; the build makes it, also for tests that run the sources. */
+const CHILD = join(packageRoot, 'dist/training-child.js');
+
+export interface OpenFineTuning {
+  readonly fineTuning: FineTuning;
+  /** Begins to take jobs, those that an earlier process left first. */
+  start(observer: JobObserver): Promise<void>;
+  /** Interrupts what is trained here, at a checkpoint. */
+  close(): Promise<void>;
+}
+
+export interface FineTuningParts {
+  readonly base: BaseModel;
+  readonly library: PrefixLibrary;
+  readonly tenancy: Pick<Tenancy, 'limitsOf'>;
+  /** Of a store on Redis. */
+  readonly connection: RedisConnection | undefined;
+}
+
+/** Where files and jobs are, and what brings jobs to workers. */
+export interface FineTuningStores {
+  readonly files: TrainingFileStore;
+  readonly jobs: JobStore;
+  readonly queue: JobQueue;
+}
+
+/** Opens files and jobs beside the prefixes. */
+export async function openFineTuning(config: Config, parts: FineTuningParts): Promise<OpenFineTuning> {
+  const { base, library, tenancy } = parts;
+  const { tuningWorkers: workers, maxTrainingFiles: maxFiles, maxTrainingBytes: maxBytes } = config;
+  const { fingerprint } = base;
+  const { files, jobs, queue } = await openStores(config, fingerprint, parts.connection);
+  const now = Date.now;
+  const fineTuning = new FineTuning({
+    files,
+    jobs,
+    // Without workers here, those of other processes take the jobs of a Redis.
+    queue: workers > 0 || config.store.kind === 'redis' ? queue : undefined,
+    fingerprint,
+    quota: { maxFiles, maxBytes },
+    maxUnfinished: config.maxTuningJobs,
+    now,
+  });
+  const directory = scratchOf(config, fingerprint);
+  const { model, modelName, cache, tuningThreads: threads, tuningNice: nice } = config;
+  const start = async (observer: JobObserver): Promise<void> => {
+    const trainer = childTrainer(CHILD, { model, modelName, cache, threads, nice });
+    const quota = async (tenant: string) => toQuota(await tenancy.limitsOf(tenant));
+    const worker = new JobWorker({
+      jobs,
+      files,
+      library,
+      baseModel: base.id,
+      trainer,
+      quota,
+      directory,
+      observer,
+      now,
+    });
+    // In this order: a job that another process has begun since is in the list.
+    const left = (await ifExists(fs.readdir(directory))) ?? [];
+    const unfinished = await jobs.unfinished(fingerprint);
+    const ended = left.filter((id) => unfinished.every((job) => job.id !== id));
+    for (const id of ended) await fs.rm(join(directory, id), { recursive: true, force: true });
+    for (const job of unfinished) await queue.add(job);
+    await queue.work((job, leaving) => worker.run(job, leaving));
+  };
+  return {
+    fineTuning,
+    start: (observer) => (workers > 0 ? start(observer) : Promise.resolve()),
+    close: () => queue.close(),
+  };
+}
+
+async function openStores(
+  { store, tuningWorkers: workers, tuningLostSeconds }: Config,
+  fingerprint: string,
+  connection: RedisConnection | undefined,
+): Promise<FineTuningStores> {
+  if (store.kind === 'file') {
+    const { directory } = store;
+    const [files, jobs] = await Promise.all([DiskFileStore.open(directory), DiskJobStore.open(directory)]);
+    return { files, jobs, queue: new LocalQueue(workers) };
+  }
+  if (connection === undefined) throw new Error('a store on Redis needs its connection');
+  const { openRedisFineTuning } = await import('./open-redis.js');
+  return openRedisFineTuning(connection, { fingerprint, workers, lostAfter: tuningLostSeconds * 1000 });
+}
+
+/** Of this machine's, where jobs of the store have their files while they run. */
+function scratchOf({ store, cache }: Config, fingerprint: string): string {
+  if (store.kind === 'file') return join(store.directory, '.fine-tuning/.running');
+  const place = createHash('sha256')
+    .update(`${describeStore(store)} ${fingerprint}`)
+    .digest('hex');
+  return join(cache, 'fine-tuning', place.slice(0, 16));
+}

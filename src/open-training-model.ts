@@ -1,0 +1,28 @@
+import { basename, resolve } from 'node:path';
+
+import type { Config } from './config.js';
+import { compileModel, type CompileProgress, type Manifest, readManifest } from './model/compiled-model.js';
+import { baseModel } from './model/model.js';
+import type { BaseModel } from './prefix/kv.js';
+import { Tokenizer } from './tokenizer/tokenizer.js';
+import { TrainingModel } from './tuning/training-model.js';
+
+/** A frozen model that prefixes are trained on, with its tokenizer. */
+export interface OpenTrainingModel {
+  readonly training: TrainingModel;
+  readonly base: BaseModel;
+  readonly tokenizer: Tokenizer;
+}
+
+/** Opens the model in `config` for training, compiled if that is needed. The caller disposes `training`. */
+export async function openTrainingModel(
+  config: Pick<Config, 'model' | 'modelName' | 'cache' | 'threads'>,
+  onProgress?: CompileProgress,
+): Promise<OpenTrainingModel> {
+  const { model: source, modelName, cache, threads } = config;
+  const directory = await compileModel({ source, cache, ...(onProgress && { onProgress }) });
+  const manifest = (await readManifest(directory)) as Manifest;
+  const tokenizer = await Tokenizer.load(directory);
+  const training = await TrainingModel.open({ directory, manifest, threads });
+  return { training, base: baseModel(modelName ?? basename(resolve(source)), manifest), tokenizer };
+}

@@ -1,0 +1,28 @@
+import type { Redis } from 'ioredis';
+
+import type { Page, PageOptions } from '../fine-tuning/page.js';
+import { Script } from './script.js';
+
+/** KEYS: sorted set. ARGV: the member behind which the page begins, or ''; how many. Returns members. */
+const membersBehind = new Script(`
+local from = 0
+if ARGV[1] ~= '' then
+  local rank = redis.call('ZREVRANK', KEYS[1], ARGV[1])
+  if not rank then return {} end
+  from = rank + 1
+end
+return redis.call('ZREVRANGE', KEYS[1], from, from + ARGV[2] - 1)
+`);
+
+/** A page of what the members of a sorted set by time stand for; one that vanishes while it is read is left out. */
+export async function newestFirst<T>(
+  client: Redis,
+  set: string,
+  { limit, after = '' }: PageOptions,
+  get: (id: string) => Promise<T | undefined>,
+): Promise<Page<T>> {
+  // One more than asked for tells whether there is another page.
+  const ids = (await membersBehind.run(client, [set], [after, limit + 1])) as string[];
+  const found = await Promise.all(ids.slice(0, limit).map(get));
+  return { data: found.filter((item) => item !== undefined), hasMore: ids.length > limit };
+}

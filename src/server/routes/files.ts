@@ -1,0 +1,81 @@
+import multipart from '@fastify/multipart';
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { Type } from 'typebox';
+
+import type { FineTuning } from '../../fine-tuning/fine-tuning.js';
+import { toFile, toFileList } from '../fine-tuning/response.js';
+import { readForm } from '../prefixes/form.js';
+import { errorResponses } from '../schemas/error.js';
+import { DeletedFile, FileForm, FileList, FileObject, StoredFileParams } from '../schemas/file.js';
+import { JobQuery } from '../schemas/fine-tuning.js';
+
+/** What the file routes need of the rest of the program. */
+export interface FileDeps {
+  readonly fineTuning: Pick<FineTuning, 'addFile' | 'file' | 'content' | 'listFiles' | 'deleteFile'>;
+  /** Of one file. */
+  readonly maxTrainingFileBytes: number;
+}
+
+/** Room in a form for the fields and what is between them. */
+const FORM_ROOM_BYTES = 2 ** 16;
+
+const tags = ['fine-tuning'];
+const params = StoredFileParams;
+const createSchema = {
+  summary: 'Upload training data',
+  tags,
+  body: { content: { 'multipart/form-data': { schema: FileForm } } },
+  response: { 200: FileObject, ...errorResponses },
+};
+const listSchema = {
+  summary: 'List files',
+  tags,
+  querystring: JobQuery,
+  response: { 200: FileList, ...errorResponses },
+};
+const getSchema = { summary: 'A file', tags, params, response: { 200: FileObject, ...errorResponses } };
+const contentSchema = {
+  summary: 'Download a file',
+  tags,
+  params,
+  response: { 200: Type.Unsafe<Uint8Array>({ type: 'string', format: 'binary' }), ...errorResponses },
+};
+const deleteSchema = {
+  summary: 'Delete a file',
+  description: 'A job that is queued with it fails; one that runs has its own copy.',
+  tags,
+  params,
+  response: { 200: DeletedFile, ...errorResponses },
+};
+
+/** `/files` and all below it: data to train on, and the curves of jobs. */
+const fileRoutes: FastifyPluginAsyncTypebox<FileDeps> = async (app, { fineTuning, maxTrainingFileBytes }) => {
+  await app.register(multipart, { limits: { fileSize: maxTrainingFileBytes, files: 1, fields: 8, fieldSize: 4096 } });
+  app.addHook('preValidation', async (request) => {
+    if (request.isMultipart()) request.body = await readForm(request, maxTrainingFileBytes + FORM_ROOM_BYTES);
+  });
+
+  app.post('/files', { schema: createSchema }, async ({ tenant, body }) => {
+    const { file } = body as FileForm;
+    return toFile(await fineTuning.addFile(tenant, file.filename, file));
+  });
+
+  app.get('/files', { schema: listSchema }, async ({ tenant, query: { after, limit } }) =>
+    toFileList(await fineTuning.listFiles(tenant, { after, limit: Number(limit ?? 20) })),
+  );
+
+  app.get('/files/:file_id', { schema: getSchema }, async ({ tenant, params: { file_id } }) =>
+    toFile(await fineTuning.file(tenant, file_id)),
+  );
+
+  app.get('/files/:file_id/content', { schema: contentSchema }, async ({ tenant, params: { file_id } }, reply) =>
+    reply.header('content-type', 'application/octet-stream').send(await fineTuning.content(tenant, file_id)),
+  );
+
+  app.delete('/files/:file_id', { schema: deleteSchema }, async ({ tenant, params: { file_id: id } }) => {
+    await fineTuning.deleteFile(tenant, id);
+    return { id, object: 'file' as const, deleted: true as const };
+  });
+};
+
+export default fileRoutes;

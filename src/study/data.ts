@@ -1,0 +1,102 @@
+import path from 'node:path';
+
+import { TuningError } from '../tuning/errors.js';
+import type { TrainingExample } from '../tuning/example.js';
+import { RandomStream } from '../tuning/random-stream.js';
+import { type DataFormat, readExamples } from '../tuning/data/read-examples.js';
+import type { PlannedRun } from './plan.js';
+import type { StudySpec } from './spec.js';
+
+type Examples = readonly TrainingExample[];
+
+export interface StudyData {
+  readonly train: Examples;
+  readonly valid: Examples | undefined;
+  readonly test: Examples | undefined;
+  /** Categories of the test data that are not in the training data; none where the data has no categories. */
+  readonly unseen: readonly string[];
+}
+
+/** Streams of random numbers that training does not use. */
+const [SUBSET, HELD_BACK, SOURCES] = [2 ** 32 - 1, 2 ** 32 - 2, 2 ** 32 - 3];
+/** What is held back or left out is the same in every run. */
+const FIXED_SEED = 1;
+
+/**
+ * Reads a study's data; files are relative to `directory`. Examples of unseen categories are neither trained on nor validated with, and a source that
+ * is held back from the training data for validation is held back with all its examples.
+ * Throws `TuningError` naming the field of the spec, or file, line and field of the data.
+ */
+export async function readStudyData(spec: StudySpec, directory: string, separator: string): Promise<StudyData> {
+  const { data } = spec;
+  const format: DataFormat | undefined = data.format;
+  const read = (file: string): Promise<TrainingExample[]> =>
+    readExamples(path.resolve(directory, file), { format, separator });
+  const test = data.test === undefined ? undefined : await read(data.test);
+  refuseUnknownCategories(data.unseen ?? [], test);
+  const seen = (examples: Examples): TrainingExample[] =>
+    examples.filter(({ category }) => !data.unseen?.includes(category ?? ''));
+  const all = seen(await read(data.train));
+  const [train, valid] =
+    typeof data.valid === 'string' ? [all, seen(await read(data.valid))] : holdBack(all, data.valid);
+  if (train.length === 0) throw new TuningError('data.train: no example is left to train on');
+  const trained = new Set(train.map(({ category }) => category));
+  const categories = new Set(test?.flatMap(({ category }) => category ?? []));
+  return {
+    train,
+    valid: valid && drawSources(valid, data.valid_sources),
+    test: test && drawSources(test, data.test_sources),
+    unseen: [...categories].filter((category) => !trained.has(category)).sort(),
+  };
+}
+
+/** The training examples of a run; with the same seed, fewer are among more. */
+export function drawExamples(train: Examples, { examples, share, seed }: PlannedRun['settings']): Examples {
+  const count = examples ?? Math.max(1, Math.round(share * train.length));
+  if (count === train.length) return train;
+  const order = new RandomStream(seed, SUBSET).permutation(train.length).slice(0, count);
+  return order.map((index) => train[index] as TrainingExample);
+}
+
+/** Sources in both, which makes a loss look better than it is. */
+export function sharedSources(train: Examples, other: Examples): number {
+  const trained = new Set(train.map(sourceKey));
+  return sourcesOf(other).filter((source) => trained.has(source)).length;
+}
+
+export function sourcesOf(examples: Examples): string[] {
+  return [...new Set(examples.map(sourceKey))];
+}
+
+function refuseUnknownCategories(unseen: readonly string[], test: Examples | undefined): void {
+  const missing = unseen.find((category) => !test?.some((example) => example.category === category));
+  if (missing !== undefined) throw new TuningError(`data.unseen: data.test has no example of category ${missing}`);
+}
+
+function holdBack(all: Examples, share: number | undefined): [Examples, Examples | undefined] {
+  if (share === undefined) return [all, undefined];
+  const sources = sourcesOf(all);
+  const count = Math.round(share * sources.length);
+  if (count === 0 || count === sources.length) {
+    throw new TuningError(
+      `data.valid: ${share} of ${sources.length} sources leaves nothing to train on or to validate with`,
+    );
+  }
+  const held = draw(sources, count, HELD_BACK);
+  return [all.filter((one) => !held.has(sourceKey(one))), all.filter((one) => held.has(sourceKey(one)))];
+}
+
+function drawSources(examples: Examples, count: number | undefined): Examples {
+  if (count === undefined) return examples;
+  const drawn = draw(sourcesOf(examples), count, SOURCES);
+  return examples.filter((one) => drawn.has(sourceKey(one)));
+}
+
+function draw(sources: readonly string[], count: number, stream: number): Set<string> {
+  const order = new RandomStream(FIXED_SEED, stream).permutation(sources.length).slice(0, count);
+  return new Set(order.map((index) => sources[index] as string));
+}
+
+function sourceKey({ source }: TrainingExample): string {
+  return JSON.stringify(source);
+}

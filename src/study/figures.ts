@@ -1,0 +1,106 @@
+import { type ChartPoint, lineChart } from '../charts/line-chart.js';
+import type { Metric } from './metrics.js';
+import type { GroupSettings } from './plan.js';
+import type { Tested } from './run.js';
+import { type Group, type Spread, spreadOf } from './summary.js';
+
+/** An axis that groups differ in, and its values in the order in which they are shown. */
+export interface VaryingAxis {
+  readonly axis: GroupAxis;
+  readonly values: readonly (string | number | null)[];
+}
+
+type GroupAxis = keyof GroupSettings;
+
+/** How an axis is called in tables and figures. */
+export const AXIS_LABELS: Readonly<Record<GroupAxis, string>> = {
+  method: 'method',
+  length: 'virtual tokens',
+  mlp: 'MLP width',
+  init: 'start',
+  examples: 'training examples',
+  share: 'share of the training data',
+};
+
+export interface Figure {
+  readonly file: string;
+  readonly title: string;
+  readonly svg: string;
+}
+
+/** The axes that groups differ in; the bare model is in none, and embeddings have no MLP to differ in. */
+export function varyingAxes(groups: readonly Group[]): VaryingAxis[] {
+  const axes = Object.keys(AXIS_LABELS) as GroupAxis[];
+  const all = axes.map((axis) => {
+    const having = groups.filter(({ settings: { method } }) => has(method, axis));
+    const values = [...new Set(having.map(({ settings }) => settings[axis]))];
+    return { axis, values: values.every((value) => typeof value === 'number') ? values.sort((a, b) => a - b) : values };
+  });
+  return all.filter(({ values }) => values.length > 1);
+}
+
+function has(method: Group['settings']['method'], axis: GroupAxis): boolean {
+  if (method === 'none') return false;
+  return method !== 'embedding' || axis !== 'mlp';
+}
+
+/** One figure for each metric over each axis that is no method; lines are what else the groups differ in. */
+export function drawFigures(
+  groups: readonly Group[],
+  metrics: readonly Metric[],
+  tested: ReadonlyMap<string, Tested>,
+  part: number,
+): Figure[] {
+  const varying = varyingAxes(groups);
+  return varying
+    .filter(({ axis }) => axis !== 'method')
+    .flatMap((x) =>
+      metrics
+        .filter(({ plotted }) => plotted)
+        .map((metric) => ({
+          file: `plots/${part}-${x.axis}-${metric.label.toLowerCase().replaceAll(/[^a-z]+/g, '-')}.svg`,
+          title: `${metric.label} by ${AXIS_LABELS[x.axis]}`,
+          svg: drawFigure(groups, x, varying, metric, tested),
+        })),
+    );
+}
+
+function drawFigure(
+  groups: readonly Group[],
+  x: VaryingAxis,
+  varying: readonly VaryingAxis[],
+  metric: Metric,
+  tested: ReadonlyMap<string, Tested>,
+): string {
+  const lines = new Map<string, ChartPoint[]>();
+  for (const group of groups.filter(({ settings: { method } }) => has(method, x.axis))) {
+    const name = nameOf(
+      group,
+      varying.filter((one) => one !== x),
+    );
+    const spread = metricSpread(group, metric, tested);
+    if (spread === undefined) continue;
+    const { mean, low, high } = spread;
+    const point = { x: x.values.indexOf(group.settings[x.axis]), y: mean, low, high };
+    lines.set(name, [...(lines.get(name) ?? []), point]);
+  }
+  return lineChart({
+    xLabel: AXIS_LABELS[x.axis],
+    yLabel: metric.label,
+    xTicks: x.values.map((value, at) => ({ at, label: String(value ?? 'all') })),
+    series: [...lines].map(([name, points]) => ({ name, points: points.sort((a, b) => a.x - b.x) })),
+    style: x.axis === 'init' ? 'marks' : 'marked',
+  });
+}
+
+/** Of the runs with the chosen rate, one for each seed. */
+export function metricSpread(group: Group, metric: Metric, tested: ReadonlyMap<string, Tested>): Spread | undefined {
+  return spreadOf(group.runs.flatMap((run) => metric.of(run, tested.get(run.run.name)) ?? []));
+}
+
+function nameOf({ settings }: Group, varying: readonly VaryingAxis[]): string {
+  const parts = varying
+    .filter(({ axis }) => has(settings.method, axis))
+    .map(({ axis }) => (axis === 'method' ? settings.method : `${AXIS_LABELS[axis]} ${settings[axis] ?? 'all'}`));
+  return parts.length > 0 ? parts.join(', ') : settings.method;
+}

@@ -1,0 +1,56 @@
+import type { Measured, Tested } from './run.js';
+import type { TrainedRun } from './summary.js';
+
+/** What tables and plots can show of a run. */
+export interface Metric {
+  readonly label: string;
+  readonly digits: number;
+  /** Whether figures show it. */
+  readonly plotted: boolean;
+  readonly of: (run: TrainedRun, tested: Tested | undefined) => number | undefined;
+}
+
+/** What a study was measured on. */
+export interface StudyParts {
+  readonly valid: boolean;
+  readonly test: boolean;
+  /** Whether the test data has categories that were not trained on. */
+  readonly unseen: boolean;
+  /** Whether texts were generated. */
+  readonly scores: boolean;
+}
+
+/** The metrics of a study, those of the test data for seen, unseen and all categories where there are unseen ones. */
+export function metricsOf({ valid, test, unseen, scores }: StudyParts): Metric[] {
+  const parts = unseen ? (['seen', 'unseen', 'all'] as const) : (['all'] as const);
+  const tested = (
+    label: string,
+    digits: number,
+    of: (measured: Measured) => number | undefined,
+    plotted = false,
+  ): Metric[] =>
+    parts.map((part) => ({
+      label: unseen ? `${label}, ${part}` : label,
+      digits,
+      plotted: plotted && part === 'all',
+      of: (_, result) => result?.[part] && of(result[part]),
+    }));
+  const validLoss: Metric = {
+    label: 'validation loss',
+    digits: 4,
+    plotted: !test,
+    of: ({ trained }) => trained.valid_loss ?? undefined,
+  };
+  return [
+    ...(valid ? [validLoss] : []),
+    ...(test ? tested('test loss', 4, ({ loss }) => loss, true) : []),
+    ...(test && scores
+      ? [
+          ...tested('BLEU', 2, (of) => of.scores?.bleu, true),
+          ...tested('NIST', 3, (of) => of.scores?.nist),
+          ...tested('METEOR (exact, stem)', 3, (of) => of.scores?.meteor_exact_stem),
+          ...tested('ROUGE-L', 3, (of) => of.scores?.rouge_l),
+        ]
+      : []),
+  ];
+}

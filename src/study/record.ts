@@ -1,0 +1,32 @@
+import fs from 'node:fs/promises';
+import path from 'node:path';
+
+import { ifExists, makeDirectoryDurably, renameDurably, writeDurably } from '../disk/durable.js';
+import { TuningError } from '../tuning/errors.js';
+
+/**
+ * What is computed once and kept in a file. `key` is a hash of everything that decides the result: a file with another key is
+ * another study's, and refused. The file appears by one rename.
+ */
+export async function recorded<T>(file: string, key: string, compute: () => Promise<T>): Promise<T> {
+  const saved = await ifExists(fs.readFile(file, 'utf8'));
+  if (saved !== undefined) {
+    const record = JSON.parse(saved) as { key: string; result: T };
+    if (record.key === key) return record.result;
+    throw new TuningError(
+      `--out: ${path.dirname(file)} is of a study with other data, training or model; remove it or choose another directory`,
+    );
+  }
+  const result = await compute();
+  await makeDirectoryDurably(path.dirname(file));
+  await replaceFile(file, `${JSON.stringify({ key, result })}\n`);
+  return result;
+}
+
+/** After a crash there is the old file or the new one. */
+export async function replaceFile(file: string, content: string): Promise<void> {
+  const draft = `${file}.draft`;
+  await fs.rm(draft, { force: true });
+  await writeDurably(draft, content);
+  await renameDurably(draft, file);
+}

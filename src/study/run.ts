@@ -1,0 +1,193 @@
+import { createHash } from 'node:crypto';
+import path from 'node:path';
+
+import { type Evaluation, evaluate, type EvaluationModel, type EvaluationProgress } from '../evaluation/evaluate.js';
+import { scoreTexts, type TextScores } from '../evaluation/scores/scores.js';
+import type { BaseModel } from '../prefix/kv.js';
+import { DivergedError } from '../tuning/errors.js';
+import type { TrainingExample } from '../tuning/example.js';
+import { parameterCount, rowWidth } from '../tuning/method.js';
+import type { ProgressLine } from '../tuning/progress-meter.js';
+import type { Stop } from '../tuning/trainer.js';
+import { tune, type TuneSettings } from '../tuning/tune.js';
+import { drawExamples, type StudyData } from './data.js';
+import type { PlannedRun, RunSettings } from './plan.js';
+import { recorded } from './record.js';
+import type { StudySpec } from './spec.js';
+
+/** What a run is done with. */
+export interface RunContext {
+  readonly spec: StudySpec;
+  readonly model: EvaluationModel;
+  readonly base: BaseModel;
+  readonly data: StudyData;
+  /** Of the study; every run has a directory in it. */
+  readonly out: string;
+  readonly signal: AbortSignal | undefined;
+  readonly onTraining: ((run: PlannedRun, line: ProgressLine) => void) | undefined;
+  readonly onEvaluation: ((run: PlannedRun, progress: EvaluationProgress) => void) | undefined;
+}
+
+/** How training ended. Losses are means per learned token, in nats; null where there is none. */
+export interface Trained {
+  readonly stop: Stop | 'diverged' | 'not_trained';
+  readonly steps: number;
+  readonly best_step: number | null;
+  readonly train_loss: number | null;
+  readonly valid_loss: number | null;
+  /** Numbers that training changes, and that the adapter holds. */
+  readonly trained_parameters: number;
+  readonly stored_parameters: number;
+}
+
+/** On one part of the test data. */
+export interface Measured {
+  readonly loss: number;
+  readonly learned_tokens: number;
+  readonly sources: number;
+  readonly scores?: TextScores | undefined;
+}
+
+export interface Tested {
+  readonly all: Measured;
+  /** Where the test data has categories that were not trained on. */
+  readonly seen?: Measured;
+  readonly unseen?: Measured;
+}
+
+/** Trains a run, goes on with it, or finds that it is done. Throws the signal's reason. */
+export function trainRun(context: RunContext, run: PlannedRun): Promise<Trained> {
+  const { spec, base, data } = context;
+  const train = drawExamples(data.train, run.settings);
+  const key = sha256({
+    settings: run.settings,
+    training: spec.training,
+    base: base.fingerprint,
+    train,
+    valid: data.valid,
+  });
+  return recorded(path.join(directoryOf(context, run), 'trained.json'), key, () => {
+    const { method } = run.settings;
+    return method === 'none' ? validateBare(context) : trainPrefix(context, run, { ...run.settings, method }, train);
+  });
+}
+
+async function validateBare({ model, data: { valid }, signal }: RunContext): Promise<Trained> {
+  const measured =
+    valid && (await evaluate(model, { examples: valid, adapter: undefined, generation: undefined, signal }));
+  return {
+    stop: 'not_trained',
+    steps: 0,
+    best_step: null,
+    train_loss: null,
+    valid_loss: measured?.loss ?? null,
+    trained_parameters: 0,
+    stored_parameters: 0,
+  };
+}
+
+async function trainPrefix(
+  context: RunContext,
+  run: PlannedRun,
+  settings: RunSettings & Pick<TuneSettings, 'method'>,
+  train: readonly TrainingExample[],
+): Promise<Trained> {
+  const { model, base, data, signal, onTraining } = context;
+  const { config } = model.training.options.manifest;
+  const { method, length, mlp, init, lr: learningRate, seed } = settings;
+  const parameters = {
+    trained_parameters: parameterCount(config, settings),
+    stored_parameters: settings.length * rowWidth(config, settings.method),
+  };
+  try {
+    const result = await tune({
+      model: model.training,
+      base,
+      encode: (text) => model.tokenizer.encode(text),
+      settings: { ...scheduleOf(context.spec), method, length, mlp, init, learningRate, seed },
+      train,
+      valid: data.valid,
+      out: directoryOf(context, run),
+      signal,
+      ...(onTraining && { onProgress: (line: ProgressLine) => onTraining(run, line) }),
+    });
+    if (result.stop === 'interrupted') signal?.throwIfAborted();
+    const { stop, steps, best_step, train_loss, valid_loss } = result;
+    return { stop, steps, best_step, train_loss, valid_loss, ...parameters };
+  } catch (error) {
+    if (!(error instanceof DivergedError)) throw error;
+    return { stop: 'diverged', steps: error.step, best_step: null, train_loss: null, valid_loss: null, ...parameters };
+  }
+}
+
+type Schedule = Omit<TuneSettings, 'method' | 'length' | 'mlp' | 'init' | 'learningRate' | 'seed'>;
+
+/** The defaults are those of `preamble tune`. */
+function scheduleOf({ training = {} }: StudySpec): Schedule {
+  return {
+    epochs: training.epochs ?? 10,
+    maxSteps: training.max_steps,
+    warmupSteps: training.warmup_steps ?? 0,
+    batchSize: training.batch_size ?? 5,
+    evaluateEvery: training.eval_every ?? 50,
+    patience: training.patience,
+    checkpointEvery: training.checkpoint_every ?? 100,
+  };
+}
+
+/** Measures a trained run on the test data, or finds that it is done. Throws the signal's reason. */
+export function testRun(context: RunContext, run: PlannedRun, test: readonly TrainingExample[]): Promise<Tested> {
+  const { spec, base, data } = context;
+  const { settings } = run;
+  const key = sha256({
+    settings,
+    training: spec.training,
+    base: base.fingerprint,
+    train: data.train,
+    valid: data.valid,
+    test,
+    generation: spec.generation,
+  });
+  return recorded(path.join(directoryOf(context, run), 'tested.json'), key, async () => {
+    const isUnseen = ({ category }: TrainingExample): boolean => data.unseen.includes(category ?? '');
+    const unseen = test.filter(isUnseen);
+    const measureThose = (examples: readonly TrainingExample[]): Promise<Evaluation> => measure(context, run, examples);
+    if (unseen.length === 0) return { all: measured([await measureThose(test)]) };
+    const [one, other] = [await measureThose(test.filter((example) => !isUnseen(example))), await measureThose(unseen)];
+    return { all: measured([one, other]), seen: measured([one]), unseen: measured([other]) };
+  });
+}
+
+function measure(context: RunContext, run: PlannedRun, examples: readonly TrainingExample[]): Promise<Evaluation> {
+  const { spec, model, signal, onEvaluation } = context;
+  const { beams = 5, length_penalty = 1, max_tokens = 100 } = spec.generation ?? {};
+  return evaluate(model, {
+    examples,
+    adapter: run.settings.method === 'none' ? undefined : directoryOf(context, run),
+    generation: spec.generation && { beams, lengthPenalty: length_penalty, maxTokens: max_tokens },
+    signal,
+    ...(onEvaluation && { onProgress: (progress: EvaluationProgress) => onEvaluation(run, progress) }),
+  });
+}
+
+/** Of evaluations of different sources together. */
+function measured(evaluations: readonly Evaluation[]): Measured {
+  const tokens = evaluations.reduce((sum, { learned_tokens }) => sum + learned_tokens, 0);
+  const texts = evaluations.flatMap(({ predictions }) => predictions);
+  return {
+    loss: evaluations.reduce((sum, { loss, learned_tokens }) => sum + (loss * learned_tokens) / tokens, 0),
+    learned_tokens: tokens,
+    sources: evaluations.reduce((sum, { sources }) => sum + sources, 0),
+    ...(texts.length > 0 && {
+      scores: scoreTexts(texts.map(({ prediction, references }) => ({ hypothesis: prediction, references }))),
+    }),
+  };
+}
+
+function directoryOf({ out }: RunContext, { name }: PlannedRun): string {
+  return path.join(out, 'runs', name);
+}
+
+function sha256(content: unknown): string {
+  return createHash('sha256').update(JSON.stringify(content)).digest('hex');
+}

@@ -1,0 +1,141 @@
+import { type Static, type TSchema, Type } from 'typebox';
+import Value from 'typebox/value';
+
+import { DATA_FORMATS } from '../tuning/data/read-examples.js';
+import { METHODS } from '../tuning/method.js';
+import { TuningError } from '../tuning/errors.js';
+
+const strict = { additionalProperties: false } as const;
+const whole = (minimum: number) => Type.Integer({ minimum, maximum: Number.MAX_SAFE_INTEGER });
+const text = Type.String({ minLength: 1 });
+const axis = <T extends TSchema>(value: T) => Type.Optional(Type.Array(value, { minItems: 1, uniqueItems: true }));
+
+/** Values of each setting; the runs are their product. What is left out has the value that `preamble tune` gives it. */
+const axes = Type.Object(
+  {
+    /** `none`: the bare model. */
+    method: axis(Type.Enum(['none', ...METHODS])),
+    length: axis(whole(1)),
+    mlp: axis(whole(0)),
+    init: axis(text),
+    /** Tables and plots show the one with the lowest validation loss. */
+    lr: axis(Type.Number({ exclusiveMinimum: 0 })),
+    /** Training examples, drawn by the seed; all unless given here or as a share. */
+    examples: axis(whole(1)),
+    share: axis(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
+    /** Of the start, the order and the examples that are drawn. */
+    seed: axis(whole(0)),
+  },
+  strict,
+);
+
+const data = Type.Object(
+  {
+    format: Type.Optional(Type.Enum([...DATA_FORMATS])),
+    train: text,
+    valid: Type.Optional(Type.Union([text, Type.Number({ exclusiveMinimum: 0, exclusiveMaximum: 1 })])),
+    test: Type.Optional(text),
+    valid_sources: Type.Optional(whole(1)),
+    test_sources: Type.Optional(whole(1)),
+    /** Categories that are not trained on. */
+    unseen: Type.Optional(Type.Array(text, { minItems: 1, uniqueItems: true })),
+  },
+  strict,
+);
+
+const training = Type.Object(
+  {
+    epochs: Type.Optional(whole(1)),
+    max_steps: Type.Optional(whole(0)),
+    warmup_steps: Type.Optional(whole(0)),
+    batch_size: Type.Optional(whole(1)),
+    eval_every: Type.Optional(whole(1)),
+    /** Stops early; never unless given. */
+    patience: Type.Optional(whole(1)),
+    checkpoint_every: Type.Optional(whole(1)),
+  },
+  strict,
+);
+
+const generation = Type.Object(
+  {
+    beams: Type.Optional(whole(1)),
+    length_penalty: Type.Optional(Type.Number()),
+    max_tokens: Type.Optional(whole(1)),
+  },
+  strict,
+);
+
+const part = Type.Object({ title: text, axes }, strict);
+
+const spec = Type.Object(
+  {
+    model: Type.Optional(text),
+    data,
+    parts: Type.Array(part, { minItems: 1 }),
+    training: Type.Optional(training),
+    /** Texts are generated for the test data and scored; only losses unless given. */
+    generation: Type.Optional(generation),
+  },
+  strict,
+);
+
+/** What a study is made of; `docs/studies.md` says what each field means. */
+export type StudySpec = Static<typeof spec>;
+export type StudyAxes = Static<typeof axes>;
+
+/** Throws `TuningError` naming the field that is unknown, missing or has a bad value. */
+export function parseSpec(content: string): StudySpec {
+  let value: unknown;
+  try {
+    value = JSON.parse(content);
+  } catch (error) {
+    throw new TuningError(`the spec is not JSON: ${(error as Error).message}`, { cause: error });
+  }
+  if (!Value.Check(spec, value)) throw new TuningError(firstProblem(Value.Errors(spec, value)));
+  refuseContradictions(value);
+  return value;
+}
+
+type SchemaError = ReturnType<typeof Value.Errors>[number];
+
+function firstProblem(errors: readonly SchemaError[]): string {
+  const unknown = errors.find(({ keyword }) => keyword === 'additionalProperties');
+  // Of a union's errors, the branches come first and the union itself comes last.
+  const error = unknown ?? errors.find(({ keyword }) => keyword === 'anyOf') ?? errors[0];
+  if (error === undefined) return 'the spec is not valid';
+  const at = pathOf(error.instancePath);
+  const inside = (names: readonly string[]): string =>
+    names.map((name) => (at === '' ? name : `${at}.${name}`)).join(', ');
+  if (error.keyword === 'additionalProperties') return `${inside(error.params.additionalProperties)}: no such field`;
+  if (error.keyword === 'required') return `${inside(error.params.requiredProperties)}: missing`;
+  if (error.keyword === 'enum') return `${at}: must be one of ${error.params.allowedValues.join(', ')}`;
+  // the only union
+  if (error.keyword === 'anyOf')
+    return `${at}: must be a file, or a share of the training data's sources between 0 and 1`;
+  return `${at === '' ? 'the spec' : at}: ${error.message}`;
+}
+
+/** `/parts/0/axes/lr/1` is `parts[0].axes.lr[1]`. */
+function pathOf(instancePath: string): string {
+  const segments = instancePath.split('/').slice(1);
+  return segments
+    .map((segment, index) => (/^\d+$/.test(segment) ? `[${segment}]` : index === 0 ? segment : `.${segment}`))
+    .join('');
+}
+
+function refuseContradictions({ data, parts, training }: StudySpec): void {
+  if (data.valid === undefined && data.test === undefined) {
+    throw new TuningError('data.valid, data.test: give at least one of them');
+  }
+  if (training?.patience !== undefined && data.valid === undefined) {
+    throw new TuningError('training.patience: early stopping needs data.valid');
+  }
+  parts.forEach(({ axes }, index) => {
+    const at = `parts[${index}].axes`;
+    if (axes.examples && axes.share) throw new TuningError(`${at}.share: not together with ${at}.examples`);
+    if ((axes.lr?.length ?? 0) > 1 && data.valid === undefined) {
+      throw new TuningError(`${at}.lr: the best of several is chosen by data.valid, which is missing`);
+    }
+  });
+}

@@ -1,0 +1,23 @@
+import type { TextOrIds, TrainingExample } from '../example.js';
+import { Field } from './field.js';
+import { linesOf } from './lines.js';
+
+/** Lines of `{"prompt", "completion", "category"?}`; prompt and completion are each a string or an array of token ids. */
+export function parseJsonl(text: string, file: string): TrainingExample[] {
+  return linesOf(text, file).map(({ line, where }) => {
+    const fields = Field.parse(line, where);
+    return {
+      source: textOrIds(fields.get('prompt')),
+      targets: [textOrIds(fields.get('completion'))],
+      category: fields.has('category') ? fields.get('category').string() : undefined,
+      where,
+    };
+  });
+}
+
+function textOrIds(field: Field): TextOrIds {
+  const { value } = field;
+  if (typeof value === 'string') return value;
+  if (Array.isArray(value) && value.every(Number.isInteger)) return value as number[];
+  throw field.refuse('neither a string nor an array of token ids');
+}

@@ -1,0 +1,64 @@
+import fs from 'node:fs/promises';
+import path from 'node:path';
+
+import type { Gpt2Config } from '../../model/config.js';
+import { TuningError } from '../errors.js';
+import type { TrainingExample } from '../example.js';
+import { parseDart } from './dart.js';
+import { parseE2e } from './e2e.js';
+import { parseJsonl } from './jsonl.js';
+import { parseWebnlg } from './webnlg.js';
+
+export const DATA_FORMATS = ['jsonl', 'e2e', 'webnlg', 'dart'] as const;
+export type DataFormat = (typeof DATA_FORMATS)[number];
+
+export interface DataOptions {
+  /** What the file's name says unless given: see `formatOf`. */
+  readonly format?: DataFormat | undefined;
+  /** Text that stands between source and target in all formats but jsonl: see `separatorOf`. */
+  readonly separator: string;
+}
+
+/** Reads examples. Throws `TuningError` naming file, line or entry, and field. */
+export async function readExamples(file: string, { format, separator }: DataOptions): Promise<TrainingExample[]> {
+  const text = await fs.readFile(file, 'utf8').catch((error: Error) => {
+    throw new TuningError(`${file}: ${error.message}`, { cause: error });
+  });
+  const name = path.basename(file);
+  switch (format ?? formatOf(name, text)) {
+    case 'jsonl':
+      return parseJsonl(text, name);
+    case 'e2e':
+      return parseE2e(text, name, separator);
+    case 'webnlg':
+      return parseWebnlg(text, name, separator);
+    case 'dart':
+      return parseDart(text, name, separator);
+  }
+}
+
+/** `.jsonl`: jsonl; `.txt`: e2e; `.json`: dart where it is an array, webnlg otherwise. Throws `TuningError` for other names. */
+function formatOf(name: string, text: string): DataFormat {
+  switch (path.extname(name).toLowerCase()) {
+    case '.jsonl':
+      return 'jsonl';
+    case '.txt':
+      return 'e2e';
+    case '.json':
+      return text.trimStart().startsWith('[') ? 'dart' : 'webnlg';
+    default:
+      throw new TuningError(
+        `${name}: the name tells no format (.jsonl, .txt, .json); give one of ${DATA_FORMATS.join(', ')}`,
+      );
+  }
+}
+
+/** The text of the model's end token, which GPT-2 begins texts with too: Li and Liang's code has its `bos_token` here. */
+export function separatorOf(
+  { eosTokenIds }: Pick<Gpt2Config, 'eosTokenIds'>,
+  decode: (ids: readonly number[]) => string,
+): string {
+  const [end] = eosTokenIds;
+  if (end === undefined) throw new TuningError('the model has no end token to stand between source and target');
+  return decode([end]);
+}

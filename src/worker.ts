@@ -1,0 +1,58 @@
+import type { Writable } from 'node:stream';
+
+import pino from 'pino';
+
+import { ConfigError, type Config } from './config.js';
+import type { JobObserver } from './fine-tuning/job-worker.js';
+import { openFineTuning } from './open-fine-tuning.js';
+import { openConfiguredModel } from './open-model.js';
+import { describeStore, openStore } from './open-store.js';
+import { openTenancy } from './open-tenancy.js';
+import { PrefixLibrary } from './prefix/library.js';
+import { compileProgress } from './progress.js';
+import { loggerOptions } from './server/logger.js';
+import { firstSignal } from './signals.js';
+
+interface Output {
+  readonly stdout: Pick<Writable, 'write'>;
+  readonly stderr: Pick<Writable, 'write'>;
+}
+
+/**
+ * Takes fine-tuning jobs from a Redis until SIGTERM or SIGINT, without serving. What is trained then stops after its step and goes back to
+ * the queue; a second signal ends the process at once.
+ * @throws ConfigError where nobody else could give it jobs
+ */
+export async function work(config: Config, { stdout, stderr }: Output): Promise<void> {
+  if (config.store.kind === 'file') throw new ConfigError('PREAMBLE_STORE', 'a worker takes its jobs from a Redis');
+  if (config.tuningWorkers === 0) throw new ConfigError('PREAMBLE_TUNING_WORKERS', 'a worker trains at least one job');
+  // Its one slot is for soft prompts, which run through the model when they are stored.
+  const model = await openConfiguredModel({ ...config, slots: 1 }, compileProgress(stderr));
+  const close: (() => void | Promise<void>)[] = [() => model.dispose()];
+  try {
+    const { base, encoder } = model;
+    const { store, connection, close: closeStore } = await openStore(config.store, base.fingerprint);
+    close.unshift(closeStore);
+    const { tenancy } = await openTenancy(config, connection);
+    const { maxVirtualTokens: maxLength } = config;
+    const library = new PrefixLibrary({ store, base, encoder, cacheBytes: 0, maxLength });
+    const tuning = await openFineTuning(config, { base, library, tenancy, connection });
+    close.unshift(() => tuning.close());
+    await tuning.start(jobLog(config));
+    stdout.write(`Preamble trains prefixes of ${base.id}, with jobs from ${describeStore(config.store)}\n`);
+    await firstSignal();
+    stderr.write('stopping after the step under way; the job goes back to the queue\n');
+  } finally {
+    for (const each of close) await each();
+  }
+}
+
+function jobLog({ logLevel }: Config): JobObserver {
+  const { stream, ...options } = loggerOptions(logLevel);
+  const log = pino(options, stream);
+  return {
+    jobStarted: () => log.info('a fine-tuning job has begun'),
+    jobEnded: (end) => log.info({ end }, 'a fine-tuning job has ended'),
+    jobBroke: (job, error) => log.error({ job, err: error }, 'a fine-tuning job failed'),
+  };
+}

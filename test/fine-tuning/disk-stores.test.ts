@@ -1,0 +1,33 @@
+import fs from 'node:fs/promises';
+import path from 'node:path';
+
+import { expect, it } from 'vitest';
+
+import { DiskFileStore } from '../../src/fine-tuning/disk-file-store.js';
+import { DiskJobStore } from '../../src/fine-tuning/disk-job-store.js';
+import { newEvent } from '../../src/fine-tuning/job.js';
+import { temporaryDirectory } from '../server/prefix-library.js';
+import { describeFileStore } from './file-store-contract.js';
+import { job } from './fixtures.js';
+import { describeJobStore } from './job-store-contract.js';
+
+describeFileStore('the store on disk', async () => {
+  const directory = await temporaryDirectory();
+  return () => DiskFileStore.open(directory);
+});
+
+describeJobStore('the store on disk', async () => {
+  const directory = await temporaryDirectory();
+  return () => DiskJobStore.open(directory);
+});
+
+it('reads the events of a process that was killed while it wrote one', async () => {
+  const directory = await temporaryDirectory();
+  const store = await DiskJobStore.open(directory);
+  const { id } = job();
+  await store.add('t', job({ id }));
+  await store.addEvent('t', id, newEvent(1, { message: 'first' }));
+  await fs.appendFile(path.join(directory, '.fine-tuning/t/jobs', id, 'events.jsonl'), '\n{"id":"ftev');
+  await store.addEvent('t', id, newEvent(2, { message: 'second' }));
+  expect((await store.events('t', id, { limit: 9 })).data.map(({ message }) => message)).toEqual(['second', 'first']);
+});

@@ -1,0 +1,36 @@
+import { newFileId, type TrainingFile } from '../../src/fine-tuning/file.js';
+import { type FineTuningJob, newJobId } from '../../src/fine-tuning/job.js';
+import { DEFAULT_SETTINGS } from '../../src/fine-tuning/default-settings.js';
+
+export const FINGERPRINT = 'f'.repeat(64);
+
+/** A file, of so many bytes, made at that moment. */
+export function file(bytes: number, created = 1): TrainingFile {
+  return { id: newFileId(), filename: 'data.jsonl', purpose: 'fine-tune', bytes, created };
+}
+
+/** A queued job. */
+export function job(changes: Partial<FineTuningJob> = {}): FineTuningJob {
+  const id = newJobId();
+  return {
+    id,
+    fingerprint: FINGERPRINT,
+    created: 1,
+    status: 'queued',
+    model: 'base',
+    trainingFile: newFileId(),
+    validationFile: null,
+    suffix: null,
+    name: id,
+    settings: DEFAULT_SETTINGS,
+    learningRateMultiplier: 1,
+    metadata: { note: 'kept as it is' },
+    finished: null,
+    estimatedFinish: null,
+    fineTunedModel: null,
+    trainedTokens: null,
+    resultFiles: [],
+    error: null,
+    ...changes,
+  };
+}

@@ -1,0 +1,119 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+
+import { newEvent, newJobId, UNFINISHED } from '../../src/fine-tuning/job.js';
+import { type JobStore, MAX_EVENTS } from '../../src/fine-tuning/job-store.js';
+import { FINGERPRINT, job } from './fixtures.js';
+
+/** What every `JobStore` must do. `makeStore` gives each test an empty place and a way to open it, more than once. */
+export function describeJobStore(kind: string, makeStore: () => Promise<() => Promise<JobStore>>): void {
+  describe(`${kind} keeps the job store's contract`, () => {
+    let open: () => Promise<JobStore>;
+    let store: JobStore;
+    beforeEach(async () => {
+      open = await makeStore();
+      store = await open();
+    });
+
+    it('gives back what was added and changed, also after it is opened again', async () => {
+      const added = job();
+      await store.add('t', added);
+      expect(await store.get('t', added.id)).toEqual(added);
+      const error = { code: 'a', message: 'b', param: null };
+      const change = { status: 'failed', finished: 5, error, resultFiles: ['x'] } as const;
+      expect(await store.change('t', added.id, UNFINISHED, change)).toEqual({ ...added, ...change });
+      for (const opened of [store, await open()]) {
+        expect(await opened.get('t', added.id)).toEqual({ ...added, ...change });
+        expect(await opened.list('t', { limit: 5 })).toEqual({ data: [{ ...added, ...change }], hasMore: false });
+      }
+    });
+
+    it('changes only what has one of the statuses: of those that end a job, one wins', async () => {
+      const { id } = job();
+      await store.add('t', job({ id }));
+      expect(await store.change('t', id, ['running'], { status: 'succeeded' })).toBeUndefined();
+      const ends = (['succeeded', 'failed', 'cancelled'] as const).map((status) =>
+        store.change('t', id, UNFINISHED, { status }),
+      );
+      const winners = (await Promise.all(ends)).filter((ended) => ended !== undefined);
+      expect(winners).toHaveLength(1);
+      expect((await store.get('t', id))?.status).toBe(winners[0]?.status);
+    });
+
+    it('has nothing of another tenant, and nothing that no job can be called', async () => {
+      const own = job();
+      await store.add('t', own);
+      for (const [tenant, id] of [
+        ['T', own.id],
+        ['other', own.id],
+        ['t', newJobId()],
+        ['t', '../../t'],
+        ['t', ''],
+      ] as const) {
+        expect(await store.get(tenant, id)).toBeUndefined();
+        expect(await store.change(tenant, id, UNFINISHED, { status: 'failed' })).toBeUndefined();
+        await store.addEvent(tenant, id, newEvent(1, { message: 'nobody hears this' }));
+        expect(await store.events(tenant, id, { limit: 5 })).toEqual({ data: [], hasMore: false });
+      }
+      expect((await store.list('other', { limit: 10 })).data).toEqual([]);
+    });
+
+    it('lists page by page, newest first', async () => {
+      const jobs = Array.from({ length: 5 }, (_, i) => job({ created: 10 - i }));
+      for (const each of [...jobs].reverse()) await store.add('t', each);
+      const first = await store.list('t', { limit: 3 });
+      expect(first).toEqual({ data: jobs.slice(0, 3), hasMore: true });
+      const second = await store.list('t', { limit: 3, after: jobs[2]!.id });
+      expect(second).toEqual({ data: jobs.slice(3), hasMore: false });
+      expect((await store.list('t', { limit: 2, after: newJobId() })).data).toEqual([]);
+    });
+
+    it('takes so many unfinished jobs of a tenant, and more when some have ended', async () => {
+      const first = job();
+      await store.add('t', first, 2);
+      await store.add('t', job(), 2);
+      await expect(store.add('t', job(), 2)).rejects.toMatchObject({ code: 'too_many_jobs' });
+      await store.add('other', job(), 1);
+      await store.change('t', first.id, ['queued'], { status: 'cancelled' });
+      await store.add('t', job(), 2);
+      await expect(store.add('third', job(), 0)).rejects.toMatchObject({ code: 'too_many_jobs' });
+    });
+
+    it('knows the unfinished jobs of a base model, of all tenants, oldest first', async () => {
+      const [a, b, c, d] = [1, 2, 3, 4].map((created) => job({ created })) as [
+        ReturnType<typeof job>,
+        ReturnType<typeof job>,
+        ReturnType<typeof job>,
+        ReturnType<typeof job>,
+      ];
+      await store.add('Tenant', b);
+      await store.add('t', a);
+      await store.add('t', c);
+      await store.add('t', d);
+      await store.add('t', job({ fingerprint: 'e'.repeat(64) }));
+      await store.change('t', a.id, ['queued'], { status: 'running' });
+      await store.change('t', c.id, ['queued'], { status: 'cancelled' });
+      const expected = [
+        { tenant: 't', id: a.id },
+        { tenant: 'Tenant', id: b.id },
+        { tenant: 't', id: d.id },
+      ];
+      for (const opened of [store, await open()]) expect(await opened.unfinished(FINGERPRINT)).toEqual(expected);
+    });
+
+    it('keeps the events of a job, the newest first and no more than so many', async () => {
+      const { id } = job();
+      await store.add('t', job({ id }));
+      const event = (i: number) => newEvent(i, { type: 'metrics', message: `step ${i}`, data: { step: i, lr: 5e-5 } });
+      const events = Array.from({ length: 5 }, (_, i) => event(i));
+      for (const each of events) await store.addEvent('t', id, each);
+      const newest = [...events].reverse();
+      expect(await store.events('t', id, { limit: 3 })).toEqual({ data: newest.slice(0, 3), hasMore: true });
+      const rest = await (await open()).events('t', id, { limit: 3, after: newest[2]!.id });
+      expect(rest).toEqual({ data: newest.slice(3), hasMore: false });
+      for (let i = 5; i < MAX_EVENTS + 20; i++) await store.addEvent('t', id, event(i));
+      const all = (await store.events('t', id, { limit: 10 * MAX_EVENTS })).data;
+      expect(all).toHaveLength(MAX_EVENTS);
+      expect(all[0]?.message).toBe(`step ${MAX_EVENTS + 19}`);
+    });
+  });
+}

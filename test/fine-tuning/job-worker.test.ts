@@ -1,0 +1,154 @@
+import fs from 'node:fs/promises';
+import path from 'node:path';
+
+import { beforeEach, describe, expect, it } from 'vitest';
+
+import { DiskFileStore } from '../../src/fine-tuning/disk-file-store.js';
+import { DiskJobStore } from '../../src/fine-tuning/disk-job-store.js';
+import { JobWorker } from '../../src/fine-tuning/job-worker.js';
+import { type Trainer, TrainingCrashedError, TrainingRefusedError } from '../../src/fine-tuning/trainer.js';
+import { PrefixError } from '../../src/prefix/errors.js';
+import type { PrefixLibrary } from '../../src/prefix/library.js';
+import type { TuneResult } from '../../src/tuning/tune.js';
+import { temporaryDirectory } from '../server/prefix-library.js';
+import { file, job } from './fixtures.js';
+
+const done = { stop: 'finished' } as TuneResult;
+const never = new AbortController().signal;
+
+/** Writes what a run leaves, without one. */
+const trained: Trainer = async ({ out }) => {
+  await fs.mkdir(out, { recursive: true });
+  for (const name of ['adapter_config.json', 'adapter_model.safetensors'])
+    await fs.writeFile(path.join(out, name), name);
+  await fs.writeFile(
+    path.join(out, 'curve.jsonl'),
+    '{"step":1,"learned_tokens":7}\n{"step":1,"valid_loss":1}\n{"step":2,"learned_tokens":5}\n',
+  );
+  return done;
+};
+
+describe('the worker', () => {
+  let files: DiskFileStore;
+  let jobs: DiskJobStore;
+  let directory: string;
+  let uploads: string[];
+  let ends: string[];
+  let upload: () => Promise<void>;
+  const ref = { tenant: 't', id: '' };
+
+  beforeEach(async () => {
+    const store = await temporaryDirectory();
+    directory = path.join(store, 'running');
+    [files, jobs] = [await DiskFileStore.open(store), await DiskJobStore.open(store)];
+    [uploads, ends] = [[], []];
+    upload = async () => undefined;
+    const data = file(3);
+    await files.put('t', data, Buffer.from('{}\n'));
+    const queued = job({ trainingFile: data.id, name: 'mine' });
+    await jobs.add('t', queued);
+    ref.id = queued.id;
+  });
+
+  function worker(trainer: Trainer): JobWorker {
+    const library = {
+      files: () => Promise.reject(new Error('no prefix is gone on from')),
+      upload: async (tenant: string, { name }: { name: string }) => {
+        await upload();
+        uploads.push(`${tenant}/${name}`);
+        return { created: true, record: { version: 'a'.repeat(64) } };
+      },
+    } as unknown as PrefixLibrary;
+    return new JobWorker({
+      jobs,
+      files,
+      library,
+      baseModel: 'base',
+      trainer,
+      quota: async () => ({}),
+      directory,
+      observer: { jobStarted: () => undefined, jobEnded: (end) => ends.push(end), jobBroke: () => ends.push('broke') },
+      now: Date.now,
+    });
+  }
+
+  const record = () => jobs.get('t', ref.id);
+  const isThere = () =>
+    fs.stat(path.join(directory, ref.id)).then(
+      () => true,
+      () => false,
+    );
+
+  it('leaves a prefix, a curve, and no files of its own', async () => {
+    expect(await worker(trained).run(ref, never)).toBe('done');
+    expect(await record()).toMatchObject({
+      status: 'succeeded',
+      fineTunedModel: `mine@${'a'.repeat(12)}`,
+      trainedTokens: 12,
+    });
+    const [curve] = (await record())!.resultFiles;
+    expect(Buffer.from((await files.content('t', curve!))!).toString()).toContain('valid_loss');
+    expect([uploads, ends, await isThere()]).toEqual([['t/mine'], ['succeeded'], false]);
+    // Delivered once more, it is done already.
+    expect(await worker(trained).run(ref, never)).toBe('done');
+    expect(uploads).toHaveLength(1);
+  });
+
+  it('tries again what crashes, and gives up in the end', async () => {
+    let attempts = 0;
+    const crash: Trainer = (task, options) => {
+      if (++attempts < 3) throw new TrainingCrashedError('it was killed');
+      return trained(task, options);
+    };
+    await worker(crash).run(ref, never);
+    expect(await record()).toMatchObject({ status: 'succeeded' });
+
+    const second = job({ trainingFile: (await record())!.trainingFile });
+    await jobs.add('t', second);
+    await worker(() => Promise.reject(new TrainingCrashedError('again'))).run({ tenant: 't', id: second.id }, never);
+    expect(await jobs.get('t', second.id)).toMatchObject({ status: 'failed', error: { code: 'training_failed' } });
+    expect(ends).toEqual(['succeeded', 'broke', 'failed']);
+  });
+
+  it('tells the owner what is wrong, by the field', async () => {
+    await worker(() => Promise.reject(new TrainingRefusedError('validation_file.jsonl line 2: no'))).run(ref, never);
+    expect((await record())?.error).toEqual({
+      code: 'invalid_training_file',
+      message: 'validation_file.jsonl line 2: no',
+      param: 'validation_file',
+    });
+    const gone = job();
+    await jobs.add('t', gone);
+    await worker(trained).run({ tenant: 't', id: gone.id }, never);
+    expect((await jobs.get('t', gone.id))?.error).toMatchObject({ code: 'file_not_found', param: 'training_file' });
+  });
+
+  it('stops for a cancellation, and keeps nothing', async () => {
+    const untilStopped: Trainer = async (_, { signal }) => {
+      await jobs.change('t', ref.id, ['running'], { status: 'cancelled' });
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      return { ...done, stop: 'interrupted' };
+    };
+    expect(await worker(untilStopped).run(ref, never)).toBe('done');
+    expect([await record(), uploads, ends, await isThere()]).toMatchObject([
+      { status: 'cancelled' },
+      [],
+      ['cancelled'],
+      false,
+    ]);
+  });
+
+  it('leaves a job as it is when it has to go, and when the store goes', async () => {
+    const leaving = AbortSignal.abort();
+    const stopped: Trainer = async () => ({ ...done, stop: 'interrupted' });
+    expect(await worker(stopped).run(ref, leaving)).toBe('interrupted');
+    expect([(await record())?.status, await isThere()]).toEqual(['running', true]);
+
+    upload = () => Promise.reject(new PrefixError('store_unavailable', 'away'));
+    await expect(worker(trained).run(ref, never)).rejects.toMatchObject({ code: 'store_unavailable' });
+    expect((await record())?.status).toBe('running');
+    upload = () => Promise.reject(new PrefixError('prefix_quota_exceeded', 'name: 2 of at most 2 prefixes are used'));
+    await worker(trained).run(ref, never);
+    expect((await record())?.error).toMatchObject({ code: 'prefix_quota_exceeded', param: 'name' });
+  });
+});

@@ -1,0 +1,222 @@
+import OpenAI, { toFile } from 'openai';
+import { describe, expect, it } from 'vitest';
+
+import { realServer, type RealServer } from '../support/real-server.js';
+
+const KEYS = { alice: 'alices-key', bob: 'bobs-key' };
+const apiKeys = Object.entries(KEYS).map(([tenant, key]) => ({ tenant, key }));
+const BASE = 'preamble-demo';
+/** What makes a job short and its prefix different from nothing. */
+const quick = { mlp: 0, length: 4, learning_rate: 0.05, max_steps: 12 };
+
+const EXAMPLES = Array.from({ length: 8 }, (_, i) => ({ prompt: `Question ${i}:`, completion: ' Forty-two.' }));
+const lines = (examples: readonly object[]): string => examples.map((example) => JSON.stringify(example)).join('\n');
+
+function clientOf({ url }: Pick<RealServer, 'url'>, tenant: keyof typeof KEYS): OpenAI {
+  return new OpenAI({ baseURL: `${url}/v1`, apiKey: KEYS[tenant], maxRetries: 0 });
+}
+
+async function upload(client: OpenAI, content = lines(EXAMPLES), name = 'data.jsonl'): Promise<string> {
+  const file = await toFile(Buffer.from(content), name);
+  return (await client.files.create({ file, purpose: 'fine-tune' })).id;
+}
+
+type Job = OpenAI.FineTuning.FineTuningJob;
+
+function create(client: OpenAI, body: Record<string, unknown>): Promise<Job> {
+  return client.fineTuning.jobs.create({ model: BASE, prefix_tuning: quick, ...body } as never);
+}
+
+/** The job once it has one of the statuses. */
+async function until(client: OpenAI, id: string, ...statuses: string[]): Promise<Job> {
+  let job: Job | undefined;
+  const look = async (): Promise<string> => (job = await client.fineTuning.jobs.retrieve(id)).status;
+  await expect.poll(look, { timeout: 60_000, interval: 50 }).toBeOneOf(statuses);
+  return job as Job;
+}
+
+const ended = ['succeeded', 'failed', 'cancelled'];
+
+describe('the official client', () => {
+  it('trains a prefix on its file, and uses it at once', async () => {
+    const server = await realServer({ apiKeys });
+    const [client, other] = [clientOf(server, 'alice'), clientOf(server, 'bob')];
+    const training_file = await upload(client);
+    const validation_file = await upload(client, lines(EXAMPLES.slice(0, 2)), 'valid.jsonl');
+    const created = await create(client, {
+      training_file,
+      validation_file,
+      suffix: 'users/alice',
+      seed: 7,
+      method: { type: 'supervised', supervised: { hyperparameters: { batch_size: 4, n_epochs: 'auto' } } },
+      metadata: { note: 'mine' },
+    });
+    expect(created).toMatchObject({
+      object: 'fine_tuning.job',
+      model: BASE,
+      organization_id: 'alice',
+      seed: 7,
+      training_file,
+      validation_file,
+      metadata: { note: 'mine' },
+      hyperparameters: { n_epochs: 10, batch_size: 4, learning_rate_multiplier: 1 },
+      fine_tuned_model: null,
+      error: null,
+    });
+
+    const job = await until(client, created.id, ...ended);
+    expect(job.error).toBeNull();
+    expect(job).toMatchObject({ status: 'succeeded', trained_tokens: expect.any(Number), estimated_finish: null });
+    expect(job.fine_tuned_model).toMatch(/^users\/alice@[0-9a-f]{12}$/);
+    const events = await client.fineTuning.jobs.listEvents(job.id, { limit: 100 });
+    const messages = events.data.map(({ message }) => message).reverse();
+    expect(messages[0]).toBe(`Created fine-tuning job: ${job.id}`);
+    expect(messages.at(-1)).toBe(`New model created: ${job.fine_tuned_model}`);
+    expect(messages.join('\n')).toMatch(/Step 12\/12: validation loss=/);
+
+    // The curve is a file of the tenant's.
+    const curve = await (await client.files.content(job.result_files[0]!)).text();
+    expect(curve.trim().split('\n')).toHaveLength(13);
+    expect((await client.files.list()).data.map(({ purpose }) => purpose).sort()).toEqual([
+      'fine-tune',
+      'fine-tune',
+      'fine-tune-results',
+    ]);
+
+    const ask = (model: string) =>
+      client.completions.create({ model, prompt: 'Question 3:', max_tokens: 4, temperature: 0, logprobs: 1 });
+    const [base, pinned, named] = [await ask(BASE), await ask(job.fine_tuned_model!), await ask('users/alice')];
+    const first = (answer: typeof base): number => answer.choices[0]!.logprobs!.token_logprobs![0]!;
+    expect(pinned.choices[0]!.text).toBe(named.choices[0]!.text);
+    expect(first(pinned)).not.toBeCloseTo(first(base), 3);
+    expect(pinned.usage).toMatchObject({ prompt_tokens_details: { prefix_tokens: 4 } });
+
+    // Nothing of it is another tenant's.
+    const theirs = await upload(other);
+    for (const attempt of [
+      () => other.completions.create({ model: job.fine_tuned_model!, prompt: 'a' }),
+      () => other.files.retrieve(training_file),
+      () => other.files.content(job.result_files[0]!),
+      () => other.files.delete(training_file),
+      () => other.fineTuning.jobs.retrieve(job.id),
+      () => other.fineTuning.jobs.cancel(job.id),
+      () => other.fineTuning.jobs.listEvents(job.id),
+      () => create(other, { training_file }),
+      () => create(other, { training_file: theirs, model: 'users/alice' }),
+    ]) {
+      await expect(attempt(), attempt.toString()).rejects.toMatchObject({ status: 404 });
+    }
+    expect((await other.fineTuning.jobs.list()).data).toEqual([]);
+
+    // Going on from it gives a new version of the name; the old one stays.
+    const next = await create(client, {
+      model: job.fine_tuned_model!,
+      training_file,
+      suffix: 'users/alice',
+      prefix_tuning: { ...quick, length: null, max_steps: 2 },
+    });
+    const continued = await until(client, next.id, ...ended);
+    expect(continued).toMatchObject({ status: 'succeeded', error: null });
+    expect(continued.fine_tuned_model).not.toBe(job.fine_tuned_model);
+    expect((await ask(job.fine_tuned_model!)).choices[0]!.text).toBe(pinned.choices[0]!.text);
+    const listed = await client.fineTuning.jobs.list({ limit: 1 });
+    expect(listed.data.map(({ id }) => id)).toEqual([next.id]);
+    expect(listed.has_more).toBe(true);
+  });
+
+  it('is told which line of its file is wrong', async () => {
+    const server = await realServer();
+    const client = clientOf(server, 'alice');
+    const fails = async (content: string): Promise<Job['error']> => {
+      const { id } = await create(client, { training_file: await upload(client, content) });
+      return (await until(client, id, ...ended)).error;
+    };
+    const code = 'invalid_training_file';
+    expect(await fails(`${lines(EXAMPLES)}\n{"prompt": "a"}`)).toMatchObject({
+      code,
+      param: 'training_file',
+      message: expect.stringContaining('line 9: completion'),
+    });
+    expect(await fails('not json')).toMatchObject({ code, message: expect.stringContaining('line 1') });
+    expect(await fails('')).toMatchObject({ code, message: expect.stringContaining('no examples') });
+    expect(await fails('{"messages": [{"role": "user", "content": "a"}]}')).toMatchObject({
+      code,
+      message: expect.stringContaining('prompt'),
+    });
+  });
+
+  it('cancels a job that waits and one that runs', async () => {
+    const server = await realServer();
+    const client = clientOf(server, 'alice');
+    const training_file = await upload(client);
+    const endless = {
+      training_file,
+      prefix_tuning: { ...quick, max_steps: 1_000_000 },
+      hyperparameters: { n_epochs: 1000 },
+    };
+    const [running, waiting] = [await create(client, endless), await create(client, endless)];
+    await until(client, running.id, 'running');
+    expect(await client.fineTuning.jobs.cancel(waiting.id)).toMatchObject({ status: 'cancelled' });
+    expect(await client.fineTuning.jobs.cancel(running.id)).toMatchObject({
+      status: 'cancelled',
+      fine_tuned_model: null,
+    });
+    await expect(client.fineTuning.jobs.cancel(running.id)).rejects.toMatchObject({
+      status: 409,
+      code: 'job_finished',
+    });
+    // The worker is free again.
+    const after = await create(client, { training_file });
+    expect(await until(client, after.id, ...ended)).toMatchObject({ status: 'succeeded' });
+    expect((await client.models.list()).data.map(({ id }) => id)).toEqual([BASE, after.id]);
+  });
+});
+
+describe('a job is refused', () => {
+  const cases: [Record<string, unknown>, number, string][] = [
+    [{ training_file: `file-${'0'.repeat(24)}` }, 404, 'training_file'],
+    [{ model: 'nobody' }, 404, 'model'],
+    [{ suffix: 'a//b' }, 400, 'suffix'],
+    [{ suffix: BASE }, 400, 'suffix'],
+    [{ integrations: [] }, 400, 'integrations'],
+    [{ method: { type: 'dpo' } }, 400, 'method.type'],
+    [{ hyperparameters: { n_epochs: 0 } }, 400, 'hyperparameters.n_epochs'],
+    [{ prefix_tuning: { length: 0 } }, 400, 'prefix_tuning.length'],
+    [{ prefix_tuning: { early_stopping: true } }, 400, 'prefix_tuning.early_stopping'],
+    [{ prefix_tuning: { patience: 2 } }, 400, 'prefix_tuning.patience'],
+    [{ prefix_tuning: { dropout: 0.1 } }, 400, 'prefix_tuning.dropout'],
+    [{ seed: -1 }, 400, 'seed'],
+  ];
+  it('for what is wrong with its fields, naming them', async () => {
+    const client = clientOf(await realServer(), 'alice');
+    const training_file = await upload(client);
+    for (const [body, status, param] of cases) {
+      await expect(create(client, { training_file, ...body }), JSON.stringify(body)).rejects.toMatchObject({
+        status,
+        param,
+      });
+    }
+    expect((await client.fineTuning.jobs.list()).data).toEqual([]);
+  });
+
+  it('where a tenant has as many as it may have, and where nobody trains', async () => {
+    const full = clientOf(await realServer({ maxTuningJobs: 0 }), 'alice');
+    const body = { training_file: await upload(full) };
+    await expect(create(full, body)).rejects.toMatchObject({ status: 429, code: 'too_many_jobs' });
+    const idle = clientOf(await realServer({ tuningWorkers: 0 }), 'alice');
+    const other = { training_file: await upload(idle) };
+    await expect(create(idle, other)).rejects.toMatchObject({ status: 501, code: 'fine_tuning_off' });
+  });
+});
+
+it('takes files within its limits only', async () => {
+  const client = clientOf(await realServer({ maxTrainingFileBytes: 2048, maxTrainingFiles: 2 }), 'alice');
+  await expect(upload(client, 'x'.repeat(2049))).rejects.toMatchObject({ status: 413, code: 'request_too_large' });
+  const id = await upload(client, 'x'.repeat(2048));
+  await upload(client);
+  await expect(upload(client)).rejects.toMatchObject({ status: 403, code: 'file_quota_exceeded' });
+  expect(await client.files.delete(id)).toEqual({ id, object: 'file', deleted: true });
+  await upload(client);
+  const wrong = toFile(Buffer.from('x'), 'a.jsonl').then((file) => client.files.create({ file, purpose: 'batch' }));
+  await expect(wrong).rejects.toMatchObject({ status: 400, param: 'purpose' });
+});

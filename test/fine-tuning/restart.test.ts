@@ -1,0 +1,81 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+
+import OpenAI, { toFile } from 'openai';
+import { expect, it } from 'vitest';
+
+import { addressOf, type Running, startProgram, testModelCache } from '../support/program.js';
+
+const data = Array.from({ length: 8 }, (_, i) => JSON.stringify({ prompt: `${i}:`, completion: ' Forty-two.' })).join(
+  '\n',
+);
+/** Long enough that it is interrupted, and over soon after. */
+const prefix_tuning = { mlp: 0, length: 4, learning_rate: 0.05, max_steps: 1000 };
+
+/** Processes that train for this server. */
+function children({ process: { pid } }: Running): number[] {
+  try {
+    return execFileSync('ps', ['-o', 'pid=', '--ppid', String(pid)], { encoding: 'utf8' })
+      .split(/\s+/)
+      .filter(Boolean)
+      .map(Number);
+  } catch {
+    return []; // ps tells by its status that there is none
+  }
+}
+
+async function clientOf(running: Running): Promise<OpenAI> {
+  return new OpenAI({ baseURL: `${await addressOf(running)}/v1`, apiKey: 'none', maxRetries: 0 });
+}
+
+it('a job goes on after its process is killed, after the server leaves and after the server is killed, to the same prefix', async () => {
+  // At the lowest priority, a machine that is busy with other tests would leave it no time.
+  const settings = { PREAMBLE_CACHE: testModelCache, PREAMBLE_TUNING_NICE: '0' };
+  const first = await startProgram(settings);
+  const store = { ...settings, PREAMBLE_STORE: `file:${first.directory}/prefixes` };
+  const client = await clientOf(first);
+  const file = await client.files.create({ file: await toFile(Buffer.from(data), 'data.jsonl'), purpose: 'fine-tune' });
+  const body = { model: 'preamble-demo', training_file: file.id, hyperparameters: { n_epochs: 1000 }, prefix_tuning };
+  const { id } = await client.fineTuning.jobs.create(body as never);
+  const messages = async (from: OpenAI): Promise<string[]> =>
+    (await from.fineTuning.jobs.listEvents(id, { limit: 100 })).data.map(({ message }) => message);
+  const until = (from: OpenAI, message: string) =>
+    expect.poll(async () => (await messages(from)).join('\n'), { timeout: 60_000 }).toContain(message);
+  const childOf = async (server: Running): Promise<number> => {
+    await expect.poll(() => children(server).length, { timeout: 60_000 }).toBe(1);
+    return children(server)[0]!;
+  };
+
+  await until(client, 'Step ');
+  process.kill(await childOf(first), 'SIGKILL');
+  await until(client, 'The training process ended; it is started again');
+  first.process.kill('SIGTERM');
+  await once(first.process, 'exit');
+
+  const second = await startProgram(store);
+  await addressOf(second);
+  const orphan = await childOf(second);
+  second.process.kill('SIGKILL');
+  // The training process ends with the server.
+  const isThere = (): boolean => {
+    try {
+      return process.kill(orphan, 0);
+    } catch {
+      return false;
+    }
+  };
+  await expect.poll(isThere, { timeout: 60_000 }).toBe(false);
+
+  const last = await clientOf(await startProgram(store));
+  const status = async (): Promise<string> => (await last.fineTuning.jobs.retrieve(id)).status;
+  await expect.poll(status, { timeout: 60_000 }).toBe('succeeded');
+  const job = await last.fineTuning.jobs.retrieve(id);
+
+  // The same job without an interruption.
+  const twin = await last.fineTuning.jobs.create(body as never);
+  await expect
+    .poll(async () => (await last.fineTuning.jobs.retrieve(twin.id)).status, { timeout: 60_000 })
+    .toBe('succeeded');
+  const version = (model: string | null) => model?.split('@')[1];
+  expect(version((await last.fineTuning.jobs.retrieve(twin.id)).fine_tuned_model)).toBe(version(job.fine_tuned_model));
+}, 180_000);

@@ -1,0 +1,91 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { RedisConnection } from '../../src/redis/connection.js';
+import { RedisJobStore } from '../../src/redis/job-store.js';
+import { RedisTrainingFileStore } from '../../src/redis/training-file-store.js';
+import { describeFileStore } from '../fine-tuning/file-store-contract.js';
+import { file, job } from '../fine-tuning/fixtures.js';
+import { describeJobStore } from '../fine-tuning/job-store-contract.js';
+import { RedisServer } from '../support/redis-server.js';
+
+let server: RedisServer;
+const connections: RedisConnection[] = [];
+
+async function connect(url = server.url): Promise<RedisConnection> {
+  const connection = await RedisConnection.open({ url });
+  connections.push(connection);
+  return connection;
+}
+
+beforeAll(async () => {
+  server = await RedisServer.start(['--appendfsync', 'no']); // a thousand events, one by one
+});
+afterAll(async () => {
+  for (const connection of connections) connection.close();
+  await server.stop();
+});
+
+async function emptyRedis(): Promise<void> {
+  await (await connect()).client.flushdb();
+}
+
+describeFileStore('the store on Redis', async () => {
+  await emptyRedis();
+  return async () => new RedisTrainingFileStore(await connect());
+});
+
+describeJobStore('the store on Redis', async () => {
+  await emptyRedis();
+  return async () => new RedisJobStore(await connect());
+});
+
+describe('files and jobs on Redis', () => {
+  it('leave nothing of a file behind: not refused, not deleted, not put twice', async () => {
+    await emptyRedis();
+    const connection = await connect();
+    const store = new RedisTrainingFileStore(connection);
+    const content = new Uint8Array(1_200_000).fill(7); // three pieces
+    const kept = file(content.length);
+    await store.put('t', kept, content);
+    const keys = async (): Promise<string[]> => (await connection.client.keys('*')).sort();
+    const before = await keys();
+    expect(before).toHaveLength(6);
+    await store.put('t', kept, content);
+    const quota = { maxFiles: 1, maxBytes: 1e9 };
+    await expect(store.put('t', file(content.length), content, quota)).rejects.toThrow('1 of at most 1 files');
+    expect(await keys()).toEqual(before);
+    expect(await store.delete('t', kept.id)).toBe(true);
+    expect(await keys()).toEqual(['preamble:1:{files:t}:bytes']);
+  });
+
+  it('say that a stored file is damaged', async () => {
+    const connection = await connect();
+    const store = new RedisTrainingFileStore(connection);
+    const kept = file(3);
+    await store.put('t', kept, Uint8Array.of(1, 2, 3));
+    const [piece = ''] = await connection.client.keys('*:piece:*');
+    await connection.client.set(piece, 'abc');
+    await expect(store.content('t', kept.id)).rejects.toThrow('damaged');
+    await connection.client.del(piece);
+    await expect(store.content('t', kept.id)).rejects.toThrow('missing');
+  });
+
+  it('are unavailable while Redis is away or full, and say so', async () => {
+    const small = await RedisServer.start(['--maxmemory', '8mb']);
+    const connection = await connect(small.url);
+    const [files, jobs] = [new RedisTrainingFileStore(connection), new RedisJobStore(connection)];
+    const big = new Uint8Array(20_000_000);
+    const unavailable = { code: 'store_unavailable' };
+    await expect(files.put('t', file(big.length), big)).rejects.toMatchObject({
+      ...unavailable,
+      message: 'The store of files and jobs is full.',
+    });
+    const { id } = job();
+    await jobs.add('t', job({ id })); // there is room again
+    await small.stop();
+    await expect.poll(() => connection.isReady).toBe(false);
+    await expect(files.get('t', 'x')).rejects.toMatchObject(unavailable);
+    await expect(jobs.change('t', id, ['queued'], { status: 'running' })).rejects.toMatchObject(unavailable);
+    await expect(jobs.unfinished('f')).rejects.toMatchObject(unavailable);
+  });
+});

@@ -1,0 +1,135 @@
+import fs from 'node:fs/promises';
+import path from 'node:path';
+
+import { describe, expect, it } from 'vitest';
+
+import { Tokenizer } from '../../src/tokenizer/tokenizer.js';
+import { type DataFormat, readExamples, separatorOf } from '../../src/tuning/data/read-examples.js';
+import type { TrainingExample } from '../../src/tuning/example.js';
+import { tokenExamples } from '../../src/tuning/tokens.js';
+import { temporaryDirectory } from '../server/prefix-library.js';
+import { golden } from '../support/goldens.js';
+
+const separator = '<|endoftext|>';
+
+async function read(name: string, content: unknown, format?: DataFormat): Promise<TrainingExample[]> {
+  const file = path.join(await temporaryDirectory(), name);
+  await fs.writeFile(file, typeof content === 'string' ? content : JSON.stringify(content));
+  return readExamples(file, { format, separator });
+}
+
+const triple = (subject: string, property: string, object: string) => ({ subject, property, object });
+const entry = (fields: object) => ({
+  category: 'Airport',
+  modifiedtripleset: [triple('A_1', 'runwayLength', '3 m'), triple('B', 'isIn', 'C')],
+  lexicalisations: [
+    { comment: 'good', lex: 'The runway is long.' },
+    { comment: 'toFix', lex: 'Runway long.' },
+  ],
+  ...fields,
+});
+
+// The strings are those of XiangLi1999/PrefixTuning, data/datasets/language_modeling.py, up to the end token.
+describe('data as the paper writes it (A13)', () => {
+  it('E2E lines', async () => {
+    const [first, second] = await read('train.txt', 'name : Ada | area : north||Ada is north . \r\n\nname : B||B .\n');
+    expect(first).toEqual({
+      source: ' name : Ada | area : north <|endoftext|>',
+      targets: [' Ada is north .  '],
+      where: 'train.txt line 1',
+    });
+    expect(second).toMatchObject({ source: ' name : B <|endoftext|>', targets: [' B . '], where: 'train.txt line 3' });
+  });
+
+  it('WebNLG entries: good texts are learned, all are references', async () => {
+    const examples = await read('train.json', { entries: [{ 1: entry({}) }, { 2: entry({ category: 'Food' }) }] });
+    expect(examples[0]).toEqual({
+      source: '  | A_1 : runwayLength : 3 m | B : isIn : C <|endoftext|>',
+      targets: [' The runway is long. '],
+      references: ['The runway is long.', 'Runway long.'],
+      category: 'Airport',
+      where: 'train.json entry 1',
+    });
+    expect(examples[1]).toMatchObject({ category: 'Food', where: 'train.json entry 2' });
+  });
+
+  it('DART entries', async () => {
+    const tripleset = [
+      ['Mars', 'JOINED', '1973'],
+      ['[TABLE]', 'Home Town', 'Ark'],
+    ];
+    const annotations = [{ source: 'x', text: 'Mars joined.' }, { text: 'It is in Ark.' }];
+    expect(await read('dart.json', [{ tripleset, annotations, subtree_was_extended: true }])).toEqual([
+      {
+        source: ' Mars : joined : 1973 | [TABLE] : home town : Ark <|endoftext|>',
+        targets: [' Mars joined. ', ' It is in Ark. '],
+        where: 'dart.json entry 1',
+      },
+    ]);
+  });
+
+  it('has the ids of the whole string, the separator being one of them', async () => {
+    const tokenizer = await Tokenizer.load(golden('tiny-a').directory);
+    const encode = (text: string): number[] => tokenizer.encode(text);
+    const decode = (ids: readonly number[]): string => tokenizer.decode(ids);
+    expect(separatorOf({ eosTokenIds: [0] }, decode)).toBe(separator);
+    const examples = await read('train.txt', 'name : Ada||Ada is north . ');
+    const config = { eosTokenIds: [0], vocabularySize: 400, contextLength: 160 };
+    const [example] = tokenExamples(examples, { encode, config, length: 5, name: 'data' });
+    expect([...example!.source, ...example!.target]).toEqual(
+      encode(' name : Ada <|endoftext|> Ada is north .  <|endoftext|>'),
+    );
+    expect(example!.source.at(-1)).toBe(0);
+  });
+});
+
+describe('the format', () => {
+  const line = '{"prompt":"a","completion":[1,2],"category":"c"}';
+
+  it('comes from the name, unless it is given', async () => {
+    const jsonl = { source: 'a', targets: [[1, 2]], category: 'c' };
+    expect(await read('x.jsonl', line)).toMatchObject([jsonl]);
+    expect(await read('x.data', line, 'jsonl')).toMatchObject([jsonl]);
+    expect(await read('x.jsonl', 'a||b', 'e2e')).toMatchObject([{ targets: [' b '] }]);
+    expect(await read('x.json', ' []')).toEqual([]);
+    expect(await read('x.json', '{"entries":[]}')).toEqual([]);
+    await expect(read('x.data', line)).rejects.toThrow(
+      'x.data: the name tells no format (.jsonl, .txt, .json); give one of jsonl, e2e, webnlg, dart',
+    );
+  });
+});
+
+describe('bad data', () => {
+  const without = (name: string) => ({ entries: [{ 1: entry({}) }, { 2: entry({ [name]: undefined }) }] });
+  const dart = (tripleset: unknown, annotations: unknown = [{ text: 't' }]) => [{ tripleset, annotations }];
+
+  it.each<[string, unknown, string]>([
+    ['x.jsonl', '\n{"prompt":"a"}', 'x.jsonl line 2: completion is neither a string nor an array of token ids'],
+    ['x.jsonl', '[1]', 'x.jsonl line 1: not an object'],
+    ['x.jsonl', '{"prompt":"a","completion":"b","category":7}', 'x.jsonl line 1: category is not a string'],
+    ['x.txt', 'a||b\na|b', 'x.txt line 2: not source||target'],
+    ['x.txt', 'a||b||c', 'x.txt line 1: not source||target'],
+    ['x.txt', '||b', 'x.txt line 1: source is empty'],
+    ['x.txt', 'a|| ', 'x.txt line 1: target is empty'],
+    ['x.json', '{', 'x.json: not JSON'],
+    ['x.json', { entries: {} }, 'x.json: entries is not an array'],
+    ['x.json', { entries: [{}] }, 'x.json entry 1: not an object with one id'],
+    ['x.json', without('category'), 'x.json entry 2: category is not a string'],
+    ['x.json', without('lexicalisations'), 'x.json entry 2: lexicalisations is not an array'],
+    [
+      'x.json',
+      { entries: [{ 1: entry({ modifiedtripleset: [{ subject: 'a' }] }) }] },
+      'x.json entry 1: modifiedtripleset[0].property is not a string',
+    ],
+    ['x.json', [1], 'x.json entry 1: not an object'],
+    ['x.json', dart([['a', 'b']]), 'x.json entry 1: tripleset[0] is not three strings'],
+    ['x.json', dart([['a', 'b', 3]]), 'x.json entry 1: tripleset[0][2] is not a string'],
+    ['x.json', dart([], [{}]), 'x.json entry 1: annotations[0].text is not a string'],
+  ])('%s %s', async (name, content, message) => {
+    await expect(read(name, content)).rejects.toThrow(message);
+  });
+
+  it('names a file that cannot be read', async () => {
+    await expect(readExamples('/no/such.jsonl', { separator })).rejects.toThrow('/no/such.jsonl: ENOENT');
+  });
+});
