@@ -29,12 +29,9 @@ export const soak: Suite = {
       { ...settings, ...(threads !== undefined && { PREAMBLE_THREADS: String(threads) }) },
       PROGRAM,
     );
-    try {
-      return await measure(server, context);
-    } finally {
-      await server.stop();
-      if (server.exitStatus !== 0) throw new Error('checkIntegrity failed');
-    }
+    const measured = await measure(server, context).finally(() => server.stop());
+    if (server.exitStatus !== 0) throw new Error('checkIntegrity failed');
+    return measured;
   },
 };
 

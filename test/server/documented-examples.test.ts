@@ -18,7 +18,7 @@ it('has an example of every JSON body, which works as it is', async () => {
     const examples = bodies['application/json'] ?? [];
     expect(examples.length, `examples of ${path}`).toBeGreaterThan(0);
     for (const example of examples) {
-      const body = path === '/v1/fine_tuning/jobs' ? { ...(example), training_file } : example;
+      const body = path === '/v1/fine_tuning/jobs' ? { ...example, training_file } : example;
       const { status, text } = await send(url, { method, path, body });
       expect([200, 201], text).toContain(status);
       expect(text).not.toContain('"error":{');
