@@ -144,8 +144,13 @@ describe('the worker', () => {
     expect(await worker(stopped).run(ref, leaving)).toBe('interrupted');
     expect([(await record())?.status, await isThere()]).toEqual(['running', true]);
 
-    upload = () => Promise.reject(new PrefixError('store_unavailable', 'away'));
-    await expect(worker(trained).run(ref, never)).rejects.toMatchObject({ code: 'store_unavailable' });
+    // What is trained is kept until the store is back, or the worker has to go.
+    const leave = new AbortController();
+    upload = () => {
+      leave.abort();
+      return Promise.reject(new PrefixError('store_unavailable', 'away'));
+    };
+    await expect(worker(trained).run(ref, leave.signal)).rejects.toMatchObject({ code: 'store_unavailable' });
     expect((await record())?.status).toBe('running');
     upload = () => Promise.reject(new PrefixError('prefix_quota_exceeded', 'name: 2 of at most 2 prefixes are used'));
     await worker(trained).run(ref, never);
