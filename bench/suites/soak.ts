@@ -29,9 +29,9 @@ export const soak: Suite = {
       { ...settings, ...(threads !== undefined && { PREAMBLE_THREADS: String(threads) }) },
       PROGRAM,
     );
-    const findings = await measure(server, context).finally(() => server.stop());
+    const measured = await measure(server, context).finally(() => server.stop());
     if (server.exitStatus !== 0) throw new Error('checkIntegrity failed');
-    return findings;
+    return measured;
   },
 };
 
@@ -54,10 +54,10 @@ async function measure(server: ServerProcess, { log }: BenchContext): Promise<Fi
   const tenths = samples.filter((_, second) => second % 10 === 9).map(Math.round);
   log(`resident memory every ten seconds, MiB: ${tenths.join(' ')}`);
   if (!isDeepStrictEqual(told, counted)) throw new Error('/metrics and the clients have counted differently');
-  return toFindings(samples, counted.requests / seconds, counted.generatedTokens / seconds);
+  return findings(samples, counted.requests / seconds, counted.generatedTokens / seconds);
 }
 
-function toFindings(samples: readonly number[], requests: number, tokens: number): Finding[] {
+function findings(samples: readonly number[], requests: number, tokens: number): Finding[] {
   const [warm, end] = [median(samples.slice(WARM, WARM + WINDOW)), median(samples.slice(SECONDS - WINDOW, SECONDS))];
   return [
     { what: 'requests', unit: 'req/s', values: [requests] },
