@@ -68,7 +68,7 @@ function findings(samples: readonly number[], requests: number, tokens: number):
       what: `resident at the end over after ${WARM} s`,
       unit: 'x',
       values: [end / warm],
-      goal: { id: 'P14', atMost: 1.02 },
+      goal: { id: 'P15', atMost: 1.02 },
     },
   ];
 }
