@@ -8,7 +8,7 @@ it('has an example of every JSON body, which works as it is', async () => {
   const { url, server } = await realServer();
   await uploadBundled(url, 'headlines');
   const training_file = await uploadTrainingFile(url);
-  const withBody = (await operationsOf(server.app)).filter(({ bodies }) => Object.keys(bodies).length > 0);
+  const withBody = (await operationsOf(server.app)).filter(({ bodies }) => 'application/json' in bodies);
   // Without settings there is no administration, whose requests an example could not be right for.
   const tried = withBody.filter(({ path }) => !path.startsWith('/v1/admin/'));
   expect(tried.map(({ path }) => path)).toEqual(
