@@ -56,7 +56,7 @@ function readFacts(threads: number, busy: number): Facts {
     commit: commit(),
     node: process.version,
     onnxruntime: dependencies['onnxruntime-node'],
-    cpu: os.cpus()[0]?.model,
+    cpu: cpuName(),
     cpus: os.availableParallelism(),
     threads,
     memoryGiB: Math.round(os.totalmem() / 2 ** 30),
@@ -64,6 +64,20 @@ function readFacts(threads: number, busy: number): Facts {
     busy,
     peers: VERSIONS,
   };
+}
+
+/** What the system calls the CPU; virtual machines name no generation, so family, model and vector instructions too. */
+function cpuName(): string | undefined {
+  const name = os.cpus()[0]?.model;
+  if (process.arch !== 'x64') return name;
+  try {
+    const text = readFileSync('/proc/cpuinfo', 'utf8');
+    const number = (field: string): string => new RegExp(`^${field}\\s*: (\\d+)`, 'm').exec(text)?.[1] ?? '?';
+    const vectors = ['avx512f', 'avx2'].find((flag) => text.includes(` ${flag} `)) ?? 'no avx2';
+    return `${name} (family ${number('cpu family')}, model ${number('model')}, ${vectors})`;
+  } catch {
+    return name;
+  }
 }
 
 /** The file of a run, written anew whenever a suite has something to say. */
