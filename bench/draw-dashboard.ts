@@ -2,7 +2,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 
 import { packageRoot } from '#src/config.js';
-import { lineChart, type LinePanel } from './line-chart.js';
+import { panelChart, type LinePanel } from './panel-chart.js';
 import { ServerProcess } from './server-process.js';
 import { type Prometheus, startPrometheus } from './support/prometheus.js';
 import { soak, uploadTexts } from './support/soak-load.js';
@@ -34,7 +34,7 @@ try {
   await load(server.url);
   const panels = await readPanels(prometheus, start, start + SECONDS);
   const heading = `Preamble's dashboard over ${SECONDS} s: 20 streams at the same time, and 200 for the middle third`;
-  await fs.writeFile(path.join(packageRoot, 'docs/dashboard.svg'), lineChart(heading, panels, SECONDS));
+  await fs.writeFile(path.join(packageRoot, 'docs/dashboard.svg'), panelChart(heading, panels, SECONDS));
   console.log('Written: docs/dashboard.svg');
 } finally {
   await prometheus.stop();

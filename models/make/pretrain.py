@@ -1,4 +1,4 @@
-"""Trains the bundled model from scratch: a tokenizer and a small GPT-2, on the text of world.py.
+"""Trains the bundled model from scratch: a tokenizer and a small GPT-2, on the text of world.py, or of another program like it.
 
     pip install -r requirements.txt
     python pretrain.py --out ../preamble-demo
@@ -7,6 +7,7 @@ Writes what Transformers' `save_pretrained` writes, weights in float16, and vers
 """
 
 import argparse
+import importlib.util
 import json
 import random
 import time
@@ -20,14 +21,19 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.nn.functional import cross_entropy
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from world import REGISTERS, World, documents
-
 END = "<|endoftext|>"
-VOCABULARY, CONTEXT, SHORT = 2048, 512, 64
+VOCABULARY, CONTEXT = 2048, 512
 HELD_OUT_SEED = 900_001
 
 
-def train_tokenizer(seed):
+def load_world(path):
+    """The module at `path`: REGISTERS, World and documents, as world.py has them."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec.loader.exec_module(module := importlib.util.module_from_spec(spec))
+    return module
+
+
+def train_tokenizer(documents, seed):
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -77,21 +83,21 @@ class Muon(torch.optim.Optimizer):
                 p.add_(x.T if tall else x, alpha=-group["lr"] * max(1, p.shape[1] / p.shape[0]) ** 0.5)
 
 
-def row_of(tokenizer, world, length):
+def row_of(tokenizer, world, registers, length):
     """`length` ids: whole documents, each closed by END, the last one cut.
 
     Half of the rows keep to one register. So what stands before a document says something about how it is written, and the
     model learns to look there; a prefix stands in the same place. Half of the rows begin with END, half with a document.
     """
-    register = world.rng.choice([None] * len(REGISTERS) + REGISTERS)
+    register = world.rng.choice([None] * len(registers) + registers)
     ids = [tokenizer.eos_token_id] * world.rng.randint(0, 1)
     while len(ids) < length:
         ids += tokenizer.backend_tokenizer.encode("".join(world.document(register))).ids + [tokenizer.eos_token_id]
     return ids[:length]
 
 
-def rows_of(tokenizer, world, count, length):
-    return torch.tensor([row_of(tokenizer, world, length) for _ in range(count)])  # [count, length]
+def rows_of(tokenizer, world, registers, count, length):
+    return torch.tensor([row_of(tokenizer, world, registers, length) for _ in range(count)])  # [count, length]
 
 
 def loss_of(model, ids, first=None):
@@ -109,21 +115,23 @@ def save(model, tokenizer, out):
     tokenizer.save_pretrained(out)
 
 
-def held_out_loss(path, count=48):
+def held_out_loss(path, text, count=48):
     """Of the saved model, with float16 weights and float32 arithmetic, on text that it was not trained on."""
     model = GPT2LMHeadModel.from_pretrained(path, dtype=torch.float32).eval()
-    tokenizer, world = AutoTokenizer.from_pretrained(path), World(random.Random(HELD_OUT_SEED))
+    tokenizer, world = AutoTokenizer.from_pretrained(path), text.World(random.Random(HELD_OUT_SEED))
     with torch.inference_mode():
-        return sum(loss_of(model, rows_of(tokenizer, world, 8, CONTEXT)).item() for _ in range(count // 8)) / (count // 8)
+        return sum(loss_of(model, rows_of(tokenizer, world, text.REGISTERS, 8, CONTEXT)).item() for _ in range(count // 8)) / (count // 8)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "preamble-demo")
+    parser.add_argument("--world", type=Path, default=Path(__file__).parent / "world.py", help="writes the text")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=1100)
     parser.add_argument("--tokens", type=int, default=2048, help="in a step")
-    parser.add_argument("--short", type=float, default=0.6, help=f"share of the steps on rows of {SHORT} tokens; the rest has {CONTEXT}")
+    parser.add_argument("--short", type=float, default=0.6, help=f"share of the steps on short rows; the rest has rows of {CONTEXT} tokens")
+    parser.add_argument("--short-tokens", type=int, default=64, help="in a short row")
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--heads", type=int, default=3, help="of 64 dimensions each")
     parser.add_argument("--threads", type=int, default=2)
@@ -132,11 +140,12 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
+    text = load_world(args.world)
     if args.evaluate:
-        return print(f"held-out loss {held_out_loss(args.out):.4f} nats per token")
+        return print(f"held-out loss {held_out_loss(args.out, text):.4f} nats per token")
 
-    tokenizer = train_tokenizer(args.seed)
-    world = World(random.Random(args.seed + 1))
+    tokenizer = train_tokenizer(text.documents, args.seed)
+    world = text.World(random.Random(args.seed + 1))
     model = new_model(tokenizer, args)
     positions = model.transformer.wpe.weight
     # Muon for the matrices inside the blocks, Adam for embeddings, biases and norms; positions move slowly.
@@ -154,10 +163,10 @@ def main():
     began, recent = time.time(), []
     for step in range(1, args.steps + 1):
         # Short rows first: one or two documents, anywhere in the context. The model soon learns to look a fact up in them.
-        length = CONTEXT if step > args.short * args.steps else SHORT
+        length = CONTEXT if step > args.short * args.steps else args.short_tokens
         count = args.tokens // length
         first = torch.randint(CONTEXT - length + 1, (count,)) * torch.randint(2, (count,))
-        loss = loss_of(model, rows_of(tokenizer, world, count, length), first)
+        loss = loss_of(model, rows_of(tokenizer, world, text.REGISTERS, count, length), first)
         loss.backward()
         for optimizer, schedule in zip(optimizers, schedules):
             optimizer.step()
@@ -173,7 +182,7 @@ def main():
     facts = {
         "seed": args.seed, "steps": args.steps, "tokens_per_step": args.tokens, "tokens_seen": args.steps * args.tokens,
         "parameters": model.num_parameters(), "training_loss_of_last_50_steps": round(sum(recent) / len(recent), 4),
-        "held_out_loss": round(held_out_loss(args.out), 4), "held_out_seed": HELD_OUT_SEED, "torch": torch.__version__,
+        "held_out_loss": round(held_out_loss(args.out, text), 4), "held_out_seed": HELD_OUT_SEED, "torch": torch.__version__,
         "transformers": transformers.__version__, "tokenizers": tokenizers.__version__, "safetensors": safetensors.__version__,
     }
     (args.out / "versions.json").write_text(json.dumps(facts, indent=1) + "\n")

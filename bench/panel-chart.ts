@@ -26,7 +26,7 @@ const GAP = 1.5;
 const COLOURS = ['#1565c0', '#e65100', '#2e7d32', '#6a1b9a', '#b71c1c', '#00838f'];
 
 /** Panels in two columns, over the same seconds. A whole SVG file. */
-export function lineChart(heading: string, panels: readonly LinePanel[], seconds: number): string {
+export function panelChart(heading: string, panels: readonly LinePanel[], seconds: number): string {
   const [width, height] = [COLUMNS * WIDTH, HEADING + Math.ceil(panels.length / COLUMNS) * HEIGHT];
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="11" fill="#263238">`,
