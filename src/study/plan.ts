@@ -103,11 +103,10 @@ function planRun(settings: RunSettings): PlannedRun {
   return { settings, name: nameOf(settings) };
 }
 
-/** Settings that a method does not have take the value that they have in fact. */
+/** The bare model has no settings. */
 function meaningful(settings: GroupSettings): GroupSettings {
-  if (settings.method === 'none')
-    return { method: 'none', length: 0, mlp: 0, init: 'random', examples: null, share: 1 };
-  return settings.method === 'embedding' ? { ...settings, mlp: 0 } : settings;
+  if (settings.method !== 'none') return settings;
+  return { method: 'none', length: 0, mlp: 0, init: 'random', examples: null, share: 1 };
 }
 
 function nameOf(settings: GroupSettings & { readonly lr: number | 'best'; readonly seed: number }): string {

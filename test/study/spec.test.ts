@@ -34,6 +34,8 @@ describe('a spec', () => {
       'prefix-10-mlp-16-random-lr-0.00005-all-seed-2',
       'embedding-10-mlp-0-random-lr-0.00005-all-seed-1',
       'embedding-10-mlp-0-random-lr-0.00005-all-seed-2',
+      'embedding-10-mlp-16-random-lr-0.00005-all-seed-1',
+      'embedding-10-mlp-16-random-lr-0.00005-all-seed-2',
     ]);
   });
 
