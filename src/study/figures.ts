@@ -28,20 +28,19 @@ export interface Figure {
   readonly svg: string;
 }
 
-/** The axes that groups differ in; the bare model is in none, and embeddings have no MLP to differ in. */
+/** The axes that groups differ in; the bare model is in none. */
 export function varyingAxes(groups: readonly Group[]): VaryingAxis[] {
   const axes = Object.keys(AXIS_LABELS) as GroupAxis[];
+  const trained = groups.filter(isTrained);
   const all = axes.map((axis) => {
-    const having = groups.filter(({ settings: { method } }) => has(method, axis));
-    const values = [...new Set(having.map(({ settings }) => settings[axis]))];
+    const values = [...new Set(trained.map(({ settings }) => settings[axis]))];
     return { axis, values: values.every((value) => typeof value === 'number') ? values.sort((a, b) => a - b) : values };
   });
   return all.filter(({ values }) => values.length > 1);
 }
 
-function has(method: Group['settings']['method'], axis: GroupAxis): boolean {
-  if (method === 'none') return false;
-  return method !== 'embedding' || axis !== 'mlp';
+function isTrained({ settings }: Pick<Group, 'settings'>): boolean {
+  return settings.method !== 'none';
 }
 
 /** One figure for each metric over each axis that is no method; lines are what else the groups differ in. */
@@ -73,7 +72,7 @@ function drawFigure(
   tested: ReadonlyMap<string, Tested>,
 ): string {
   const lines = new Map<string, ChartPoint[]>();
-  for (const group of groups.filter(({ settings: { method } }) => has(method, x.axis))) {
+  for (const group of groups.filter(isTrained)) {
     const name = nameOf(
       group,
       varying.filter((one) => one !== x),
@@ -99,8 +98,8 @@ export function metricSpread(group: Group, metric: Metric, tested: ReadonlyMap<s
 }
 
 function nameOf({ settings }: Group, varying: readonly VaryingAxis[]): string {
-  const parts = varying
-    .filter(({ axis }) => has(settings.method, axis))
-    .map(({ axis }) => (axis === 'method' ? settings.method : `${AXIS_LABELS[axis]} ${settings[axis] ?? 'all'}`));
+  const parts = varying.map(({ axis }) =>
+    axis === 'method' ? settings.method : `${AXIS_LABELS[axis]} ${settings[axis] ?? 'all'}`,
+  );
   return parts.length > 0 ? parts.join(', ') : settings.method;
 }

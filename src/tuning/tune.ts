@@ -68,11 +68,7 @@ export async function tune(job: TuneJob): Promise<TuneResult> {
   const { model, settings, base, encode, out } = job;
   const { config } = model.options.manifest;
   const start = await startRows(model, { ...settings, adapter: job.adapter, base, encode });
-  const shape: TunedShape = {
-    method: settings.method,
-    length: start.length,
-    mlp: settings.method === 'embedding' ? 0 : settings.mlp,
-  };
+  const shape: TunedShape = { method: settings.method, length: start.length, mlp: settings.mlp };
   const toTokens = (examples: readonly TrainingExample[], name: string) =>
     tokenExamples(examples, { encode, config, length: start.length, name });
   const examples = toTokens(job.train, 'training data');

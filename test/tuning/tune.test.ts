@@ -103,7 +103,7 @@ describe('a prefix', () => {
       const out = newDirectory();
       const settings = job(model, out, { method, maxSteps: 0 }).settings;
       await tune(job(model, out, { method, maxSteps: 0 }));
-      const shape = { method, length: 5, mlp: method === 'embedding' ? 0 : settings.mlp };
+      const shape = { method, length: 5, mlp: settings.mlp };
       const { losses } = await trainingLosses(shape);
       const adapter = await adapterIn(out);
       expectClose(losses, await servedLosses(EXAMPLE, adapter));
