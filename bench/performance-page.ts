@@ -28,16 +28,56 @@ export function pageParts(reports: readonly Report[]): Map<string, string> {
   ]);
 }
 
-/** The page with every part that there is between its marks, `<!-- bench NAME -->` and `<!-- /bench -->`; the rest stays. */
+/**
+ * The page with every part that there is between its marks, `<!-- bench NAME -->` and `<!-- /bench -->`; the rest stays, and so do
+ * goals and machines of suites that were not measured again.
+ */
 export function fillPage(page: string, parts: ReadonlyMap<string, string>): string {
   return page.replaceAll(
-    /(<!-- bench (\S+) -->\n).*?(<!-- \/bench -->)/gs,
-    (whole, start: string, name: string, end: string) => {
+    /(<!-- bench (\S+) -->\n)(.*?)(<!-- \/bench -->)/gs,
+    (whole, start: string, name: string, old: string, end: string) => {
       const part = parts.get(name);
-      return part === undefined ? whole : `${start}\n${part}\n\n${end}`;
+      if (part === undefined) return whole;
+      const merge = MERGES[name];
+      return `${start}\n${merge ? merge(old.trim(), part) : part}\n\n${end}`;
     },
   );
 }
+
+/** Parts that tell of several suites. */
+const MERGES: Readonly<Record<string, (old: string, part: string) => string>> = {
+  goals: mergeGoals,
+  machine: mergeMachines,
+};
+
+/** Rows of goals that are not in the new table stay. */
+function mergeGoals(old: string, part: string): string {
+  const [head = '', rule = '', ...rows] = part.split('\n');
+  const id = (row: string): string => row.split('|')[1]?.trim() ?? '';
+  const measured = new Set(rows.map(id));
+  const kept = old
+    .split('\n')
+    .slice(2)
+    .filter((row) => !measured.has(id(row)));
+  const number = (row: string): number => Number(id(row).slice(1));
+  return [head, rule, ...[...kept, ...rows].sort((a, b) => number(a) - number(b))].join('\n');
+}
+
+/** Machines stay for the suites that are not on a new one. */
+function mergeMachines(old: string, part: string): string {
+  const measured = new Set(part.split('\n').flatMap((line) => MACHINE.exec(line)?.[1]?.split(', ') ?? []));
+  const kept = old.split(/^(?=- .*: commit )/m).flatMap((entry) => {
+    const names =
+      MACHINE.exec(entry)?.[1]
+        ?.split(', ')
+        .filter((name) => !measured.has(name)) ?? [];
+    return names.length > 0 ? [entry.trim().replace(MACHINE, `- ${names.join(', ')}: commit`)] : [];
+  });
+  return [...kept, part].join('\n');
+}
+
+/** How the first of a machine's lines begins. */
+const MACHINE = /^- (.*): commit/;
 
 /** Tokens per second by rows, as a picture. */
 export function throughputChart(reports: readonly Report[]): string {

@@ -73,12 +73,12 @@ describe('the generated parts', () => {
 
 it('fills the page between its marks and leaves the rest', () => {
   const page =
-    'Hand.\n<!-- bench goals -->\nold\n<!-- /bench -->\nMore.\n<!-- bench memory -->\nkept\n<!-- /bench -->\n';
-  const filled = fillPage(page, new Map([['goals', 'NEW $& $1']]));
+    'Hand.\n<!-- bench roofline -->\nold\n<!-- /bench -->\nMore.\n<!-- bench memory -->\nkept\n<!-- /bench -->\n';
+  const filled = fillPage(page, new Map([['roofline', 'NEW $& $1']]));
   expect(filled).toBe(
-    'Hand.\n<!-- bench goals -->\n\nNEW $& $1\n\n<!-- /bench -->\nMore.\n<!-- bench memory -->\nkept\n<!-- /bench -->\n',
+    'Hand.\n<!-- bench roofline -->\n\nNEW $& $1\n\n<!-- /bench -->\nMore.\n<!-- bench memory -->\nkept\n<!-- /bench -->\n',
   );
-  expect(fillPage(filled, new Map([['goals', 'NEW $& $1']]))).toBe(filled);
+  expect(fillPage(filled, new Map([['roofline', 'NEW $& $1']]))).toBe(filled);
 });
 
 it('draws a bar for each figure, to scale', () => {
@@ -90,4 +90,24 @@ it('draws a bar for each figure, to scale', () => {
   // The longest bar of a panel fits its space; the others are to scale.
   const widths = [...svg.matchAll(/<rect x="\d+" y="\d+" width="([\d.]+)"/g)].map((match) => Number(match[1]));
   expect((widths[1] ?? 0) / (widths[2] ?? 0)).toBeCloseTo(720 / 150, 1);
+});
+
+it('keeps goals and machines of suites that were not measured again', () => {
+  const page = '<!-- bench machine -->\n<!-- /bench -->\n<!-- bench goals -->\n<!-- /bench -->\n';
+  const slow = suite('start', [{ what: 'start', unit: 'x', values: [3], goal: { id: 'P10', atMost: 2 } }]);
+  const first = fillPage(page, pageParts([{ ...report, suites: [decode, slow] }]));
+  const fast: Report = {
+    facts: { ...facts, commit: 'def5678' },
+    options,
+    suites: [suite('start', [{ what: 'start', unit: 'x', values: [1], goal: { id: 'P10', atMost: 2 } }])],
+  };
+  const lines = fillPage(first, pageParts([fast])).split('\n');
+  expect(lines.filter((line) => /^\| P|: commit/.test(line))).toEqual([
+    '- decode: commit abc1234, 2026-11-25, medians of 3 rounds',
+    '- start: commit def5678, 2026-11-25, medians of 3 rounds',
+    '| P1 | server over a & b | rows 32 | >= 2.6 | 4.80 (4.60-5.00) x | met |',
+    '| P10 | start |  | <= 2 | 1.00 (1.00-1.00) x | met |',
+    '| P11 | delay | rows 32 | <= 5 | 7.00 (6.00-8.00) ms | missed by 40% |',
+  ]);
+  expect(lines.filter((line) => line.includes('torch'))).toHaveLength(2);
 });

@@ -84,9 +84,12 @@ describe('a spec', () => {
     expect(() => parseSpec(changed(changes))).toThrow(message);
   });
 
-  it('is what the example has', () => {
-    const example = readFileSync(path.join(packageRoot, 'examples/study/study.json'), 'utf8');
-    expect(runNames(planParts(parseSpec(example)))).toContain('infix-10-mlp-64-random-lr-0.03-all-seed-101');
+  it.each([
+    ['study', 'infix-10-mlp-64-random-lr-0.03-all-seed-101'],
+    ['e2e', 'embedding-10-mlp-512-random-lr-best-all-seed-3'],
+  ])('is what the example %s has', (example, run) => {
+    const spec = readFileSync(path.join(packageRoot, 'examples', example, 'study.json'), 'utf8');
+    expect(runNames(planParts(parseSpec(spec)))).toContain(run);
   });
 
   it('is JSON', () => expect(() => parseSpec('{')).toThrow('the spec is not JSON'));
