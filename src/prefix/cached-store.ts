@@ -24,9 +24,9 @@ export interface CachedStoreOptions {
 }
 
 /**
- * Remembers what names stand for, over a store that other processes change too. A change elsewhere is seen at once where the store
- * tells of it (`forget`), and within 0.4 s where its message was missed. While the store is unavailable, names go on standing for
- * what was last known; a name that was not asked for before, or is known to have changed, throws `store_unavailable`.
+ * Remembers what names and adapters' ids stand for, over a store that other processes change too. A change elsewhere is seen at once where the store
+ * tells of it (`forget`), and within 0.4 s where its message was missed. While the store is unavailable, they go on standing for
+ * what was last known; one that was not asked for before, or is known to have changed, throws `store_unavailable`.
  */
 export class CachedPrefixStore implements PrefixStore {
   readonly #details: KnownAnswers<PrefixDetails>;

@@ -170,32 +170,51 @@ describe('the index of adapter ids on Redis', () => {
     expect(await redis.client.hlen(ids)).toBe(names.length + 1);
   });
 
+  /** Does something when the first page of names has been read. */
+  function onFirstPage(work: () => Promise<unknown>): void {
+    vi.mocked(store.list).mockImplementationOnce(async (...args) => {
+      const page = await RedisPrefixStore.prototype.list.apply(store, args);
+      await work();
+      return page;
+    });
+  }
+
   it('is filled right while names come and go', async () => {
     await storeWithoutIndex();
     await store.put('t', storeUpload('new', 1));
     await store.delete('t', 'n/0');
     expect(await nameOf('new')).toBe('new'); // no need to look at all names for that
     expect(fills()).toBe(0);
-    const filling = nameOf('c');
-    await Promise.all([store.delete('t', 'N/1'), store.delete('t', 'N/249'), store.put('t', storeUpload('newer', 1))]);
-    expect(await filling).toBeUndefined();
+    onFirstPage(async () => {
+      for (const name of ['N/1', 'N/249']) await store.delete('t', name); // on the first page, and on the last
+      await store.put('t', storeUpload('a', 1));
+    });
+    expect(await nameOf('c')).toBeUndefined();
     const left = names.filter((name) => !['n/0', 'N/1', 'N/249'].includes(name));
     expect(await Promise.all(left.map(nameOf))).toEqual(left);
     for (const name of ['n/0', 'N/1', 'N/249']) expect(await nameOf(name)).toBeUndefined();
-    expect(await nameOf('newer')).toBe('newer');
+    expect(await nameOf('a')).toBe('a');
     expect(fills()).toBe(1);
     expect(await redis.client.hlen(ids)).toBe(left.length + 2 + 1);
   });
 
   it('is filled again when servers of before still add names beside it', async () => {
-    await store.put('t', storeUpload('a', 1));
-    const whole = await redis.client.hgetall(ids);
+    /** As they do it. */
+    const put = async (name: string): Promise<void> => {
+      const before = await redis.client.hgetall(ids);
+      await store.put('t', storeUpload(name, 1));
+      await redis.client.multi().del(ids).hset(ids, before).exec();
+    };
     await store.put('t', storeUpload('b', 1));
-    await redis.client.del(ids);
-    await redis.client.hset(ids, whole);
-    expect(await nameOf('b')).toBe('b');
-    expect(await nameOf('c')).toBeUndefined();
-    expect(fills()).toBe(1);
+    await put('c');
+    expect(await nameOf('c')).toBe('c');
+    await put('d');
+    onFirstPage(() => put('a'));
+    expect(await nameOf('d')).toBe('d');
+    expect(await nameOf('a')).toBe('a');
+    expect(fills()).toBe(3);
+    expect(await nameOf('e')).toBeUndefined();
+    expect(fills()).toBe(3);
   });
 
   it('counts a damaged name as one that it has', async () => {
