@@ -1,4 +1,5 @@
 import fs from 'node:fs/promises';
+import { setImmediate } from 'node:timers/promises';
 
 import { LRUCache } from 'lru-cache';
 
@@ -7,6 +8,8 @@ import { PackedKeys } from './packed-keys.js';
 
 /** Entries that are remembered, over all directories. */
 const MAX_KEYS = 250_000;
+/** Entries that `find` looks at before others have their turn. */
+const LOOKED_AT_ONCE = 512;
 /** File systems count time in ticks: a directory that changed this recently may change again without a later time. Milliseconds. */
 const TICK = 1000;
 
@@ -26,6 +29,19 @@ export class DirectoryKeys {
   /** The first `count` entries behind `cursor`, in order; none where there is no directory. */
   async after(directory: string, cursor: string, count: number): Promise<string[]> {
     return (await this.#keys(directory)).after(cursor, count);
+  }
+
+  /** An entry that `isIt` is true for; undefined when there is none. */
+  async find(directory: string, isIt: (key: string) => boolean): Promise<string | undefined> {
+    const keys = await this.#keys(directory);
+    for (let cursor: string | undefined = ''; cursor !== undefined;) {
+      const some = keys.after(cursor, LOOKED_AT_ONCE);
+      const found = some.find(isIt);
+      if (found !== undefined) return found;
+      cursor = some.at(-1);
+      await setImmediate();
+    }
+    return undefined;
   }
 
   /**

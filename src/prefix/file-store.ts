@@ -1,13 +1,15 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
+import { LRUCache } from 'lru-cache';
+
 import { ifExists, makeDirectoryDurably, renameDurably, syncDirectory, writeDurably } from '../disk/durable.js';
 import { DirectoryKeys } from './directory-keys.js';
 import { PrefixError } from './errors.js';
 import { CONFIG_FILE, MODEL_FILE } from './format.js';
 import { KeyedLock } from './keyed-lock.js';
 import { currentVersion, encodeNameFile, type NameFile, readNameFile, withVersion } from './name-file.js';
-import { nameKey, tenantKey } from './name.js';
+import { adapterIdOfKeys, nameKey, tenantKey } from './name.js';
 import { addUsage, checkQuota, isLimited, negative, type PrefixQuota, type PrefixUsage, usageOf } from './quota.js';
 import { Scratch } from './scratch.js';
 import {
@@ -28,6 +30,8 @@ const NAME_FILE = 'name.json';
 const INFO_FILE = 'prefix.json';
 /** Name files that a listing opens at the same time. */
 const LIST_BATCH = 32;
+/** Adapters' ids whose names are remembered, over all tenants. */
+const MAX_IDS = 10_000;
 
 /**
  * Prefixes in a directory:
@@ -38,7 +42,7 @@ const LIST_BATCH = 32;
  *       <version>/                              what PEFT loads, prefix.json, and a soft prompt's kv.safetensors
  *
  * Everything is built and synced under `.tmp` and renamed into place, so that a process killed at any point leaves the
- * old state or the new one. Only sums for quotas and keys of names are kept in memory. One process may write a directory at a time; any may
+ * old state or the new one. Only sums for quotas, keys of names and adapters' ids are kept in memory. One process may write a directory at a time; any may
  * read it.
  */
 export class FilePrefixStore implements PrefixStore {
@@ -46,6 +50,8 @@ export class FilePrefixStore implements PrefixStore {
   readonly #locks = new KeyedLock();
   readonly #usage = new UsageLedger();
   readonly #keys = new DirectoryKeys();
+  /** Name directories by tenant's key and adapter's id, which never means another. */
+  readonly #directories = new LRUCache<string, string>({ max: MAX_IDS });
 
   private constructor(
     private readonly root: string,
@@ -90,6 +96,12 @@ export class FilePrefixStore implements PrefixStore {
     return info && { ...info, versions: names.versions };
   }
 
+  async nameOf(tenant: string, id: string): Promise<string | undefined> {
+    if (await this.#readNames(this.#nameDirectory(tenant, id), id)) return id;
+    const directory = await this.#directoryOf(tenantKey(tenant), id);
+    return directory && (await readNameFile(path.join(directory, NAME_FILE)))?.name;
+  }
+
   async read(tenant: string, name: string, version: string, file: StoredFileName): Promise<Uint8Array | undefined> {
     return ifExists(fs.readFile(path.join(this.#nameDirectory(tenant, name), version, file)));
   }
@@ -125,6 +137,18 @@ export class FilePrefixStore implements PrefixStore {
       if (names) this.#usage.add(tenantKey(tenant), negative(usageOf(names.versions)));
       return existed;
     });
+  }
+
+  /** The name directory of an adapter's id: looking for it costs a hash for each name. */
+  async #directoryOf(tenant: string, id: string): Promise<string | undefined> {
+    const known = this.#directories.get(`${tenant} ${id}`);
+    if (known !== undefined) return known;
+    const directory = this.#tenantDirectory(tenant);
+    const key = await this.#keys.find(directory, (name) => adapterIdOfKeys(tenant, name) === id);
+    if (key === undefined) return undefined;
+    const found = path.join(directory, key);
+    this.#directories.set(`${tenant} ${id}`, found);
+    return found;
   }
 
   /** A new name appears with its first version in one rename. */

@@ -12,7 +12,7 @@ import {
 import { KvCache, type KvCacheObserver } from './kv-cache.js';
 import { decodeKv, encodeKv, kvAdapter } from './kv-file.js';
 import type { BaseModel, PrefixEncoder, PrefixKv } from './kv.js';
-import { checkPrefixName, isPrefixName } from './name.js';
+import { checkPrefixName, isAdapterId, isPrefixName } from './name.js';
 import type { PrefixQuota } from './quota.js';
 import {
   kvFileOf,
@@ -143,6 +143,12 @@ export class PrefixLibrary {
   async get(tenant: string, name: string, version?: string): Promise<PrefixDetails> {
     const details = isPrefixName(name) ? await this.deps.store.get(tenant, name, version) : undefined;
     return details ?? notFound(name);
+  }
+
+  /** The name that a request's `model` means: an adapter's id that is not a name itself stands for its name. */
+  async nameOf(tenant: string, model: string): Promise<string> {
+    if (!isAdapterId(model)) return model;
+    return (await this.deps.store.nameOf(tenant, model)) ?? notFound(model);
   }
 
   /** Current versions of the tenant's names, in the store's order. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 import { PrefixError } from './errors.js';
 
@@ -6,6 +6,8 @@ const NAME = /^(?!\.{1,2}(?:\/|$))[\w.-]+(?:\/(?!\.{1,2}(?:\/|$))[\w.-]+)*$/;
 const MAX_NAME_LENGTH = 128;
 const VERSION_PREFIX = /^[0-9a-f]{12,64}$/;
 const TENANT = /^(?!\.)[\w.-]{1,64}$/;
+/** What `adapterId` looks like; a name may look so too. */
+const ADAPTER_ID = /^[0-9a-f]{16}$/;
 /** What `tenantKey` makes of a tenant with capitals; no tenant is called so. */
 const FOLDED_TENANT = /^(?!\.)[0-9a-z_.-]{1,64}~[0-9a-f]{16}$/;
 
@@ -59,6 +61,24 @@ export function tenantKey(tenant: string): string {
   return folded === tenant ? tenant : `${folded}~${shortHash(tenant)}`;
 }
 
+/**
+ * What a tenant's prefix is called where its name must not show, the same on every replica: 16 hex digits of sha256 over
+ * `tenantKey/nameKey`. Throws `tenant_invalid`.
+ */
+export function adapterId(tenant: string, name: string): string {
+  return adapterIdOfKeys(tenantKey(tenant), nameKey(name));
+}
+
+/** The `adapterId` of a `tenantKey` and a `nameKey`. */
+export function adapterIdOfKeys(tenant: string, name: string): string {
+  return shortHash(`${tenant}/${name}`);
+}
+
+/** Whether it may be an `adapterId`. */
+export function isAdapterId(text: string): boolean {
+  return ADAPTER_ID.test(text);
+}
+
 function shortHash(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+  return hash('sha256', text).slice(0, 16);
 }

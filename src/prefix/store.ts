@@ -77,6 +77,12 @@ export interface PrefixStore {
    * Throws `prefix_version_ambiguous`.
    */
   get(tenant: string, name: string, version?: string): Promise<PrefixDetails | undefined>;
+  /**
+   * The name that `id` stands for: itself where a name is called so, else the name whose `adapterId` it is; undefined when there is
+   * neither. It may be gone by the time it is asked for.
+   * @param id as `isAdapterId` wants it
+   */
+  nameOf(tenant: string, id: string): Promise<string | undefined>;
   /** A file of a version (all 64 digits); undefined when the version or the file is not there. */
   read(tenant: string, name: string, version: string, file: StoredFileName): Promise<Uint8Array | undefined>;
   list(tenant: string, options?: ListOptions): Promise<PrefixPage>;

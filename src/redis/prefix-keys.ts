@@ -37,6 +37,11 @@ export class PrefixKeys {
     return `${this.#root}:bytes`;
   }
 
+  /** Hash from the `adapterId` of every name to the name; see `prefix-index.ts`. */
+  get ids(): string {
+    return `${this.#root}:ids`;
+  }
+
   /** Hash of what is known of a name; see `prefix-record.ts`. */
   record(name: string): string {
     return this.recordOf(nameKey(name));

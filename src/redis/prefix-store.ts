@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 
 import { PrefixError } from '../prefix/errors.js';
 import { CONFIG_FILE, MODEL_FILE } from '../prefix/format.js';
-import { nameKey } from '../prefix/name.js';
+import { adapterId, nameKey } from '../prefix/name.js';
 import { checkQuota, type PrefixQuota } from '../prefix/quota.js';
 import {
   KV_FILE,
@@ -21,6 +21,7 @@ import type { RedisConnection } from './connection.js';
 import { redisFailure } from './errors.js';
 import { FileDamagedError, type FileLayout, layOut, pieceKeys, readPieces, writePieces } from './pieces.js';
 import { encodeChange } from './prefix-changes.js';
+import { PrefixIndex } from './prefix-index.js';
 import { CHANGES_CHANNEL, PrefixKeys, TENANTS_KEY } from './prefix-keys.js';
 import {
   decodeEntry,
@@ -47,11 +48,13 @@ const DELETE_ATTEMPTS = 20;
 export class RedisPrefixStore implements PrefixStore {
   readonly #client: Redis;
   readonly #fingerprint: string;
+  readonly #index: PrefixIndex;
 
   /** @param fingerprint the base model's, or its first 16 digits */
   constructor({ client }: Pick<RedisConnection, 'client'>, fingerprint: string) {
     this.#client = client;
     this.#fingerprint = fingerprint.slice(0, 16);
+    this.#index = new PrefixIndex(client, this);
   }
 
   async put(tenant: string, upload: PrefixUpload, quota: PrefixQuota = {}): Promise<PutResult> {
@@ -84,6 +87,11 @@ export class RedisPrefixStore implements PrefixStore {
       const hash = await this.#client.hgetall(keys.record(name));
       return hash['current'] === undefined ? undefined : detailsOf(hash, version);
     });
+  }
+
+  async nameOf(tenant: string, id: string): Promise<string | undefined> {
+    const keys = this.#keys(tenant);
+    return translated(() => this.#index.nameOf(keys, id));
   }
 
   async read(tenant: string, name: string, version: string, file: StoredFileName): Promise<Uint8Array | undefined> {
@@ -122,8 +130,9 @@ export class RedisPrefixStore implements PrefixStore {
         const entries = undamagedEntries(hash);
         const pieces = entries.flatMap((entry) => pieceKeys(keys, entry.draft, entry.pieces));
         const bytes = entries.reduce((sum, { info }) => sum + info.bytes, 0);
-        const touched = [keys.names, keys.record(name), keys.bytes, ...pieces];
-        const args = [nameKey(name), hash['draft'], bytes, CHANGES_CHANNEL, encodeChange(keys, name)];
+        const touched = [keys.names, keys.record(name), keys.bytes, keys.ids, ...pieces];
+        const change = [CHANGES_CHANNEL, encodeChange(keys, name)];
+        const args = [nameKey(name), hash['draft'], bytes, ...change, adapterId(tenant, name)];
         if (await deleteName.run(this.#client, touched, args)) return true;
       }
       throw new PrefixError('store_unavailable', 'name: the prefix changes too often to be deleted');
@@ -141,10 +150,11 @@ export class RedisPrefixStore implements PrefixStore {
 
   async #commit(keys: PrefixKeys, entry: VersionEntry, quota: PrefixQuota): Promise<PutResult> {
     const { info, draft, pieces } = entry;
-    const touched = [keys.names, keys.record(info.name), keys.bytes, ...pieceKeys(keys, draft, pieces)];
+    const touched = [keys.names, keys.record(info.name), keys.bytes, keys.ids, ...pieceKeys(keys, draft, pieces)];
     const limits = [quota.maxPrefixes ?? '', quota.maxBytes ?? ''];
     const change = [CHANGES_CHANNEL, encodeChange(keys, info.name, info.version)];
-    const args = [nameKey(info.name), info.version, JSON.stringify(entry), info.bytes, draft, ...limits, ...change];
+    const version = [nameKey(info.name), info.version, JSON.stringify(entry), info.bytes, draft];
+    const args = [...version, ...limits, ...change, adapterId(keys.tenant, info.name), info.name];
     const [result, ...more] = (await addVersion.run(this.#client, touched, args)) as [string, ...unknown[]];
     if (result === 'added') return { record: info, created: true };
     if (result === 'known') return { record: decodeEntry(String(more[0])).info, created: false };

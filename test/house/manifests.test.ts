@@ -75,6 +75,20 @@ it('the pool has the pods of the deployment, and a picker that asks for metrics 
   for (const name of asked) expect(text).toContain(`# TYPE ${name} gauge`);
 });
 
+it('the picker scores by what it has scorers for, and by adapter less than by queue', () => {
+  const { data } = pool.find(({ kind }) => kind === 'ConfigMap') as unknown as { data: Record<string, string> };
+  const config = parse(data['plugins.yaml'] ?? '') as {
+    plugins: { type: string }[];
+    schedulingProfiles: { plugins: { pluginRef: string; weight: number }[] }[];
+  };
+  const weights = Object.fromEntries(
+    config.schedulingProfiles.flatMap(({ plugins }) => plugins.map(({ pluginRef, weight }) => [pluginRef, weight])),
+  );
+  expect(Object.keys(weights).sort()).toEqual(config.plugins.map(({ type }) => type).sort());
+  // As `registerInTreePlugins` of the extension's v1.3.0 calls them.
+  expect(weights).toEqual({ 'queue-scorer': 2, 'kv-cache-utilization-scorer': 1, 'lora-affinity-scorer': 1 });
+});
+
 it('a pod has time to drain', () => {
   const deployment = manifests.find(({ kind }) => kind === 'Deployment');
   const pod = deployment?.spec.template.spec;

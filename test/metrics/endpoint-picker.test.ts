@@ -1,9 +1,9 @@
 import { expect, it, vi } from 'vitest';
 
-import { prefixMetricsId } from '../../src/server/completions/resolve-prefix.js';
+import { adapterId } from '../../src/prefix/name.js';
 import { realServer, uploadBundled } from '../support/real-server.js';
 import { parseSamples } from '../support/samples.js';
-import { readAsEndpointPicker, type PodMetrics } from './endpoint-picker.js';
+import { loraAffinity, type PodMetrics, readAsEndpointPicker } from './endpoint-picker.js';
 
 const scrape = async (url: string): Promise<string> => (await fetch(`${url}/metrics`)).text();
 const SLOTS = 4;
@@ -39,12 +39,44 @@ it('an endpoint picker finds queue, running, KV use and adapters right, at rest 
   });
   expect(picked.kvCacheUsage).toBeGreaterThan(0);
   expect(picked.kvCacheUsage).toBeLessThanOrEqual(1);
-  expect(picked.activeModels).toEqual([prefixMetricsId('default', 'casual-chat')]);
-  expect(picked.waitingModels).toEqual([prefixMetricsId('default', 'formal-replies')]);
+  expect(picked.activeModels).toEqual([adapterId('default', 'casual-chat')]);
+  expect(picked.waitingModels).toEqual([adapterId('default', 'formal-replies')]);
 
   abort.abort();
   await waiting;
   await vi.waitFor(async () => expect(readAsEndpointPicker(await scrape(url))).toEqual(atRest));
+});
+
+it('an endpoint picker finds the replica that runs a prefix, by the adapter_id that a client sends as model', async () => {
+  const [here, there] = [await realServer({ slots: SLOTS }), await realServer({ slots: SLOTS })];
+  for (const { url } of [here, there]) await uploadBundled(url, 'casual-chat');
+  await uploadBundled(here.url, 'formal-replies');
+  const { data } = (await (await fetch(`${here.url}/v1/models`)).json()) as {
+    data: { id: string; adapter_id: string | null }[];
+  };
+  const idOf = (name: string): string => data.find(({ id }) => id === name)?.adapter_id ?? '';
+  const [model, other] = [idOf('casual-chat'), idOf('formal-replies')];
+
+  const abort = new AbortController();
+  const response = await fetch(`${here.url}/v1/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model, prompt: 'Hello', n: SLOTS, max_tokens: 400, ignore_eos: true, stream: true }),
+    signal: abort.signal,
+  });
+  expect(response.status).toBe(200);
+  const read = async (): Promise<PodMetrics[]> =>
+    Promise.all([here, there].map(async ({ url }) => readAsEndpointPicker(await scrape(url))));
+  const pods = await vi.waitFor(async () => {
+    const both = await read();
+    expect(both.map(({ runningRequestsSize }) => runningRequestsSize)).toEqual([SLOTS, 0]);
+    return both;
+  });
+  expect(pods.map((pod) => loraAffinity(pod, model))).toEqual([1, 0.8]);
+  expect(pods.map((pod) => loraAffinity(pod, other))).toEqual([0.8, 0.8]);
+  expect(pods.map((pod) => loraAffinity(pod, 'casual-chat'))).toEqual([0.8, 0.8]); // a name tells the picker nothing
+  abort.abort();
+  await vi.waitFor(async () => expect(await read()).toEqual([atRest, atRest]));
 });
 
 it('a prefix is loaded once and then found in memory; steps are counted by kind, and no label grows with users', async () => {
@@ -55,7 +87,8 @@ it('a prefix is loaded once and then found in memory; steps are counted by kind,
     const headers = { 'content-type': 'application/json' };
     return (await fetch(`${url}/v1/completions`, { method: 'POST', headers, body })).status;
   };
-  for (let i = 0; i < 3; i++) expect(await complete('casual-chat')).toBe(200);
+  const id = adapterId('default', 'casual-chat');
+  for (const model of ['casual-chat', id, 'casual-chat']) expect(await complete(model)).toBe(200);
   expect(await complete('nobody-there')).toBe(404);
   const text = await scrape(url);
   const value = (name: string): number => parseSamples(text).find((sample) => sample.name === name)?.value ?? NaN;

@@ -12,6 +12,17 @@ export interface PodMetrics {
 }
 
 /**
+ * How the picker's `lora-affinity-scorer` likes a model server for a request: 1 where the request's adapter runs, 0.8 where there is room for
+ * one more, 0.6 where it waits, else 0.
+ * @see https://github.com/kubernetes-sigs/gateway-api-inference-extension/blob/v1.3.0/pkg/epp/scheduling/framework/plugins/scorer/lora_affinity.go
+ */
+export function loraAffinity({ activeModels, waitingModels, maxActiveModels }: PodMetrics, model: string): number {
+  if (activeModels.includes(model)) return 1;
+  if (activeModels.length + waitingModels.length < maxActiveModels) return 0.8;
+  return waitingModels.includes(model) ? 0.6 : 0;
+}
+
+/**
  * Reads a scrape as the picker's `extractor` does when it is told our names (docs/operations.md): of each gauge
  * one sample; of the adapters the sample with the greatest value, which is a time, with lists between commas.
  * @see https://github.com/kubernetes-sigs/gateway-api-inference-extension/tree/main/docs/proposals/003-model-server-protocol

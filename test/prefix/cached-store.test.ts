@@ -7,6 +7,7 @@ import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CachedPrefixStore } from '../../src/prefix/cached-store.js';
 import { PrefixError } from '../../src/prefix/errors.js';
 import { FilePrefixStore } from '../../src/prefix/file-store.js';
+import { adapterId } from '../../src/prefix/name.js';
 import { base, storeUpload } from './fixtures.js';
 import { describeStore } from './store-contract.js';
 
@@ -135,5 +136,77 @@ describe('the cache of names', () => {
     expect(await version()).toBeUndefined();
     get.mockImplementation(away);
     await expect(version()).rejects.toMatchObject({ code: 'store_unavailable' });
+  });
+});
+
+describe('the cache of adapter ids', () => {
+  let store: FilePrefixStore;
+  let cached: CachedPrefixStore;
+  let now: number;
+  const id = adapterId('T', 'a');
+  const byId = async (): Promise<string | undefined> => {
+    const name = await cached.nameOf('T', id);
+    return name && (await cached.get('T', name))?.version;
+  };
+  const away = (): Promise<never> => Promise.reject(new PrefixError('store_unavailable', 'away'));
+  const [one, two, called] = [storeUpload('a', 1), storeUpload('a', 2), storeUpload(id, 3)];
+
+  beforeEach(async () => {
+    store = await openStore();
+    now = 1000;
+    cached = new CachedPrefixStore(store, { now: () => now });
+    await cached.put('T', one);
+    expect(await byId()).toBe(one.info.version);
+  });
+
+  it('answers by itself for 0.4 s, also what a new version is', async () => {
+    const nameOf = vi.spyOn(store, 'nameOf');
+    now += 399;
+    await cached.put('T', two);
+    expect(await byId()).toBe(two.info.version);
+    expect(nameOf).not.toHaveBeenCalled();
+    now += 1;
+    expect(await byId()).toBe(two.info.version);
+    expect(nameOf).toHaveBeenCalledTimes(1);
+  });
+
+  it('does not remember an id that is not there', async () => {
+    const other = adapterId('T', 'b');
+    expect(await cached.nameOf('T', other)).toBeUndefined();
+    await store.put('T', storeUpload('b', 1));
+    expect(await cached.nameOf('T', other)).toBe('b');
+    expect(await cached.nameOf('t', other)).toBeUndefined();
+  });
+
+  it('goes on with ids that it knew while the store is away or hangs, and with no other', async () => {
+    vi.spyOn(store, 'get').mockImplementation(away);
+    const nameOf = vi.spyOn(store, 'nameOf').mockImplementation(away);
+    now += 10_000;
+    expect(await byId()).toBe(one.info.version);
+    cached.forgetAll();
+    expect(await byId()).toBe(one.info.version);
+    await expect(cached.nameOf('T', adapterId('T', 'b'))).rejects.toMatchObject({ code: 'store_unavailable' });
+    nameOf.mockImplementation(() => new Promise(() => undefined));
+    now += 10_000;
+    expect(await byId()).toBe(one.info.version);
+  });
+
+  it('finds nothing by the id of a name that is gone', async () => {
+    await store.delete('T', 'a');
+    cached.forget('t~e632b7095b0bf32c', 'a');
+    expect(await byId()).toBeUndefined();
+  });
+
+  it('asks at once when a name that looks like the id comes or goes', async () => {
+    await store.put('T', called);
+    cached.forget('t', id);
+    expect(await byId()).toBe(one.info.version); // another tenant's
+    cached.forget('t~e632b7095b0bf32c', id, called.info.version);
+    expect(await byId()).toBe(called.info.version);
+    await cached.delete('T', id);
+    expect(await byId()).toBe(one.info.version);
+    await store.put('T', called);
+    now += 400; // the message is lost
+    expect(await byId()).toBe(called.info.version);
   });
 });

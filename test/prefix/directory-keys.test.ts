@@ -1,8 +1,9 @@
 import fs from 'node:fs';
+import fsPromises from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
 import { DirectoryKeys } from '../../src/prefix/directory-keys.js';
 
@@ -37,6 +38,24 @@ it('gives a part of the entries in order', async () => {
   expect(await keys.after(directory, 'b', 5)).toEqual(['c', 'e']);
   expect(await keys.after(directory, 'e', 5)).toEqual([]);
   expect(await keys.after(path.join(directory, 'missing'), '', 5)).toEqual([]);
+});
+
+it('finds an entry among any number, and lets others have their turn meanwhile', async () => {
+  const names = Array.from({ length: 1200 }, (_, i) => `n${String(i).padStart(4, '0')}`);
+  vi.spyOn(fsPromises, 'readdir').mockResolvedValueOnce(names as never);
+  for (const name of ['n0000', 'n0511', 'n0512', 'n1199']) {
+    expect(await keys.find(directory, (key) => key === name)).toBe(name);
+  }
+  let seen = 0;
+  let seenByOthers = 0;
+  const isNone = (): boolean => {
+    if (seen++ === 0) setImmediate(() => (seenByOthers = seen));
+    return false;
+  };
+  expect(await keys.find(directory, isNone)).toBeUndefined();
+  expect(seen).toBe(1200);
+  expect(seenByOthers).toBeLessThan(1200);
+  expect(await keys.find(path.join(directory, 'missing'), () => true)).toBeUndefined();
 });
 
 it('reads a directory once while it does not change, and again when it has', async () => {

@@ -4,8 +4,9 @@ import path from 'node:path';
 
 import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 
+import { DirectoryKeys } from '../../src/prefix/directory-keys.js';
 import { FilePrefixStore } from '../../src/prefix/file-store.js';
-import { nameKey } from '../../src/prefix/name.js';
+import { adapterId, nameKey } from '../../src/prefix/name.js';
 import { base, storeUpload } from './fixtures.js';
 import { describeStore } from './store-contract.js';
 
@@ -35,6 +36,30 @@ describe('an upload', () => {
     expect(readdir).not.toHaveBeenCalled();
     await expect(store.put('t', storeUpload('c', 1), { maxPrefixes: 2 })).rejects.toThrow('2 of at most 2');
     expect(readdir).toHaveBeenCalled();
+  });
+});
+
+describe('an adapter id', () => {
+  it('is looked for among all names once, and is that name’s again when it comes back', async () => {
+    const store = await FilePrefixStore.open(newDirectory(), base.fingerprint);
+    const find = vi.spyOn(DirectoryKeys.prototype, 'find');
+    onTestFinished(() => find.mockRestore());
+    const nameOf = (name: string): Promise<string | undefined> => store.nameOf('t', adapterId('t', name));
+    await store.put('t', storeUpload('a', 1));
+    for (let i = 0; i < 3; i++) expect(await nameOf('a')).toBe('a');
+    await store.delete('t', 'a');
+    expect(await nameOf('a')).toBeUndefined();
+    await store.put('t', storeUpload('a', 1));
+    expect(await nameOf('a')).toBe('a');
+    expect(find).toHaveBeenCalledTimes(1);
+  });
+
+  it('of a damaged name is told to be that', async () => {
+    const directory = newDirectory();
+    const store = await FilePrefixStore.open(directory, base.fingerprint);
+    await store.put('t', storeUpload('a', 1));
+    fs.writeFileSync(path.join(tenantDirectory(directory), nameKey('a'), 'name.json'), '{');
+    await expect(store.nameOf('t', adapterId('t', 'a'))).rejects.toMatchObject({ code: 'prefix_damaged' });
   });
 });
 

@@ -7,6 +7,7 @@ import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { FilePrefixStore } from '../../src/prefix/file-store.js';
 import { PrefixLibrary, type PrefixLibraryDeps } from '../../src/prefix/library.js';
 import { readAdapter } from '../../src/prefix/adapter.js';
+import { adapterId } from '../../src/prefix/name.js';
 import { base, columns, config, FakeEncoder, model, prefixFiles, softPromptFiles, values } from './fixtures.js';
 
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'preamble-library-'));
@@ -191,6 +192,22 @@ describe('load', () => {
     for (const bytes of [new Uint8Array(9), model(3, base.width), model(1, columns, values(columns).fill(NaN))]) {
       vi.spyOn(store, 'read').mockResolvedValueOnce(bytes);
       await expect(library.load('t', 'a')).rejects.toMatchObject({ code: 'prefix_damaged', reason: 'damaged' });
+    }
+  });
+});
+
+describe('nameOf', () => {
+  it('takes names for names, and asks the store only for what looks like an adapter id', async () => {
+    await library.upload('t', { name: 'a', ...prefixFiles() });
+    const nameOf = vi.spyOn(store, 'nameOf');
+    for (const name of ['a', 'nobody', '../t/a', '']) expect(await library.nameOf('t', name)).toBe(name);
+    expect(nameOf).not.toHaveBeenCalled();
+    expect(await library.nameOf('t', adapterId('t', 'a'))).toBe('a');
+    for (const [tenant, id] of [
+      ['t', adapterId('t', 'b')],
+      ['u', adapterId('t', 'a')],
+    ] as const) {
+      await expect(library.nameOf(tenant, id)).rejects.toMatchObject(notFound);
     }
   });
 });

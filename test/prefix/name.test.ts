@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest';
 
-import { checkPrefixName, isPrefixName, nameKey, parsePrefixReference, tenantKey } from '../../src/prefix/name.js';
+import {
+  adapterId,
+  adapterIdOfKeys,
+  checkPrefixName,
+  isAdapterId,
+  isPrefixName,
+  nameKey,
+  parsePrefixReference,
+  tenantKey,
+} from '../../src/prefix/name.js';
 import { filesVersion, textVersion } from '../../src/prefix/version.js';
 import { prefixFiles } from './fixtures.js';
 
@@ -86,4 +95,26 @@ describe('versions', () => {
       `"d7787d663be32d23ed23e3c0984f4619b41a5c9228adb22224c7e57186d889b9"`,
     );
   });
+});
+
+describe('adapter ids', () => {
+  it('do not change from one release to the next, nor from one replica to another', () => {
+    expect(adapterId('default', 'headlines')).toBe('25171c3db5dad075');
+    expect(adapterId('ACME', 'users/Alice')).toBe('ac2a199f41d0463c');
+  });
+
+  it('are those of tenant and name, as they are and as keys', () => {
+    const pairs = ['t', 'T', 'u'].flatMap((tenant) => ['a', 'A', 'b/c'].map((name) => [tenant, name] as const));
+    const ids = pairs.map(([tenant, name]) => adapterId(tenant, name));
+    expect(new Set(ids).size).toBe(pairs.length);
+    expect(ids.every(isAdapterId)).toBe(true);
+    expect(pairs.map(([tenant, name]) => adapterIdOfKeys(tenantKey(tenant), nameKey(name)))).toEqual(ids);
+    expect(pairs.map(([tenant, name]) => adapterId(tenantKey(tenant), name))).toEqual(ids);
+    expect(() => adapterId('..', 'a')).toThrow(expect.objectContaining({ code: 'tenant_invalid' }));
+  });
+
+  it.each(['', 'headlines', '0123456789abcde', '0123456789abcdef0', '0123456789ABCDEF', '0123456789abcdeg'])(
+    '%j is none',
+    (text) => expect(isAdapterId(text)).toBe(false),
+  );
 });

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 
-import { nameKey } from '../../src/prefix/name.js';
+import { adapterId, nameKey } from '../../src/prefix/name.js';
 import type { PrefixStore } from '../../src/prefix/store.js';
 import { base, storeUpload } from './fixtures.js';
 import { describeQuota } from './quota-contract.js';
@@ -111,6 +111,57 @@ export function describeStore(kind: string, makeStore: () => Promise<OpenStore>)
       expect((await store.list('t')).data.length).toBe(names.length - 1);
     });
 
+    it('finds a name by its adapter id, whatever its capitals and the tenant’s are', async () => {
+      const names = ['a', 'A', 'users/alice', 'Users/Alice', 'users,alice'.replace(',', '.')];
+      expect(await store.nameOf('T', adapterId('T', 'a'))).toBeUndefined();
+      for (const [seed, name] of names.entries()) await store.put('T', storeUpload(name, seed));
+      for (const opened of [store, await open(base.fingerprint)]) {
+        for (const name of names) expect(await opened.nameOf('T', adapterId('T', name))).toBe(name);
+        expect(await opened.nameOf('T', adapterId('T', 'b'))).toBeUndefined();
+        expect(await opened.nameOf('T', adapterId('t', 'a'))).toBeUndefined();
+      }
+    });
+
+    it('finds no adapter id of another tenant or base model', async () => {
+      await store.put('t', storeUpload('a', 1));
+      await store.put('u', storeUpload('b', 1));
+      const other = await open('f'.repeat(64));
+      expect(await store.nameOf('u', adapterId('t', 'a'))).toBeUndefined();
+      expect(await store.nameOf('v', adapterId('t', 'a'))).toBeUndefined();
+      expect(await other.nameOf('t', adapterId('t', 'a'))).toBeUndefined();
+      expect(await store.nameOf('t', adapterId('t', 'a'))).toBe('a');
+    });
+
+    it('gives no name that is there for the adapter id of one that was deleted, and finds one that comes again', async () => {
+      const id = adapterId('t', 'a');
+      const found = async (): Promise<unknown> => {
+        const name = await store.nameOf('t', id);
+        return name && (await store.get('t', name))?.name;
+      };
+      for (const name of ['a', 'b']) await store.put('t', storeUpload(name, 1));
+      expect(await found()).toBe('a');
+      await store.delete('t', 'a');
+      expect(await found()).toBeUndefined();
+      expect(await (await open(base.fingerprint)).nameOf('t', id)).toBeUndefined();
+      await store.put('t', storeUpload('a', 2));
+      expect(await found()).toBe('a');
+      for (const name of ['a', 'b']) await store.delete('t', name);
+      expect(await found()).toBeUndefined();
+      await store.put('t', storeUpload('a', 1));
+      expect(await found()).toBe('a');
+    });
+
+    it('takes a name that looks like an adapter id for a name, as long as it is there', async () => {
+      const id = adapterId('t', 'a');
+      await store.put('t', storeUpload('a', 1));
+      expect(await store.nameOf('t', id)).toBe('a');
+      await store.put('t', storeUpload(id, 2));
+      expect(await store.nameOf('t', id)).toBe(id);
+      expect(await store.nameOf('t', adapterId('t', id))).toBe(id);
+      await store.delete('t', id);
+      expect(await store.nameOf('t', id)).toBe('a');
+    });
+
     it('keeps tenants apart, and base models', async () => {
       const other = await open('f'.repeat(64));
       const upload = storeUpload('a', 1);
@@ -133,6 +184,7 @@ export function describeStore(kind: string, makeStore: () => Promise<OpenStore>)
       await expect(store.put(tenant, storeUpload('a', 1))).rejects.toMatchObject(refused);
       await expect(store.get(tenant, 'a')).rejects.toMatchObject(refused);
       await expect(store.list(tenant)).rejects.toMatchObject(refused);
+      await expect(store.nameOf(tenant, '0'.repeat(16))).rejects.toMatchObject(refused);
       await expect(store.delete(tenant, 'a')).rejects.toMatchObject(refused);
     });
 

@@ -10,6 +10,7 @@ import { build } from 'vite';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { PrefixError } from '../../src/prefix/errors.js';
+import { adapterId } from '../../src/prefix/name.js';
 import { RedisConnection } from '../../src/redis/connection.js';
 import { RedisPrefixStore } from '../../src/redis/prefix-store.js';
 import { crashUpload, operationOf } from '../prefix/crash-plan.js';
@@ -61,6 +62,7 @@ async function readState(store: RedisPrefixStore): Promise<State> {
   const state = new Map<string, number[]>();
   for (const { name } of (await store.list('t')).data) {
     const versions = (await store.get('t', name))?.versions ?? [];
+    expect(await store.nameOf('t', adapterId('t', name))).toBe(name);
     const numbers = versions.map(({ created }) => created - 1_700_000_000).reverse();
     state.set(name, numbers);
     for (const number of numbers) {

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { packageRoot } from '../../src/config.js';
 import { FilePrefixStore } from '../../src/prefix/file-store.js';
 import { PrefixLibrary } from '../../src/prefix/library.js';
+import { adapterId } from '../../src/prefix/name.js';
 import type { PrefixStore } from '../../src/prefix/store.js';
 import { RedisConnection } from '../../src/redis/connection.js';
 import { RedisPrefixStore } from '../../src/redis/prefix-store.js';
@@ -68,6 +69,7 @@ async function contents(
       for (const { name } of (await store.list(tenant)).data) {
         const details = await store.get(tenant, name);
         all.push(details);
+        expect(await store.nameOf(tenant, adapterId(tenant, name))).toBe(name);
         for (const { version } of details?.versions ?? []) {
           all.push(await store.readText(tenant, name, version));
           for (const file of ['adapter_config.json', 'adapter_model.safetensors', 'kv.safetensors'] as const) {

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { afterEach, describe, expect, it } from 'vitest';
 
+import { adapterId } from '../../src/prefix/name.js';
 import { RedisConnection } from '../../src/redis/connection.js';
 import { RedisPrefixStore } from '../../src/redis/prefix-store.js';
 import { base, storeUpload } from '../prefix/fixtures.js';
@@ -46,6 +47,7 @@ describe('a Redis that is away', () => {
     await expect(store.get('t', 'a')).rejects.toMatchObject(unavailable);
     await expect(store.read('t', 'a', upload.info.version, 'kv.safetensors')).rejects.toMatchObject(unavailable);
     await expect(store.list('t')).rejects.toMatchObject(unavailable);
+    await expect(store.nameOf('t', adapterId('t', 'a'))).rejects.toMatchObject(unavailable);
     await expect(store.delete('t', 'a')).rejects.toMatchObject(unavailable);
     await expect(store.promote('t', 'a', upload.info.version)).rejects.toMatchObject(unavailable);
     expect(performance.now() - before).toBeLessThan(500);
@@ -104,7 +106,7 @@ describe('a Redis that cannot store', () => {
   it('refuses the commit as a whole when it is full just then', async () => {
     const connection = await connect(await start());
     const store = storeOn(connection);
-    await store.put('t', storeUpload('a', 1));
+    for (const name of ['a', 'c']) await store.put('t', storeUpload(name, 1));
     await connection.client.config('SET', 'maxmemory', '1');
     const { client } = connection;
     // The pieces get in, as if the last of them had filled it.
@@ -123,9 +125,11 @@ describe('a Redis that cannot store', () => {
     });
     await expect(refused).rejects.toMatchObject({ code: 'store_full' });
     expect(await store.get('t', 'b')).toBeUndefined();
-    expect((await store.list('t')).data.map(({ name }) => name)).toEqual(['a']);
-    expect(await client.keys('*piece*')).toHaveLength(3);
+    expect((await store.list('t')).data.map(({ name }) => name)).toEqual(['a', 'c']);
+    expect(await client.keys('*piece*')).toHaveLength(6);
     expect(await store.delete('t', 'a')).toBe(true); // which makes room
+    for (const name of ['a', 'b']) expect(await store.nameOf('t', adapterId('t', name))).toBeUndefined();
+    expect(await store.nameOf('t', adapterId('t', 'c'))).toBe('c');
   });
 
   it('says that it is a replica', async () => {
@@ -139,6 +143,8 @@ describe('a Redis that cannot store', () => {
     const refused = { code: 'store_read_only', reason: 'unavailable' };
     await expect(reader.put('t', storeUpload('b', 1))).rejects.toMatchObject(refused);
     await expect(reader.delete('t', 'a')).rejects.toMatchObject(refused);
+    expect(await reader.nameOf('t', adapterId('t', 'a'))).toBe('a');
+    expect(await reader.nameOf('t', adapterId('t', 'b'))).toBeUndefined();
     expect(await reader.put('t', storeUpload('a', 1))).toMatchObject({ created: false });
   });
 

@@ -3,7 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { CachedPrefixStore } from '../../src/prefix/cached-store.js';
-import { PrefixLibrary } from '../../src/prefix/library.js';
+import { type LoadedPrefix, PrefixLibrary } from '../../src/prefix/library.js';
+import { adapterId } from '../../src/prefix/name.js';
 import { RedisConnection } from '../../src/redis/connection.js';
 import { forgetChanges } from '../../src/redis/prefix-changes.js';
 import { RedisPrefixStore } from '../../src/redis/prefix-store.js';
@@ -40,17 +41,23 @@ const soon = { timeout: 500, interval: 5 };
 const ready = (): Promise<void> =>
   expect.poll(() => connections.every(({ isReady }) => isReady), { timeout: 10_000 }).toBe(true);
 
+async function loadById(library: PrefixLibrary, name: string): Promise<LoadedPrefix> {
+  return library.load('t', await library.nameOf('t', adapterId('t', name)));
+}
+
 /** Uploads, moves the name and deletes it on one replica; the other must see each change in time. */
 async function changesAreSeen(name: string): Promise<void> {
   const first = await a.upload('t', { name, ...prefixFiles(3, 1) });
   expect((await b.load('t', name)).info.version).toBe(first.record.version);
   const second = await a.upload('t', { name, ...prefixFiles(3, 2) });
   await expect.poll(async () => (await b.load('t', name)).info.version, soon).toBe(second.record.version);
+  expect((await loadById(b, name)).info).toMatchObject(second.record);
   expect((await b.load('t', name, first.record.version.slice(0, 12))).info).toMatchObject(first.record);
   await a.upload('t', { name, ...prefixFiles(3, 1) });
   await expect.poll(async () => (await b.load('t', name)).info.version, soon).toBe(first.record.version);
   await a.delete('t', name);
   await expect.poll(() => b.load('t', name).catch((error: unknown) => error), soon).toMatchObject(notFound);
+  await expect(loadById(b, name)).rejects.toMatchObject(notFound);
 }
 
 describe('two replicas on one Redis', () => {
@@ -86,11 +93,13 @@ describe('two replicas on one Redis', () => {
     await a.upload('t', { name: 'warm', ...prefixFiles(3, 1) });
     await a.upload('t', { name: 'cold', ...prefixFiles(3, 2) });
     await delay(50); // the uploads' own messages have come
-    const { kv } = await b.load('t', 'warm');
+    const { kv } = await loadById(b, 'warm');
     await server.kill();
     await expect.poll(() => connections.some(({ isReady }) => isReady)).toBe(false);
     const before = performance.now();
     expect((await b.load('t', 'warm')).kv).toBe(kv);
+    expect((await loadById(b, 'warm')).kv).toBe(kv);
+    await expect(loadById(b, 'cold')).rejects.toMatchObject(unavailable);
     await expect(b.load('t', 'cold')).rejects.toMatchObject(unavailable);
     await expect(b.upload('t', { name: 'warm', ...prefixFiles(3, 3) })).rejects.toMatchObject(unavailable);
     await expect(a.delete('t', 'cold')).rejects.toMatchObject(unavailable);
@@ -104,11 +113,14 @@ describe('two replicas on one Redis', () => {
   it('go on with what is in memory while Redis hangs', async () => {
     await a.upload('t', { name: 'warm', ...prefixFiles(3, 1) });
     await delay(50); // the upload's own message has come
-    await b.load('t', 'warm');
+    await loadById(b, 'warm');
     server.pause();
     try {
       const until = performance.now() + 1500;
-      while (performance.now() < until) expect((await b.load('t', 'warm')).kv.length).toBe(3);
+      while (performance.now() < until) {
+        expect((await b.load('t', 'warm')).kv.length).toBe(3);
+        expect((await loadById(b, 'warm')).kv.length).toBe(3);
+      }
       const before = performance.now();
       await expect(b.upload('t', { name: 'new', ...prefixFiles(3, 3) })).rejects.toMatchObject(unavailable);
       expect(performance.now() - before).toBeLessThan(2500);

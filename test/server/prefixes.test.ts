@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { describe, expect, it } from 'vitest';
 
 import { Engine } from '../../src/engine/engine.js';
+import { adapterId } from '../../src/prefix/name.js';
 import { FakeRunner } from '../engine/fake-runner.js';
 import { base, eventsOf, type Body, listen, post, testServer, type TestServer } from './harness.js';
 import { adapterFiles, testLibrary } from './prefix-library.js';
@@ -56,6 +57,7 @@ describe('POST /v1/prefixes', () => {
       body: {
         object: 'prefix',
         name: 'users/alice',
+        adapter_id: adapterId('default', 'users/alice'),
         version: expect.stringMatching(/^[0-9a-f]{64}$/),
         kind: 'prefix',
         placement: 'prefix',
@@ -138,7 +140,9 @@ describe('/v1/prefixes/{name}', () => {
     const old = (await upload(app, { name: 'users/alice' })).body;
     const current = (await upload(app, { name: 'users/alice' }, 4)).body;
     const { body } = await get(app, '/v1/prefixes/users%2Falice');
-    expect(body).toMatchObject({ object: 'prefix', version: current.version, num_virtual_tokens: 4 });
+    const adapter_id = adapterId('default', 'users/alice');
+    expect(body).toMatchObject({ object: 'prefix', version: current.version, num_virtual_tokens: 4, adapter_id });
+    expect((await get(app, '/v1/prefixes')).body.data).toMatchObject([{ name: 'users/alice', adapter_id }]);
     expect(body.versions.map((v) => v.version)).toEqual([current.version, old.version]);
     expect((await get(app, `/v1/prefixes/users%2Falice@${old.version.slice(0, 12)}`)).body.version).toBe(old.version);
   });
@@ -200,14 +204,17 @@ describe('/v1/models', () => {
   it('has the base model and the caller’s prefixes', async () => {
     const { app } = await prefixServer();
     await upload(app, { name: 'users/alice' });
-    const prefix = { id: 'users/alice', object: 'model', created: 1_700_000_000, owned_by: 'default', parent: 'tiny' };
+    const model = { object: 'model', created: 1_700_000_000 };
+    const adapter_id = adapterId('default', 'users/alice');
+    const prefix = { ...model, id: 'users/alice', owned_by: 'default', parent: 'tiny', adapter_id };
     const { body } = await get(app, '/v1/models');
     expect(body).toEqual({
       object: 'list',
-      data: [{ id: 'tiny', object: 'model', created: 1_700_000_000, owned_by: 'preamble', parent: null }, prefix],
+      data: [{ ...model, id: 'tiny', owned_by: 'preamble', parent: null, adapter_id: null }, prefix],
     });
     expect((await get(app, '/v1/models/tiny')).body).toEqual(body.data[0]);
     expect((await get(app, '/v1/models/users%2Falice')).body).toEqual(prefix);
+    expect((await get(app, `/v1/models/${adapter_id}`)).body).toEqual({ ...prefix, id: adapter_id });
     expect((await get(app, '/v1/models/nobody')).body.error).toMatchObject({ code: 'model_not_found', param: 'model' });
   });
 

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 
-import { prefixMetricsId } from '../../src/server/completions/resolve-prefix.js';
+import { adapterId } from '../../src/prefix/name.js';
 import type { Config } from '../../src/config.js';
 import { createSampler } from '../../src/tracing/sampler.js';
 import { send, type Answer } from '../support/http.js';
@@ -89,7 +89,7 @@ describe('a traced request', () => {
     const sent = Buffer.concat(collected.exports.map(({ body }) => body)).toString();
     const { choices } = JSON.parse(answer.text) as { choices: { text: string }[] };
     const texts = choices.map(({ text }) => text.trim());
-    for (const secret of [KEY, TENANT, PREFIX, prefixMetricsId(TENANT, PREFIX), PROMPT, ...texts]) {
+    for (const secret of [KEY, TENANT, PREFIX, adapterId(TENANT, PREFIX), PROMPT, ...texts]) {
       expect(sent).not.toContain(secret);
     }
   });

@@ -1,19 +1,18 @@
-import { createHash } from 'node:crypto';
-
 import type { RequestPrefix } from '../../engine/request.js';
 import { PrefixError } from '../../prefix/errors.js';
 import type { BaseModel } from '../../prefix/kv.js';
-import type { PrefixLibrary } from '../../prefix/library.js';
+import type { LoadedPrefix, PrefixLibrary } from '../../prefix/library.js';
+import { adapterId } from '../../prefix/name.js';
 import type { RequestTrace } from '../../tracing/request-trace.js';
 import { ApiError } from '../errors.js';
-import { toReference } from '../prefixes/reference.js';
+import { toReferenceOf } from '../prefixes/reference.js';
 
 /** What completions need of the prefix library. */
-export type PrefixSource = Pick<PrefixLibrary, 'load'>;
+export type PrefixSource = Pick<PrefixLibrary, 'load' | 'nameOf'>;
 
 /**
- * The prefix that a request's `model` names; undefined for the base model itself. The running request keeps what it got here,
- * whatever happens to the name meanwhile.
+ * The prefix that a request's `model` names or has the `adapter_id` of; undefined for the base model itself. The running request keeps
+ * what it got here, whatever happens to the name meanwhile.
  * @throws ApiError `model_not_found`
  */
 export async function resolvePrefix(
@@ -24,17 +23,16 @@ export async function resolvePrefix(
 ): Promise<RequestPrefix | undefined> {
   if (model === base.id) return undefined;
   try {
-    const loading = library.load(tenant, ...toReference(model));
+    const loading = load(library, tenant, model);
     const { kv, info } = await (trace?.prefixLoad(loading) ?? loading);
-    return { kv, placement: info.placement, version: info.version, id: prefixMetricsId(tenant, info.name) };
+    return { kv, placement: info.placement, version: info.version, id: adapterId(tenant, info.name) };
   } catch (error) {
     throw asModelError(error, model);
   }
 }
 
-/** What metrics call a tenant's prefix, on every replica: 16 hex digits of sha256 over `TENANT/NAME`. */
-export function prefixMetricsId(tenant: string, name: string): string {
-  return createHash('sha256').update(`${tenant}/${name}`).digest('hex').slice(0, 16);
+async function load(library: PrefixSource, tenant: string, model: string): Promise<LoadedPrefix> {
+  return library.load(tenant, ...(await toReferenceOf(library, tenant, model)));
 }
 
 /** To a request, a prefix is a model: what is wrong with the name is wrong with `model`. */

@@ -1,11 +1,13 @@
 import type { PrefixDetails as StoredDetails, PrefixInfo, PrefixPage } from '../../prefix/library.js';
+import { adapterId } from '../../prefix/name.js';
 import type { Prefix, PrefixDetails, PrefixList, PrefixVersion } from '../schemas/prefix.js';
 
-/** A prefix as the API shows it. */
-export function toPrefix(info: PrefixInfo): Prefix {
+/** A prefix as the API shows it to its tenant. */
+export function toPrefix(info: PrefixInfo, tenant: string): Prefix {
   return {
     object: 'prefix',
     name: info.name,
+    adapter_id: adapterId(tenant, info.name),
     ...toVersion(info),
     base_model: info.baseModel,
     warnings: [...info.warnings],
@@ -13,15 +15,15 @@ export function toPrefix(info: PrefixInfo): Prefix {
 }
 
 /** A prefix with all its versions, newest first. */
-export function toPrefixDetails(details: StoredDetails): PrefixDetails {
-  return { ...toPrefix(details), versions: details.versions.map(toVersion) };
+export function toPrefixDetails(details: StoredDetails, tenant: string): PrefixDetails {
+  return { ...toPrefix(details, tenant), versions: details.versions.map(toVersion) };
 }
 
 /** One page of a list; `last_id` is the cursor of the next. */
-export function toPrefixList({ data, hasMore }: PrefixPage): PrefixList {
+export function toPrefixList({ data, hasMore }: PrefixPage, tenant: string): PrefixList {
   return {
     object: 'list',
-    data: data.map(toPrefix),
+    data: data.map((info) => toPrefix(info, tenant)),
     first_id: data.at(0)?.name ?? null,
     last_id: data.at(-1)?.name ?? null,
     has_more: hasMore,

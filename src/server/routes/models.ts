@@ -1,9 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 
 import type { BaseModel } from '../../prefix/kv.js';
-import type { PrefixInfo, PrefixLibrary } from '../../prefix/library.js';
+import type { PrefixDetails, PrefixInfo, PrefixLibrary } from '../../prefix/library.js';
+import { adapterId } from '../../prefix/name.js';
 import { asModelError } from '../completions/resolve-prefix.js';
-import { toReference } from '../prefixes/reference.js';
+import { toReferenceOf } from '../prefixes/reference.js';
 import { errorResponses } from '../schemas/error.js';
 import { Model, ModelList, ModelParams } from '../schemas/model.js';
 
@@ -12,19 +13,30 @@ export interface ModelDeps {
   readonly base: BaseModel;
   /** Unix seconds since when the base model is served. */
   readonly created: number;
-  readonly library: Pick<PrefixLibrary, 'list' | 'get'>;
+  readonly library: Pick<PrefixLibrary, 'list' | 'get' | 'nameOf'>;
 }
 
 /** `GET /models`, `GET /models/{id}`: the base model, and the caller's prefixes as its children. */
 const modelRoutes: FastifyPluginAsyncTypebox<ModelDeps> = async (app, { base, created, library }) => {
-  const baseModel: Model = { id: base.id, object: 'model', created, owned_by: 'preamble', parent: null };
+  const baseModel: Model = {
+    id: base.id,
+    object: 'model',
+    created,
+    owned_by: 'preamble',
+    parent: null,
+    adapter_id: null,
+  };
   const toModel = (prefix: PrefixInfo, tenant: string): Model => ({
     id: prefix.name,
     object: 'model',
     created: prefix.created,
     owned_by: tenant,
     parent: base.id,
+    adapter_id: adapterId(tenant, prefix.name),
   });
+
+  const find = async (tenant: string, model: string): Promise<PrefixDetails> =>
+    library.get(tenant, ...(await toReferenceOf(library, tenant, model)));
 
   app.get(
     '/models',
@@ -47,7 +59,7 @@ const modelRoutes: FastifyPluginAsyncTypebox<ModelDeps> = async (app, { base, cr
     },
     async ({ params, tenant }) => {
       if (params.id === base.id) return baseModel;
-      const prefix = await library.get(tenant, ...toReference(params.id)).catch((error: unknown) => {
+      const prefix = await find(tenant, params.id).catch((error: unknown) => {
         throw asModelError(error, params.id);
       });
       return { ...toModel(prefix, tenant), id: params.id };

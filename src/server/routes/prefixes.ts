@@ -88,15 +88,15 @@ const prefixRoutes: FastifyPluginAsyncTypebox<PrefixDeps> = async (app, deps) =>
     const { created, record } = await ('text' in body
       ? library.uploadText(tenant, { ...body, tokens: encode(body.text) }, toQuota(limits))
       : library.upload(tenant, toAdapterUpload(body), toQuota(limits)));
-    return reply.code(created ? 201 : 200).send(toPrefix(record));
+    return reply.code(created ? 201 : 200).send(toPrefix(record, tenant));
   });
 
   app.get('/prefixes', { schema: listSchema }, async ({ tenant, query }) =>
-    toPrefixList(await library.list(tenant, { after: query.after, limit: Number(query.limit ?? 20) })),
+    toPrefixList(await library.list(tenant, { after: query.after, limit: Number(query.limit ?? 20) }), tenant),
   );
 
   app.get('/prefixes/:name', { schema: getSchema }, async ({ tenant, params }) =>
-    toPrefixDetails(await library.get(tenant, ...toReference(params.name))),
+    toPrefixDetails(await library.get(tenant, ...toReference(params.name)), tenant),
   );
 
   app.get('/prefixes/:name/files/:file', { schema: fileSchema }, async ({ tenant, params }, reply) => {

@@ -41,7 +41,9 @@ const adjustments = {
 /** The body of `POST /v1/completions`: OpenAI's fields and, after `stream_options`, vLLM's. */
 export const CompletionRequest = Type.Object(
   {
-    model: Type.String({ description: 'The base model, a prefix, or `prefix@VERSION`.' }),
+    model: Type.String({
+      description: 'The base model, a prefix or its `adapter_id`; the latter two may have `@VERSION` behind them.',
+    }),
     prompt: Prompt,
     max_tokens: optional(Type.Integer({ minimum: 0, maximum: largest, default: 16 })),
     temperature: optional(Type.Number({ minimum: 0, maximum: 2, default: 1, description: '0 is greedy.' })),

@@ -1,6 +1,7 @@
 import { Type, type Static } from 'typebox';
 
 import { nullable } from './optional.js';
+import { AdapterId } from './prefix.js';
 
 /** The base model, or a prefix with the base model as its parent. */
 export const Model = Type.Object(
@@ -10,6 +11,7 @@ export const Model = Type.Object(
     created: Type.Integer(),
     owned_by: Type.String(),
     parent: nullable(Type.String()),
+    adapter_id: nullable(AdapterId),
   },
   { title: 'Model' },
 );

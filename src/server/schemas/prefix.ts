@@ -45,9 +45,16 @@ const version = {
 const PrefixVersion = Type.Object(version);
 export type PrefixVersion = Static<typeof PrefixVersion>;
 
+/** What `adapterId` gives. */
+export const AdapterId = Type.String({
+  description:
+    '16 hex digits, from tenant and name. Requests may say it as `model` instead of the name, and `/metrics` calls the prefix so: a gateway that reads both finds the replica that runs it.',
+});
+
 const prefix = {
   object: Type.Literal('prefix'),
   name: Type.String(),
+  adapter_id: AdapterId,
   ...version,
   base_model: Type.String(),
   warnings: Type.Array(Type.String()),
