@@ -76,7 +76,12 @@ const httpRoute = {
               type: 'object',
               required: ['name'],
               additionalProperties: false,
-              properties: { group: { type: 'string' }, kind: { type: 'string' }, name },
+              properties: {
+                group: { type: 'string' },
+                kind: { type: 'string' },
+                name,
+                port: { type: 'integer', minimum: 1, maximum: 65535 },
+              },
             },
           },
         },
