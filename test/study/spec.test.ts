@@ -86,7 +86,7 @@ describe('a spec', () => {
 
   it.each([
     ['study', 'infix-10-mlp-64-random-lr-0.03-all-seed-101'],
-    ['e2e', 'embedding-10-mlp-512-random-lr-best-all-seed-3'],
+    ['e2e', 'embedding-10-mlp-512-random-lr-0.003-all-seed-3'],
   ])('is what the example %s has', (example, run) => {
     const spec = readFileSync(path.join(packageRoot, 'examples', example, 'study.json'), 'utf8');
     expect(runNames(planParts(parseSpec(spec)))).toContain(run);
