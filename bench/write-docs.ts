@@ -15,8 +15,8 @@ export async function writeDocs(files: readonly string[]): Promise<void> {
   const reports = await Promise.all(files.map(async (file) => JSON.parse(await fs.readFile(file, 'utf8')) as Report));
   const text = fillPage(await fs.readFile(page, 'utf8'), pageParts(reports));
   await fs.writeFile(page, await format(text, { ...(await resolveConfig(page)), filepath: page }));
-  if (reports.some(({ suites }) => suites.some(({ name }) => name === 'decode'))) {
-    await fs.writeFile(chart, throughputChart(reports));
-  }
-  console.log(`Written: ${[page, chart].map((file) => path.relative(packageRoot, file)).join(', ')}`);
+  const hasRates = reports.some(({ suites }) => suites.some(({ name }) => name === 'decode'));
+  if (hasRates) await fs.writeFile(chart, throughputChart(reports));
+  const written = hasRates ? [page, chart] : [page];
+  console.log(`Written: ${written.map((file) => path.relative(packageRoot, file)).join(', ')}`);
 }
