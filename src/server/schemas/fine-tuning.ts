@@ -6,6 +6,12 @@ function auto<T extends TSchema>(schema: T, title: string) {
   return Type.Optional(Type.Union([schema, Type.Literal('auto')], { title: `${title}, or 'auto'` }));
 }
 
+/** A page. */
+function listOf<T extends TSchema>(item: T, title: string) {
+  const data = Type.Array(item, { description: 'Newest first.' });
+  return Type.Object({ object: Type.Literal('list'), data, has_more: Type.Boolean() }, { title });
+}
+
 const Hyperparameters = Type.Object(
   {
     n_epochs: auto(Type.Integer({ minimum: 1, maximum: 1000 }), 'an integer from 1 to 1000'),
@@ -140,14 +146,7 @@ export const Job = Type.Object(
 );
 export type Job = Static<typeof Job>;
 
-export const JobList = Type.Object(
-  {
-    object: Type.Literal('list'),
-    data: Type.Array(Job, { description: 'Newest first.' }),
-    has_more: Type.Boolean(),
-  },
-  { title: 'FineTuningJobList' },
-);
+export const JobList = listOf(Job, 'FineTuningJobList');
 export type JobList = Static<typeof JobList>;
 
 export const JobEventObject = Type.Object(
@@ -164,14 +163,7 @@ export const JobEventObject = Type.Object(
 );
 export type JobEventObject = Static<typeof JobEventObject>;
 
-export const JobEventList = Type.Object(
-  {
-    object: Type.Literal('list'),
-    data: Type.Array(JobEventObject, { description: 'Newest first.' }),
-    has_more: Type.Boolean(),
-  },
-  { title: 'FineTuningJobEventList' },
-);
+export const JobEventList = listOf(JobEventObject, 'FineTuningJobEventList');
 export type JobEventList = Static<typeof JobEventList>;
 
 export const JobParams = Type.Object({ fine_tuning_job_id: Type.String() });
