@@ -43,7 +43,8 @@ export function addPrefix(program: Command, io: Io): void {
 }
 
 async function push(dir: string, options: PushOptions): Promise<string> {
-  const [config, model] = await Promise.all([readFile(join(dir, CONFIG)), readFile(join(dir, MODEL))]);
+  const config = await readFile(join(dir, CONFIG));
+  const model = await readFile(join(dir, MODEL));
   const form = new FormData();
   form.set('name', options.name);
   if (options.placement) form.set('placement', options.placement);
