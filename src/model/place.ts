@@ -108,6 +108,6 @@ async function openDevice(parts: PlaceParts, provider: Provider, memory: MemoryK
  * for it would only take time at the start.
  */
 async function openEncoder({ runtime, directory, weights, kv, owned }: PlaceParts): Promise<Session> {
-  const options = { initializers: weights.tensors, frugal: true };
+  const options = { initializers: weights.tensors, packWeights: false, planMemory: false };
   return owned.add(await Session.open(runtime, path.join(directory, graphFile('encode.onnx', kv)), options));
 }

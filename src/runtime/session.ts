@@ -19,8 +19,10 @@ export interface SessionOptions {
   /** Where sessions with the same initialisers also share the packed copies that matrix products make of them. */
   readonly packedWeights?: PackedWeights;
   readonly optimization?: keyof typeof OPTIMIZATION_LEVELS;
-  /** Rather little memory than a few percent of speed: no packed copies of weights, no memory planned ahead for a shape. */
-  readonly frugal?: boolean;
+  /** Whether matrix products make packed copies of their weights: faster runs, a slower start, as much memory again. True unless given. */
+  readonly packWeights?: boolean;
+  /** Whether memory is planned ahead for each shape: no slower runs, and more memory where shapes vary. True unless given. */
+  readonly planMemory?: boolean;
 }
 
 /** Packed weights of several sessions. Dispose it after them. */
@@ -192,10 +194,10 @@ function nativeOptions(runtime: Runtime, options: SessionOptions): Pointer {
     if (options.filesDirectory !== undefined) {
       api.call('AddSessionConfigEntry', native, FILES_DIRECTORY, options.filesDirectory);
     }
-    if (options.frugal) {
+    if (options.packWeights === false) {
       api.call('AddSessionConfigEntry', native, 'session.disable_prepacking', '1');
-      api.call('DisableMemPattern', native);
     }
+    if (options.planMemory === false) api.call('DisableMemPattern', native);
     for (const [name, tensor] of options.initializers ?? []) api.call('AddInitializer', native, name, tensor.handle);
     return native;
   } catch (error) {

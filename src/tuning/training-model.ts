@@ -8,7 +8,7 @@ import { OnnxPrefixEncoder } from '../model/prefix-encoder.js';
 import type { GraphBuilder } from '../onnx/graph.js';
 import { Runtime } from '../runtime/runtime.js';
 import { ScratchTensors } from '../runtime/scratch-tensors.js';
-import { type Binding, Session } from '../runtime/session.js';
+import { type Binding, PackedWeights, Session } from '../runtime/session.js';
 import type { Tensor } from '../runtime/tensor.js';
 import type { Batch } from './batch.js';
 import { EXTERNAL_WEIGHTS, rowsGraph, trainingGraph } from './graph/training-graph.js';
@@ -32,6 +32,7 @@ export class TrainingModel {
     readonly options: TrainingModelOptions,
     private readonly runtime: Runtime,
     private readonly weights: MappedWeights,
+    private readonly packedWeights: PackedWeights,
     owned: Owned,
   ) {
     this.#owned = owned;
@@ -41,12 +42,8 @@ export class TrainingModel {
     const owned = new Owned();
     try {
       const runtime = owned.add(new Runtime({ threads: options.threads, spin: options.spin ?? true }));
-      return new TrainingModel(
-        options,
-        runtime,
-        mapWeights(runtime, options.directory, options.manifest, owned),
-        owned,
-      );
+      const weights = mapWeights(runtime, options.directory, options.manifest, owned);
+      return new TrainingModel(options, runtime, weights, owned.add(new PackedWeights(runtime)), owned);
     } catch (error) {
       await owned.dispose();
       throw error;
@@ -88,7 +85,8 @@ export class TrainingModel {
   /** Keys and values `[tokens, layers * 2 * width]` that the frozen model computes for a text. */
   async activations(tokens: readonly number[]): Promise<Float32Array> {
     const file = path.join(this.options.directory, 'encode.onnx');
-    const session = await Session.open(this.runtime, file, { initializers: this.weights.tensors, frugal: true });
+    const { tensors: initializers } = this.weights;
+    const session = await Session.open(this.runtime, file, { initializers, packWeights: false, planMemory: false });
     try {
       const encoder = new OnnxPrefixEncoder(
         this.runtime,
@@ -113,8 +111,11 @@ export class TrainingModel {
       await fs.writeFile(file, graph.toBytes());
       // ONNX Runtime insists that the file of external weights exists, and reads none of it: every weight comes as a tensor.
       await fs.writeFile(path.join(directory, EXTERNAL_WEIGHTS), '');
-      return await Session.open(this.runtime, file, { initializers: this.weights.tensors, frugal: true });
+      const { packedWeights } = this;
+      const { tensors: initializers } = this.weights;
+      return await Session.open(this.runtime, file, { initializers, packedWeights, planMemory: false });
     } finally {
+      this.weights.file.releasePages(); // the packed copies are what runs from now on
       await fs.rm(directory, { recursive: true });
     }
   }

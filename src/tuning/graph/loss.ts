@@ -2,7 +2,7 @@ import type { Transformer } from '../../model/transformer.js';
 import type { GraphBuilder, Value } from '../../onnx/graph.js';
 
 /** Parts that the learned positions are worked off in, one after another: only one part's logits are held. */
-export const LOSS_CHUNKS = 2;
+export const LOSS_CHUNKS = 4;
 
 /**
  * Cross-entropy of hidden states [K, width] with `targets`, as the output `losses` [K, 1].
