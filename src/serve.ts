@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { createApp, type App } from './app.js';
 import { needsKey, precisions, type Config } from './config.js';
+import { limitHeapGrowth } from './heap.js';
 import { describeStore } from './open-store.js';
 import { compileProgress } from './progress.js';
 import { firstSignal } from './signals.js';
@@ -15,6 +16,7 @@ interface Output {
 
 /** Serves until SIGTERM or SIGINT and the lame-duck time after it, then finishes what was accepted. A second signal ends the process at once. */
 export async function serve(config: Config, { stdout, stderr }: Output): Promise<void> {
+  limitHeapGrowth();
   const app = await createApp(config, { onProgress: compileProgress(stderr) });
   try {
     await app.server.app.listen({ host: config.host, port: config.port });
