@@ -41,6 +41,7 @@ export class Metrics implements EngineObserver {
   readonly #requestGenerationTokens: Histogram;
   readonly #stepTime: Histogram;
   readonly #stepRows: Histogram;
+  readonly #prefixQueries: Counter;
   readonly #prefixHits: Counter;
   readonly #coldLoads: Histogram;
   readonly #promptQueries: Counter;
@@ -71,7 +72,8 @@ export class Metrics implements EngineObserver {
     this.#requestGenerationTokens = this.#histogram('request_generation_tokens', 'Tokens of a sequence.', tokens);
     this.#stepTime = this.#histogram('step_seconds', 'One forward pass, by kind.', step, ['kind']);
     this.#stepRows = this.#histogram('step_rows', 'Decode rows of a forward pass.', countBuckets(1000));
-    this.#prefixHits = this.#counter('prefix_kv_hits_total', 'Prefixes whose keys and values were in memory.');
+    this.#prefixQueries = this.#counter('prefix_kv_queries_total', 'Prefixes that were asked for.');
+    this.#prefixHits = this.#counter('prefix_kv_hits_total', 'Those whose keys and values were in memory.');
     const asked = 'Prompt tokens that the prompt cache was asked for.';
     this.#promptQueries = this.#counter('prompt_cache_queries_total', asked);
     this.#promptHits = this.#counter('prompt_cache_hits_total', 'Prompt tokens that it had.');
@@ -130,9 +132,10 @@ export class Metrics implements EngineObserver {
     this.#errors.inc({ code });
   }
 
-  /** A prefix's keys and values were in memory. */
-  prefixHit(): void {
-    this.#prefixHits.inc();
+  /** A prefix was asked for, whose keys and values were in memory or not. */
+  prefixLookedUp(held: boolean): void {
+    this.#prefixQueries.inc();
+    if (held) this.#prefixHits.inc();
   }
 
   /** A prefix's keys and values came from the store. */

@@ -5,9 +5,9 @@ import type { PrefixKv } from './kv.js';
 
 /** Is told what the cache does, in counts and seconds; it must not throw. */
 export interface KvCacheObserver {
-  /** What was asked for was in memory. */
-  prefixHit(): void;
-  /** It was loaded from the store, which took so many seconds, waiting for other loads among them. */
+  /** A prefix was asked for, which was in memory or not: then it is loaded, or is being loaded already. */
+  prefixLookedUp(held: boolean): void;
+  /** One was loaded from the store, which took so many seconds, waiting for other loads among them. */
   prefixLoaded(seconds: number): void;
 }
 
@@ -46,12 +46,8 @@ export class KvCache {
   /** The entry, or what `load` resolves to: one load at a time for a key, however many ask. A failure is not kept. */
   async getOrLoad(key: string, load: () => Promise<PrefixKv>): Promise<PrefixKv> {
     const held = this.#entries.get(key);
-    if (held !== undefined) {
-      this.#observer?.prefixHit();
-      return held;
-    }
-    const loading = this.#loading.get(key) ?? this.#load(key, load);
-    return loading;
+    this.#observer?.prefixLookedUp(held !== undefined);
+    return held ?? this.#loading.get(key) ?? this.#load(key, load);
   }
 
   #load(key: string, load: () => Promise<PrefixKv>): Promise<PrefixKv> {

@@ -94,6 +94,7 @@ it('a prefix is loaded once and then found in memory; steps are counted by kind,
   const value = (name: string): number => parseSamples(text).find((sample) => sample.name === name)?.value ?? NaN;
   expect(value('preamble_prefix_kv_cold_load_seconds_count')).toBe(1);
   expect(value('preamble_prefix_kv_cold_load_seconds_sum')).toBeGreaterThan(0);
+  expect(value('preamble_prefix_kv_queries_total')).toBe(3);
   expect(value('preamble_prefix_kv_hits_total')).toBe(2);
   expect(value('preamble_prefix_kv_cached_bytes')).toBeGreaterThan(0);
   expect(value('preamble_step_rows_count')).toBeGreaterThanOrEqual(6);

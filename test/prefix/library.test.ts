@@ -148,6 +148,16 @@ describe('load', () => {
     expect(library.cachedBytes).toBe(3 * columns * 4);
   });
 
+  it('tells how many asked, how many found it in memory, and of each load', async () => {
+    const [asked, loaded] = [vi.fn(), vi.fn()];
+    library = newLibrary({ observer: { prefixLookedUp: asked, prefixLoaded: loaded } });
+    await library.upload('t', { name: 'a', ...prefixFiles() });
+    await Promise.all(Array.from({ length: 3 }, () => library.load('t', 'a')));
+    await library.load('t', 'a');
+    expect(asked.mock.calls).toEqual([[false], [false], [false], [true]]);
+    expect(loaded).toHaveBeenCalledTimes(1);
+  });
+
   it('does not keep a failure', async () => {
     await library.upload('t', { name: 'a', ...prefixFiles() });
     vi.spyOn(store, 'read').mockRejectedValueOnce(new Error('disk'));
