@@ -41,9 +41,9 @@ def main():
 
 
 def train(model, parameters, optimizer, examples, steps):
-    inputs = torch.tensor([(e["source"] + e["target"])[:-1] for e in examples])
-    targets = torch.tensor([[IGNORED] * (len(e["source"]) - 1) + e["target"] for e in examples]).flatten()
-    mask = torch.ones_like(inputs)
+    inputs = padded([(e["source"] + e["target"])[:-1] for e in examples], 0)
+    targets = padded([[IGNORED] * (len(e["source"]) - 1) + e["target"] for e in examples], IGNORED).flatten()
+    mask = padded([[1] * (len(e["source"] + e["target"]) - 1) for e in examples], 0)
     start = time.perf_counter()
     for _ in range(steps):
         optimizer.zero_grad()
@@ -53,6 +53,11 @@ def train(model, parameters, optimizer, examples, steps):
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
     return {"seconds": time.perf_counter() - start, "loss": loss.item() / (targets != IGNORED).sum().item()}
+
+
+def padded(rows, value):
+    rows = [torch.tensor(row) for row in rows]
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)
 
 
 def say(message):

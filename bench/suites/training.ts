@@ -3,7 +3,7 @@ import { type PeerCommand, PeerProcess } from '../peers/peer-process.js';
 import { preparePeftTrainer, prepareTrainer } from '../peers/prepare.js';
 import { ratios } from '../statistics.js';
 import type { BenchContext, Finding, Goal, Suite } from '../suite.js';
-import { type Learned, peakResident, STEP_TOKENS, trainingExamples } from '../support/training.js';
+import { LEARNED, type Learned, peakResident, STEP_TOKENS, trainingExamples } from '../support/training.js';
 
 /** Steps of one measurement. */
 const STEPS = 3;
@@ -40,7 +40,7 @@ export const training: Suite = {
     try {
       for (const [name, command] of await commands(context)) {
         const process = await PeerProcess.start(command);
-        trainers.push({ name, process, rates: { all: [], half: [] }, peaks: [] });
+        trainers.push({ name, process, rates: { all: [], half: [], 'half, uneven rows': [] }, peaks: [] });
       }
       await checkAlike(trainers);
       for (let round = 0; round <= context.options.repeats; round++) {
@@ -66,7 +66,7 @@ async function commands(context: BenchContext): Promise<Map<string, PeerCommand>
 
 /** Those that do not compute the same losses, before and after a step, do not train the same. */
 async function checkAlike(trainers: readonly Trainer[]): Promise<void> {
-  for (const learned of ['all', 'half'] as const) {
+  for (const learned of LEARNED) {
     const losses: number[] = [];
     for (const { name, process } of trainers) {
       const { loss } = await process.train({ examples: trainingExamples(learned), steps: 1 });
@@ -82,7 +82,7 @@ async function measure(
   round: number,
   log: BenchContext['log'],
 ): Promise<void> {
-  for (const learned of ['all', 'half'] as const) {
+  for (const learned of LEARNED) {
     const { seconds } = await process.train({ examples: trainingExamples(learned), steps: STEPS });
     const rate = (STEPS * STEP_TOKENS) / seconds;
     log(`${round === 0 ? 'warm-up' : `round ${round}`}  ${learned} learned  ${name}  ${rate.toFixed(1)} tok/s`);
@@ -95,7 +95,7 @@ function findings([ours, ...peers]: readonly Trainer[]): Finding[] {
   if (ours === undefined) return [];
   const all = [ours, ...peers];
   return [
-    ...(['all', 'half'] as const).flatMap((learned) => [
+    ...LEARNED.flatMap((learned) => [
       ...all.map(({ name, rates }): Finding => ({
         what: name,
         at: { learned },

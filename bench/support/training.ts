@@ -3,20 +3,27 @@ import fs from 'node:fs/promises';
 import type { TrainRequest } from '../peers/protocol.js';
 import { randomTokens } from './token-stream.js';
 
-/** A step's batch: rows of equally many tokens that the model reads. */
-const ROWS = 10;
-const TOKENS = 64;
-export const STEP_TOKENS = ROWS * TOKENS;
+/** A step's batch: tokens of each row that the model reads. */
+const EVEN = Array.from({ length: 10 }, () => 64);
+/** As many, padded to 1.31 times as many, as rows of E2E are that are drawn ten at a time. */
+const UNEVEN = [44, 48, 52, 56, 60, 68, 72, 76, 80, 84];
+export const STEP_TOKENS = 640;
 
-/** How many of a row's tokens are learned: those of the target. */
-const TARGETS = { all: TOKENS, half: TOKENS / 2 } as const;
-export type Learned = keyof typeof TARGETS;
+/** Lengths of rows, and the part of each that is learned: the target. */
+const BATCHES = {
+  all: { lengths: EVEN, learned: 1 },
+  half: { lengths: EVEN, learned: 1 / 2 },
+  'half, uneven rows': { lengths: UNEVEN, learned: 1 / 2 },
+} as const;
+export type Learned = keyof typeof BATCHES;
+export const LEARNED = Object.keys(BATCHES) as Learned[];
 
 /** The examples of a step. */
-export function trainingExamples(learned: Learned): TrainRequest['examples'] {
-  return Array.from({ length: ROWS }, (_, row) => {
-    const ids = randomTokens(`example/${row}`, TOKENS + 1); // the last one is learned, not read
-    const sourceLength = ids.length - TARGETS[learned];
+export function trainingExamples(kind: Learned): TrainRequest['examples'] {
+  const { lengths, learned } = BATCHES[kind];
+  return lengths.map((length, row) => {
+    const ids = randomTokens(`example/${row}`, length + 1); // the last one is learned, not read
+    const sourceLength = ids.length - length * learned;
     return { source: ids.slice(0, sourceLength), target: ids.slice(sourceLength) };
   });
 }

@@ -2,26 +2,24 @@ import type { Gpt2Config } from '../model/config.js';
 import type { TokenExample } from './example.js';
 import { LOSS_CHUNKS } from './graph/loss.js';
 import { MASKED } from './graph/attention.js';
+import { makePadding, type Padding } from './padding.js';
 import type { TunedShape } from './method.js';
 
 /** Inputs of one run of the training graph; see `trainingGraph` for their meaning. */
 export interface Batch {
-  readonly rows: number;
-  /** Tokens per row T, padding included. */
-  readonly width: number;
+  /** Of all rows, one after another. */
   readonly ids: BigInt64Array;
   readonly positions: BigInt64Array;
   readonly virtualPositions: BigInt64Array;
-  readonly shape: BigInt64Array;
+  readonly padding: Padding;
   readonly mask: Float32Array;
   readonly maskShape: readonly number[];
   readonly keep: BigInt64Array;
+  readonly keepBack: BigInt64Array;
   readonly targets: BigInt64Array;
   readonly weights: Float32Array;
   /** Learned tokens; the rest of `keep` up to a whole number of chunks weighs nothing. */
   readonly learned: number;
-  /** Tokens of all rows without padding. */
-  readonly tokens: number;
 }
 
 /** Tokens of an example that the model reads: all but the last target. */
@@ -30,46 +28,47 @@ export function inputLength({ source, target }: TokenExample): number {
 }
 
 /**
- * Pads examples to the longest. Only target tokens are learned; each weighs 1 / rows, so that the loss is the sum over a
+ * Packs examples, one after another. Only target tokens are learned; each weighs 1 / rows, so that the loss is the sum over a
  * sentence and the mean over the batch (Li & Liang's code, objective mode 1).
  */
 export function makeBatch(examples: readonly TokenExample[], config: Gpt2Config, shape: TunedShape): Batch {
   const rows = examples.length;
-  const width = Math.max(...examples.map(inputLength));
+  const lengths = examples.map(inputLength);
+  const tokens = lengths.reduce((sum, length) => sum + length, 0);
   const learned = examples.reduce((sum, { target }) => sum + target.length, 0);
   const kept = Math.ceil(learned / LOSS_CHUNKS) * LOSS_CHUNKS;
-  const ids = new BigInt64Array(rows * width);
-  const positions = new BigInt64Array(rows * width);
+  const ids = new BigInt64Array(tokens);
+  const positions = new BigInt64Array(tokens);
   const keep = new BigInt64Array(kept);
+  const keepBack = new BigInt64Array(tokens).fill(BigInt(kept));
   const targets = new BigInt64Array(kept);
   const weights = new Float32Array(kept);
-  let at = 0;
-  examples.forEach((example, row) => {
+  let [start, at] = [0, 0];
+  for (const example of examples) {
     const { source, target } = example;
-    [...source, ...target.slice(0, -1)].forEach((id, t) => (ids[row * width + t] = BigInt(id)));
+    [...source, ...target.slice(0, -1)].forEach((id, t) => (ids[start + t] = BigInt(id)));
     const first = shape.method === 'infix' ? source.length - 1 : 0; // from here on, tokens stand behind the virtual ones
-    for (let t = 0; t < inputLength(example); t++)
-      positions[row * width + t] = BigInt(t < first ? t : t + shape.length);
+    for (let t = 0; t < inputLength(example); t++) positions[start + t] = BigInt(t < first ? t : t + shape.length);
     target.forEach((id, t) => {
-      keep[at] = BigInt(row * width + source.length - 1 + t);
+      const place = start + source.length - 1 + t;
+      keep[at] = BigInt(place);
+      keepBack[place] = BigInt(at);
       targets[at] = BigInt(id);
       weights[at++] = 1 / rows;
     });
-  });
-  const { heads } = config;
+    start += inputLength(example);
+  }
   return {
-    rows,
-    width,
     ids,
     positions,
     virtualPositions: BigInt64Array.from({ length: shape.length }, (_, position) => BigInt(position)),
-    shape: BigInt64Array.of(BigInt(rows), BigInt(width), 3n, BigInt(heads), BigInt(config.width / heads)),
-    ...makeMask(examples, width, shape),
+    padding: makePadding(lengths, config.heads),
+    ...makeMask(examples, Math.max(...lengths), shape),
     keep,
+    keepBack,
     targets,
     weights,
     learned,
-    tokens: examples.reduce((sum, example) => sum + inputLength(example), 0),
   };
 }
 

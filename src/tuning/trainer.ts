@@ -131,7 +131,7 @@ class Run {
     const lr = linearSchedule(schedule.learningRate, this.#step, this.#total, schedule.warmupSteps);
     this.#step++;
     this.#optimizer.step(gradients, this.#step, lr, clipScale(gradients, CLIP_NORM));
-    await onPoint({ step: this.#step, train_loss: mean, learned_tokens: losses.length, lr }, batch.tokens);
+    await onPoint({ step: this.#step, train_loss: mean, learned_tokens: losses.length, lr }, batch.ids.length);
   }
 
   /** The examples of the next step; every epoch has an order of its own. */

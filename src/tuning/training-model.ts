@@ -187,17 +187,19 @@ function bindGradients(
 }
 
 function bindBatch(binding: Binding, tensors: ScratchTensors, batch: Batch, inputs: ReadonlySet<string>): void {
-  const { ids, positions, shape, keep, targets } = batch;
-  const integers = { ids, positions, batch: shape, keep, targets, virtual_positions: batch.virtualPositions };
-  for (const [name, data] of Object.entries(integers)) {
-    if (!inputs.has(name)) continue;
-    binding.input(
-      name,
-      tensors.make('int64', [data.length], (memory) => memory.int64(0, data.length).set(data)),
-    );
+  const bind = (name: string, make: () => Tensor): void => {
+    if (inputs.has(name)) binding.input(name, make());
+  };
+  const { ids, positions, keep, targets, keepBack: keep_back, virtualPositions: virtual_positions } = batch;
+  for (const [name, data] of Object.entries({ ids, positions, keep, keep_back, targets, virtual_positions })) {
+    bind(name, () => tensors.make('int64', [data.length], (memory) => memory.int64(0, data.length).set(data)));
   }
-  binding.input('mask', floats(tensors, batch.maskShape, batch.mask));
-  if (inputs.has('weights')) binding.input('weights', floats(tensors, [batch.weights.length, 1], batch.weights));
+  const { pad, unpad, padBack: pad_back, unpadBack: unpad_back } = batch.padding;
+  for (const [name, { data, shape }] of Object.entries({ pad, unpad, pad_back, unpad_back })) {
+    bind(name, () => tensors.make('int32', shape, (memory) => memory.int32(0, data.length).set(data)));
+  }
+  bind('mask', () => floats(tensors, batch.maskShape, batch.mask));
+  bind('weights', () => floats(tensors, [batch.weights.length, 1], batch.weights));
 }
 
 function floats(tensors: ScratchTensors, shape: readonly number[], data: Float32Array): Tensor {

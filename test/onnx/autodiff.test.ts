@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { addGradients } from '../../src/onnx/autodiff/gradients.js';
+import type { Inverse } from '../../src/onnx/autodiff/rule.js';
 import { RULES } from '../../src/onnx/autodiff/rules.js';
 import { GraphBuilder, type Value } from '../../src/onnx/graph.js';
 import { Runtime } from '../../src/runtime/runtime.js';
@@ -25,6 +26,8 @@ interface Case {
   readonly frozen?: readonly string[];
   readonly output: readonly number[];
   readonly write: (graph: GraphBuilder) => Value;
+  /** Of indices that it takes rows by. */
+  readonly inverses?: (graph: GraphBuilder) => [Value, Inverse][];
 }
 
 const fused = 'com.microsoft:FusedMatMul';
@@ -121,16 +124,30 @@ const cases: Case[] = [
     output: [3, 3],
     write: (g) => g.node('Gather', ['x', g.int64([2, 0, 2])]),
   },
+  {
+    name: 'Gather, every row, with an inverse',
+    inputs: { x: [4, 3] },
+    output: [4, 3],
+    write: (g) => g.node('Gather', ['x', g.int64([2, 0, 3, 1])]),
+    inverses: (g) => [[g.int64([2, 0, 3, 1]), { index: g.int64([1, 3, 0, 2]), zeros: false }]],
+  },
+  {
+    name: 'Gather, some rows, with an inverse',
+    inputs: { x: [4, 3] },
+    output: [2, 3],
+    write: (g) => g.node('Gather', ['x', g.int64([2, 0])]),
+    inverses: (g) => [[g.int64([2, 0]), { index: g.int64([1, 2, 0, 2]), zeros: true }]],
+  },
 ];
 
 describe('the gradient of', () => {
-  it.each(cases)('$name is that of finite differences', async ({ inputs, frozen = [], output, write }) => {
+  it.each(cases)('$name is that of finite differences', async ({ inputs, frozen = [], output, write, inverses }) => {
     const trained = Object.keys(inputs).filter((name) => !frozen.includes(name));
     const graph = new GraphBuilder('case');
     for (const [name, shape] of Object.entries(inputs)) graph.input(name, 'float32', shape);
     graph.input('seed', 'float32', output);
     const y = write(graph);
-    const gradients = addGradients(graph, new Map([[y, 'seed']]), trained);
+    const gradients = addGradients(graph, new Map([[y, 'seed']]), trained, new Map(inverses?.(graph)));
     graph.output(y, 'float32', output);
     const wanted = trained.map((name) => {
       const copy = graph.nodes('Identity', [gradients.get(name)], [`grad_${name}`])[0]!;

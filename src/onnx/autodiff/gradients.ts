@@ -1,4 +1,5 @@
 import type { GraphBuilder, GraphNode, Value } from '../graph.js';
+import type { Inverses } from './rule.js';
 import { RULES } from './rules.js';
 
 /**
@@ -6,6 +7,7 @@ import { RULES } from './rules.js';
  * operator. A node that no parameter reaches gets no gradient, so a frozen weight costs nothing.
  *
  * @param seeds values with the scalar's gradient with respect to each, of the value's shape
+ * @param inverses of indices: to gather gradients is faster than to scatter them
  * @returns the gradient of each parameter, of its shape
  * @throws Error for an operator without a rule on the way, and for a parameter that no seed depends on
  */
@@ -13,11 +15,12 @@ export function addGradients(
   graph: GraphBuilder,
   seeds: ReadonlyMap<Value, Value>,
   parameters: readonly Value[],
+  inverses: Inverses = new Map(),
 ): Map<Value, Value> {
   const nodes = [...graph.history];
   const reached = reachableFrom(parameters, nodes);
   const gradients = new Map(seeds);
-  for (const node of nodes.reverse()) differentiate(graph, node, reached, gradients);
+  for (const node of nodes.reverse()) differentiate(graph, node, reached, gradients, inverses);
   return new Map(
     parameters.map((parameter) => {
       const gradient = gradients.get(parameter);
@@ -42,6 +45,7 @@ function differentiate(
   node: GraphNode,
   reached: ReadonlySet<Value>,
   gradients: Map<Value, Value>,
+  inverses: Inverses,
 ): void {
   const needs = (index: number): boolean => {
     const input = node.inputs[index];
@@ -51,7 +55,7 @@ function differentiate(
   if (!node.inputs.some((_, index) => needs(index)) || outputGradients.every((g) => g === undefined)) return;
   const rule = RULES[node.op];
   if (rule === undefined) throw new Error(`no rule differentiates ${node.op}`);
-  rule({ graph, node, gradients: outputGradients, needs }).forEach((contribution, index) => {
+  rule({ graph, node, gradients: outputGradients, needs, inverses }).forEach((contribution, index) => {
     const input = node.inputs[index];
     if (input === undefined || contribution === undefined || !needs(index)) return;
     const before = gradients.get(input);

@@ -1,5 +1,6 @@
 import type { Value } from '../graph.js';
-import { inputOf, integer, outputGradient, type Rule, zerosLike } from './rule.js';
+import type { GraphBuilder } from '../graph.js';
+import { inputOf, integer, type Inverse, outputGradient, type Rule, zerosLike } from './rule.js';
 
 /** For every operator that only gives the same elements another shape. */
 const reshape: Rule = (input) => {
@@ -36,15 +37,26 @@ const expand: Rule = (input) => {
   return [graph.node('ReduceSum', [outputGradient(input), graph.int64([0])])];
 };
 
-/** Rows at indices `[n]`, which may repeat. */
+/** Rows at indices `[n]`, which may repeat; or at indices of any shape that have an inverse. */
 const gather: Rule = (input) => {
-  const { graph, node } = input;
+  const { graph, node, inverses } = input;
   if (integer(node, 'axis', 0) !== 0) throw new Error('Gather is differentiated along the first axis');
   const [data, indices] = [inputOf(node, 0), inputOf(node, 1)];
+  const inverse = inverses.get(indices);
+  if (inverse !== undefined) return [gatherBack(graph, data, outputGradient(input), inverse)];
   const places = graph.node('Unsqueeze', [indices, graph.int64([-1])]);
   const inputs = [zerosLike(graph, data), places, outputGradient(input)];
   return [graph.node('ScatterND', inputs, { reduction: 'add' })];
 };
+
+/** The gradient of `data` [rows, columns] from that of rows taken from it. */
+function gatherBack(graph: GraphBuilder, data: Value, dy: Value, { index, zeros }: Inverse): Value {
+  const columns = graph.node('Gather', [graph.node('Shape', [data]), graph.int64([1])]);
+  const rows = graph.node('Reshape', [dy, graph.node('Concat', [graph.int64([-1]), columns], { axis: 0 })]);
+  if (!zeros) return graph.node('Gather', [rows, index]);
+  const zero = graph.node('ConstantOfShape', [graph.node('Concat', [graph.int64([1]), columns], { axis: 0 })]);
+  return graph.node('Gather', [graph.node('Concat', [rows, zero], { axis: 0 }), index]);
+}
 
 /** Rules of operators that move elements. */
 export const LAYOUT_RULES: Readonly<Record<string, Rule>> = {

@@ -1,5 +1,16 @@
 import type { Attribute, GraphBuilder, GraphNode, Value } from '../graph.js';
 
+/** Brings the gradients of rows that `Gather` took back to where they were taken. */
+export interface Inverse {
+  /** For each row of the data: which row of the result has its gradient. */
+  readonly index: Value;
+  /** Whether the index may also say the row behind the last: of data that nobody took, whose gradient is zero. */
+  readonly zeros: boolean;
+}
+
+/** Known inverses, by the indices that rows are taken by. A place of the result that an inverse does not name must have no gradient. */
+export type Inverses = ReadonlyMap<Value, Inverse>;
+
 /** A node to differentiate. */
 export interface RuleInput {
   readonly graph: GraphBuilder;
@@ -8,6 +19,7 @@ export interface RuleInput {
   readonly gradients: readonly (Value | undefined)[];
   /** Whether the gradient of an input is wanted. */
   readonly needs: (input: number) => boolean;
+  readonly inverses: Inverses;
 }
 
 /** Writes the gradients of a node's inputs, in their order; undefined where none is wanted. */

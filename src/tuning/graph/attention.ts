@@ -1,4 +1,5 @@
 import type { Transformer } from '../../model/transformer.js';
+import type { Inverses } from '../../onnx/autodiff/rule.js';
 import type { GraphBuilder, Value } from '../../onnx/graph.js';
 
 const FUSED_MATMUL = 'com.microsoft:FusedMatMul';
@@ -9,9 +10,10 @@ export function splitKv(graph: GraphBuilder, qkv: Value): [Value, Value] {
   return [key as Value, value as Value];
 }
 
-/** Attention of padded rows to virtual tokens before them and to each other, as the graph's `mask` allows. */
+/** Attention of rows, padded for it, to virtual tokens before them and to each other, as the graph's `mask` allows. */
 export class PrefixedAttention {
-  readonly #shape: Value;
+  readonly #pad: Value;
+  readonly #unpad: Value;
   readonly #mask: Value;
   readonly #virtual: readonly Value[];
 
@@ -23,9 +25,10 @@ export class PrefixedAttention {
   ) {
     const { graph, config } = model;
     const { layers, heads, width } = config;
-    this.#shape = graph.input('batch', 'int64', [5]);
+    this.#pad = graph.input('pad', 'int32', [3, 'rows', heads, 'row']);
+    this.#unpad = graph.input('unpad', 'int32', ['tokens', heads]);
     this.#mask = graph.input('mask', 'float32', ['masks', 1, 'row', 'seen']);
-    const rows = graph.node('Gather', [this.#shape, graph.int64([0])]);
+    const rows = graph.node('Gather', [graph.node('Shape', [this.#pad]), graph.int64([1])]);
     const dims = [length, layers * 2, heads, width / heads];
     const byBlock = graph.node('Transpose', [graph.node('Reshape', [prefix, graph.int64(dims)])], {
       perm: [1, 2, 0, 3], // [layers * 2, heads, P, headDim]
@@ -35,13 +38,25 @@ export class PrefixedAttention {
     this.#virtual = blocks.map((block) => graph.node('Expand', [block, expanded])); // [B, heads, P, headDim]
   }
 
-  /** Queries, keys and values [B * T, 3 * width] to [B * T, width]. */
+  /** Queries, keys and values [N, 3 * width] to [N, width]. */
   attend(layer: number, qkv: Value): Value {
-    const { graph } = this.model;
-    const [query, key, value] = heads(graph, graph.node('Reshape', [qkv, this.#shape]));
+    const { graph, config } = this.model;
+    const pieces = graph.int64([-1, config.width / config.heads]);
+    const [query, key, value] = parts(graph, graph.node('Gather', [graph.node('Reshape', [qkv, pieces]), this.#pad]));
     const behind = (kv: 0 | 1, own: Value): Value =>
       graph.node('Concat', [this.#virtual[2 * layer + kv], own], { axis: 2 });
-    return attention(this.model, layer, [query, behind(0, key), behind(1, value)], this.#mask);
+    const attended = attention(this.model, layer, [query, behind(0, key), behind(1, value)], this.#mask);
+    const byToken = graph.node('Gather', [graph.node('Reshape', [attended, pieces]), this.#unpad]);
+    return graph.node('Reshape', [byToken, graph.int64([-1, config.width])]);
+  }
+
+  /** What takes gradients back through padding and unpadding. */
+  inverses(): Inverses {
+    const { graph } = this.model;
+    return new Map([
+      [this.#pad, { index: graph.input('pad_back', 'int32', ['pieces']), zeros: false }],
+      [this.#unpad, { index: graph.input('unpad_back', 'int32', ['padded']), zeros: true }],
+    ]);
   }
 }
 
@@ -51,25 +66,26 @@ export function selfAttention(model: Transformer, layer: number, qkv: Value, len
   const shape = graph.int64([1, length, 3, config.heads, config.width / config.heads]);
   const square = graph.node('Expand', [graph.float32(MASKED), graph.int64([1, 1, length, length])]);
   const mask = graph.node('Trilu', [square, graph.int64(1)], { upper: 1 });
-  return attention(model, layer, heads(graph, graph.node('Reshape', [qkv, shape])), mask);
+  const byPart = graph.node('Transpose', [graph.node('Reshape', [qkv, shape])], { perm: [2, 0, 3, 1, 4] });
+  const attended = attention(model, layer, parts(graph, byPart), mask);
+  const byToken = graph.node('Transpose', [attended], { perm: [0, 2, 1, 3] });
+  return graph.node('Reshape', [byToken, graph.int64([-1, config.width])]);
 }
 
 /** What hides a score from the softmax: finite, so that no infinity meets a zero. */
 export const MASKED = -1e9;
 
-/** [B, T, 3, heads, headDim] to queries, keys and values [B, heads, T, headDim]. */
-function heads(graph: GraphBuilder, packed: Value): [Value, Value, Value] {
-  const byPart = graph.node('Transpose', [packed], { perm: [2, 0, 3, 1, 4] });
-  const parts = graph.nodes('Split', [byPart], 3, { axis: 0, num_outputs: 3 });
+/** [3, B, heads, T, headDim] to queries, keys and values [B, heads, T, headDim]. */
+function parts(graph: GraphBuilder, byPart: Value): [Value, Value, Value] {
+  const split = graph.nodes('Split', [byPart], 3, { axis: 0, num_outputs: 3 });
   const shape = graph.node('Slice', [graph.node('Shape', [byPart]), graph.int64([1]), graph.int64([5])]);
-  return parts.map((part) => graph.node('Reshape', [part, shape])) as [Value, Value, Value];
+  return split.map((part) => graph.node('Reshape', [part, shape])) as [Value, Value, Value];
 }
 
+/** [B, heads, T, headDim]. */
 function attention(model: Transformer, layer: number, [q, k, v]: [Value, Value, Value], mask: Value): Value {
-  const { graph, config } = model;
+  const { graph } = model;
   const alpha = { float: model.attentionScale(layer) };
   const scores = graph.node('Add', [graph.node(FUSED_MATMUL, [q, k], { transB: 1, alpha }), mask]);
-  const attended = graph.node(FUSED_MATMUL, [graph.node('Softmax', [scores], { axis: -1 }), v]);
-  const byToken = graph.node('Transpose', [attended], { perm: [0, 2, 1, 3] });
-  return graph.node('Reshape', [byToken, graph.int64([-1, config.width])]);
+  return graph.node(FUSED_MATMUL, [graph.node('Softmax', [scores], { axis: -1 }), v]);
 }

@@ -19,11 +19,12 @@ export interface TrainingGraphOptions {
 }
 
 /**
- * Loss of a batch, and its gradients. B rows of T tokens, padded to the right.
+ * Loss of a batch, and its gradients. N tokens of B rows, of which the longest has T.
  *
- * Inputs: `ids`, `positions` [B * T]; `batch` = [B, T, 3, heads, headDim]; `mask` [B or 1, 1, T, P + T], added to the
- * scores; `virtual_positions` = 0 to P - 1 for embeddings; `keep`, `targets` [K], the places whose next token is learned, and these tokens; `weights` [K, 1], of each in
- * the loss; and the parameters. K is a multiple of `LOSS_CHUNKS`. Outputs: `losses` [K, 1], in nats, before the weights; and
+ * Inputs: `ids`, `positions` [N]; `pad`, `unpad` (see `Padding`); `mask` [B or 1, 1, T, P + T], added to the scores;
+ * `virtual_positions` = 0 to P - 1 for embeddings; `keep`, `targets` [K], the places whose next token is learned, and these
+ * tokens; `weights` [K, 1], of each in the loss; and the parameters. K is a multiple of `LOSS_CHUNKS`. For gradients also `pad_back`,
+ * `unpad_back`, and `keep_back` [N]: which of K a place is, or K for none. Outputs: `losses` [K, 1], in nats, before the weights; and
  * `grad_NAME` for each parameter, of the weighted sum.
  */
 export function trainingGraph({ config, places, shape, gradients }: TrainingGraphOptions): GraphBuilder {
@@ -41,7 +42,12 @@ export function trainingGraph({ config, places, shape, gradients }: TrainingGrap
 
   const seed = writeLoss(model, hidden, gradients);
   graph.output('losses', 'float32', ['learned', 1]);
-  if (seed !== undefined) writeGradients(graph, new Map([[hidden, seed]]), parameters, parameterShapes(config, shape));
+  if (seed !== undefined) {
+    const kept = { index: graph.input('keep_back', 'int64', ['tokens']), zeros: true };
+    const inverses = new Map([...attention.inverses(), [keep, kept]]);
+    const gradients = addGradients(graph, new Map([[hidden, seed]]), [...parameters.values()], inverses);
+    outputGradients(graph, gradients, parameters, parameterShapes(config, shape));
+  }
   return graph;
 }
 
@@ -81,13 +87,12 @@ function encode(model: Transformer, embeddings: Value, length: number): Value {
   return graph.node('Concat', blocks, { axis: 1 });
 }
 
-function writeGradients(
+function outputGradients(
   graph: GraphBuilder,
-  seeds: ReadonlyMap<Value, Value>,
+  gradients: ReadonlyMap<Value, Value>,
   parameters: Parameters,
   shapes: ReturnType<typeof parameterShapes>,
 ): void {
-  const gradients = addGradients(graph, seeds, [...parameters.values()]);
   for (const [name, value] of parameters) {
     const output = `grad_${name}`;
     graph.nodes('Identity', [gradients.get(value)], [output]);
