@@ -1,3 +1,4 @@
+/** Indices, and the shape of what they make, counted in pieces. */
 export interface Indices {
   readonly data: Int32Array;
   readonly shape: readonly number[];
