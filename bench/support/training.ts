@@ -7,7 +7,7 @@ import { randomTokens } from './token-stream.js';
 const EVEN = Array.from({ length: 10 }, () => 64);
 /** As many, padded to 1.31 times as many, as rows of E2E are that are drawn ten at a time. */
 const UNEVEN = [44, 48, 52, 56, 60, 68, 72, 76, 80, 84];
-export const STEP_TOKENS = 640;
+export const STEP_TOKENS = EVEN.reduce((sum, length) => sum + length);
 
 /** Lengths of rows, and the part of each that is learned: the target. */
 const BATCHES = {

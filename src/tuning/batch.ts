@@ -8,15 +8,15 @@ import type { TunedShape } from './method.js';
 /** Inputs of one run of the training graph; see `trainingGraph` for their meaning. */
 export interface Batch {
   /** Of all rows, one after another. */
-  readonly ids: BigInt64Array;
-  readonly positions: BigInt64Array;
-  readonly virtualPositions: BigInt64Array;
+  readonly ids: Int32Array;
+  readonly positions: Int32Array;
+  readonly virtualPositions: Int32Array;
   readonly padding: Padding;
   readonly mask: Float32Array;
   readonly maskShape: readonly number[];
-  readonly keep: BigInt64Array;
-  readonly keepBack: BigInt64Array;
-  readonly targets: BigInt64Array;
+  readonly keep: Int32Array;
+  readonly keepBack: Int32Array;
+  readonly targets: Int32Array;
   readonly weights: Float32Array;
   /** Learned tokens; the rest of `keep` up to a whole number of chunks weighs nothing. */
   readonly learned: number;
@@ -37,23 +37,23 @@ export function makeBatch(examples: readonly TokenExample[], config: Gpt2Config,
   const tokens = lengths.reduce((sum, length) => sum + length, 0);
   const learned = examples.reduce((sum, { target }) => sum + target.length, 0);
   const kept = Math.ceil(learned / LOSS_CHUNKS) * LOSS_CHUNKS;
-  const ids = new BigInt64Array(tokens);
-  const positions = new BigInt64Array(tokens);
-  const keep = new BigInt64Array(kept);
-  const keepBack = new BigInt64Array(tokens).fill(BigInt(kept));
-  const targets = new BigInt64Array(kept);
+  const ids = new Int32Array(tokens);
+  const positions = new Int32Array(tokens);
+  const keep = new Int32Array(kept);
+  const keepBack = new Int32Array(tokens).fill(kept);
+  const targets = new Int32Array(kept);
   const weights = new Float32Array(kept);
   let [start, at] = [0, 0];
   for (const example of examples) {
     const { source, target } = example;
-    [...source, ...target.slice(0, -1)].forEach((id, t) => (ids[start + t] = BigInt(id)));
+    ids.set([...source, ...target.slice(0, -1)], start);
     const first = shape.method === 'infix' ? source.length - 1 : 0; // from here on, tokens stand behind the virtual ones
-    for (let t = 0; t < inputLength(example); t++) positions[start + t] = BigInt(t < first ? t : t + shape.length);
+    for (let t = 0; t < inputLength(example); t++) positions[start + t] = t < first ? t : t + shape.length;
     target.forEach((id, t) => {
       const place = start + source.length - 1 + t;
-      keep[at] = BigInt(place);
-      keepBack[place] = BigInt(at);
-      targets[at] = BigInt(id);
+      keep[at] = place;
+      keepBack[place] = at;
+      targets[at] = id;
       weights[at++] = 1 / rows;
     });
     start += inputLength(example);
@@ -61,7 +61,7 @@ export function makeBatch(examples: readonly TokenExample[], config: Gpt2Config,
   return {
     ids,
     positions,
-    virtualPositions: BigInt64Array.from({ length: shape.length }, (_, position) => BigInt(position)),
+    virtualPositions: Int32Array.from({ length: shape.length }, (_, position) => position),
     padding: makePadding(lengths, config.heads),
     ...makeMask(examples, Math.max(...lengths), shape),
     keep,

@@ -190,13 +190,15 @@ function bindBatch(binding: Binding, tensors: ScratchTensors, batch: Batch, inpu
   const bind = (name: string, make: () => Tensor): void => {
     if (inputs.has(name)) binding.input(name, make());
   };
+  const indices = (data: Int32Array, shape: readonly number[] = [data.length]): Tensor =>
+    tensors.make('int32', shape, (memory) => memory.int32(0, data.length).set(data));
   const { ids, positions, keep, targets, keepBack: keep_back, virtualPositions: virtual_positions } = batch;
   for (const [name, data] of Object.entries({ ids, positions, keep, keep_back, targets, virtual_positions })) {
-    bind(name, () => tensors.make('int64', [data.length], (memory) => memory.int64(0, data.length).set(data)));
+    bind(name, () => indices(data));
   }
   const { pad, unpad, padBack: pad_back, unpadBack: unpad_back } = batch.padding;
   for (const [name, { data, shape }] of Object.entries({ pad, unpad, pad_back, unpad_back })) {
-    bind(name, () => tensors.make('int32', shape, (memory) => memory.int32(0, data.length).set(data)));
+    bind(name, () => indices(data, shape));
   }
   bind('mask', () => floats(tensors, batch.maskShape, batch.mask));
   bind('weights', () => floats(tensors, [batch.weights.length, 1], batch.weights));

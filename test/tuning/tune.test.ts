@@ -7,9 +7,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { Model } from '../../src/model/model.js';
 import { type Adapter, readAdapter } from '../../src/prefix/adapter.js';
-import { makeBatch } from '../../src/tuning/batch.js';
+import { type Batch, makeBatch } from '../../src/tuning/batch.js';
+import type { TokenExample } from '../../src/tuning/example.js';
 import { initialValues } from '../../src/tuning/initial-values.js';
 import type { Method, TunedShape } from '../../src/tuning/method.js';
+import type { Padding } from '../../src/tuning/padding.js';
 import { RandomStream } from '../../src/tuning/random-stream.js';
 import type { TrainingModel } from '../../src/tuning/training-model.js';
 import { tune, type TuneSettings } from '../../src/tuning/tune.js';
@@ -128,31 +130,52 @@ describe('a prefix', () => {
 describe('the loss', () => {
   const shape = { method: 'prefix', length: 5, mlp: 0 } as const;
 
-  it('is that of the target and the end token only, whoever else is in the batch (A7)', async () => {
-    const { config } = model.options.manifest;
-    const long = { source: [1, 2, 3, 4, 5, 6], target: [7, 8, 9, 10, 0] };
-    const batch = makeBatch([EXAMPLE, long], config, shape);
+  const long = { source: [1, 2, 3, 4, 5, 6], target: [7, 8, 9, 10, 0] };
+  const batchOf = (...examples: TokenExample[]): Batch => makeBatch(examples, model.options.manifest.config, shape);
+
+  it('is that of the target and the end token only, whatever stands in the padding (A7)', async () => {
+    const batch = batchOf(EXAMPLE, long);
     expect(batch.learned).toBe(4 + 5);
-    expect([...batch.targets.subarray(0, batch.learned)].map(Number)).toEqual([...EXAMPLE.target, ...long.target]);
-    const { values } = await trainingLosses(shape);
+    expect([...batch.targets.subarray(0, batch.learned)]).toEqual([...EXAMPLE.target, ...long.target]);
+    const { values, losses } = await trainingLosses(shape);
     const graph = await model.openLoss(shape, true);
     try {
-      const both = await graph.run(values, batch);
-      const alone = [];
-      for (const example of [EXAMPLE, long]) alone.push(await graph.run(values, makeBatch([example], config, shape)));
-      expectClose(
-        [...both.losses],
-        alone.flatMap(({ losses }) => [...losses]),
-        1e-5,
-      );
-      const [first, second] = alone.map(({ gradients }) => gradients.get('rows')!);
-      const mean = first!.map((value, i) => (value + second![i]!) / 2);
-      expectClose([...both.gradients.get('rows')!], [...mean], 1e-5);
+      const plain = await graph.run(values, batch);
+      const noisy = await graph.run(values, { ...batch, padding: withNoise(batch.padding) });
+      expect(noisy.losses).toEqual(plain.losses);
+      expect(noisy.gradients).toEqual(plain.gradients);
+      expectClose([...plain.losses.subarray(0, 4)], losses, 1e-5);
+    } finally {
+      await graph.dispose();
+    }
+  });
+
+  it('has the gradients of its examples alone, one with another', async () => {
+    const { values } = await trainingLosses(shape);
+    const graph = await model.openLoss(shape, true);
+    const gradient = async (...examples: TokenExample[]): Promise<number[]> => [
+      ...(await graph.run(values, batchOf(...examples))).gradients.get('rows')!,
+    ];
+    try {
+      const [first, second] = [await gradient(EXAMPLE), await gradient(long)];
+      const mean = first.map((value, i) => (value + second[i]!) / 2);
+      expectClose(await gradient(EXAMPLE, long), mean, 1e-5);
     } finally {
       await graph.dispose();
     }
   });
 });
+
+/** The padding with the last token's queries, keys and values instead of the first one's. */
+function withNoise(padding: Padding): Padding {
+  const { pad, unpadBack } = padding;
+  const nobody = Math.max(...unpadBack.data);
+  const data = pad.data.map((piece, place) =>
+    unpadBack.data[place % unpadBack.data.length] === nobody ? pad.data.at(-1)! : piece,
+  );
+  expect(data).not.toEqual(pad.data);
+  return { ...padding, pad: { ...pad, data } };
+}
 
 describe('training', () => {
   it.each(['prefix', 'infix', 'embedding'] as const)('lowers the loss: %s', async (method) => {

@@ -13,7 +13,7 @@ export function writeLoss(model: Transformer, hidden: Value, gradient: boolean):
   const { graph } = model;
   const split = (value: Value): Value[] =>
     graph.nodes('Split', [value], LOSS_CHUNKS, { axis: 0, num_outputs: LOSS_CHUNKS });
-  const targets = split(graph.input('targets', 'int64', ['learned']));
+  const targets = split(graph.input('targets', 'int32', ['learned']));
   const parts = split(hidden).map((part, index) => writeChunk(model, part, targets[index] as Value, gradient));
   graph.nodes(
     'Concat',

@@ -34,16 +34,16 @@ export function trainingGraph({ config, places, shape, gradients }: TrainingGrap
   const rows = writeRows(graph, parameters);
   const prefix = shape.method === 'embedding' ? encode(model, rows, shape.length) : rows;
 
-  const ids = graph.input('ids', 'int64', ['tokens']);
-  const embedded = model.embed(ids, graph.input('positions', 'int64', ['tokens']));
-  const keep = graph.input('keep', 'int64', ['learned']);
+  const ids = graph.input('ids', 'int32', ['tokens']);
+  const embedded = model.embed(ids, graph.input('positions', 'int32', ['tokens']));
+  const keep = graph.input('keep', 'int32', ['learned']);
   const attention = new PrefixedAttention(model, prefix, shape.length);
   const hidden = model.layers(embedded, keep, (layer, qkv) => attention.attend(layer, qkv));
 
   const seed = writeLoss(model, hidden, gradients);
   graph.output('losses', 'float32', ['learned', 1]);
   if (seed !== undefined) {
-    const kept = { index: graph.input('keep_back', 'int64', ['tokens']), zeros: true };
+    const kept = { index: graph.input('keep_back', 'int32', ['tokens']), zeros: true };
     const inverses = new Map([...attention.inverses(), [keep, kept]]);
     const gradients = addGradients(graph, new Map([[hidden, seed]]), [...parameters.values()], inverses);
     outputGradients(graph, gradients, parameters, parameterShapes(config, shape));
@@ -78,7 +78,7 @@ function writeRows(graph: GraphBuilder, parameters: Parameters): Value {
 /** Input embeddings [P, width] at positions 0 to P - 1, through the frozen model: their keys and values [P, layers * 2 * width]. */
 function encode(model: Transformer, embeddings: Value, length: number): Value {
   const { graph } = model;
-  const positions = graph.input('virtual_positions', 'int64', [length]); // not constant: nothing to fold weights with
+  const positions = graph.input('virtual_positions', 'int32', [length]); // not constant: nothing to fold weights with
   const blocks: Value[] = [];
   model.layers(model.addPositions(embeddings, positions), graph.int64([0]), (layer, qkv) => {
     blocks.push(...splitKv(graph, qkv));
