@@ -19,9 +19,10 @@ export async function serve(config: Config, { stdout, stderr }: Output): Promise
   limitHeapGrowth();
   const app = await createApp(config, { onProgress: compileProgress(stderr) });
   try {
+    const signal = firstSignal(); // whoever reads that this server listens may end it at once
     await app.server.app.listen({ host: config.host, port: config.port });
     stdout.write(banner(app, config));
-    await firstSignal();
+    await signal;
     await lameDuck(app, config.lameDuckSeconds, stderr);
     stderr.write(`finishing accepted requests, for at most ${config.drainSeconds} s\n`);
     await drain(app, config.drainSeconds);

@@ -40,8 +40,9 @@ export async function work(config: Config, { stdout, stderr }: Output): Promise<
     const tuning = await openFineTuning(config, { base, library, tenancy, connection });
     close.unshift(() => tuning.close());
     await tuning.start(jobLog(config));
+    const signal = firstSignal(); // whoever reads that this worker trains may end it at once
     stdout.write(`Preamble trains prefixes of ${base.id}, with jobs from ${describeStore(config.store)}\n`);
-    await firstSignal();
+    await signal;
     stderr.write('stopping after the step under way; the job goes back to the queue\n');
   } finally {
     for (const each of close) await each();

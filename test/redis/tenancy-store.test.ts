@@ -25,10 +25,8 @@ describeTenancyStore('the store on Redis', async () => async () => RedisTenancyS
 
 describe('the store on Redis', () => {
   it('tells other processes, and those that may have missed something', async () => {
-    const [here, there] = [
-      await RedisTenancyStore.open(await connect()),
-      await RedisTenancyStore.open(await connect()),
-    ];
+    const connection = await connect();
+    const [here, there] = [await RedisTenancyStore.open(connection), await RedisTenancyStore.open(await connect())];
     const heard: unknown[] = [];
     there.onChange((change) => heard.push(change));
     const { record } = issueKey({ tenant: 'a', label: undefined }, 1e12);
@@ -43,6 +41,7 @@ describe('the store on Redis', () => {
     await server.start();
     await expect.poll(() => heard.length, { timeout: 10_000 }).toBe(6);
     expect(heard[5]).toBeUndefined();
+    await expect.poll(() => connection.isReady).toBe(true); // each comes back by itself
     expect(await here.getTenant('a')).toMatchObject({ tenant: 'a' });
   });
 
