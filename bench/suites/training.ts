@@ -44,9 +44,7 @@ export const training: Suite = {
       }
       await checkAlike(trainers);
       for (let round = 0; round <= context.options.repeats; round++) {
-        for (const trainer of round % 2 === 0 ? trainers : trainers.toReversed()) {
-          await measure(trainer, round, context.log);
-        }
+        await measure(round % 2 === 0 ? trainers : trainers.toReversed(), round, context.log);
         await context.keep(findings(trainers));
       }
       return findings(trainers);
@@ -77,18 +75,18 @@ async function checkAlike(trainers: readonly Trainer[]): Promise<void> {
   }
 }
 
-async function measure(
-  { name, process, rates, peaks }: Trainer,
-  round: number,
-  log: BenchContext['log'],
-): Promise<void> {
+/** All trainers with one batch before the next batch: what is compared is measured within seconds, for the machine's speed changes. */
+async function measure(trainers: readonly Trainer[], round: number, log: BenchContext['log']): Promise<void> {
   for (const learned of LEARNED) {
-    const { seconds } = await process.train({ examples: trainingExamples(learned), steps: STEPS });
-    const rate = (STEPS * STEP_TOKENS) / seconds;
-    log(`${round === 0 ? 'warm-up' : `round ${round}`}  ${learned} learned  ${name}  ${rate.toFixed(1)} tok/s`);
-    if (round > 0) rates[learned].push(rate);
+    for (const { name, process, rates } of trainers) {
+      const { seconds } = await process.train({ examples: trainingExamples(learned), steps: STEPS });
+      const rate = (STEPS * STEP_TOKENS) / seconds;
+      log(`${round === 0 ? 'warm-up' : `round ${round}`}  ${learned} learned  ${name}  ${rate.toFixed(1)} tok/s`);
+      if (round > 0) rates[learned].push(rate);
+    }
   }
-  if (round > 0) peaks.push(await peakResident(process.pid));
+  if (round === 0) return;
+  for (const { process, peaks } of trainers) peaks.push(await peakResident(process.pid));
 }
 
 function findings([ours, ...peers]: readonly Trainer[]): Finding[] {

@@ -3,16 +3,18 @@ import type { Hash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
+import { elementCount } from '../runtime/tensor.js';
 import { Checkpoint, sourceFiles, TOKENIZER_FILES } from './checkpoint.js';
 import { CheckpointError, type Gpt2Config } from './config.js';
 import { deriveWeights, type DerivedPrecision } from './derived-weights.js';
 import { buildDirectory } from './draft.js';
 import { graphFile, GRAPHS, type GraphName } from './graphs.js';
 import { KV_PRECISIONS, type WeightPrecision } from './precision.js';
-import { byteLength, layOut, type WeightPlace, weightSpecs } from './weights.js';
+import { compiledSpecs, layOut, type WeightPlace, weightSpecs } from './weights.js';
+import { widenRows } from './widen-rows.js';
 
 /** Changes whenever a compiled model of an older version must be made anew. */
-const FORMAT = 'preamble-model-2';
+const FORMAT = 'preamble-model-3';
 const MANIFEST_FILE = 'model.json';
 export const WEIGHTS_FILE = 'weights.bin';
 
@@ -129,7 +131,7 @@ async function derivedName(directory: string, manifest: Manifest, weights: Weigh
 
 async function writeModel(checkpoint: Checkpoint, directory: string, onProgress?: CompileProgress): Promise<void> {
   const { config } = checkpoint;
-  const { places, bytes } = layOut(weightSpecs(config));
+  const { places, bytes } = layOut(compiledSpecs(config));
   const hash = createHash('sha256').update(describe(config));
   await writeWeights(checkpoint, places, bytes, path.join(directory, WEIGHTS_FILE), hash, onProgress);
   for (const file of TOKENIZER_FILES.filter((name) => checkpoint.files.includes(name))) {
@@ -172,7 +174,7 @@ async function writeGraphsAndManifest(directory: string, manifest: Manifest): Pr
   await fs.writeFile(path.join(directory, MANIFEST_FILE), `${JSON.stringify(manifest, null, 1)}\n`, { flush: true });
 }
 
-/** Streams every weight as float32 to its place, a few megabytes at a time. */
+/** Streams every weight as float32 to its place, a few megabytes at a time. The fingerprint is of the checkpoint's values: what is added is left out. */
 async function writeWeights(
   checkpoint: Checkpoint,
   places: readonly WeightPlace[],
@@ -184,24 +186,30 @@ async function writeWeights(
   const output = await fs.open(file, 'wx');
   let written = 0;
   try {
-    await output.truncate(total);
-    for (const place of places) {
-      hash.update(`${place.name} ${place.shape.join()}\n`);
-      let { offset } = place;
-      for await (const values of checkpoint.read(place)) {
-        const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-        hash.update(bytes);
-        await output.write(bytes, 0, bytes.length, offset);
-        offset += bytes.length;
+    await output.truncate(total); // zeros, where nothing is written
+    for (const [index, spec] of weightSpecs(checkpoint.config).entries()) {
+      const place = places[index] as WeightPlace;
+      hash.update(`${spec.name} ${spec.shape.join()}\n`);
+      let read = 0;
+      for await (const values of checkpoint.read(spec)) {
+        hash.update(bytesOf(values));
+        const widened = widenRows(values, read, spec.shape.at(-1) as number, place.shape.at(-1) as number);
+        const bytes = bytesOf(widened.values);
+        await output.write(bytes, 0, bytes.length, place.offset + 4 * widened.at);
+        read += values.length;
         written += bytes.length;
         onProgress(written, total);
       }
-      if (offset !== place.offset + byteLength(place)) throw new CheckpointError(`${place.name} ended early`);
+      if (read !== elementCount(spec.shape)) throw new CheckpointError(`${spec.name} ended early`);
     }
     await output.sync();
   } finally {
     await output.close();
   }
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 /** The part of the configuration that changes results, in a fixed order. */

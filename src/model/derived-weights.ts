@@ -5,7 +5,7 @@ import { CheckpointError } from './config.js';
 import { toFloat16 } from './float16.js';
 import type { WeightPrecision } from './precision.js';
 import { BITS, type Bits, quantizedNames, quantizedShapes, quantizeRows } from './quantize.js';
-import { byteLength, layOut, type WeightPlace, type WeightSpec, weightSpecs } from './weights.js';
+import { byteLength, compiledSpecs, layOut, type WeightPlace, type WeightSpec } from './weights.js';
 
 /** Elements read and converted at once, where a weight can be converted in pieces. */
 const PIECE = 1 << 20;
@@ -30,7 +30,7 @@ export interface DeriveOptions {
  */
 export async function deriveWeights(options: DeriveOptions): Promise<{ places: WeightPlace[]; bytes: number }> {
   const { config, precision, sourcePlaces, onProgress } = options;
-  const layout = layOut(weightSpecs(config).flatMap((spec) => derivedSpecs(spec, config, precision)));
+  const layout = layOut(compiledSpecs(config).flatMap((spec) => derivedSpecs(spec, config, precision)));
   const source = await fs.open(options.source, 'r');
   try {
     const target = await fs.open(options.target, 'wx');

@@ -1,7 +1,7 @@
 import type { GraphBuilder, Value } from '../onnx/graph.js';
 import type { Activation, Gpt2Config } from './config.js';
 import { BLOCK, quantizedNames } from './quantize.js';
-import { byteLength, type WeightPlace } from './weights.js';
+import { byteLength, compiledInner, type WeightPlace } from './weights.js';
 
 /**
  * `fused`: with ONNX Runtime's own operators, for speed. `differentiable`: the same function of operators that
@@ -128,14 +128,13 @@ export class Transformer {
   #quantizedLinear(x: Value, name: string, output?: Value): Value {
     const { values, scales } = quantizedNames(name);
     const [outputs, , blockBytes] = this.#place(values).shape as [number, number, number];
-    const { width, inner } = this.config;
     const bias = this.#places.has(`${name}.bias`) ? this.#weight(`${name}.bias`) : undefined;
     const [product] = this.graph.nodes(
       'com.microsoft:MatMulNBits',
       [x, this.#weight(values), this.#weight(scales), undefined, undefined, bias],
       output === undefined ? 1 : [output],
       {
-        K: name.endsWith('mlp.c_proj') ? inner : width,
+        K: name.endsWith('mlp.c_proj') ? compiledInner(this.config) : this.config.width,
         N: outputs,
         bits: (8 * blockBytes) / BLOCK,
         block_size: BLOCK,

@@ -171,9 +171,7 @@ describe('compileModel in another precision', () => {
       const wte = tensors['transformer.wte.weight'] as FloatTensor;
       tensors['lm_head.weight'] = { shape: wte.shape, data: wte.data.map((value) => -value) };
     });
-    const config = path.join(source, 'config.json');
-    const fields = JSON.parse(await fs.readFile(config, 'utf8')) as object;
-    await fs.writeFile(config, JSON.stringify({ ...fields, tie_word_embeddings: false }));
+    await changeConfig(source, { tie_word_embeddings: false });
     const tied = await firstLogits(tinyA);
     const untied = await firstLogits(source);
     tied.forEach((logit, id) => {
@@ -181,12 +179,46 @@ describe('compileModel in another precision', () => {
     });
   });
 
-  async function firstLogits(source: string): Promise<Float32Array> {
-    const model = await openModel({ source, cache, slots: 1, threads: 1, weights: 'int8' });
+  /** Compiled, hidden layers of 1024 are 1056 wide. */
+  it.each(['float32', 'float16', 'int8', 'int4'] as const)(
+    'says the same in %s of a hidden layer with zeros behind, of a width that compiling adds to',
+    async (weights) => {
+      const inner = 1024;
+      const widened = await changedCopy((tensors) => {
+        for (const layer of [0, 1]) {
+          const mlp = `transformer.h.${layer}.mlp`;
+          for (const [name, extend] of [
+            ['c_fc.weight', withColumns],
+            ['c_fc.bias', withColumns],
+            ['c_proj.weight', withRows],
+          ] as const) {
+            tensors[`${mlp}.${name}`] = extend(tensors[`${mlp}.${name}`] as FloatTensor, inner);
+          }
+        }
+      });
+      await changeConfig(widened, { n_inner: inner });
+      const expected = await firstLogits(tinyA, weights);
+      (await firstLogits(widened, weights)).forEach((logit, id) => {
+        expect(logit).toBeCloseTo(expected[id] as number, 4);
+      });
+      const manifest = await readManifest(await compileModel({ source: widened, cache }));
+      const { shape } = manifest?.weights.find(({ name }) => name === 'h.1.mlp.c_proj.weight') ?? {};
+      expect(shape).toEqual([1056, 64]);
+      expect(manifest?.config.inner).toBe(inner);
+    },
+  );
+
+  async function firstLogits(source: string, weights: WeightPrecision = 'int8'): Promise<Float32Array> {
+    const model = await openModel({ source, cache, slots: 1, threads: 1, weights });
     const output = await model.runner.step({ decode: [{ token: 1, past: 0, temperature: 1 }], topK: 1 });
     const logits = output.logits(0).slice();
     await model.dispose();
     return logits;
+  }
+
+  async function changeConfig(source: string, change: Record<string, unknown>): Promise<void> {
+    const file = path.join(source, 'config.json');
+    await fs.writeFile(file, JSON.stringify({ ...(JSON.parse(await fs.readFile(file, 'utf8')) as object), ...change }));
   }
 
   async function changedCopy(change: (tensors: Record<string, FloatTensor>) => void): Promise<string> {
@@ -199,6 +231,23 @@ describe('compileModel in another precision', () => {
     return source;
   }
 });
+
+/** The matrix, or the vector, with columns of zeros at its end. */
+function withColumns({ shape, data }: FloatTensor, columns: number): FloatTensor {
+  const before = shape.at(-1) as number;
+  const rows = data.length / before;
+  const wider = new Float32Array(rows * columns);
+  for (let row = 0; row < rows; row++) wider.set(data.subarray(row * before, (row + 1) * before), row * columns);
+  return { shape: [...shape.slice(0, -1), columns], data: wider };
+}
+
+/** The matrix with rows of zeros at its end. */
+function withRows({ shape, data }: FloatTensor, rows: number): FloatTensor {
+  const columns = shape[1] as number;
+  const taller = new Float32Array(rows * columns);
+  taller.set(data);
+  return { shape: [rows, columns], data: taller };
+}
 
 async function hashes(folder: string): Promise<Record<string, string>> {
   const entries = (await fs.readdir(folder)).sort().map(async (file) => {

@@ -6,7 +6,7 @@ import { Checkpoint } from '../../model/checkpoint.js';
 import { findCompiled, readManifest, type Manifest } from '../../model/compiled-model.js';
 import type { Gpt2Config } from '../../model/config.js';
 import type { KvPrecision } from '../../model/precision.js';
-import { layOut, weightSpecs } from '../../model/weights.js';
+import { compiledSpecs, layOut } from '../../model/weights.js';
 import { ELEMENT_TYPES } from '../../runtime/tensor.js';
 import { showBytes, type Fact, type Problem, type Section } from './report.js';
 import { findWritable } from './writable.js';
@@ -41,7 +41,7 @@ export async function examineModel(config: Config): Promise<{ section: Section; 
 }
 
 function measure(shape: Gpt2Config, manifest: Manifest | undefined, kv: KvPrecision): ExaminedModel {
-  const weightBytes = manifest?.weightBytes ?? layOut(weightSpecs(shape)).bytes;
+  const weightBytes = manifest?.weightBytes ?? layOut(compiledSpecs(shape)).bytes;
   return { weightBytes, slotBytes: 2 * shape.layers * shape.contextLength * shape.width * ELEMENT_TYPES[kv].bytes };
 }
 
