@@ -299,6 +299,29 @@ describe('consumers', () => {
     const middle = ['step begins', 'token', 'step ends'];
     expect(log).toEqual(['step begins', 'step ends', ...middle, ...middle, 'token', 'finish']);
   });
+
+  test('a slow one holds nobody up and loses nothing', async () => {
+    const { engine } = setUp();
+    const slow = engine.submit(makeRequest({ prompt: [9, 8], maxTokens: 30 }));
+    const iterator = slow[Symbol.asyncIterator]();
+    const first = await iterator.next();
+    expect((await collect(engine.submit(makeRequest({ maxTokens: 60 })))).ids).toHaveLength(60);
+    await engine.idle();
+    const rest = [first.value?.type === 'token' ? first.value.id : -1];
+    for (let next = await iterator.next(); !next.done; next = await iterator.next()) {
+      if (next.value.type === 'token') rest.push(next.value.id);
+    }
+    expect(rest).toEqual((await runAlone(makeRequest({ prompt: [9, 8], maxTokens: 30 }))).ids);
+  });
+
+  test('other work of the process gets its turn between steps', async () => {
+    const { engine, runner } = setUp();
+    const generation = collect(engine.submit(makeRequest({ maxTokens: 50 })));
+    await setImmediate();
+    await setImmediate();
+    expect(runner.steps.length).toBeLessThan(10);
+    expect((await generation).ids).toHaveLength(50);
+  });
 });
 
 describe('cancelling', () => {
@@ -464,30 +487,5 @@ describe('a runner that fails', () => {
     }
     await collect(engine.submit(makeRequest()));
     expect(engine.healthy).toBe(true);
-  });
-});
-
-describe('consumers', () => {
-  test('a slow one holds nobody up and loses nothing', async () => {
-    const { engine } = setUp();
-    const slow = engine.submit(makeRequest({ prompt: [9, 8], maxTokens: 30 }));
-    const iterator = slow[Symbol.asyncIterator]();
-    const first = await iterator.next();
-    expect((await collect(engine.submit(makeRequest({ maxTokens: 60 })))).ids).toHaveLength(60);
-    await engine.idle();
-    const rest = [first.value?.type === 'token' ? first.value.id : -1];
-    for (let next = await iterator.next(); !next.done; next = await iterator.next()) {
-      if (next.value.type === 'token') rest.push(next.value.id);
-    }
-    expect(rest).toEqual((await runAlone(makeRequest({ prompt: [9, 8], maxTokens: 30 }))).ids);
-  });
-
-  test('other work of the process gets its turn between steps', async () => {
-    const { engine, runner } = setUp();
-    const generation = collect(engine.submit(makeRequest({ maxTokens: 50 })));
-    await setImmediate();
-    await setImmediate();
-    expect(runner.steps.length).toBeLessThan(10);
-    expect((await generation).ids).toHaveLength(50);
   });
 });
