@@ -47,6 +47,13 @@ export function parseAdapterConfig(
   };
 }
 
+/** The config with an infix noted in it, so that it goes wherever the files go: PEFT does not know the key and leaves it alone. */
+export function notePlacement(bytes: Uint8Array, placement: Placement): Uint8Array {
+  const config = parseJson(bytes);
+  if (placement === 'prefix' || field(config, 'placement') === placement) return bytes;
+  return new TextEncoder().encode(`${JSON.stringify({ ...config, placement }, undefined, 2)}\n`);
+}
+
 function parseJson(bytes: Uint8Array): Json {
   try {
     const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));

@@ -1,3 +1,4 @@
+import { notePlacement } from './adapter-config.js';
 import { readAdapter } from './adapter.js';
 import { PrefixError } from './errors.js';
 import {
@@ -97,9 +98,9 @@ export class PrefixLibrary {
   async upload(tenant: string, upload: AdapterUpload, quota?: PrefixQuota): Promise<PutResult> {
     const { name, config, model, ...options } = upload;
     this.#checkNewName(name);
-    const files = { config, model };
-    const adapter = readAdapter(files, this.deps.base, { ...options, maxLength: this.#maxLength });
+    const adapter = readAdapter({ config, model }, this.deps.base, { ...options, maxLength: this.#maxLength });
     const { kind, placement, length, rows, warnings } = adapter;
+    const files = { config: notePlacement(config, placement), model };
     const version = filesVersion(files, placement);
     const info = this.#info({ name, version, kind, placement, numVirtualTokens: length, warnings });
     return this.#putOnce(tenant, info, quota, async () => {

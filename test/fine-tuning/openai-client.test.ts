@@ -209,6 +209,21 @@ describe('a job is refused', () => {
   });
 });
 
+it('takes a file without a name, and refuses what is no form', async () => {
+  const { url } = await realServer({});
+  const post = (body?: string, headers = {}): Promise<Response> =>
+    fetch(`${url}/v1/files`, { method: 'POST', body: body ?? null, headers });
+  const part = 'Content-Disposition: form-data; name=';
+  const form = `--b\r\n${part}"purpose"\r\n\r\nfine-tune\r\n--b\r\n${part}"file"\r\nContent-Type: application/octet-stream\r\n\r\n{}\r\n--b--\r\n`;
+  const answer = await post(form, { 'content-type': 'multipart/form-data; boundary=b' });
+  expect(await answer.json()).toMatchObject({ filename: 'file', bytes: 2 });
+  expect((await fetch(`${url}/v1/files`)).status).toBe(200);
+  for (const refused of [await post('{}', { 'content-type': 'application/json' }), await post('{}'), await post()]) {
+    expect(refused.status).toBe(415);
+    expect(await refused.json()).toMatchObject({ error: { code: 'unsupported_media_type' } });
+  }
+});
+
 it('takes files within its limits only', async () => {
   const client = clientOf(await realServer({ maxTrainingFileBytes: 2048, maxTrainingFiles: 2 }), 'alice');
   await expect(upload(client, 'x'.repeat(2049))).rejects.toMatchObject({ status: 413, code: 'request_too_large' });

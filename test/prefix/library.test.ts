@@ -74,6 +74,17 @@ describe('upload', () => {
     expect((await library.load('t', 'a', one.record.version.slice(0, 12))).info.placement).toBe('prefix');
   });
 
+  it('notes an infix in the config that is downloaded: uploaded again, it is the same version', async () => {
+    const { record } = await library.upload('t', { name: 'a', placement: 'infix', ...prefixFiles() });
+    const files = await library.files('t', 'a');
+    expect(JSON.parse(new TextDecoder().decode(files.config))).toMatchObject({
+      placement: 'infix',
+      peft_type: 'PREFIX_TUNING',
+    });
+    const again = await library.upload('t', { name: 'b', ...files });
+    expect(again.record).toMatchObject({ placement: 'infix', version: record.version });
+  });
+
   it('passes force on, and keeps warnings', async () => {
     const files = { config: config({ base_model_name_or_path: 'other' }), model: model() };
     expect((await library.upload('t', { name: 'a', ...files })).record.warnings).toHaveLength(1);

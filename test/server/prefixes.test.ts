@@ -74,6 +74,19 @@ describe('POST /v1/prefixes', () => {
     expect(changed.body.version).not.toBe(first.body.version);
   });
 
+  it.each([
+    [undefined, undefined],
+    [undefined, '{}'],
+    ['text/plain', '{}'],
+    ['application/json', undefined],
+  ])('refuses what is neither form nor JSON: %s, %s', async (type, payload) => {
+    const { app } = await prefixServer();
+    const headers = type === undefined ? {} : { 'content-type': type };
+    const answer = await app.inject({ method: 'POST', url: '/v1/prefixes', headers, ...(payload && { payload }) });
+    expect(answer.statusCode).toBeOneOf([400, 415]);
+    expect(answer.json()).toMatchObject({ error: { type: 'invalid_request_error' } });
+  });
+
   it('takes a text', async () => {
     const { app } = await prefixServer();
     const { status, body } = await post(app, '/v1/prefixes', { name: 'greeting', text: 'Dear' });

@@ -4,9 +4,12 @@ import type { FastifyRequest } from 'fastify';
 
 import { ApiError, toApiError } from '../errors.js';
 
+/** Parts of bytes need no name, says the parser; files do. */
+const UNNAMED = 'file';
+
 /**
  * Reads a multipart body into memory, within the limits that the plugin was given: text fields are strings, files are buffers
- * with the `filename` that the client gave.
+ * with the `filename` that the client gave, or `file`.
  * @param maxBytes of the whole form: what is in no part has no other limit
  * @throws ApiError when the form is broken, too large or has a field twice
  */
@@ -33,7 +36,8 @@ async function readParts(request: FastifyRequest): Promise<Record<string, unknow
     for await (const part of request.parts()) {
       const { fieldname } = part;
       if (part.type === 'file') {
-        fields.push([fieldname, Object.assign(await part.toBuffer(), { filename: part.filename })]);
+        const filename = (part.filename as string | undefined) ?? UNNAMED;
+        fields.push([fieldname, Object.assign(await part.toBuffer(), { filename })]);
       } else {
         fields.push([fieldname, part.value]);
       }

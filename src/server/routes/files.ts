@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 
 import type { FineTuning } from '../../fine-tuning/fine-tuning.js';
+import { ApiError } from '../errors.js';
 import { toFile, toFileList } from '../fine-tuning/response.js';
 import { readForm } from '../prefixes/form.js';
 import { errorResponses } from '../schemas/error.js';
@@ -53,6 +54,8 @@ const fileRoutes: FastifyPluginAsyncTypebox<FileDeps> = async (app, { fineTuning
   await app.register(multipart, { limits: { fileSize: maxTrainingFileBytes, files: 1, fields: 8, fieldSize: 4096 } });
   app.addHook('preValidation', async (request) => {
     if (request.isMultipart()) request.body = await readForm(request, maxTrainingFileBytes + FORM_ROOM_BYTES);
+    else if (request.method === 'POST')
+      throw new ApiError('unsupported_media_type', 'A file comes as multipart/form-data.');
   });
 
   app.post('/files', { schema: createSchema }, async ({ tenant, body }) => {

@@ -6,6 +6,7 @@ import { PrefixError } from '../../prefix/errors.js';
 import type { BaseModel } from '../../prefix/kv.js';
 import type { AdapterUpload, PrefixLibrary } from '../../prefix/library.js';
 import type { Encoder } from '../completions/prompts.js';
+import { ApiError } from '../errors.js';
 import { callerOf } from '../plugins/tenant.js';
 import { readForm } from '../prefixes/form.js';
 import { toQuota } from '../prefixes/quota.js';
@@ -79,6 +80,9 @@ const prefixRoutes: FastifyPluginAsyncTypebox<PrefixDeps> = async (app, deps) =>
   });
   app.addHook('preValidation', async (request) => {
     if (request.isMultipart()) request.body = await readForm(request, maxUploadBytes + FORM_ROOM_BYTES);
+    else if (request.method === 'POST' && request.body === undefined) {
+      throw new ApiError('unsupported_media_type', 'A prefix comes as multipart/form-data or application/json.');
+    }
   });
 
   app.post('/prefixes', { schema: uploadSchema }, async (request, reply) => {
