@@ -7,7 +7,7 @@ import type { JobObserver } from './fine-tuning/job-worker.js';
 import { Metrics } from './metrics/metrics.js';
 import type { Model } from './model/model.js';
 import { openFineTuning } from './open-fine-tuning.js';
-import { openConfiguredModel } from './open-model.js';
+import { openServedModel } from './open-model.js';
 import { openStore } from './open-store.js';
 import { openTenancy } from './open-tenancy.js';
 import { openTracing } from './open-tracing.js';
@@ -38,7 +38,7 @@ export interface AppOptions {
 export async function createApp(config: Config, { onProgress }: AppOptions = {}): Promise<App> {
   // The model opens on another thread; meanwhile this one loads what it would load after it.
   const [model, { buildServer }] = await Promise.all([
-    openConfiguredModel(config, onProgress),
+    openServedModel(config, onProgress),
     import('./server/server.js'),
   ]);
   const release: (() => void)[] = [];

@@ -36,6 +36,11 @@ export class ConfigError extends Error {
   }
 }
 
+/** The system's own error, such as a file that is missing or an address in use; undefined for any other. */
+export function systemError(error: unknown): NodeJS.ErrnoException | undefined {
+  return error instanceof Error && 'syscall' in error ? (error as NodeJS.ErrnoException) : undefined;
+}
+
 interface Variable<T> {
   readonly name: string;
   /** Read when the variable is absent or empty. */

@@ -3,7 +3,7 @@ import type { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { createApp, type App } from './app.js';
-import { needsKey, precisions, type Config } from './config.js';
+import { ConfigError, needsKey, precisions, systemError, type Config } from './config.js';
 import { limitHeapGrowth } from './heap.js';
 import { describeStore } from './open-store.js';
 import { compileProgress } from './progress.js';
@@ -14,13 +14,16 @@ interface Output {
   readonly stderr: Pick<Writable, 'write'>;
 }
 
+/** In use, and not allowed; any other error is the address's. */
+const PORT_ERRORS: ReadonlySet<string | undefined> = new Set(['EADDRINUSE', 'EACCES']);
+
 /** Serves until SIGTERM or SIGINT and the lame-duck time after it, then finishes what was accepted. A second signal ends the process at once. */
 export async function serve(config: Config, { stdout, stderr }: Output): Promise<void> {
   limitHeapGrowth();
   const app = await createApp(config, { onProgress: compileProgress(stderr) });
   try {
     const signal = firstSignal(); // whoever reads that this server listens may end it at once
-    await app.server.app.listen({ host: config.host, port: config.port });
+    await listen(app, config);
     stdout.write(banner(app, config));
     await signal;
     await lameDuck(app, config.lameDuckSeconds, stderr);
@@ -28,6 +31,16 @@ export async function serve(config: Config, { stdout, stderr }: Output): Promise
     await drain(app, config.drainSeconds);
   } finally {
     await app.close();
+  }
+}
+
+async function listen({ server }: App, { host, port }: Config): Promise<void> {
+  try {
+    await server.app.listen({ host, port });
+  } catch (error) {
+    const failed = systemError(error);
+    if (failed === undefined) throw error;
+    throw new ConfigError(PORT_ERRORS.has(failed.code) ? 'PORT' : 'HOST', failed.message);
   }
 }
 

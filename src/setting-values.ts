@@ -67,8 +67,13 @@ export function modelName(given: string): string {
 export function store(given: string, { cwd }: Context): StoreLocation {
   if (/^rediss?:/.test(given)) return redisStore(given);
   const directory = /^file:(.+)$/.exec(given)?.[1];
-  if (!directory) throw new Error(`'${given}' is not file:DIR, redis://... or rediss://...`);
+  if (!directory) throw new Error(`${shown(given)} is not file:DIR, redis://... or rediss://...`);
   return fileStore(resolve(cwd, directory));
+}
+
+/** A URL that is not quite one may hold a password all the same. */
+function shown(given: string): string {
+  return given.includes('://') || given.includes('@') ? 'this' : `'${given}'`;
 }
 
 /** The message does not show the URL: it may hold a password. */

@@ -5,7 +5,7 @@ import pino from 'pino';
 import { ConfigError, type Config } from './config.js';
 import type { JobObserver } from './fine-tuning/job-worker.js';
 import { openFineTuning } from './open-fine-tuning.js';
-import { openConfiguredModel } from './open-model.js';
+import { openServedModel } from './open-model.js';
 import { describeStore, openStore } from './open-store.js';
 import { openTenancy } from './open-tenancy.js';
 import { PrefixLibrary } from './prefix/library.js';
@@ -28,7 +28,7 @@ export async function work(config: Config, { stdout, stderr }: Output): Promise<
   if (config.store.kind === 'file') throw new ConfigError('PREAMBLE_STORE', 'a worker takes its jobs from a Redis');
   if (config.tuningWorkers === 0) throw new ConfigError('PREAMBLE_TUNING_WORKERS', 'a worker trains at least one job');
   // Its one slot is for soft prompts, which run through the model when they are stored.
-  const model = await openConfiguredModel({ ...config, slots: 1 }, compileProgress(stderr));
+  const model = await openServedModel({ ...config, slots: 1 }, compileProgress(stderr));
   const close: (() => void | Promise<void>)[] = [() => model.dispose()];
   try {
     const { base, encoder } = model;

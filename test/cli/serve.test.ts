@@ -93,11 +93,22 @@ describe('the program', () => {
     [{ PREAMBLE_SLOT: '1' }, 2, /^preamble: PREAMBLE_SLOT: /m],
     [{ HOST: '0.0.0.0' }, 2, /^preamble: HOST: /m],
     [{ PREAMBLE_WEIGHTS: 'float16' }, 2, /^preamble: PREAMBLE_WEIGHTS: 'float16' is for cuda and webgpu/m],
-    [{ PREAMBLE_MODEL: '/nowhere' }, 1, /^preamble: .*\/nowhere/m],
+    [{ PREAMBLE_MODEL: '/nowhere' }, 2, /^preamble: PREAMBLE_MODEL: .*\/nowhere/m],
+    [{ PREAMBLE_MODEL: packageRoot }, 2, /^preamble: PREAMBLE_MODEL: .*is missing/m],
+    [{ PREAMBLE_CACHE: join(packageRoot, 'package.json') }, 2, /^preamble: PREAMBLE_CACHE: .*package.json/m],
+    [{ PREAMBLE_MAX_VIRTUAL_TOKENS: '1000' }, 2, /^preamble: PREAMBLE_MAX_VIRTUAL_TOKENS: 1000 is more than the \d+ /m],
+    [{ HOST: '127.0.0.300' }, 2, /^preamble: HOST: .*127.0.0.300/m],
   ])('does not start with %j', async (settings, status, message) => {
     const running = await start(settings);
     expect(await exitStatus(running)).toBe(status);
     expect(running.output.err).toMatch(message);
     expect(running.output.out).toBe('');
+  });
+
+  it('does not start on a port that is in use', async () => {
+    const { port } = new URL(await addressOf(await start()));
+    const running = await start({ PORT: port });
+    expect(await exitStatus(running)).toBe(2);
+    expect(running.output.err).toMatch(/^preamble: PORT: .*EADDRINUSE/m);
   });
 });

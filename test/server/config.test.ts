@@ -102,6 +102,14 @@ describe('readConfig', () => {
     expect(read).toThrow(new RegExp(`^${name}: `));
   });
 
+  it.each([`"redis://:sekret@h:1/0"`, ' redis://:sekret@h:1/0', 'REDIS://:sekret@h:1/0', 'sekret@h'])(
+    'shows no password of a store that it refuses: %s',
+    (value) => {
+      const read = (): unknown => readConfig({ PREAMBLE_STORE: value });
+      expect(read).toThrow(/^PREAMBLE_STORE: this is not file:DIR/);
+    },
+  );
+
   it('keeps float32 on the CPU and float16 on a device, unless told otherwise', () => {
     expect(precisions(readConfig({}))).toEqual({ weights: 'float32', kv: 'float32' });
     expect(precisions(readConfig({ PREAMBLE_WEIGHTS: 'int8' }))).toEqual({ weights: 'int8', kv: 'float32' });
