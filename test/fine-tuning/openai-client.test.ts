@@ -1,6 +1,7 @@
 import OpenAI, { toFile } from 'openai';
 import { describe, expect, it } from 'vitest';
 
+import { adapterId } from '../../src/prefix/name.js';
 import { realServer, type RealServer } from '../support/real-server.js';
 
 const KEYS = { alice: 'alices-key', bob: 'bobs-key' };
@@ -122,6 +123,13 @@ describe('the official client', () => {
     const listed = await client.fineTuning.jobs.list({ limit: 1 });
     expect(listed.data.map(({ id }) => id)).toEqual([next.id]);
     expect(listed.has_more).toBe(true);
+
+    // What a completion is asked for by, a job may go on from: also the id of an adapter.
+    const byId = await create(client, { model: adapterId('alice', 'users/alice'), training_file });
+    expect(byId.model.startsWith(continued.fine_tuned_model!)).toBe(true);
+    const own = create(other, { model: adapterId('alice', 'users/alice'), training_file: theirs });
+    await expect(own).rejects.toMatchObject({ status: 404, code: 'model_not_found', param: 'model' });
+    await client.fineTuning.jobs.cancel(byId.id);
   });
 
   it('is told which line of its file is wrong', async () => {

@@ -6,14 +6,14 @@ import type { PrefixLibrary } from '../../prefix/library.js';
 import { asModelError } from '../completions/resolve-prefix.js';
 import { type StartingModel, toJobRequest } from '../fine-tuning/params.js';
 import { toEventList, toJob, toJobList } from '../fine-tuning/response.js';
-import { toReference } from '../prefixes/reference.js';
+import { toReferenceOf } from '../prefixes/reference.js';
 import { errorResponses } from '../schemas/error.js';
 import { Job, JobEventList, JobList, JobParams, JobQuery, NewJob } from '../schemas/fine-tuning.js';
 
 /** What the fine-tuning routes need of the rest of the program. */
 export interface FineTuningRouteDeps {
   readonly fineTuning: Pick<FineTuning, 'createJob' | 'job' | 'listJobs' | 'cancel' | 'events'>;
-  readonly library: Pick<PrefixLibrary, 'get'>;
+  readonly library: Pick<PrefixLibrary, 'get' | 'nameOf'>;
   readonly base: BaseModel;
 }
 
@@ -57,9 +57,11 @@ const eventsSchema = {
 const fineTuningRoutes: FastifyPluginAsyncTypebox<FineTuningRouteDeps> = async (app, { fineTuning, library, base }) => {
   const startOf = async (tenant: string, model: string): Promise<StartingModel> => {
     if (model === base.id) return undefined;
-    return library.get(tenant, ...toReference(model)).catch((error: unknown) => {
+    try {
+      return await library.get(tenant, ...(await toReferenceOf(library, tenant, model)));
+    } catch (error) {
       throw asModelError(error, model);
-    });
+    }
   };
 
   app.post('/fine_tuning/jobs', { schema: createSchema }, async ({ tenant, body }) => {

@@ -55,7 +55,9 @@ export type PrefixTuning = Static<typeof PrefixTuning>;
 /** `POST /v1/fine_tuning/jobs`. */
 export const NewJob = Type.Object(
   {
-    model: Type.String({ description: 'The base model, or a prefix of the caller to go on from.' }),
+    model: Type.String({
+      description: 'The base model, or a prefix of the caller to go on from: name, `NAME@VERSION` or `adapter_id`.',
+    }),
     training_file: Type.String(),
     validation_file: optional(Type.String()),
     suffix: optional(Type.String({ description: "The prefix's name; the job's id unless given." })),
