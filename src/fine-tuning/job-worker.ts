@@ -10,7 +10,7 @@ import type { TuneResult } from '../tuning/tune.js';
 import { FineTuningError } from './errors.js';
 import { resultFileId } from './file.js';
 import type { TrainingFileStore } from './file-store.js';
-import { type FineTuningJob, type JobError, type JobRef, type JobStatus, newEvent, UNFINISHED } from './job.js';
+import { CANCELLABLE, type FineTuningJob, type JobError, type JobRef, type JobStatus, newEvent, TAKEN } from './job.js';
 import type { JobOutcome } from './job-queue.js';
 import type { JobStore } from './job-store.js';
 import { ProgressReporter } from './progress-reporter.js';
@@ -58,8 +58,8 @@ export class JobWorker {
    * @throws FineTuningError or PrefixError `store_unavailable`: the job can be done when the store is back
    */
   async run(ref: JobRef, leaving: AbortSignal): Promise<JobOutcome> {
-    const { jobs, directory, observer } = this.deps;
-    const job = await jobs.change(ref.tenant, ref.id, UNFINISHED, { status: 'running' });
+    const { directory, observer } = this.deps;
+    const job = await this.#take(ref);
     const own = path.join(directory, ref.id);
     if (job === undefined) {
       await fs.rm(own, { recursive: true, force: true }); // it was cancelled, or is done
@@ -75,6 +75,13 @@ export class JobWorker {
     if (end === 'interrupted') return 'interrupted';
     await fs.rm(own, { recursive: true, force: true });
     return 'done';
+  }
+
+  /** The job, which runs from now on; undefined for one that has ended. One that was finishing is so again: its prefix may be there. */
+  async #take({ tenant, id }: JobRef): Promise<FineTuningJob | undefined> {
+    const { jobs } = this.deps;
+    const job = await jobs.change(tenant, id, CANCELLABLE, { status: 'running' });
+    return job ?? jobs.change(tenant, id, ['finishing'], {});
   }
 
   async #do(tenant: string, job: FineTuningJob, directory: string, leaving: AbortSignal): Promise<JobEnd> {
@@ -97,7 +104,7 @@ export class JobWorker {
     const cancelled = new AbortController();
     const look = setInterval(() => {
       jobs.get(tenant, job.id).then(
-        (found) => found?.status === 'running' || cancelled.abort(),
+        (found) => (found && TAKEN.includes(found.status)) || cancelled.abort(),
         () => undefined, // the store is away: it is asked again
       );
     }, LOOK_EVERY);
@@ -120,10 +127,13 @@ export class JobWorker {
     }
   }
 
-  /** The prefix comes first: a job that says it succeeded has one. Done twice, the prefix is the same. */
+  /**
+   * The job is made one that cannot be cancelled first: a cancelled one leaves nothing. Then comes the prefix: a job that says it succeeded
+   * has one. Done twice, the prefix is the same.
+   */
   async #finish(tenant: string, job: FineTuningJob, out: string): Promise<JobStatus> {
     const { library, quota, files, jobs, now } = this.deps;
-    if ((await jobs.get(tenant, job.id))?.status !== 'running') return 'cancelled';
+    if (!(await jobs.change(tenant, job.id, TAKEN, { status: 'finishing' }))) return 'cancelled';
     const [config, model, curve] = (await Promise.all(
       [CONFIG_FILE, MODEL_FILE, 'curve.jsonl'].map((file) => fs.readFile(path.join(out, file))),
     )) as [Buffer, Buffer, Buffer];
@@ -147,7 +157,7 @@ export class JobWorker {
     change: Parameters<JobStore['change']>[3] & { readonly status: JobStatus },
   ): Promise<JobStatus> {
     const finished = this.deps.now();
-    const ended = await this.deps.jobs.change(tenant, job.id, ['running'], {
+    const ended = await this.deps.jobs.change(tenant, job.id, TAKEN, {
       ...change,
       finished,
       estimatedFinish: null,

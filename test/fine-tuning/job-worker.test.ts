@@ -5,13 +5,14 @@ import { beforeEach, describe, expect, it } from 'vitest';
 
 import { DiskFileStore } from '../../src/fine-tuning/disk-file-store.js';
 import { DiskJobStore } from '../../src/fine-tuning/disk-job-store.js';
+import { FineTuning } from '../../src/fine-tuning/fine-tuning.js';
 import { JobWorker } from '../../src/fine-tuning/job-worker.js';
 import { type Trainer, TrainingCrashedError, TrainingRefusedError } from '../../src/fine-tuning/trainer.js';
 import { PrefixError } from '../../src/prefix/errors.js';
 import type { PrefixLibrary } from '../../src/prefix/library.js';
 import type { TuneResult } from '../../src/tuning/tune.js';
 import { temporaryDirectory } from '../server/prefix-library.js';
-import { file, job } from './fixtures.js';
+import { file, FINGERPRINT, job } from './fixtures.js';
 
 const done = { stop: 'finished' } as TuneResult;
 const never = new AbortController().signal;
@@ -138,6 +139,35 @@ describe('the worker', () => {
     ]);
   });
 
+  it('finishes a job whose prefix is being stored, which nobody can cancel then, also when it is taken up again', async () => {
+    const limits = { quota: { maxFiles: 9, maxBytes: 99 }, maxUnfinished: 9 };
+    const tuning = new FineTuning({
+      files,
+      jobs,
+      queue: undefined,
+      fingerprint: FINGERPRINT,
+      ...limits,
+      now: Date.now,
+    });
+    const isRefused = () => expect(tuning.cancel('t', ref.id)).rejects.toMatchObject({ code: 'job_finished' });
+    const leave = new AbortController();
+    upload = async () => {
+      await isRefused();
+      leave.abort();
+      throw new PrefixError('store_unavailable', 'away');
+    };
+    await expect(worker(trained).run(ref, leave.signal)).rejects.toMatchObject({ code: 'store_unavailable' });
+    upload = async () => undefined;
+    const again: Trainer = async (task, options) => {
+      await isRefused();
+      return trained(task, options);
+    };
+    await worker(again).run(ref, never);
+    expect([await record(), uploads]).toMatchObject([{ status: 'succeeded', error: null }, ['t/mine']]);
+    const messages = (await jobs.events('t', ref.id, { limit: 9 })).data.map(({ message }) => message);
+    expect(messages).not.toContain('The job was cancelled');
+  });
+
   it('leaves a job as it is when it has to go, and when the store goes', async () => {
     const leaving = AbortSignal.abort();
     const stopped: Trainer = async () => ({ ...done, stop: 'interrupted' });
@@ -151,7 +181,7 @@ describe('the worker', () => {
       return Promise.reject(new PrefixError('store_unavailable', 'away'));
     };
     await expect(worker(trained).run(ref, leave.signal)).rejects.toMatchObject({ code: 'store_unavailable' });
-    expect((await record())?.status).toBe('running');
+    expect((await record())?.status).toBe('finishing');
     upload = () => Promise.reject(new PrefixError('prefix_quota_exceeded', 'name: 2 of at most 2 prefixes are used'));
     await worker(trained).run(ref, never);
     expect((await record())?.error).toMatchObject({ code: 'prefix_quota_exceeded', param: 'name' });

@@ -180,6 +180,23 @@ describe('the official client', () => {
   });
 });
 
+it('does not cancel a job whose prefix is served already', async () => {
+  const client = clientOf(await realServer(), 'alice');
+  const training_file = await upload(client);
+  for (let i = 0; i < 3; i++) {
+    const suffix = `users/${i}`;
+    const { id } = await create(client, { training_file, suffix, prefix_tuning: { ...quick, max_steps: 1 } });
+    const isServed = (): Promise<boolean> =>
+      client.models.retrieve(suffix).then(
+        () => true,
+        () => false,
+      );
+    await expect.poll(isServed, { timeout: 60_000, interval: 1 }).toBe(true);
+    await expect(client.fineTuning.jobs.cancel(id)).rejects.toMatchObject({ status: 409, code: 'job_finished' });
+    expect(await until(client, id, ...ended)).toMatchObject({ status: 'succeeded' });
+  }
+});
+
 describe('a job is refused', () => {
   const cases: [Record<string, unknown>, number, string][] = [
     [{ training_file: `file-${'0'.repeat(24)}` }, 404, 'training_file'],

@@ -40,7 +40,8 @@ const getSchema = {
 };
 const cancelSchema = {
   summary: 'Cancel a fine-tuning job',
-  description: 'Training ends within seconds, and nothing of it is kept.',
+  description:
+    'Training ends within seconds, and nothing of it is kept. A job that is trained, and whose prefix is being stored, is refused with `job_finished`.',
   tags,
   params: JobParams,
   response: { 200: Job, ...errorResponses },
