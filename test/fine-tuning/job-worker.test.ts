@@ -9,6 +9,7 @@ import { FineTuning } from '../../src/fine-tuning/fine-tuning.js';
 import { JobWorker } from '../../src/fine-tuning/job-worker.js';
 import { type Trainer, TrainingCrashedError, TrainingRefusedError } from '../../src/fine-tuning/trainer.js';
 import { PrefixError } from '../../src/prefix/errors.js';
+import { type AdapterFiles, CONFIG_FILE, MODEL_FILE } from '../../src/prefix/format.js';
 import type { PrefixLibrary } from '../../src/prefix/library.js';
 import type { TuneResult } from '../../src/tuning/tune.js';
 import { temporaryDirectory } from '../server/prefix-library.js';
@@ -16,6 +17,10 @@ import { file, FINGERPRINT, job } from './fixtures.js';
 
 const done = { stop: 'finished' } as TuneResult;
 const never = new AbortController().signal;
+
+const notFound = (): never => {
+  throw new PrefixError('prefix_not_found', 'name: there is no prefix');
+};
 
 /** Writes what a run leaves, without one. */
 const trained: Trainer = async ({ out }) => {
@@ -36,13 +41,15 @@ describe('the worker', () => {
   let uploads: string[];
   let ends: string[];
   let upload: () => Promise<void>;
+  /** The prefix that a job goes on from. */
+  let start: AdapterFiles | undefined;
   const ref = { tenant: 't', id: '' };
 
   beforeEach(async () => {
     const store = await temporaryDirectory();
     directory = path.join(store, 'running');
     [files, jobs] = [await DiskFileStore.open(store), await DiskJobStore.open(store)];
-    [uploads, ends] = [[], []];
+    [uploads, ends, start] = [[], [], undefined];
     upload = async () => undefined;
     const data = file(3);
     await files.put('t', data, Buffer.from('{}\n'));
@@ -53,7 +60,7 @@ describe('the worker', () => {
 
   function worker(trainer: Trainer): JobWorker {
     const library = {
-      files: () => Promise.reject(new Error('no prefix is gone on from')),
+      files: () => Promise.resolve(start ?? notFound()),
       upload: async (tenant: string, { name }: { name: string }) => {
         await upload();
         uploads.push(`${tenant}/${name}`);
@@ -137,6 +144,33 @@ describe('the worker', () => {
       ['cancelled'],
       false,
     ]);
+  });
+
+  it('goes on with its own copy of what was deleted since it was interrupted, where that is whole', async () => {
+    const [config, model] = [Buffer.from('config'), Buffer.from('model')];
+    const { trainingFile } = (await record())!;
+    const goesOn = job({ trainingFile, validationFile: trainingFile, model: `start@${'b'.repeat(64)}` });
+    await jobs.add('t', goesOn);
+    const run = (trainer: Trainer, leaving: AbortSignal) =>
+      worker(trainer).run({ tenant: 't', id: goesOn.id }, leaving);
+    const own = path.join(directory, goesOn.id);
+    // What a process leaves that is killed while it writes.
+    await fs.mkdir(own, { recursive: true });
+    await fs.writeFile(path.join(own, 'training_file.jsonl.draft'), '{');
+    const stopped: Trainer = async () => ({ ...done, stop: 'interrupted' });
+    start = { config, model };
+    expect(await run(stopped, AbortSignal.abort())).toBe('interrupted');
+    await files.delete('t', trainingFile);
+    start = undefined;
+    const copies: string[] = [];
+    const read: Trainer = async (task, options) => {
+      const adapter = [CONFIG_FILE, MODEL_FILE].map((name) => path.join(task.adapter!, name));
+      for (const each of [task.train, task.valid!, ...adapter]) copies.push(await fs.readFile(each, 'utf8'));
+      return trained(task, options);
+    };
+    expect(await run(read, never)).toBe('done');
+    expect((await jobs.get('t', goesOn.id))?.error).toBeNull();
+    expect(copies).toEqual(['{}\n', '{}\n', 'config', 'model']);
   });
 
   it('finishes a job whose prefix is being stored, which nobody can cancel then, also when it is taken up again', async () => {
