@@ -26,7 +26,7 @@ export interface JobError {
 /** How a prefix is trained: every default is filled in, so that a worker decides nothing. */
 export interface JobSettings {
   readonly method: 'prefix' | 'embedding' | 'infix';
-  /** Virtual tokens; those of `init` or the prefix it goes on from unless given. */
+  /** Virtual tokens. Null: those of the words of `init`, or of the prefix it goes on from. */
   readonly length: number | null;
   readonly mlp: number;
   /** `random`, or words. */

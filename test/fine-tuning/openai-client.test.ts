@@ -207,6 +207,7 @@ describe('a job is refused', () => {
     [{ method: { type: 'dpo' } }, 400, 'method.type'],
     [{ hyperparameters: { n_epochs: 0 } }, 400, 'hyperparameters.n_epochs'],
     [{ prefix_tuning: { length: 0 } }, 400, 'prefix_tuning.length'],
+    [{ prefix_tuning: { length: 257 } }, 400, 'prefix_tuning.length'], // half of the context
     [{ prefix_tuning: { early_stopping: true } }, 400, 'prefix_tuning.early_stopping'],
     [{ prefix_tuning: { patience: 2 } }, 400, 'prefix_tuning.patience'],
     [{ prefix_tuning: { dropout: 0.1 } }, 400, 'prefix_tuning.dropout'],
@@ -222,6 +223,24 @@ describe('a job is refused', () => {
       });
     }
     expect((await client.fineTuning.jobs.list()).data).toEqual([]);
+  });
+
+  it('for a prefix that would be too long to be stored, also by what it starts from', async () => {
+    const client = clientOf(await realServer({ maxVirtualTokens: 4 }), 'alice');
+    const training_file = await upload(client);
+    const use = (prefix_tuning: object) => create(client, { training_file, prefix_tuning });
+    for (const [prefix_tuning, message] of [
+      [{ length: 5 }, 'is 5, and may be 4 at most'],
+      [{}, 'is 10 unless given, and may be 4 at most'],
+      [{ init: 'Answer this question in a few words:' }, / is [0-9]+ unless given/],
+    ] as const) {
+      await expect(use(prefix_tuning)).rejects.toMatchObject({
+        status: 400,
+        param: 'prefix_tuning.length',
+        message: expect.stringMatching(message),
+      });
+    }
+    expect((await use({ ...quick, init: 'Answer this question in a few words:' })).id).toMatch(/^ftjob-/);
   });
 
   it('where a tenant has as many as it may have, and where nobody trains', async () => {

@@ -31,7 +31,12 @@ const PrefixTuning = Type.Object(
   {
     method: Type.Optional(Type.Enum(['prefix', 'embedding', 'infix'])),
     length: optional(
-      Type.Integer({ minimum: 1, maximum: 65_536, description: 'Virtual tokens; 10, or those of the words.' }),
+      Type.Integer({
+        minimum: 1,
+        maximum: 65_536,
+        description:
+          'Virtual tokens; 10, or those of the words or of the prefix in `model`. No more than a prefix may have.',
+      }),
     ),
     mlp: optional(Type.Integer({ minimum: 0, maximum: 4096, description: 'Hidden width in training; 0: none.' })),
     init: optional(
