@@ -2,19 +2,18 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { PrefixError } from '../prefix/errors.js';
 import { CONFIG_FILE, MODEL_FILE } from '../prefix/format.js';
 import type { PrefixLibrary, PrefixQuota } from '../prefix/library.js';
 import type { ProgressLine } from '../tuning/progress-meter.js';
 import type { TuneResult } from '../tuning/tune.js';
-import { FineTuningError } from './errors.js';
 import { resultFileId } from './file.js';
 import type { TrainingFileStore } from './file-store.js';
-import { CANCELLABLE, type FineTuningJob, type JobError, type JobRef, type JobStatus, newEvent, TAKEN } from './job.js';
+import { CANCELLABLE, type FineTuningJob, type JobRef, type JobStatus, newEvent, TAKEN } from './job.js';
+import { isStoreAway, jobError, SERVER_FAULT } from './job-error.js';
 import type { JobOutcome } from './job-queue.js';
 import type { JobStore } from './job-store.js';
 import { ProgressReporter } from './progress-reporter.js';
-import { type Trainer, TrainingCrashedError, TrainingRefusedError, type TrainingTask } from './trainer.js';
+import { type Trainer, TrainingCrashedError, type TrainingTask } from './trainer.js';
 import { prepareTask } from './prepare-task.js';
 
 /** How often a running job looks whether it was cancelled. Milliseconds. */
@@ -170,12 +169,6 @@ export class JobWorker {
   }
 }
 
-const SERVER_FAULT: JobError = {
-  code: 'training_failed',
-  message: 'The server failed to train. Its log has the details.',
-  param: null,
-};
-
 /** Tries again while the store is away, so that what was trained is not trained again. */
 async function whenStoreIsBack<T>(work: () => Promise<T>, leaving: AbortSignal): Promise<T> {
   for (;;) {
@@ -186,23 +179,6 @@ async function whenStoreIsBack<T>(work: () => Promise<T>, leaving: AbortSignal):
       await delay(LOOK_EVERY, undefined, { signal: leaving }).catch(() => undefined);
     }
   }
-}
-
-function isStoreAway(error: unknown): boolean {
-  return (error instanceof FineTuningError || error instanceof PrefixError) && error.code === 'store_unavailable';
-}
-
-/** What the owner is told. Throws what is no fault of the job: a store that is away. */
-function jobError(error: unknown): JobError {
-  if (error instanceof TrainingRefusedError) {
-    const param = /^validation_file/.test(error.message) ? 'validation_file' : 'training_file';
-    return { code: 'invalid_training_file', message: error.message, param };
-  }
-  if (isStoreAway(error)) throw error;
-  if (error instanceof FineTuningError || error instanceof PrefixError) {
-    return { code: error.code, message: error.message, param: error.param ?? null };
-  }
-  return SERVER_FAULT;
 }
 
 /** Tokens that were learned from, over all steps. */

@@ -3,16 +3,21 @@ import path from 'node:path';
 
 import { beforeEach, describe, expect, it } from 'vitest';
 
+import { defaultConfig } from '../../src/config.js';
+import { childTrainer } from '../../src/fine-tuning/child-trainer.js';
 import { DiskFileStore } from '../../src/fine-tuning/disk-file-store.js';
 import { DiskJobStore } from '../../src/fine-tuning/disk-job-store.js';
 import { FineTuning } from '../../src/fine-tuning/fine-tuning.js';
+import type { FineTuningJob } from '../../src/fine-tuning/job.js';
 import { JobWorker } from '../../src/fine-tuning/job-worker.js';
 import { type Trainer, TrainingCrashedError, TrainingRefusedError } from '../../src/fine-tuning/trainer.js';
 import { PrefixError } from '../../src/prefix/errors.js';
 import { type AdapterFiles, CONFIG_FILE, MODEL_FILE } from '../../src/prefix/format.js';
 import type { PrefixLibrary } from '../../src/prefix/library.js';
+import { DivergedError } from '../../src/tuning/errors.js';
 import type { TuneResult } from '../../src/tuning/tune.js';
 import { temporaryDirectory } from '../server/prefix-library.js';
+import { testModelCache } from '../support/program.js';
 import { file, FINGERPRINT, job } from './fixtures.js';
 
 const done = { stop: 'finished' } as TuneResult;
@@ -125,10 +130,43 @@ describe('the worker', () => {
       message: 'validation_file.jsonl line 2: no',
       param: 'validation_file',
     });
-    const gone = job();
-    await jobs.add('t', gone);
-    await worker(trained).run({ tenant: 't', id: gone.id }, never);
-    expect((await jobs.get('t', gone.id))?.error).toMatchObject({ code: 'file_not_found', param: 'training_file' });
+    const errorOf = async (failing: FineTuningJob, trainer: Trainer): Promise<unknown> => {
+      await jobs.add('t', failing);
+      await worker(trainer).run({ tenant: 't', id: failing.id }, never);
+      return (await jobs.get('t', failing.id))?.error;
+    };
+    expect(await errorOf(job(), trained)).toMatchObject({ code: 'file_not_found', param: 'training_file' });
+
+    const { trainingFile } = (await record())!;
+    const refuse =
+      (message: string): Trainer =>
+      () =>
+        Promise.reject(new TrainingRefusedError(message));
+    expect(await errorOf(job({ trainingFile }), refuse(new DivergedError(3).message))).toMatchObject({
+      code: 'invalid_value',
+      param: 'prefix_tuning.learning_rate',
+    });
+    expect(await errorOf(job({ trainingFile }), refuse('something else'))).toMatchObject({ param: null });
+    upload = () => Promise.reject(new PrefixError('prefix_too_long', 'adapter_model: 9 virtual tokens; at most 4'));
+    expect(await errorOf(job({ trainingFile }), trained)).toEqual({
+      code: 'prefix_too_long',
+      message: 'prefix_tuning.length: 9 virtual tokens; at most 4',
+      param: 'prefix_tuning.length',
+    });
+  });
+
+  it('tells nobody where its files are', async () => {
+    const data = file(1);
+    await files.put('t', data, Buffer.from('{"prompt": "a", "completion": "b"}'));
+    const goesOn = job({ trainingFile: data.id, model: `start@${'b'.repeat(64)}` });
+    await jobs.add('t', goesOn);
+    start = { config: Buffer.from('no config'), model: Buffer.from('no tensors') };
+    const place = { model: defaultConfig().model, modelName: undefined, cache: testModelCache, threads: 1, nice: 0 };
+    const trainer = childTrainer(path.resolve('dist/training-child.js'), place);
+    await worker(trainer).run({ tenant: 't', id: goesOn.id }, never);
+    const error = (await jobs.get('t', goesOn.id))?.error;
+    expect(error).toMatchObject({ code: 'invalid_value', param: 'model', message: expect.stringMatching(/^model: /) });
+    expect(error?.message).not.toContain(directory);
   });
 
   it('stops for a cancellation, and keeps nothing', async () => {

@@ -153,6 +153,44 @@ describe('the official client', () => {
     });
   });
 
+  it('is told which field of its request is wrong, where only training finds out', async () => {
+    const { url } = await realServer();
+    const client = clientOf({ url }, 'alice');
+    const training_file = await upload(client);
+    const failure = async (id: string): Promise<Job['error']> => (await until(client, id, ...ended)).error;
+    const fails = async (body: Record<string, unknown>) =>
+      failure((await create(client, { training_file, ...body })).id);
+    expect(await fails({ validation_file: await upload(client, '') })).toEqual({
+      code: 'invalid_training_file',
+      message: 'validation_file: no examples',
+      param: 'validation_file',
+    });
+    const init = 'Answer this question in a few words:';
+    expect(await fails({ prefix_tuning: { ...quick, mlp: 2, init } })).toMatchObject({
+      code: 'invalid_value',
+      message: expect.stringMatching(/^prefix_tuning\.mlp: 2 is less than the 4 virtual tokens/),
+      param: 'prefix_tuning.mlp',
+    });
+    const short = { training_file, suffix: 'short', prefix_tuning: { ...quick, length: 3, max_steps: 1 } };
+    expect(await fails(short)).toBeNull();
+    expect(await fails({ model: 'short' })).toMatchObject({
+      message: 'prefix_tuning.length: 4, but the adapter has 3 virtual tokens',
+      param: 'prefix_tuning.length',
+    });
+
+    // Deleted while a job waits.
+    const prefix_tuning = { ...quick, max_steps: 1_000_000 };
+    const endless = await create(client, { training_file, prefix_tuning, hyperparameters: { n_epochs: 1000 } });
+    const waiting = await create(client, { training_file, model: 'short' });
+    await fetch(`${url}/v1/prefixes/short`, { method: 'DELETE' });
+    await client.fineTuning.jobs.cancel(endless.id);
+    expect(await failure(waiting.id)).toEqual({
+      code: 'prefix_not_found',
+      message: 'model: there is no prefix "short"',
+      param: 'model',
+    });
+  });
+
   it('cancels a job that waits and one that runs', async () => {
     const server = await realServer();
     const client = clientOf(server, 'alice');
