@@ -1,3 +1,5 @@
+import { dirname, sep } from 'node:path';
+
 import type { FromChild, ToChild, TrainingModelPlace } from './fine-tuning/child-messages.js';
 import type { TrainingTask } from './fine-tuning/trainer.js';
 import { openTrainingModel } from './open-training-model.js';
@@ -28,7 +30,8 @@ async function run(place: TrainingModelPlace, task: TrainingTask): Promise<void>
     await tell({ type: 'done', result: await train(place, task) });
   } catch (error) {
     if (!(error instanceof TuningError || error instanceof PrefixError)) throw error;
-    await tell({ type: 'refused', message: error.message });
+    // Files are named as in the job's directory: the path to it is nobody's business.
+    await tell({ type: 'refused', message: error.message.replaceAll(`${dirname(task.train)}${sep}`, '') });
   }
   if (process.connected) process.disconnect();
 }

@@ -1,9 +1,9 @@
 import type { JobSettings } from './job.js';
 
-/** What a job gets where its request says nothing: as `preamble tune`. */
-export const DEFAULT_SETTINGS: JobSettings = {
+/** What a job gets where its request says nothing: as `preamble tune`. The length is that of random values. */
+export const DEFAULT_SETTINGS: JobSettings & { readonly length: number } = {
   method: 'prefix',
-  length: null,
+  length: 10,
   mlp: 512,
   init: 'random',
   learningRate: 5e-5,

@@ -5,7 +5,7 @@ export type FineTuningErrorCode =
   | 'file_not_found'
   | 'file_quota_exceeded'
   | 'job_not_found'
-  /** It has ended already, so it cannot be cancelled. */
+  /** It has ended already, or its prefix is being stored, so it cannot be cancelled. */
   | 'job_finished'
   /** The tenant has as many jobs queued and running as it may have. */
   | 'too_many_jobs'

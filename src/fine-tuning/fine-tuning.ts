@@ -1,7 +1,7 @@
 import { FineTuningError } from './errors.js';
 import { newFileId, type TrainingFile } from './file.js';
 import type { FileQuota, TrainingFileStore } from './file-store.js';
-import { type FineTuningJob, type JobEvent, type JobRequest, newEvent, newJobId, UNFINISHED } from './job.js';
+import { CANCELLABLE, type FineTuningJob, type JobEvent, type JobRequest, newEvent, newJobId } from './job.js';
 import type { JobQueue } from './job-queue.js';
 import type { JobStore } from './job-store.js';
 import type { Page, PageOptions } from './page.js';
@@ -85,17 +85,16 @@ export class FineTuning {
     return this.deps.jobs.list(tenant, options);
   }
 
-  /** The worker that runs it stops within seconds. Throws `job_finished` for one that has ended. */
+  /** The worker that runs it stops within seconds. Throws `job_finished` for one that has ended or is ending. */
   async cancel(tenant: string, id: string): Promise<FineTuningJob> {
     const { jobs, now } = this.deps;
     const change = { status: 'cancelled', finished: now(), estimatedFinish: null } as const;
-    const cancelled = await jobs.change(tenant, id, UNFINISHED, change);
+    const cancelled = await jobs.change(tenant, id, CANCELLABLE, change);
     if (cancelled) {
       await jobs.addEvent(tenant, id, newEvent(now(), { message: 'The job was cancelled' }));
       return cancelled;
     }
-    const { status } = await this.job(tenant, id);
-    throw new FineTuningError('job_finished', `The job has ${status === 'cancelled' ? 'been ' : ''}${status} already.`);
+    throw jobFinished(await this.job(tenant, id));
   }
 
   /** Newest first. */
@@ -111,6 +110,12 @@ export class FineTuning {
       throw new FineTuningError('file_not_found', `${param}: ${id} is no file of purpose fine-tune`, param);
     }
   }
+}
+
+function jobFinished({ status }: FineTuningJob): FineTuningError {
+  if (status === 'finishing')
+    return new FineTuningError('job_finished', 'The job is trained, and its prefix is being stored.');
+  return new FineTuningError('job_finished', `The job has ${status === 'cancelled' ? 'been ' : ''}${status} already.`);
 }
 
 function noFile(id: string): never {

@@ -2,19 +2,18 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { PrefixError } from '../prefix/errors.js';
 import { CONFIG_FILE, MODEL_FILE } from '../prefix/format.js';
 import type { PrefixLibrary, PrefixQuota } from '../prefix/library.js';
 import type { ProgressLine } from '../tuning/progress-meter.js';
 import type { TuneResult } from '../tuning/tune.js';
-import { FineTuningError } from './errors.js';
 import { resultFileId } from './file.js';
 import type { TrainingFileStore } from './file-store.js';
-import { type FineTuningJob, type JobError, type JobRef, type JobStatus, newEvent, UNFINISHED } from './job.js';
+import { CANCELLABLE, type FineTuningJob, type JobRef, type JobStatus, newEvent, TAKEN } from './job.js';
+import { isStoreAway, jobError, SERVER_FAULT } from './job-error.js';
 import type { JobOutcome } from './job-queue.js';
 import type { JobStore } from './job-store.js';
 import { ProgressReporter } from './progress-reporter.js';
-import { type Trainer, TrainingCrashedError, TrainingRefusedError, type TrainingTask } from './trainer.js';
+import { type Trainer, TrainingCrashedError, type TrainingTask } from './trainer.js';
 import { prepareTask } from './prepare-task.js';
 
 /** How often a running job looks whether it was cancelled. Milliseconds. */
@@ -58,8 +57,8 @@ export class JobWorker {
    * @throws FineTuningError or PrefixError `store_unavailable`: the job can be done when the store is back
    */
   async run(ref: JobRef, leaving: AbortSignal): Promise<JobOutcome> {
-    const { jobs, directory, observer } = this.deps;
-    const job = await jobs.change(ref.tenant, ref.id, UNFINISHED, { status: 'running' });
+    const { directory, observer } = this.deps;
+    const job = await this.#take(ref);
     const own = path.join(directory, ref.id);
     if (job === undefined) {
       await fs.rm(own, { recursive: true, force: true }); // it was cancelled, or is done
@@ -75,6 +74,13 @@ export class JobWorker {
     if (end === 'interrupted') return 'interrupted';
     await fs.rm(own, { recursive: true, force: true });
     return 'done';
+  }
+
+  /** The job, which runs from now on; undefined for one that has ended. One that was finishing is so again: its prefix may be there. */
+  async #take({ tenant, id }: JobRef): Promise<FineTuningJob | undefined> {
+    const { jobs } = this.deps;
+    const job = await jobs.change(tenant, id, CANCELLABLE, { status: 'running' });
+    return job ?? jobs.change(tenant, id, ['finishing'], {});
   }
 
   async #do(tenant: string, job: FineTuningJob, directory: string, leaving: AbortSignal): Promise<JobEnd> {
@@ -97,7 +103,7 @@ export class JobWorker {
     const cancelled = new AbortController();
     const look = setInterval(() => {
       jobs.get(tenant, job.id).then(
-        (found) => found?.status === 'running' || cancelled.abort(),
+        (found) => (found && TAKEN.includes(found.status)) || cancelled.abort(),
         () => undefined, // the store is away: it is asked again
       );
     }, LOOK_EVERY);
@@ -120,10 +126,13 @@ export class JobWorker {
     }
   }
 
-  /** The prefix comes first: a job that says it succeeded has one. Done twice, the prefix is the same. */
+  /**
+   * The job is made one that cannot be cancelled first: a cancelled one leaves nothing. Then comes the prefix: a job that says it succeeded
+   * has one. Done twice, the prefix is the same.
+   */
   async #finish(tenant: string, job: FineTuningJob, out: string): Promise<JobStatus> {
     const { library, quota, files, jobs, now } = this.deps;
-    if ((await jobs.get(tenant, job.id))?.status !== 'running') return 'cancelled';
+    if (!(await jobs.change(tenant, job.id, TAKEN, { status: 'finishing' }))) return 'cancelled';
     const [config, model, curve] = (await Promise.all(
       [CONFIG_FILE, MODEL_FILE, 'curve.jsonl'].map((file) => fs.readFile(path.join(out, file))),
     )) as [Buffer, Buffer, Buffer];
@@ -147,7 +156,7 @@ export class JobWorker {
     change: Parameters<JobStore['change']>[3] & { readonly status: JobStatus },
   ): Promise<JobStatus> {
     const finished = this.deps.now();
-    const ended = await this.deps.jobs.change(tenant, job.id, ['running'], {
+    const ended = await this.deps.jobs.change(tenant, job.id, TAKEN, {
       ...change,
       finished,
       estimatedFinish: null,
@@ -160,12 +169,6 @@ export class JobWorker {
   }
 }
 
-const SERVER_FAULT: JobError = {
-  code: 'training_failed',
-  message: 'The server failed to train. Its log has the details.',
-  param: null,
-};
-
 /** Tries again while the store is away, so that what was trained is not trained again. */
 async function whenStoreIsBack<T>(work: () => Promise<T>, leaving: AbortSignal): Promise<T> {
   for (;;) {
@@ -176,23 +179,6 @@ async function whenStoreIsBack<T>(work: () => Promise<T>, leaving: AbortSignal):
       await delay(LOOK_EVERY, undefined, { signal: leaving }).catch(() => undefined);
     }
   }
-}
-
-function isStoreAway(error: unknown): boolean {
-  return (error instanceof FineTuningError || error instanceof PrefixError) && error.code === 'store_unavailable';
-}
-
-/** What the owner is told. Throws what is no fault of the job: a store that is away. */
-function jobError(error: unknown): JobError {
-  if (error instanceof TrainingRefusedError) {
-    const param = /^validation_file/.test(error.message) ? 'validation_file' : 'training_file';
-    return { code: 'invalid_training_file', message: error.message, param };
-  }
-  if (isStoreAway(error)) throw error;
-  if (error instanceof FineTuningError || error instanceof PrefixError) {
-    return { code: error.code, message: error.message, param: error.param ?? null };
-  }
-  return SERVER_FAULT;
 }
 
 /** Tokens that were learned from, over all steps. */

@@ -1,10 +1,19 @@
 import { randomBytes } from 'node:crypto';
 
-/** OpenAI's. A job is checked, file and all, by the worker that takes it, so none is ever `validating_files`. */
-export type JobStatus = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
+/**
+ * OpenAI's, and `finishing`: trained, and its prefix is being stored. A job is checked, file and all, by the worker that takes it, so none
+ * is ever `validating_files`.
+ */
+export type JobStatus = 'queued' | 'running' | 'finishing' | 'succeeded' | 'failed' | 'cancelled';
+
+/** Statuses that a job can be cancelled in. From `finishing` on its prefix may be in use. */
+export const CANCELLABLE: readonly JobStatus[] = ['queued', 'running'];
+
+/** Statuses of a job that a worker has. */
+export const TAKEN: readonly JobStatus[] = ['running', 'finishing'];
 
 /** Statuses that a job can still leave. */
-export const UNFINISHED: readonly JobStatus[] = ['queued', 'running'];
+export const UNFINISHED: readonly JobStatus[] = ['queued', ...TAKEN];
 
 /** Why a job failed, for its owner. */
 export interface JobError {
@@ -17,7 +26,7 @@ export interface JobError {
 /** How a prefix is trained: every default is filled in, so that a worker decides nothing. */
 export interface JobSettings {
   readonly method: 'prefix' | 'embedding' | 'infix';
-  /** Virtual tokens; those of `init` or the prefix it goes on from unless given. */
+  /** Virtual tokens. Null: those of the words of `init`, or of the prefix it goes on from. */
   readonly length: number | null;
   readonly mlp: number;
   /** `random`, or words. */

@@ -1,8 +1,10 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
+import { ifExists, renameDurably, writeDurably } from '../disk/durable.js';
 import { CONFIG_FILE, MODEL_FILE } from '../prefix/format.js';
 import type { PrefixLibrary } from '../prefix/library.js';
+import { writeAdapter } from '../tuning/adapter-files.js';
 import { FineTuningError } from './errors.js';
 import type { TrainingFileStore } from './file-store.js';
 import type { FineTuningJob } from './job.js';
@@ -16,8 +18,8 @@ export interface PrepareDeps {
 }
 
 /**
- * Writes what the training process of a job reads, and nothing else, into `directory`. Throws `FineTuningError` `file_not_found` and
- * `PrefixError` `prefix_not_found` for what was deleted meanwhile.
+ * Writes what the training process of a job reads, and nothing else, into `directory`. What is there of an interrupted job is the job's own
+ * copy, whatever was deleted since. Throws `FineTuningError` `file_not_found` and `PrefixError` `prefix_not_found` for what was deleted before.
  */
 export async function prepareTask(
   { files, library, baseModel }: PrepareDeps,
@@ -28,10 +30,11 @@ export async function prepareTask(
   await fs.mkdir(directory, { recursive: true, mode: 0o700 });
   /** Named by the request's field, which errors then name. */
   const write = async (param: string, id: string): Promise<string> => {
+    const file = path.join(directory, `${param}.jsonl`);
+    if (await isThere(file)) return file;
     const content = await files.content(tenant, id);
     if (content === undefined) throw new FineTuningError('file_not_found', `${param}: ${id} was deleted`, param);
-    const file = path.join(directory, `${param}.jsonl`);
-    await fs.writeFile(file, content);
+    await writeWhole(file, content);
     return file;
   };
   const train = await write('training_file', trainingFile);
@@ -40,10 +43,21 @@ export async function prepareTask(
   if (model === baseModel) return { ...task, adapter: undefined };
 
   const adapter = path.join(directory, 'adapter');
+  const there = await Promise.all([CONFIG_FILE, MODEL_FILE].map((file) => isThere(path.join(adapter, file))));
+  if (there.every(Boolean)) return { ...task, adapter };
   const [name = '', version] = model.split('@');
-  const { config, model: tensors } = await library.files(tenant, name, version);
-  await fs.mkdir(adapter, { recursive: true });
-  await fs.writeFile(path.join(adapter, CONFIG_FILE), config);
-  await fs.writeFile(path.join(adapter, MODEL_FILE), tensors);
+  await writeAdapter(adapter, await library.files(tenant, name, version));
   return { ...task, adapter };
+}
+
+async function isThere(file: string): Promise<boolean> {
+  return (await ifExists(fs.stat(file))) !== undefined;
+}
+
+/** By a rename: what is there is whole. */
+async function writeWhole(file: string, content: Uint8Array): Promise<void> {
+  const draft = `${file}.draft`;
+  await fs.rm(draft, { force: true });
+  await writeDurably(draft, content);
+  await renameDurably(draft, file);
 }

@@ -79,13 +79,14 @@ export interface LoadedPrefix {
  * values in memory. Every method throws `PrefixError`; a name that a tenant does not have is `prefix_not_found`.
  */
 export class PrefixLibrary {
+  /** Most virtual tokens of one prefix. */
+  readonly maxLength: number;
   readonly #cache: KvCache;
-  readonly #maxLength: number;
   readonly #now: () => number;
 
   constructor(private readonly deps: PrefixLibraryDeps) {
     this.#cache = new KvCache(deps.cacheBytes, deps.maxColdLoads ?? 4, deps.observer);
-    this.#maxLength = deps.maxLength ?? defaultMaxLength(deps.base);
+    this.maxLength = deps.maxLength ?? defaultMaxLength(deps.base);
     this.#now = deps.now ?? Date.now;
   }
 
@@ -98,7 +99,7 @@ export class PrefixLibrary {
   async upload(tenant: string, upload: AdapterUpload, quota?: PrefixQuota): Promise<PutResult> {
     const { name, config, model, ...options } = upload;
     this.#checkNewName(name);
-    const adapter = readAdapter({ config, model }, this.deps.base, { ...options, maxLength: this.#maxLength });
+    const adapter = readAdapter({ config, model }, this.deps.base, { ...options, maxLength: this.maxLength });
     const { kind, placement, length, rows, warnings } = adapter;
     const files = { config: notePlacement(config, placement), model };
     const version = filesVersion(files, placement);
@@ -204,8 +205,8 @@ export class PrefixLibrary {
 
   #checkTokens({ length }: readonly number[]): void {
     if (length < 1) throw new PrefixError('text_empty', 'text: has no tokens');
-    if (length > this.#maxLength) {
-      throw new PrefixError('text_too_long', `text: ${length} tokens; at most ${this.#maxLength} are accepted`);
+    if (length > this.maxLength) {
+      throw new PrefixError('text_too_long', `text: ${length} tokens; at most ${this.maxLength} are accepted`);
     }
   }
 

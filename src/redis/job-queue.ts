@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DelayedError, type Job, Queue, WaitingError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 
-import { type JobRef, newEvent } from '../fine-tuning/job.js';
+import { type JobRef, newEvent, UNFINISHED } from '../fine-tuning/job.js';
 import type { JobOutcome, JobQueue, JobWork } from '../fine-tuning/job-queue.js';
 import type { JobStore } from '../fine-tuning/job-store.js';
 import type { RedisConnection } from './connection.js';
@@ -137,7 +137,7 @@ export class RedisJobQueue implements JobQueue {
     const finished = Date.now();
     const problem = { code: 'training_failed', message, param: null };
     const change = { status: 'failed', finished, estimatedFinish: null, error: problem } as const;
-    if (!(await this.#options.jobs.change(tenant, job.id, ['queued', 'running'], change))) return;
+    if (!(await this.#options.jobs.change(tenant, job.id, UNFINISHED, change))) return;
     await this.#options.jobs.addEvent(tenant, job.id, newEvent(finished, { level: 'error', message }));
   }
 

@@ -57,7 +57,10 @@ export interface ServerDeps extends Omit<BatchDeps, 'maxChoices' | 'maxBatchItem
   readonly engine: Pick<Engine, 'submit' | 'submitBeams' | 'healthy'>;
   /** Undefined: there are no routes for files and fine-tuning. */
   readonly fineTuning?: (FileDeps['fineTuning'] & FineTuningRouteDeps['fineTuning']) | undefined;
-  readonly library: BatchDeps['library'] & ModelDeps['library'] & PrefixDeps['library'];
+  readonly library: BatchDeps['library'] &
+    ModelDeps['library'] &
+    PrefixDeps['library'] &
+    FineTuningRouteDeps['library'];
   readonly tenancy: Pick<Tenancy, 'needsKey'> &
     AuthOptions['tenancy'] &
     AdminKeyDeps['tenancy'] &

@@ -91,6 +91,7 @@ export function describeJobStore(kind: string, makeStore: () => Promise<() => Pr
       await store.add('t', d);
       await store.add('t', job({ fingerprint: 'e'.repeat(64) }));
       await store.change('t', a.id, ['queued'], { status: 'running' });
+      await store.change('t', d.id, ['queued'], { status: 'finishing' });
       await store.change('t', c.id, ['queued'], { status: 'cancelled' });
       const expected = [
         { tenant: 't', id: a.id },

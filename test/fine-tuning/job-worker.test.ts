@@ -3,18 +3,29 @@ import path from 'node:path';
 
 import { beforeEach, describe, expect, it } from 'vitest';
 
+import { defaultConfig } from '../../src/config.js';
+import { childTrainer } from '../../src/fine-tuning/child-trainer.js';
 import { DiskFileStore } from '../../src/fine-tuning/disk-file-store.js';
 import { DiskJobStore } from '../../src/fine-tuning/disk-job-store.js';
+import { FineTuning } from '../../src/fine-tuning/fine-tuning.js';
+import type { FineTuningJob } from '../../src/fine-tuning/job.js';
 import { JobWorker } from '../../src/fine-tuning/job-worker.js';
 import { type Trainer, TrainingCrashedError, TrainingRefusedError } from '../../src/fine-tuning/trainer.js';
 import { PrefixError } from '../../src/prefix/errors.js';
+import { type AdapterFiles, CONFIG_FILE, MODEL_FILE } from '../../src/prefix/format.js';
 import type { PrefixLibrary } from '../../src/prefix/library.js';
+import { DivergedError } from '../../src/tuning/errors.js';
 import type { TuneResult } from '../../src/tuning/tune.js';
 import { temporaryDirectory } from '../server/prefix-library.js';
-import { file, job } from './fixtures.js';
+import { testModelCache } from '../support/program.js';
+import { file, FINGERPRINT, job } from './fixtures.js';
 
 const done = { stop: 'finished' } as TuneResult;
 const never = new AbortController().signal;
+
+const notFound = (): never => {
+  throw new PrefixError('prefix_not_found', 'name: there is no prefix');
+};
 
 /** Writes what a run leaves, without one. */
 const trained: Trainer = async ({ out }) => {
@@ -35,13 +46,15 @@ describe('the worker', () => {
   let uploads: string[];
   let ends: string[];
   let upload: () => Promise<void>;
+  /** The prefix that a job goes on from. */
+  let start: AdapterFiles | undefined;
   const ref = { tenant: 't', id: '' };
 
   beforeEach(async () => {
     const store = await temporaryDirectory();
     directory = path.join(store, 'running');
     [files, jobs] = [await DiskFileStore.open(store), await DiskJobStore.open(store)];
-    [uploads, ends] = [[], []];
+    [uploads, ends, start] = [[], [], undefined];
     upload = async () => undefined;
     const data = file(3);
     await files.put('t', data, Buffer.from('{}\n'));
@@ -52,7 +65,7 @@ describe('the worker', () => {
 
   function worker(trainer: Trainer): JobWorker {
     const library = {
-      files: () => Promise.reject(new Error('no prefix is gone on from')),
+      files: () => Promise.resolve(start ?? notFound()),
       upload: async (tenant: string, { name }: { name: string }) => {
         await upload();
         uploads.push(`${tenant}/${name}`);
@@ -117,10 +130,43 @@ describe('the worker', () => {
       message: 'validation_file.jsonl line 2: no',
       param: 'validation_file',
     });
-    const gone = job();
-    await jobs.add('t', gone);
-    await worker(trained).run({ tenant: 't', id: gone.id }, never);
-    expect((await jobs.get('t', gone.id))?.error).toMatchObject({ code: 'file_not_found', param: 'training_file' });
+    const errorOf = async (failing: FineTuningJob, trainer: Trainer): Promise<unknown> => {
+      await jobs.add('t', failing);
+      await worker(trainer).run({ tenant: 't', id: failing.id }, never);
+      return (await jobs.get('t', failing.id))?.error;
+    };
+    expect(await errorOf(job(), trained)).toMatchObject({ code: 'file_not_found', param: 'training_file' });
+
+    const { trainingFile } = (await record())!;
+    const refuse =
+      (message: string): Trainer =>
+      () =>
+        Promise.reject(new TrainingRefusedError(message));
+    expect(await errorOf(job({ trainingFile }), refuse(new DivergedError(3).message))).toMatchObject({
+      code: 'invalid_value',
+      param: 'prefix_tuning.learning_rate',
+    });
+    expect(await errorOf(job({ trainingFile }), refuse('something else'))).toMatchObject({ param: null });
+    upload = () => Promise.reject(new PrefixError('prefix_too_long', 'adapter_model: 9 virtual tokens; at most 4'));
+    expect(await errorOf(job({ trainingFile }), trained)).toEqual({
+      code: 'prefix_too_long',
+      message: 'prefix_tuning.length: 9 virtual tokens; at most 4',
+      param: 'prefix_tuning.length',
+    });
+  });
+
+  it('tells nobody where its files are', async () => {
+    const data = file(1);
+    await files.put('t', data, Buffer.from('{"prompt": "a", "completion": "b"}'));
+    const goesOn = job({ trainingFile: data.id, model: `start@${'b'.repeat(64)}` });
+    await jobs.add('t', goesOn);
+    start = { config: Buffer.from('no config'), model: Buffer.from('no tensors') };
+    const place = { model: defaultConfig().model, modelName: undefined, cache: testModelCache, threads: 1, nice: 0 };
+    const trainer = childTrainer(path.resolve('dist/training-child.js'), place);
+    await worker(trainer).run({ tenant: 't', id: goesOn.id }, never);
+    const error = (await jobs.get('t', goesOn.id))?.error;
+    expect(error).toMatchObject({ code: 'invalid_value', param: 'model', message: expect.stringMatching(/^model: /) });
+    expect(error?.message).not.toContain(directory);
   });
 
   it('stops for a cancellation, and keeps nothing', async () => {
@@ -138,6 +184,62 @@ describe('the worker', () => {
     ]);
   });
 
+  it('goes on with its own copy of what was deleted since it was interrupted, where that is whole', async () => {
+    const [config, model] = [Buffer.from('config'), Buffer.from('model')];
+    const { trainingFile } = (await record())!;
+    const goesOn = job({ trainingFile, validationFile: trainingFile, model: `start@${'b'.repeat(64)}` });
+    await jobs.add('t', goesOn);
+    const run = (trainer: Trainer, leaving: AbortSignal) =>
+      worker(trainer).run({ tenant: 't', id: goesOn.id }, leaving);
+    const own = path.join(directory, goesOn.id);
+    // What a process leaves that is killed while it writes.
+    await fs.mkdir(own, { recursive: true });
+    await fs.writeFile(path.join(own, 'training_file.jsonl.draft'), '{');
+    const stopped: Trainer = async () => ({ ...done, stop: 'interrupted' });
+    start = { config, model };
+    expect(await run(stopped, AbortSignal.abort())).toBe('interrupted');
+    await files.delete('t', trainingFile);
+    start = undefined;
+    const copies: string[] = [];
+    const read: Trainer = async (task, options) => {
+      const adapter = [CONFIG_FILE, MODEL_FILE].map((name) => path.join(task.adapter!, name));
+      for (const each of [task.train, task.valid!, ...adapter]) copies.push(await fs.readFile(each, 'utf8'));
+      return trained(task, options);
+    };
+    expect(await run(read, never)).toBe('done');
+    expect((await jobs.get('t', goesOn.id))?.error).toBeNull();
+    expect(copies).toEqual(['{}\n', '{}\n', 'config', 'model']);
+  });
+
+  it('finishes a job whose prefix is being stored, which nobody can cancel then, also when it is taken up again', async () => {
+    const limits = { quota: { maxFiles: 9, maxBytes: 99 }, maxUnfinished: 9 };
+    const tuning = new FineTuning({
+      files,
+      jobs,
+      queue: undefined,
+      fingerprint: FINGERPRINT,
+      ...limits,
+      now: Date.now,
+    });
+    const isRefused = () => expect(tuning.cancel('t', ref.id)).rejects.toMatchObject({ code: 'job_finished' });
+    const leave = new AbortController();
+    upload = async () => {
+      await isRefused();
+      leave.abort();
+      throw new PrefixError('store_unavailable', 'away');
+    };
+    await expect(worker(trained).run(ref, leave.signal)).rejects.toMatchObject({ code: 'store_unavailable' });
+    upload = async () => undefined;
+    const again: Trainer = async (task, options) => {
+      await isRefused();
+      return trained(task, options);
+    };
+    await worker(again).run(ref, never);
+    expect([await record(), uploads]).toMatchObject([{ status: 'succeeded', error: null }, ['t/mine']]);
+    const messages = (await jobs.events('t', ref.id, { limit: 9 })).data.map(({ message }) => message);
+    expect(messages).not.toContain('The job was cancelled');
+  });
+
   it('leaves a job as it is when it has to go, and when the store goes', async () => {
     const leaving = AbortSignal.abort();
     const stopped: Trainer = async () => ({ ...done, stop: 'interrupted' });
@@ -151,7 +253,7 @@ describe('the worker', () => {
       return Promise.reject(new PrefixError('store_unavailable', 'away'));
     };
     await expect(worker(trained).run(ref, leave.signal)).rejects.toMatchObject({ code: 'store_unavailable' });
-    expect((await record())?.status).toBe('running');
+    expect((await record())?.status).toBe('finishing');
     upload = () => Promise.reject(new PrefixError('prefix_quota_exceeded', 'name: 2 of at most 2 prefixes are used'));
     await worker(trained).run(ref, never);
     expect((await record())?.error).toMatchObject({ code: 'prefix_quota_exceeded', param: 'name' });

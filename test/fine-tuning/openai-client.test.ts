@@ -1,6 +1,7 @@
 import OpenAI, { toFile } from 'openai';
 import { describe, expect, it } from 'vitest';
 
+import { adapterId } from '../../src/prefix/name.js';
 import { realServer, type RealServer } from '../support/real-server.js';
 
 const KEYS = { alice: 'alices-key', bob: 'bobs-key' };
@@ -122,6 +123,13 @@ describe('the official client', () => {
     const listed = await client.fineTuning.jobs.list({ limit: 1 });
     expect(listed.data.map(({ id }) => id)).toEqual([next.id]);
     expect(listed.has_more).toBe(true);
+
+    // What a completion is asked for by, a job may go on from: also the id of an adapter.
+    const byId = await create(client, { model: adapterId('alice', 'users/alice'), training_file });
+    expect(byId.model.startsWith(continued.fine_tuned_model!)).toBe(true);
+    const own = create(other, { model: adapterId('alice', 'users/alice'), training_file: theirs });
+    await expect(own).rejects.toMatchObject({ status: 404, code: 'model_not_found', param: 'model' });
+    await client.fineTuning.jobs.cancel(byId.id);
   });
 
   it('is told which line of its file is wrong', async () => {
@@ -142,6 +150,44 @@ describe('the official client', () => {
     expect(await fails('{"messages": [{"role": "user", "content": "a"}]}')).toMatchObject({
       code,
       message: expect.stringContaining('prompt'),
+    });
+  });
+
+  it('is told which field of its request is wrong, where only training finds out', async () => {
+    const { url } = await realServer();
+    const client = clientOf({ url }, 'alice');
+    const training_file = await upload(client);
+    const failure = async (id: string): Promise<Job['error']> => (await until(client, id, ...ended)).error;
+    const fails = async (body: Record<string, unknown>) =>
+      failure((await create(client, { training_file, ...body })).id);
+    expect(await fails({ validation_file: await upload(client, '') })).toEqual({
+      code: 'invalid_training_file',
+      message: 'validation_file: no examples',
+      param: 'validation_file',
+    });
+    const init = 'Answer this question in a few words:';
+    expect(await fails({ prefix_tuning: { ...quick, mlp: 2, init } })).toMatchObject({
+      code: 'invalid_value',
+      message: expect.stringMatching(/^prefix_tuning\.mlp: 2 is less than the 4 virtual tokens/),
+      param: 'prefix_tuning.mlp',
+    });
+    const short = { training_file, suffix: 'short', prefix_tuning: { ...quick, length: 3, max_steps: 1 } };
+    expect(await fails(short)).toBeNull();
+    expect(await fails({ model: 'short' })).toMatchObject({
+      message: 'prefix_tuning.length: 4, but the adapter has 3 virtual tokens',
+      param: 'prefix_tuning.length',
+    });
+
+    // Deleted while a job waits.
+    const prefix_tuning = { ...quick, max_steps: 1_000_000 };
+    const endless = await create(client, { training_file, prefix_tuning, hyperparameters: { n_epochs: 1000 } });
+    const waiting = await create(client, { training_file, model: 'short' });
+    await fetch(`${url}/v1/prefixes/short`, { method: 'DELETE' });
+    await client.fineTuning.jobs.cancel(endless.id);
+    expect(await failure(waiting.id)).toEqual({
+      code: 'prefix_not_found',
+      message: 'model: there is no prefix "short"',
+      param: 'model',
     });
   });
 
@@ -172,6 +218,23 @@ describe('the official client', () => {
   });
 });
 
+it('does not cancel a job whose prefix is served already', async () => {
+  const client = clientOf(await realServer(), 'alice');
+  const training_file = await upload(client);
+  for (let i = 0; i < 3; i++) {
+    const suffix = `users/${i}`;
+    const { id } = await create(client, { training_file, suffix, prefix_tuning: { ...quick, max_steps: 1 } });
+    const isServed = (): Promise<boolean> =>
+      client.models.retrieve(suffix).then(
+        () => true,
+        () => false,
+      );
+    await expect.poll(isServed, { timeout: 60_000, interval: 1 }).toBe(true);
+    await expect(client.fineTuning.jobs.cancel(id)).rejects.toMatchObject({ status: 409, code: 'job_finished' });
+    expect(await until(client, id, ...ended)).toMatchObject({ status: 'succeeded' });
+  }
+});
+
 describe('a job is refused', () => {
   const cases: [Record<string, unknown>, number, string][] = [
     [{ training_file: `file-${'0'.repeat(24)}` }, 404, 'training_file'],
@@ -182,6 +245,7 @@ describe('a job is refused', () => {
     [{ method: { type: 'dpo' } }, 400, 'method.type'],
     [{ hyperparameters: { n_epochs: 0 } }, 400, 'hyperparameters.n_epochs'],
     [{ prefix_tuning: { length: 0 } }, 400, 'prefix_tuning.length'],
+    [{ prefix_tuning: { length: 257 } }, 400, 'prefix_tuning.length'], // half of the context
     [{ prefix_tuning: { early_stopping: true } }, 400, 'prefix_tuning.early_stopping'],
     [{ prefix_tuning: { patience: 2 } }, 400, 'prefix_tuning.patience'],
     [{ prefix_tuning: { dropout: 0.1 } }, 400, 'prefix_tuning.dropout'],
@@ -197,6 +261,24 @@ describe('a job is refused', () => {
       });
     }
     expect((await client.fineTuning.jobs.list()).data).toEqual([]);
+  });
+
+  it('for a prefix that would be too long to be stored, also by what it starts from', async () => {
+    const client = clientOf(await realServer({ maxVirtualTokens: 4 }), 'alice');
+    const training_file = await upload(client);
+    const use = (prefix_tuning: object) => create(client, { training_file, prefix_tuning });
+    for (const [prefix_tuning, message] of [
+      [{ length: 5 }, 'is 5, and may be 4 at most'],
+      [{}, 'is 10 unless given, and may be 4 at most'],
+      [{ init: 'Answer this question in a few words:' }, / is [0-9]+ unless given/],
+    ] as const) {
+      await expect(use(prefix_tuning)).rejects.toMatchObject({
+        status: 400,
+        param: 'prefix_tuning.length',
+        message: expect.stringMatching(message),
+      });
+    }
+    expect((await use({ ...quick, init: 'Answer this question in a few words:' })).id).toMatch(/^ftjob-/);
   });
 
   it('where a tenant has as many as it may have, and where nobody trains', async () => {

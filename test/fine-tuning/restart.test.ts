@@ -34,9 +34,11 @@ it('a job goes on after its process is killed, after the server leaves and after
   const first = await startProgram(settings);
   const store = { ...settings, PREAMBLE_STORE: `file:${first.directory}/prefixes` };
   const client = await clientOf(first);
-  const file = await client.files.create({ file: await toFile(Buffer.from(data), 'data.jsonl'), purpose: 'fine-tune' });
-  const body = { model: 'preamble-demo', training_file: file.id, hyperparameters: { n_epochs: 1000 }, prefix_tuning };
-  const { id } = await client.fineTuning.jobs.create(body);
+  const upload = async (to: OpenAI): Promise<string> =>
+    (await to.files.create({ file: await toFile(Buffer.from(data), 'data.jsonl'), purpose: 'fine-tune' })).id;
+  const body = { model: 'preamble-demo', hyperparameters: { n_epochs: 1000 }, prefix_tuning };
+  const training_file = await upload(client);
+  const { id } = await client.fineTuning.jobs.create({ ...body, training_file });
   const messages = async (from: OpenAI): Promise<string[]> =>
     (await from.fineTuning.jobs.listEvents(id, { limit: 100 })).data.map(({ message }) => message);
   const until = (from: OpenAI, message: string) =>
@@ -47,6 +49,7 @@ it('a job goes on after its process is killed, after the server leaves and after
   };
 
   await until(client, 'Step ');
+  await client.files.delete(training_file); // the job has its own copy
   process.kill(await childOf(first), 'SIGKILL');
   await until(client, 'The training process ended; it is started again');
   first.process.kill('SIGTERM');
@@ -72,7 +75,7 @@ it('a job goes on after its process is killed, after the server leaves and after
   const job = await last.fineTuning.jobs.retrieve(id);
 
   // The same job without an interruption.
-  const twin = await last.fineTuning.jobs.create(body);
+  const twin = await last.fineTuning.jobs.create({ ...body, training_file: await upload(last) });
   await expect
     .poll(async () => (await last.fineTuning.jobs.retrieve(twin.id)).status, { timeout: 60_000 })
     .toBe('succeeded');

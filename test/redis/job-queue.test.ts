@@ -153,7 +153,7 @@ it('stops a job that is not its any more, and gives up one whose workers die', a
   const [queue, connection] = [await openQueue(), await connect()];
   const { work, begun } = openWork();
   await queue.work(work);
-  const [tenant = '', id = ''] = (await addJob(queue, 't')).split(' ');
+  const [tenant = '', id = ''] = (await addJob(queue, 't', { status: 'finishing' })).split(' ');
   const jobs = new RedisJobStore(connection);
   for (let deaths = 1; deaths <= 5; deaths++) {
     await expect.poll(() => begun.length, soon).toBe(deaths);

@@ -1,24 +1,30 @@
 import { DEFAULT_PATIENCE, DEFAULT_SETTINGS } from '../../fine-tuning/default-settings.js';
 import type { JobRequest, JobSettings } from '../../fine-tuning/job.js';
 import type { BaseModel } from '../../prefix/kv.js';
-import type { PrefixDetails } from '../../prefix/library.js';
+import type { PrefixDetails, PrefixLibrary } from '../../prefix/library.js';
 import { isPrefixName } from '../../prefix/name.js';
+import type { Encoder } from '../completions/prompts.js';
 import { ApiError } from '../errors.js';
 import type { NewJob, PrefixTuning } from '../schemas/fine-tuning.js';
 
 /** What the request's `model` is: the base model, or a version of a prefix to go on from. */
-export type StartingModel = Pick<PrefixDetails, 'name' | 'version' | 'kind' | 'placement'> | undefined;
+export type StartingModel =
+  Pick<PrefixDetails, 'name' | 'version' | 'kind' | 'placement' | 'numVirtualTokens'> | undefined;
+
+/** What a job's request is compared with. */
+export interface JobRequestDeps {
+  readonly base: Pick<BaseModel, 'id'>;
+  readonly tokenizer: Pick<Encoder, 'encode'>;
+  readonly library: Pick<PrefixLibrary, 'maxLength'>;
+}
 
 /**
  * What a job is asked to do, every default filled in.
- * @throws ApiError for fields that exclude each other or need another
+ * @throws ApiError for fields that exclude each other or need another, and for a prefix that could not be stored
  */
-export function toJobRequest(
-  body: NewJob,
-  base: Pick<BaseModel, 'id'>,
-  start: StartingModel,
-): Omit<JobRequest, 'name'> {
-  const { learningRateMultiplier, ...settings } = toSettings(body, start);
+export function toJobRequest(body: NewJob, deps: JobRequestDeps, start: StartingModel): Omit<JobRequest, 'name'> {
+  const { base } = deps;
+  const { learningRateMultiplier, ...settings } = toSettings(body, deps, start);
   return {
     model: start ? `${start.name}@${start.version}` : base.id,
     trainingFile: body.training_file,
@@ -30,13 +36,17 @@ export function toJobRequest(
   };
 }
 
-function toSettings(body: NewJob, start: StartingModel): JobSettings & { readonly learningRateMultiplier: number } {
+function toSettings(
+  body: NewJob,
+  deps: JobRequestDeps,
+  start: StartingModel,
+): JobSettings & { readonly learningRateMultiplier: number } {
   const given = body.prefix_tuning ?? {};
   const { n_epochs, batch_size, learning_rate_multiplier } = hyperparameters(body);
   const learningRateMultiplier = unlessAuto(learning_rate_multiplier) ?? 1;
   return {
     method: toMethod(given, start),
-    length: given.length ?? DEFAULT_SETTINGS.length,
+    length: toLength(given, deps, start),
     mlp: given.mlp ?? DEFAULT_SETTINGS.mlp,
     init: toInit(given, start),
     learningRate: (given.learning_rate ?? DEFAULT_SETTINGS.learningRate) * learningRateMultiplier,
@@ -58,7 +68,7 @@ function hyperparameters({ hyperparameters: old, method }: NewJob): NonNullable<
 }
 
 /** Null is what nothing is. */
-function isGiven(value: unknown): boolean {
+function isGiven<T>(value: T): value is NonNullable<T> {
   return value !== undefined && value !== null;
 }
 
@@ -75,6 +85,17 @@ function toMethod({ method }: PrefixTuning, start: StartingModel): JobSettings['
   throw new ApiError('invalid_value', `'${param}' is ${method}, and the prefix that 'model' names is of ${found}.`, {
     param,
   });
+}
+
+function toLength({ length, init }: PrefixTuning, deps: JobRequestDeps, start: StartingModel): number | null {
+  const { tokenizer, library } = deps;
+  const words = isGiven(init) && init !== DEFAULT_SETTINGS.init ? tokenizer.encode(init).length : undefined;
+  const ofStart = start?.numVirtualTokens ?? words;
+  const used = length ?? ofStart ?? DEFAULT_SETTINGS.length;
+  if (used <= library.maxLength) return length ?? (ofStart === undefined ? DEFAULT_SETTINGS.length : null);
+  const param = 'prefix_tuning.length';
+  const what = isGiven(length) ? `is ${used}` : `is ${used} unless given`;
+  throw new ApiError('invalid_value', `'${param}' ${what}, and may be ${library.maxLength} at most.`, { param });
 }
 
 function toInit({ init }: PrefixTuning, start: StartingModel): string {

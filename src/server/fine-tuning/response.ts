@@ -30,7 +30,7 @@ export function toJob(job: FineTuningJob, tenant: string): Job {
     estimated_finish: job.estimatedFinish === null ? null : toSeconds(job.estimatedFinish),
     fine_tuned_model: job.fineTunedModel,
     organization_id: tenant,
-    status: job.status,
+    status: job.status === 'finishing' ? 'running' : job.status, // OpenAI has no word for it
     training_file: job.trainingFile,
     validation_file: job.validationFile,
     user_provided_suffix: job.suffix,

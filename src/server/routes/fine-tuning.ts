@@ -4,16 +4,16 @@ import type { FineTuning } from '../../fine-tuning/fine-tuning.js';
 import type { BaseModel } from '../../prefix/kv.js';
 import type { PrefixLibrary } from '../../prefix/library.js';
 import { asModelError } from '../completions/resolve-prefix.js';
-import { type StartingModel, toJobRequest } from '../fine-tuning/params.js';
+import { type JobRequestDeps, type StartingModel, toJobRequest } from '../fine-tuning/params.js';
 import { toEventList, toJob, toJobList } from '../fine-tuning/response.js';
-import { toReference } from '../prefixes/reference.js';
+import { toReferenceOf } from '../prefixes/reference.js';
 import { errorResponses } from '../schemas/error.js';
 import { Job, JobEventList, JobList, JobParams, JobQuery, NewJob } from '../schemas/fine-tuning.js';
 
 /** What the fine-tuning routes need of the rest of the program. */
-export interface FineTuningRouteDeps {
+export interface FineTuningRouteDeps extends JobRequestDeps {
   readonly fineTuning: Pick<FineTuning, 'createJob' | 'job' | 'listJobs' | 'cancel' | 'events'>;
-  readonly library: Pick<PrefixLibrary, 'get'>;
+  readonly library: JobRequestDeps['library'] & Pick<PrefixLibrary, 'get' | 'nameOf'>;
   readonly base: BaseModel;
 }
 
@@ -40,7 +40,8 @@ const getSchema = {
 };
 const cancelSchema = {
   summary: 'Cancel a fine-tuning job',
-  description: 'Training ends within seconds, and nothing of it is kept.',
+  description:
+    'Training ends within seconds, and nothing of it is kept. A job that is trained, and whose prefix is being stored, is refused with `job_finished`.',
   tags,
   params: JobParams,
   response: { 200: Job, ...errorResponses },
@@ -54,16 +55,19 @@ const eventsSchema = {
 };
 
 /** `/fine_tuning/jobs` and all below it. */
-const fineTuningRoutes: FastifyPluginAsyncTypebox<FineTuningRouteDeps> = async (app, { fineTuning, library, base }) => {
+const fineTuningRoutes: FastifyPluginAsyncTypebox<FineTuningRouteDeps> = async (app, deps) => {
+  const { fineTuning, library, base } = deps;
   const startOf = async (tenant: string, model: string): Promise<StartingModel> => {
     if (model === base.id) return undefined;
-    return library.get(tenant, ...toReference(model)).catch((error: unknown) => {
+    try {
+      return await library.get(tenant, ...(await toReferenceOf(library, tenant, model)));
+    } catch (error) {
       throw asModelError(error, model);
-    });
+    }
   };
 
   app.post('/fine_tuning/jobs', { schema: createSchema }, async ({ tenant, body }) => {
-    const request = toJobRequest(body, base, await startOf(tenant, body.model));
+    const request = toJobRequest(body, deps, await startOf(tenant, body.model));
     return toJob(await fineTuning.createJob(tenant, request), tenant);
   });
 

@@ -31,7 +31,12 @@ const PrefixTuning = Type.Object(
   {
     method: Type.Optional(Type.Enum(['prefix', 'embedding', 'infix'])),
     length: optional(
-      Type.Integer({ minimum: 1, maximum: 65_536, description: 'Virtual tokens; 10, or those of the words.' }),
+      Type.Integer({
+        minimum: 1,
+        maximum: 65_536,
+        description:
+          'Virtual tokens; 10, or those of the words or of the prefix in `model`. No more than a prefix may have.',
+      }),
     ),
     mlp: optional(Type.Integer({ minimum: 0, maximum: 4096, description: 'Hidden width in training; 0: none.' })),
     init: optional(
@@ -55,7 +60,9 @@ export type PrefixTuning = Static<typeof PrefixTuning>;
 /** `POST /v1/fine_tuning/jobs`. */
 export const NewJob = Type.Object(
   {
-    model: Type.String({ description: 'The base model, or a prefix of the caller to go on from.' }),
+    model: Type.String({
+      description: 'The base model, or a prefix of the caller to go on from: name, `NAME@VERSION` or `adapter_id`.',
+    }),
     training_file: Type.String(),
     validation_file: optional(Type.String()),
     suffix: optional(Type.String({ description: "The prefix's name; the job's id unless given." })),
