@@ -13,6 +13,7 @@ import { initialValues } from '../../src/tuning/initial-values.js';
 import type { Method, TunedShape } from '../../src/tuning/method.js';
 import type { Padding } from '../../src/tuning/padding.js';
 import { RandomStream } from '../../src/tuning/random-stream.js';
+import { readInit } from '../../src/tuning/start-rows.js';
 import type { TrainingModel } from '../../src/tuning/training-model.js';
 import { tune, type TuneSettings } from '../../src/tuning/tune.js';
 import { golden } from '../support/goldens.js';
@@ -124,6 +125,12 @@ describe('a prefix', () => {
     const [before, after] = [await adapterIn(first), await adapterIn(second)];
     expectClose([...after.rows], [...before.rows], 1e-5);
     await expect(goOn({ method: 'infix' })).rejects.toThrow('was trained with method prefix, not infix');
+  });
+
+  it('starts from words where no directory can have their name', async () => {
+    const words = 'word '.repeat(60);
+    expect(await readInit(words)).toEqual({ init: words });
+    expect(await readInit(root)).toEqual({ init: 'random', adapter: root });
   });
 });
 
