@@ -5,7 +5,7 @@ import type { BaseModel } from '../prefix/kv.js';
 import { adapterFiles, writeAdapter } from './adapter-files.js';
 import { Checkpoints } from './checkpoint.js';
 import { Curve } from './curve.js';
-import { TuningError } from './errors.js';
+import { DivergedError, TuningError } from './errors.js';
 import type { TrainingExample } from './example.js';
 import { initialValues } from './initial-values.js';
 import type { Method, TunedShape } from './method.js';
@@ -103,6 +103,7 @@ export async function tune(job: TuneJob): Promise<TuneResult> {
     onCheckpoint: (saving) => checkpoints.save(saving),
   });
   const exported = await model.exportRows(shape, result.values);
+  if (!exported.every(Number.isFinite)) throw new DivergedError(result.steps);
   await writeAdapter(out, adapterFiles(shape.method, exported, shape.length, base));
   await curve.draw();
   if (result.stop !== 'interrupted') await checkpoints.remove();

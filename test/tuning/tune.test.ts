@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Model } from '../../src/model/model.js';
 import { type Adapter, readAdapter } from '../../src/prefix/adapter.js';
 import { type Batch, makeBatch } from '../../src/tuning/batch.js';
+import { DivergedError } from '../../src/tuning/errors.js';
 import type { TokenExample } from '../../src/tuning/example.js';
 import { initialValues } from '../../src/tuning/initial-values.js';
 import type { Method, TunedShape } from '../../src/tuning/method.js';
@@ -256,6 +257,12 @@ describe('training', () => {
     const [target] = valid[0]!.targets;
     const losses = await servedLosses({ source: [3, 5], target: [...target!, 0] }, await adapterIn(out));
     expect(Math.abs(losses.reduce((a, b) => a + b) / losses.length - result.valid_loss!)).toBeLessThan(1e-3);
+  });
+
+  it('writes no prefix whose values are no numbers', async () => {
+    const out = newDirectory();
+    await expect(tune(job(model, out, { learningRate: 1e300, maxSteps: 1 }))).rejects.toThrow(DivergedError);
+    expect(await fs.readdir(out)).not.toContain('adapter_model.safetensors');
   });
 
   it('names the example that it cannot use', async () => {
