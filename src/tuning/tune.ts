@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 
+import { ifExists } from '../disk/durable.js';
 import type { BaseModel } from '../prefix/kv.js';
 import { adapterFiles, writeAdapter } from './adapter-files.js';
 import { Checkpoints } from './checkpoint.js';
@@ -67,6 +68,7 @@ export interface TuneResult {
 export async function tune(job: TuneJob): Promise<TuneResult> {
   const { model, settings, base, encode, out } = job;
   const { config } = model.options.manifest;
+  if (job.adapter !== undefined) await refuseSameDirectory(job.adapter, out);
   const start = await startRows(model, { ...settings, adapter: job.adapter, base, encode });
   const shape: TunedShape = { method: settings.method, length: start.length, mlp: settings.mlp };
   const toTokens = (examples: readonly TrainingExample[], name: string) =>
@@ -118,6 +120,13 @@ export async function tune(job: TuneJob): Promise<TuneResult> {
     method: shape.method,
     num_virtual_tokens: shape.length,
   };
+}
+
+/** A run that wrote over its own start could not be gone on with. */
+async function refuseSameDirectory(adapter: string, out: string): Promise<void> {
+  const [from, to] = await Promise.all([adapter, out].map((directory) => ifExists(fs.realpath(directory))));
+  if (from === undefined || from !== to) return;
+  throw new TuningError(`--out: ${out} is the adapter that --init goes on from; choose another directory`);
 }
 
 function sha256(content: string | Float32Array): string {

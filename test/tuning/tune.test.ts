@@ -128,6 +128,17 @@ describe('a prefix', () => {
     await expect(goOn({ method: 'infix' })).rejects.toThrow('was trained with method prefix, not infix');
   });
 
+  it('is not written over while another goes on from it', async () => {
+    const [out, link] = [newDirectory(), newDirectory()];
+    await tune(job(model, out));
+    await fs.symlink(out, link);
+    const before = await hash(out);
+    await expect(tune({ ...job(model, out), adapter: link })).rejects.toThrow(
+      `--out: ${out} is the adapter that --init goes on from; choose another directory`,
+    );
+    expect(await hash(out)).toBe(before);
+  });
+
   it('starts from words where no directory can have their name', async () => {
     const words = 'word '.repeat(60);
     expect(await readInit(words)).toEqual({ init: words });
