@@ -20,6 +20,8 @@ export interface RunContext {
   readonly spec: StudySpec;
   readonly model: EvaluationModel;
   readonly base: BaseModel;
+  /** Most virtual tokens of a run: more could be trained, but not measured. */
+  readonly maxLength: number;
   readonly data: StudyData;
   /** Of the study; every run has a directory in it. */
   readonly out: string;

@@ -34,6 +34,8 @@ export interface TuneJob {
   readonly settings: TuneSettings;
   /** Directory of an adapter to go on from, instead of `settings.init`. */
   readonly adapter?: string | undefined;
+  /** Most virtual tokens of the adapter; what the context has room for unless given. */
+  readonly maxLength?: number | undefined;
   readonly train: readonly TrainingExample[];
   readonly valid?: readonly TrainingExample[] | undefined;
   /** Receives the adapter, the curves and, while training runs, checkpoints. */
@@ -70,6 +72,9 @@ export async function tune(job: TuneJob): Promise<TuneResult> {
   const { config } = model.options.manifest;
   if (job.adapter !== undefined) await refuseSameDirectory(job.adapter, out);
   const start = await startRows(model, { ...settings, adapter: job.adapter, base, encode });
+  if (start.length > (job.maxLength ?? Infinity)) {
+    throw new TuningError(`length: ${start.length} virtual tokens; at most ${job.maxLength} are accepted`);
+  }
   const shape: TunedShape = { method: settings.method, length: start.length, mlp: settings.mlp };
   const toTokens = (examples: readonly TrainingExample[], name: string) =>
     tokenExamples(examples, { encode, config, length: start.length, name });

@@ -141,6 +141,10 @@ describe('preamble study', () => {
     const run = start(many.file, '--out', many.out('out'));
     expect((await run.ended)[0]).toBe(1);
     expect(run.output.err).toContain('parts[0].axes.examples: 500, but there are 13 to train on');
+    const long = await study({ ...SPEC, parts: [{ title: 'x', axes: { length: [5, 81] } }] });
+    const longer = start(long.file, '--out', long.out('out'));
+    expect((await longer.ended)[0]).toBe(1);
+    expect(longer.output.err).toContain('parts[0].axes.length: 81 virtual tokens; at most 80 are accepted');
     const { status, err } = await preamble('study', bad.file.replace('spec', 'none'), '--dry-run');
     expect([status, err]).toEqual([1, expect.stringContaining('none.json')]);
   });

@@ -276,6 +276,15 @@ describe('training', () => {
     expect(await fs.readdir(out)).not.toContain('adapter_model.safetensors');
   });
 
+  it('refuses more virtual tokens than are accepted, before it trains', async () => {
+    const out = newDirectory();
+    const limited = (settings: Partial<TuneSettings>) => tune({ ...job(model, out, settings), maxLength: 8 });
+    await expect(limited({ length: 9 })).rejects.toThrow('length: 9 virtual tokens; at most 8 are accepted');
+    await expect(limited({ length: undefined, init: 'nine lett' })).rejects.toThrow('length: 9 virtual tokens');
+    await expect(fs.readdir(out)).rejects.toThrow('ENOENT');
+    expect(await limited({ length: 8, maxSteps: 0 })).toMatchObject({ num_virtual_tokens: 8 });
+  });
+
   it('names the example that it cannot use', async () => {
     const with_ = (source: number[]) => tune({ ...job(model, newDirectory()), train: [{ source, targets: [[1]] }] });
     await expect(with_([])).rejects.toThrow('training data: example 1: the prompt has no token');

@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import { readConfig } from '../../config.js';
 import { openConfiguredModel } from '../../open-model.js';
 import { openTrainingModel } from '../../open-training-model.js';
+import { defaultMaxLength } from '../../prefix/format.js';
 import { compileProgress } from '../../progress.js';
 import { separatorOf } from '../../tuning/data/read-examples.js';
 import { TuningError } from '../../tuning/errors.js';
@@ -73,6 +74,7 @@ async function runSpec({ spec, directory, out }: StudyJob, io: Io): Promise<Stud
         spec,
         model: { training, served, tokenizer },
         base,
+        maxLength: defaultMaxLength(base),
         data,
         out,
         signal: interrupt.signal,
