@@ -13,9 +13,9 @@ import { golden } from '../support/goldens.js';
 import { modelCache } from '../support/models.js';
 import { preamble } from './preamble.js';
 
-const lines = (from: number, count: number) =>
+const lines = (from: number, count: number, categories = 'abc') =>
   Array.from({ length: count }, (_, i) =>
-    JSON.stringify({ prompt: [from + i, 7], completion: [20 + i, 21], category: 'abc'[i % 3] }),
+    JSON.stringify({ prompt: [from + i, 7], completion: [20 + i, 21], category: categories[i % categories.length] }),
   ).join('\n');
 
 const SPEC = {
@@ -114,6 +114,25 @@ describe('preamble study', () => {
     expect(await last.ended, last.output.err).toEqual([0, null]);
     expect(await report(out('cut'))).toEqual(await report(out('whole')));
     expect((await fs.readdir(second)).filter((name) => name.includes('checkpoint'))).toEqual([]);
+  });
+
+  it('tests on unseen categories alone', async () => {
+    const axes = { method: ['none', 'prefix'], mlp: [8] };
+    const { file, out } = await study({
+      ...SPEC,
+      data: { train: 'train.jsonl', test: 'test.jsonl', unseen: ['c'] },
+      parts: [{ title: 'x', axes }],
+    });
+    await fs.writeFile(path.join(path.dirname(file), 'test.jsonl'), lines(62, 1, 'c'));
+    const run = start(file, '--out', out('out'));
+    expect(await run.ended, run.output.err).toEqual([0, null]);
+    const [first] = (await fs.readFile(path.join(out('out'), 'results.jsonl'), 'utf8')).split('\n');
+    const { test } = JSON.parse(first!) as Line;
+    expect(Object.keys(test!)).toEqual(['all', 'unseen']);
+    expect(test!.unseen).toEqual(test!.all);
+    const text = await fs.readFile(path.join(out('out'), 'report.md'), 'utf8');
+    expect(text).toContain('| test loss, unseen | test loss, all |');
+    expect(text).not.toContain('test loss, seen');
   });
 
   it('refuses a directory of another study', async () => {
