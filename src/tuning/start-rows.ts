@@ -44,8 +44,8 @@ export async function readInit(init: string): Promise<{ readonly init: string; r
   return init !== 'random' && (await isDirectory(init)) ? { init: 'random', adapter: init } : { init };
 }
 
-/** Words may be longer than any name. */
-async function isDirectory(name: string): Promise<boolean> {
+/** Whether there is a directory of that name; words may be longer than any name. */
+export async function isDirectory(name: string): Promise<boolean> {
   try {
     return (await fs.stat(name)).isDirectory();
   } catch (error) {

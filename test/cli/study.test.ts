@@ -155,6 +155,11 @@ describe('preamble study', () => {
   it('names the spec, the field and the limit', async () => {
     const bad = await study({ ...SPEC, data: { ...SPEC.data, valid: 7 } });
     expect((await preamble('study', bad.file, '--dry-run')).err).toContain('spec.json: data.valid: must be a file');
+    const adapter = await study({ ...SPEC, parts: [{ title: 'x', axes: { init: ['random', 'a word', 'adapter'] } }] });
+    for (const name of ['random', 'adapter']) await fs.mkdir(adapter.out(name));
+    const dry = await preamble('study', adapter.file, '--dry-run');
+    expect(dry.status).toBe(1);
+    expect(dry.err).toContain('spec.json: parts[0].axes.init[2]: adapter is a directory; a study starts from words');
     const axes = { examples: [500] };
     const many = await study({ ...SPEC, parts: [{ title: 'x', axes }] });
     const run = start(many.file, '--out', many.out('out'));
