@@ -13,7 +13,7 @@ export interface StudyData {
   readonly train: Examples;
   readonly valid: Examples | undefined;
   readonly test: Examples | undefined;
-  /** Categories of the test data that are not in the training data; none where the data has no categories. */
+  /** Categories of the test data that are not in the training data; where that has no categories, those that the spec names. */
   readonly unseen: readonly string[];
 }
 
@@ -40,14 +40,25 @@ export async function readStudyData(spec: StudySpec, directory: string, separato
   const [train, valid] =
     typeof data.valid === 'string' ? [all, seen(await read(data.valid))] : holdBack(all, data.valid);
   if (train.length === 0) throw new TuningError('data.train: no example is left to train on');
-  const trained = new Set(train.map(({ category }) => category));
+  const trained = new Set(train.flatMap(({ category }) => category ?? []));
+  const isUnseen = (category: string): boolean =>
+    trained.size > 0 ? !trained.has(category) : data.unseen?.includes(category) === true;
   const categories = new Set(test?.flatMap(({ category }) => category ?? []));
   return {
     train,
     valid: valid && drawSources(valid, data.valid_sources),
     test: test && drawSources(test, data.test_sources),
-    unseen: [...categories].filter((category) => !trained.has(category)).sort(),
+    unseen: [...categories].filter(isUnseen).sort(),
   };
+}
+
+/** The test data by whether its category was trained on. */
+export function splitTest({ test = [], unseen }: Pick<StudyData, 'test' | 'unseen'>): {
+  seen: Examples;
+  unseen: Examples;
+} {
+  const isUnseen = ({ category }: TrainingExample): boolean => unseen.includes(category ?? '');
+  return { seen: test.filter((example) => !isUnseen(example)), unseen: test.filter(isUnseen) };
 }
 
 /** The training examples of a run; with the same seed, fewer are among more. */

@@ -14,15 +14,17 @@ export interface Metric {
 export interface StudyParts {
   readonly valid: boolean;
   readonly test: boolean;
-  /** Whether the test data has categories that were not trained on. */
+  /** Whether the test data has examples of categories that were trained on, and of others. */
+  readonly seen: boolean;
   readonly unseen: boolean;
   /** Whether texts were generated. */
   readonly scores: boolean;
 }
 
 /** The metrics of a study, those of the test data for seen, unseen and all categories where there are unseen ones. */
-export function metricsOf({ valid, test, unseen, scores }: StudyParts): Metric[] {
-  const parts = unseen ? (['seen', 'unseen', 'all'] as const) : (['all'] as const);
+export function metricsOf({ valid, test, seen, unseen, scores }: StudyParts): Metric[] {
+  const measured = (['seen', 'unseen', 'all'] as const).filter((part) => part !== 'seen' || seen);
+  const parts = unseen ? measured : (['all'] as const);
   const tested = (
     label: string,
     digits: number,

@@ -1,5 +1,5 @@
 import type { BaseModel } from '../prefix/kv.js';
-import { sharedSources, sourcesOf, type StudyData } from './data.js';
+import { sharedSources, sourcesOf, splitTest, type StudyData } from './data.js';
 import { AXIS_LABELS, drawFigures, type Figure, metricSpread, varyingAxes } from './figures.js';
 import { type Metric, metricsOf } from './metrics.js';
 import type { PlannedPart } from './plan.js';
@@ -36,10 +36,12 @@ function groupsOf({ trained }: StudyResults, { groups }: PlannedPart): Group[] {
 }
 
 function metricsOfStudy({ spec, data }: StudyResults): Metric[] {
+  const { seen, unseen } = splitTest(data);
   return metricsOf({
     valid: data.valid !== undefined,
     test: data.test !== undefined,
-    unseen: data.unseen.length > 0,
+    seen: seen.length > 0,
+    unseen: unseen.length > 0,
     scores: spec.generation !== undefined,
   });
 }

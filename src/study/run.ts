@@ -10,7 +10,7 @@ import { parameterCount, rowWidth } from '../tuning/method.js';
 import type { ProgressLine } from '../tuning/progress-meter.js';
 import type { Stop } from '../tuning/trainer.js';
 import { tune, type TuneSettings } from '../tuning/tune.js';
-import { drawExamples, type StudyData } from './data.js';
+import { drawExamples, splitTest, type StudyData } from './data.js';
 import type { PlannedRun, RunSettings } from './plan.js';
 import { recorded } from './record.js';
 import type { StudySpec } from './spec.js';
@@ -20,6 +20,8 @@ export interface RunContext {
   readonly spec: StudySpec;
   readonly model: EvaluationModel;
   readonly base: BaseModel;
+  /** Most virtual tokens of a run: more could be trained, but not measured. */
+  readonly maxLength: number;
   readonly data: StudyData;
   /** Of the study; every run has a directory in it. */
   readonly out: string;
@@ -50,8 +52,9 @@ export interface Measured {
 
 export interface Tested {
   readonly all: Measured;
-  /** Where the test data has categories that were not trained on. */
+  /** Where the test data has categories that were not trained on, and others. */
   readonly seen?: Measured;
+  /** Where the test data has categories that were not trained on. */
   readonly unseen?: Measured;
 }
 
@@ -149,11 +152,12 @@ export function testRun(context: RunContext, run: PlannedRun, test: readonly Tra
     generation: spec.generation,
   });
   return recorded(path.join(directoryOf(context, run), 'tested.json'), key, async () => {
-    const isUnseen = ({ category }: TrainingExample): boolean => data.unseen.includes(category ?? '');
-    const unseen = test.filter(isUnseen);
-    const measureThose = (examples: readonly TrainingExample[]): Promise<Evaluation> => measure(context, run, examples);
-    if (unseen.length === 0) return { all: measured([await measureThose(test)]) };
-    const [one, other] = [await measureThose(test.filter((example) => !isUnseen(example))), await measureThose(unseen)];
+    const { seen, unseen } = splitTest({ test, unseen: data.unseen });
+    if (seen.length === 0 || unseen.length === 0) {
+      const all = measured([await measure(context, run, test)]);
+      return unseen.length === 0 ? { all } : { all, unseen: all };
+    }
+    const [one, other] = [await measure(context, run, seen), await measure(context, run, unseen)];
     return { all: measured([one, other]), seen: measured([one]), unseen: measured([other]) };
   });
 }

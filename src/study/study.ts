@@ -23,6 +23,7 @@ export interface StudyOutcome {
 export async function runStudy(context: RunContext): Promise<StudyOutcome> {
   const parts = planParts(context.spec);
   refuseTooManyExamples(context, parts);
+  refuseTooLong(context, parts);
   const study = new Study(context);
   const interrupted = await untilAborted(context.signal, async () => {
     for (const group of parts.flatMap(({ groups }) => groups)) await study.run(group);
@@ -83,6 +84,15 @@ function refuseTooManyExamples({ data }: RunContext, parts: readonly PlannedPart
     const most = Math.max(0, ...groups.map(({ settings }) => settings.examples ?? 0));
     if (most > data.train.length) {
       throw new TuningError(`parts[${index}].axes.examples: ${most}, but there are ${data.train.length} to train on`);
+    }
+  });
+}
+
+function refuseTooLong({ maxLength }: RunContext, parts: readonly PlannedPart[]): void {
+  parts.forEach(({ groups }, index) => {
+    const most = Math.max(0, ...groups.map(({ settings }) => settings.length));
+    if (most > maxLength) {
+      throw new TuningError(`parts[${index}].axes.length: ${most} virtual tokens; at most ${maxLength} are accepted`);
     }
   });
 }

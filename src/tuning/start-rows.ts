@@ -1,6 +1,6 @@
 import fs from 'node:fs/promises';
 
-import { ifExists } from '../disk/durable.js';
+import { isErrno } from '../disk/durable.js';
 import type { BaseModel } from '../prefix/kv.js';
 import { loadAdapter } from './adapter-files.js';
 import { TuningError } from './errors.js';
@@ -41,8 +41,17 @@ export async function startRows(model: TrainingModel, options: StartOptions): Pr
 
 /** What the command line's `init` says: the directory of an adapter if there is one of that name, else words or `random`. */
 export async function readInit(init: string): Promise<{ readonly init: string; readonly adapter?: string }> {
-  const stat = init === 'random' ? undefined : await ifExists(fs.stat(init));
-  return stat?.isDirectory() ? { init: 'random', adapter: init } : { init };
+  return init !== 'random' && (await isDirectory(init)) ? { init: 'random', adapter: init } : { init };
+}
+
+/** Whether there is a directory of that name; words may be longer than any name. */
+export async function isDirectory(name: string): Promise<boolean> {
+  try {
+    return (await fs.stat(name)).isDirectory();
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return false;
+    throw error;
+  }
 }
 
 async function adapterRows(directory: string, { method, length, base }: StartOptions): Promise<Start> {

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 
+import { ifExists } from '../disk/durable.js';
 import type { BaseModel } from '../prefix/kv.js';
 import { adapterFiles, writeAdapter } from './adapter-files.js';
 import { Checkpoints } from './checkpoint.js';
 import { Curve } from './curve.js';
-import { TuningError } from './errors.js';
+import { DivergedError, TuningError } from './errors.js';
 import type { TrainingExample } from './example.js';
 import { initialValues } from './initial-values.js';
 import type { Method, TunedShape } from './method.js';
@@ -33,6 +34,8 @@ export interface TuneJob {
   readonly settings: TuneSettings;
   /** Directory of an adapter to go on from, instead of `settings.init`. */
   readonly adapter?: string | undefined;
+  /** Most virtual tokens of the adapter; what the context has room for unless given. */
+  readonly maxLength?: number | undefined;
   readonly train: readonly TrainingExample[];
   readonly valid?: readonly TrainingExample[] | undefined;
   /** Receives the adapter, the curves and, while training runs, checkpoints. */
@@ -67,7 +70,11 @@ export interface TuneResult {
 export async function tune(job: TuneJob): Promise<TuneResult> {
   const { model, settings, base, encode, out } = job;
   const { config } = model.options.manifest;
+  if (job.adapter !== undefined) await refuseSameDirectory(job.adapter, out);
   const start = await startRows(model, { ...settings, adapter: job.adapter, base, encode });
+  if (start.length > (job.maxLength ?? Infinity)) {
+    throw new TuningError(`length: ${start.length} virtual tokens; at most ${job.maxLength} are accepted`);
+  }
   const shape: TunedShape = { method: settings.method, length: start.length, mlp: settings.mlp };
   const toTokens = (examples: readonly TrainingExample[], name: string) =>
     tokenExamples(examples, { encode, config, length: start.length, name });
@@ -103,6 +110,7 @@ export async function tune(job: TuneJob): Promise<TuneResult> {
     onCheckpoint: (saving) => checkpoints.save(saving),
   });
   const exported = await model.exportRows(shape, result.values);
+  if (!exported.every(Number.isFinite)) throw new DivergedError(result.steps);
   await writeAdapter(out, adapterFiles(shape.method, exported, shape.length, base));
   await curve.draw();
   if (result.stop !== 'interrupted') await checkpoints.remove();
@@ -117,6 +125,13 @@ export async function tune(job: TuneJob): Promise<TuneResult> {
     method: shape.method,
     num_virtual_tokens: shape.length,
   };
+}
+
+/** A run that wrote over its own start could not be gone on with. */
+async function refuseSameDirectory(adapter: string, out: string): Promise<void> {
+  const [from, to] = await Promise.all([adapter, out].map((directory) => ifExists(fs.realpath(directory))));
+  if (from === undefined || from !== to) return;
+  throw new TuningError(`--out: ${out} is the adapter that --init goes on from; choose another directory`);
 }
 
 function sha256(content: string | Float32Array): string {

@@ -72,6 +72,16 @@ describe('preamble evaluate', () => {
     );
   });
 
+  it('finds a prefix or a file that is not there before it measures', async () => {
+    const { data, out } = await files();
+    await preamble('tune', ...model, '--train', data, '--out', out, '--max-steps', '0');
+    const args = [...model, '--data', data, '--max-tokens', '158', '--prefix', out]; // measuring is refused
+    const adapters = await preamble('evaluate', ...args, '/no/such');
+    expect([adapters.status, adapters.err]).toEqual([1, expect.stringContaining('/no/such/adapter_config.json')]);
+    const file = await preamble('evaluate', ...args, '--predictions', '/no/such/file');
+    expect([file.status, file.err]).toEqual([1, expect.stringContaining('--predictions: ENOENT')]);
+  });
+
   it.each([
     [['--beams', '0'], 2, 'not a whole number from 1'],
     [['--length-penalty', 'x'], 2, 'not a number'],

@@ -13,9 +13,9 @@ import { golden } from '../support/goldens.js';
 import { modelCache } from '../support/models.js';
 import { preamble } from './preamble.js';
 
-const lines = (from: number, count: number) =>
+const lines = (from: number, count: number, categories = 'abc') =>
   Array.from({ length: count }, (_, i) =>
-    JSON.stringify({ prompt: [from + i, 7], completion: [20 + i, 21], category: 'abc'[i % 3] }),
+    JSON.stringify({ prompt: [from + i, 7], completion: [20 + i, 21], category: categories[i % categories.length] }),
   ).join('\n');
 
 const SPEC = {
@@ -116,6 +116,25 @@ describe('preamble study', () => {
     expect((await fs.readdir(second)).filter((name) => name.includes('checkpoint'))).toEqual([]);
   });
 
+  it('tests on unseen categories alone', async () => {
+    const axes = { method: ['none', 'prefix'], mlp: [8] };
+    const { file, out } = await study({
+      ...SPEC,
+      data: { train: 'train.jsonl', test: 'test.jsonl', unseen: ['c'] },
+      parts: [{ title: 'x', axes }],
+    });
+    await fs.writeFile(path.join(path.dirname(file), 'test.jsonl'), lines(62, 1, 'c'));
+    const run = start(file, '--out', out('out'));
+    expect(await run.ended, run.output.err).toEqual([0, null]);
+    const [first] = (await fs.readFile(path.join(out('out'), 'results.jsonl'), 'utf8')).split('\n');
+    const { test } = JSON.parse(first!) as Line;
+    expect(Object.keys(test!)).toEqual(['all', 'unseen']);
+    expect(test!.unseen).toEqual(test!.all);
+    const text = await fs.readFile(path.join(out('out'), 'report.md'), 'utf8');
+    expect(text).toContain('| test loss, unseen | test loss, all |');
+    expect(text).not.toContain('test loss, seen');
+  });
+
   it('refuses a directory of another study', async () => {
     const { file, out } = await study({ ...SPEC, parts: [{ title: 'x', axes: { mlp: [8] } }] });
     expect((await start(file, '--out', out('out')).ended)[0]).toBe(0);
@@ -136,11 +155,20 @@ describe('preamble study', () => {
   it('names the spec, the field and the limit', async () => {
     const bad = await study({ ...SPEC, data: { ...SPEC.data, valid: 7 } });
     expect((await preamble('study', bad.file, '--dry-run')).err).toContain('spec.json: data.valid: must be a file');
+    const adapter = await study({ ...SPEC, parts: [{ title: 'x', axes: { init: ['random', 'a word', 'adapter'] } }] });
+    for (const name of ['random', 'adapter']) await fs.mkdir(adapter.out(name));
+    const dry = await preamble('study', adapter.file, '--dry-run');
+    expect(dry.status).toBe(1);
+    expect(dry.err).toContain('spec.json: parts[0].axes.init[2]: adapter is a directory; a study starts from words');
     const axes = { examples: [500] };
     const many = await study({ ...SPEC, parts: [{ title: 'x', axes }] });
     const run = start(many.file, '--out', many.out('out'));
     expect((await run.ended)[0]).toBe(1);
     expect(run.output.err).toContain('parts[0].axes.examples: 500, but there are 13 to train on');
+    const long = await study({ ...SPEC, parts: [{ title: 'x', axes: { length: [5, 81] } }] });
+    const longer = start(long.file, '--out', long.out('out'));
+    expect((await longer.ended)[0]).toBe(1);
+    expect(longer.output.err).toContain('parts[0].axes.length: 81 virtual tokens; at most 80 are accepted');
     const { status, err } = await preamble('study', bad.file.replace('spec', 'none'), '--dry-run');
     expect([status, err]).toEqual([1, expect.stringContaining('none.json')]);
   });

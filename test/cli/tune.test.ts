@@ -98,6 +98,15 @@ describe('preamble tune', () => {
     expect(err).toContain(message);
   });
 
+  it('refuses a prefix that the server would refuse', async () => {
+    const { data, out } = await files();
+    const args = ['--model', golden('tiny-a').directory, '--train', data, '--out', out, '--max-steps', '0'];
+    const { status, err } = await preamble('tune', ...args, '--length', '81');
+    expect([status, err]).toEqual([1, expect.stringContaining('length: 81 virtual tokens; at most 80 are accepted')]);
+    vi.stubEnv('PREAMBLE_MAX_VIRTUAL_TOKENS', '81');
+    expect((await preamble('tune', ...args, '--length', '81')).status).toBe(0);
+  });
+
   it.each([
     ['not JSON', 'data.jsonl line 2: not JSON'],
     ['{"prompt":"a"}', 'data.jsonl line 2: completion is neither a string nor an array of token ids'],

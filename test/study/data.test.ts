@@ -42,6 +42,12 @@ describe("a study's data", () => {
     await expect(read({ unseen: ['a'] }, lines(0, 2, ['a']))).rejects.toThrow('data.train: no example is left');
   });
 
+  it('has no unseen categories where training has none, but those that are named', async () => {
+    const plain = lines(0, 4, []);
+    expect((await read({}, plain)).unseen).toEqual([]);
+    expect((await read({ unseen: ['b'] }, plain)).unseen).toEqual(['b']);
+  });
+
   it('has as many test sources as are asked for, with all their examples', async () => {
     const { test } = await read({ test_sources: 4 });
     expect([test!.length, sourcesOf(test!).length]).toEqual([8, 4]);

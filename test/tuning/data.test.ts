@@ -14,7 +14,8 @@ const separator = '<|endoftext|>';
 
 async function read(name: string, content: unknown, format?: DataFormat): Promise<TrainingExample[]> {
   const file = path.join(await temporaryDirectory(), name);
-  await fs.writeFile(file, typeof content === 'string' ? content : JSON.stringify(content));
+  const raw = typeof content === 'string' || content instanceof Uint8Array;
+  await fs.writeFile(file, raw ? content : JSON.stringify(content));
   return readExamples(file, { format, separator });
 }
 
@@ -96,6 +97,24 @@ describe('the format', () => {
     await expect(read('x.data', line)).rejects.toThrow(
       'x.data: the name tells no format (.jsonl, .txt, .json); give one of jsonl, e2e, webnlg, dart',
     );
+  });
+});
+
+describe('the encoding', () => {
+  it.each([
+    ['x.txt', '\uFEFFcafé||b', ' café '],
+    ['x.jsonl', '\uFEFF{"prompt":"café","completion":"b"}', 'café'],
+    ['x.json', '\uFEFF[{"tripleset":[["café","b","c"]],"annotations":[]}]', ' café : b : c '],
+  ])('is UTF-8, with or without a byte order mark: %s', async (name, content, source) => {
+    for (const text of [content, content.slice(1)]) {
+      const [example] = await read(name, text);
+      expect(String(example!.source).replace(separator, '')).toBe(source);
+    }
+  });
+
+  it.each(['x.txt', 'x.jsonl', 'x.json'])('is refused where it is another: %s', async (name) => {
+    const content = Buffer.from('{"prompt":"café","completion":"a||b"}', 'latin1');
+    await expect(read(name, content)).rejects.toThrow(`${name}: not UTF-8`);
   });
 });
 

@@ -8,11 +8,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Model } from '../../src/model/model.js';
 import { type Adapter, readAdapter } from '../../src/prefix/adapter.js';
 import { type Batch, makeBatch } from '../../src/tuning/batch.js';
+import { DivergedError } from '../../src/tuning/errors.js';
 import type { TokenExample } from '../../src/tuning/example.js';
 import { initialValues } from '../../src/tuning/initial-values.js';
 import type { Method, TunedShape } from '../../src/tuning/method.js';
 import type { Padding } from '../../src/tuning/padding.js';
 import { RandomStream } from '../../src/tuning/random-stream.js';
+import { readInit } from '../../src/tuning/start-rows.js';
 import type { TrainingModel } from '../../src/tuning/training-model.js';
 import { tune, type TuneSettings } from '../../src/tuning/tune.js';
 import { golden } from '../support/goldens.js';
@@ -124,6 +126,23 @@ describe('a prefix', () => {
     const [before, after] = [await adapterIn(first), await adapterIn(second)];
     expectClose([...after.rows], [...before.rows], 1e-5);
     await expect(goOn({ method: 'infix' })).rejects.toThrow('was trained with method prefix, not infix');
+  });
+
+  it('is not written over while another goes on from it', async () => {
+    const [out, link] = [newDirectory(), newDirectory()];
+    await tune(job(model, out));
+    await fs.symlink(out, link);
+    const before = await hash(out);
+    await expect(tune({ ...job(model, out), adapter: link })).rejects.toThrow(
+      `--out: ${out} is the adapter that --init goes on from; choose another directory`,
+    );
+    expect(await hash(out)).toBe(before);
+  });
+
+  it('starts from words where no directory can have their name', async () => {
+    const words = 'word '.repeat(60);
+    expect(await readInit(words)).toEqual({ init: words });
+    expect(await readInit(root)).toEqual({ init: 'random', adapter: root });
   });
 });
 
@@ -249,6 +268,21 @@ describe('training', () => {
     const [target] = valid[0]!.targets;
     const losses = await servedLosses({ source: [3, 5], target: [...target!, 0] }, await adapterIn(out));
     expect(Math.abs(losses.reduce((a, b) => a + b) / losses.length - result.valid_loss!)).toBeLessThan(1e-3);
+  });
+
+  it('writes no prefix whose values are no numbers', async () => {
+    const out = newDirectory();
+    await expect(tune(job(model, out, { learningRate: 1e300, maxSteps: 1 }))).rejects.toThrow(DivergedError);
+    expect(await fs.readdir(out)).not.toContain('adapter_model.safetensors');
+  });
+
+  it('refuses more virtual tokens than are accepted, before it trains', async () => {
+    const out = newDirectory();
+    const limited = (settings: Partial<TuneSettings>) => tune({ ...job(model, out, settings), maxLength: 8 });
+    await expect(limited({ length: 9 })).rejects.toThrow('length: 9 virtual tokens; at most 8 are accepted');
+    await expect(limited({ length: undefined, init: 'nine lett' })).rejects.toThrow('length: 9 virtual tokens');
+    await expect(fs.readdir(out)).rejects.toThrow('ENOENT');
+    expect(await limited({ length: 8, maxSteps: 0 })).toMatchObject({ num_virtual_tokens: 8 });
   });
 
   it('names the example that it cannot use', async () => {

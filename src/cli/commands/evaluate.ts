@@ -10,6 +10,7 @@ import { openConfiguredModel } from '../../open-model.js';
 import { openTrainingModel } from '../../open-training-model.js';
 import { compileProgress } from '../../progress.js';
 import { DATA_FORMATS, type DataFormat, readExamples, separatorOf } from '../../tuning/data/read-examples.js';
+import { TuningError } from '../../tuning/errors.js';
 import { type Io, print, table } from '../io.js';
 import { count, finite } from '../numbers.js';
 
@@ -55,17 +56,21 @@ export function addEvaluate(program: Command, io: Io): void {
     });
 }
 
+/** What cannot be read or written is found before anything is measured. */
 async function runEvaluate(options: EvaluateOptions, io: Io): Promise<Result[]> {
   const settings = readConfig();
   const { evaluate } = await import('../../evaluation/evaluate.js');
   const { firstSources } = await import('../../evaluation/sources.js');
+  const { loadAdapter } = await import('../../tuning/adapter-files.js');
 
   const config = { ...settings, model: resolve(options.model ?? settings.model) };
-  const { training, tokenizer } = await openTrainingModel(config, compileProgress(io.stderr));
+  const { training, base, tokenizer } = await openTrainingModel(config, compileProgress(io.stderr));
   try {
     const separator = separatorOf(training.options.manifest.config, (ids) => tokenizer.decode(ids));
     const all = await readExamples(options.data, { format: options.format, separator });
     const examples = firstSources(all, options.limit ?? Infinity);
+    for (const adapter of options.prefix ?? []) await loadAdapter(adapter, base);
+    if (options.predictions !== undefined) await refuseUnwritable(options.predictions);
     const served = await openConfiguredModel(config, compileProgress(io.stderr));
     try {
       const model: EvaluationModel = { training, served, tokenizer };
@@ -82,6 +87,15 @@ async function runEvaluate(options: EvaluateOptions, io: Io): Promise<Result[]> 
     }
   } finally {
     await training.dispose();
+  }
+}
+
+/** Makes the file where there is none; what is in it stays. */
+async function refuseUnwritable(predictions: string): Promise<void> {
+  try {
+    await (await fs.open(predictions, 'a')).close();
+  } catch (error) {
+    throw new TuningError(`--predictions: ${(error as Error).message}`, { cause: error });
   }
 }
 

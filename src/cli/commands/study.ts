@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import { readConfig } from '../../config.js';
 import { openConfiguredModel } from '../../open-model.js';
 import { openTrainingModel } from '../../open-training-model.js';
+import { defaultMaxLength } from '../../prefix/format.js';
 import { compileProgress } from '../../progress.js';
 import { separatorOf } from '../../tuning/data/read-examples.js';
 import { TuningError } from '../../tuning/errors.js';
@@ -31,7 +32,8 @@ export function addStudy(program: Command, io: Io): void {
     .action(async (file: string, options: StudyOptions, command: Command) => {
       const { parseSpec } = await import('../../study/spec.js');
       const content = await fs.readFile(file, 'utf8');
-      const spec = naming(file, () => parseSpec(content));
+      const spec = await naming(file, () => parseSpec(content));
+      await naming(file, () => refuseDirectories(spec, dirname(file)));
       if (options.dryRun) return listRuns(spec, io);
       if (options.out === undefined) return command.error('error: --out or --dry-run is needed', { exitCode: 2 });
       const outcome = await runSpec({ spec, directory: dirname(resolve(file)), out: resolve(options.out) }, io);
@@ -46,6 +48,19 @@ interface StudyJob {
   /** What the spec's paths are relative to. */
   readonly directory: string;
   readonly out: string;
+}
+
+/** `preamble tune` goes on from an adapter's directory; here it would be taken for words. */
+async function refuseDirectories({ parts }: StudySpec, directory: string): Promise<void> {
+  const { isDirectory } = await import('../../tuning/start-rows.js');
+  for (const [part, { axes }] of parts.entries()) {
+    for (const [index, init] of (axes.init ?? []).entries()) {
+      if (init === 'random' || !(await isDirectory(resolve(directory, init)))) continue;
+      throw new TuningError(
+        `parts[${part}].axes.init[${index}]: ${init} is a directory; a study starts from words or at random`,
+      );
+    }
+  }
 }
 
 async function listRuns(spec: StudySpec, io: Io): Promise<void> {
@@ -73,6 +88,7 @@ async function runSpec({ spec, directory, out }: StudyJob, io: Io): Promise<Stud
         spec,
         model: { training, served, tokenizer },
         base,
+        maxLength: defaultMaxLength(base),
         data,
         out,
         signal: interrupt.signal,
@@ -97,9 +113,9 @@ function perRun<T>(printerOf: (name: string) => (progress: T) => void): (run: { 
   };
 }
 
-function naming<T>(file: string, parse: () => T): T {
+async function naming<T>(file: string, check: () => T | Promise<T>): Promise<T> {
   try {
-    return parse();
+    return await check();
   } catch (error) {
     if (!(error instanceof TuningError)) throw error;
     throw new TuningError(`${file}: ${error.message}`, { cause: error });

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 
 import { readConfig } from '../../config.js';
+import { defaultMaxLength } from '../../prefix/format.js';
 import { compileProgress } from '../../progress.js';
 import { DATA_FORMATS, type DataFormat, readExamples, separatorOf } from '../../tuning/data/read-examples.js';
 import type { TrainingExample } from '../../tuning/example.js';
@@ -93,6 +94,7 @@ async function runTune(options: TuneOptions, io: Io): Promise<TuneResult> {
       encode: (text) => tokenizer.encode(text),
       settings: settingsOf({ ...options, init }),
       adapter,
+      maxLength: settings.maxVirtualTokens ?? defaultMaxLength(base),
       train: await read(options.train),
       valid: options.valid === undefined ? undefined : await read(options.valid),
       out: resolve(options.out),

@@ -1,6 +1,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
+import { isErrno } from '../../disk/durable.js';
 import type { Gpt2Config } from '../../model/config.js';
 import { TuningError } from '../errors.js';
 import type { TrainingExample } from '../example.js';
@@ -21,9 +22,7 @@ export interface DataOptions {
 
 /** Reads examples. Throws `TuningError` naming file, line or entry, and field. */
 export async function readExamples(file: string, { format, separator }: DataOptions): Promise<TrainingExample[]> {
-  const text = await fs.readFile(file, 'utf8').catch((error: Error) => {
-    throw new TuningError(`${file}: ${error.message}`, { cause: error });
-  });
+  const text = await readText(file);
   const name = path.basename(file);
   switch (format ?? formatOf(name, text)) {
     case 'jsonl':
@@ -34,6 +33,18 @@ export async function readExamples(file: string, { format, separator }: DataOpti
       return parseWebnlg(text, name, separator);
     case 'dart':
       return parseDart(text, name, separator);
+  }
+}
+
+/** The text without a byte order mark. */
+async function readText(file: string): Promise<string> {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(await fs.readFile(file));
+  } catch (error) {
+    const problem = isErrno(error, 'ERR_ENCODING_INVALID_ENCODED_DATA')
+      ? `${path.basename(file)}: not UTF-8`
+      : `${file}: ${(error as Error).message}`;
+    throw new TuningError(problem, { cause: error });
   }
 }
 
