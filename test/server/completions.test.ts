@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import type { ChunkChoice, Logprobs } from '../../src/server/schemas/completion.js';
 import { byteTokenizer } from './scripted-engine.js';
@@ -300,6 +300,15 @@ describe('refusals', () => {
     const { app } = await testServer({ maxChoices: 3 });
     const { body } = await post(app, url, { ...minimal, n: 4 });
     expect(body.error).toMatchObject({ param: 'n', message: expect.stringContaining('3 choices') as string });
+  });
+
+  it('tokenizes nothing of a request that has too many choices', async () => {
+    const { app } = await testServer({ maxChoices: 3 });
+    const encode = vi.spyOn(byteTokenizer, 'encode');
+    onTestFinished(() => encode.mockRestore());
+    const { body } = await post(app, url, { ...minimal, prompt: ['a', 'b', 'c', 'd'] });
+    expect(body.error).toMatchObject({ param: 'prompt', message: expect.stringContaining('3 choices') as string });
+    expect(encode).not.toHaveBeenCalled();
   });
 
   it('gives tokens and texts the same answer', async () => {

@@ -1,5 +1,6 @@
 import type { Caller } from '../../tenancy/tenancy.js';
-import { startCompletion, type Completion, type CompletionDeps, type Exchange } from '../completions/completion.js';
+import { startCompletion, type Completion, type CompletionDeps } from '../completions/completion.js';
+import type { Exchange } from '../completions/exchange.js';
 import { ApiError, toApiError } from '../errors.js';
 import type { BatchRequest } from '../schemas/batch.js';
 import type { CompletionRequest } from '../schemas/completion.js';

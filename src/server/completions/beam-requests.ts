@@ -1,6 +1,6 @@
 import type { BeamRequest } from '../../engine/request.js';
 import type { BeamParams } from './beam-params.js';
-import { nameSiblings, refuseTooMuch, type RequestScope } from './generation-requests.js';
+import { nameSiblings, refuseTooLong, type RequestScope } from './generation-requests.js';
 import type { CompletionParams } from './params.js';
 
 /** One beam search for each prompt, `bestOf` beams wide. Those of equal prompts are siblings. */
@@ -10,7 +10,7 @@ export function toBeamRequests(
   prompts: readonly number[][],
   scope: RequestScope,
 ): BeamRequest[] {
-  refuseTooMuch(params, prompts, scope);
+  refuseTooLong(params, prompts, scope);
   const { tenant, share, prefix, observe } = scope;
   const { bestOf: width, maxTokens, stopTokenIds, ignoreEos, logprobs, echo } = params;
   const siblings = nameSiblings(prompts);

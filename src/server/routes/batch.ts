@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify';
 
 import { startBatch, type BatchDeps } from '../batch/batch.js';
 import { batchUsage, collectBatch, streamBatch } from '../batch/response.js';
-import { disconnectSignal } from '../disconnect.js';
+import { exchangeOf } from '../completions/exchange.js';
 import { callerOf } from '../plugins/tenant.js';
 import { BatchRequest, BatchResponse } from '../schemas/batch.js';
 import { CompletionRequest } from '../schemas/completion.js';
@@ -22,8 +22,7 @@ const schema = {
 const batchRoutes: FastifyPluginAsyncTypebox<BatchDeps> = async (app, deps) => {
   app.post('/batch/completions', { schema }, async (request, reply) => {
     const check = (body: unknown): CompletionRequest => checkCompletion(request, body);
-    const exchange = { gone: disconnectSignal(reply), trace: request.trace };
-    const items = await startBatch(deps, callerOf(request), request.body, check, exchange);
+    const items = await startBatch(deps, callerOf(request), request.body, check, exchangeOf(request, reply));
     request.usage = () => batchUsage(items);
     if (!request.body.stream) return collectBatch(items, request);
     return sendEvents(reply, (send) => streamBatch(items, send, request));
