@@ -64,6 +64,13 @@ describe('readParams', () => {
     });
   });
 
+  it('takes a temperature that no logit can be divided by as greedy', () => {
+    for (const temperature of [5e-324, 1e-10, 9.9e-6]) {
+      expect(readParams({ ...minimal, temperature }).temperature).toBe(0);
+    }
+    expect(readParams({ ...minimal, temperature: 1e-5 }).temperature).toBe(1e-5);
+  });
+
   it('takes null as not given', () => {
     const nulls = {
       max_tokens: null,
