@@ -86,6 +86,14 @@ describe('tokens per minute', () => {
     expect(refused.headers['x-should-retry']).toBe('false');
   });
 
+  it.each([
+    [{ max_tokens: 1000 }, 'context_length_exceeded'],
+    [{ max_tokens: 40, logit_bias: { '999': 1 } }, 'invalid_value'],
+  ])('do not stand before what can never be right: %j', async (fields, code) => {
+    const server = await testServer({ tokensPerMinute: 5 });
+    expect(await complete(server, fields)).toMatchObject({ status: 400, body: { error: { code } } });
+  });
+
   it('that are too many take no request either', async () => {
     const server = await testServer({ requestsPerMinute: 1, tokensPerMinute: 5 });
     expect(await complete(server, { max_tokens: 3 })).toMatchObject({

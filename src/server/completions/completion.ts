@@ -13,7 +13,7 @@ import { readParams, type CompletionParams } from './params.js';
 import { readPrompts, splitPrompts, type Encoder } from './prompts.js';
 import { Reservation } from './reservation.js';
 import { resolvePrefix, type PrefixSource } from './resolve-prefix.js';
-import { submitAll, type CompletionEngine } from './submit.js';
+import { submitAll, toSubmissions, type CompletionEngine } from './submit.js';
 
 /** What completions need of the rest of the program. */
 export interface CompletionDeps {
@@ -74,9 +74,10 @@ export async function startCompletion(
   const reservation = await Reservation.ofRequest(deps.limiter, caller);
   return reservation.during(async () => {
     const prompts = await readPrompts(rawPrompts, tokenizer, base, turns);
+    const submissions = toSubmissions(deps.engine, params, prompts, scope);
     await reservation.takeTokens(params, prompts);
     gone.throwIfAborted();
-    const generations = submitAll(deps.engine, params, prompts, scope);
+    const generations = submitAll(submissions);
     const admitted = { prompts, generations, reservation, virtualTokens: prefix?.kv.length ?? 0 };
     const completion = describe(deps, params, admitted);
     gone.addEventListener('abort', () => completion.cancel(), { once: true });
