@@ -24,7 +24,7 @@ export type BatchItem = { readonly customId: string } & (
 export async function startBatch(
   deps: BatchDeps,
   caller: Caller,
-  { requests, stream = false }: BatchRequest,
+  { requests, stream }: BatchRequest,
   check: (body: unknown) => CompletionRequest,
   exchange: Exchange,
 ): Promise<BatchItem[]> {
@@ -33,7 +33,7 @@ export async function startBatch(
   return Promise.all(
     requests.map(async ({ custom_id: customId, body }): Promise<BatchItem> => {
       try {
-        const request = streamAsBatch(check(body), stream);
+        const request = streamAsBatch(check(body), stream ?? false);
         return { customId, completion: await startCompletion(deps, caller, request, exchange) };
       } catch (error) {
         return { customId, error: toApiError(error) };

@@ -2,6 +2,7 @@ import { Type, type Static } from 'typebox';
 
 import { CompletionResponse } from './completion.js';
 import { ErrorEnvelope } from './error.js';
+import { optional } from './optional.js';
 
 /**
  * One request of a batch. Validation leaves `body` open: a bad one is that item's own failure, so the route checks each
@@ -17,7 +18,7 @@ const BatchItem = Type.Object(
 
 /** The body of `POST /v1/batch/completions`. */
 export const BatchRequest = Type.Object(
-  { requests: Type.Array(BatchItem, { minItems: 1 }), stream: Type.Optional(Type.Boolean({ default: false })) },
+  { requests: Type.Array(BatchItem, { minItems: 1 }), stream: optional(Type.Boolean({ default: false })) },
   {
     additionalProperties: false,
     title: 'BatchRequest',
