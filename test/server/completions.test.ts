@@ -234,6 +234,8 @@ describe('refusals', () => {
     [{ stop: ['1', '2', '3', '4', '5'] }, 'stop', 'invalid_value', /up to 4/],
     [{ stop: 5 }, 'stop', 'invalid_value', /up to 4/],
     [{ stop_token_ids: [-1] }, 'stop_token_ids', 'invalid_value', />= 0/],
+    [{ stop_token_ids: [255, 256] }, 'stop_token_ids', 'invalid_value', /256.*0 to 255/],
+    [{ stop_token_ids: [256], use_beam_search: true }, 'stop_token_ids', 'invalid_value', /256.*0 to 255/],
     [{ stream: 'yes' }, 'stream', 'invalid_type', /boolean/],
     [{ stream_options: { include_usage: true } }, 'stream_options', 'invalid_value', /stream/],
     [{ stream: true, stream_options: { foo: 1 } }, 'stream_options.foo', 'unknown_parameter', /foo/],

@@ -4,6 +4,7 @@ import type { GenerationRequest, RequestPrefix, SamplingParams } from '../../eng
 import { ApiError } from '../errors.js';
 import type { CompletionParams } from './params.js';
 import { toSamplingParams } from './sampling-params.js';
+import { refuseUnknownIds } from './token-ids.js';
 
 /** What a request's sequences share beside its parameters. */
 export interface RequestScope {
@@ -28,6 +29,7 @@ export function toGenerationRequests(
   scope: RequestScope,
 ): GenerationRequest[] {
   refuseTooLong(params, prompts, scope);
+  refuseUnknownIds('stop_token_ids', params.stopTokenIds, scope.vocabularySize);
   const sampling = toSamplingParams(params, scope.vocabularySize);
   const siblings = nameSiblings(prompts);
   return prompts.flatMap((prompt, index) =>

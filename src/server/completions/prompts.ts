@@ -1,5 +1,6 @@
 import { ApiError } from '../errors.js';
 import type { CompletionRequest } from '../schemas/completion.js';
+import { refuseUnknownIds } from './token-ids.js';
 import type { Turns } from './turns.js';
 
 /** Text to token ids, special tokens parsed and none added. */
@@ -44,11 +45,10 @@ function readPrompt(prompt: RawPrompt, encoder: Encoder, { vocabularySize, conte
   if (typeof prompt === 'string') refuseTooLong(encoder.minTokens(prompt), contextLength, 'at least ');
   const tokens = typeof prompt === 'string' ? encoder.encode(prompt) : prompt;
   refuseTooLong(tokens.length, contextLength);
-  if (tokens.length === 0) throw refuse('A prompt must have at least one token.');
-  const unknown = tokens.find((id) => id >= vocabularySize);
-  if (unknown !== undefined) {
-    throw refuse(`Token ${unknown} is not in the vocabulary: ids are 0 to ${vocabularySize - 1}.`);
+  if (tokens.length === 0) {
+    throw new ApiError('invalid_value', 'A prompt must have at least one token.', { param: 'prompt' });
   }
+  refuseUnknownIds('prompt', tokens, vocabularySize);
   return tokens;
 }
 
@@ -56,8 +56,4 @@ function refuseTooLong(tokens: number, contextLength: number, atLeast = ''): voi
   if (tokens <= contextLength) return;
   const message = `The model's context is ${contextLength} tokens, but the prompt has ${atLeast}${tokens}.`;
   throw new ApiError('context_length_exceeded', message, { param: 'prompt' });
-}
-
-function refuse(message: string): ApiError {
-  return new ApiError('invalid_value', message, { param: 'prompt' });
 }
