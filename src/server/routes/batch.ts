@@ -5,7 +5,7 @@ import { startBatch, type BatchDeps } from '../batch/batch.js';
 import { batchUsage, collectBatch, streamBatch } from '../batch/response.js';
 import { exchangeOf } from '../completions/exchange.js';
 import { callerOf } from '../plugins/tenant.js';
-import { BatchRequest, BatchResponse } from '../schemas/batch.js';
+import { batchAnswers, BatchRequest } from '../schemas/batch.js';
 import { CompletionRequest } from '../schemas/completion.js';
 import { errorResponses } from '../schemas/error.js';
 import { sendEvents } from '../send-events.js';
@@ -15,7 +15,7 @@ const schema = {
   summary: 'Complete many prompts, each with its own model, in one call',
   tags: ['completions'],
   body: BatchRequest,
-  response: { 200: BatchResponse, ...errorResponses },
+  response: { 200: batchAnswers, ...errorResponses },
 };
 
 /** `POST /batch/completions`. */

@@ -4,7 +4,7 @@ import { startCompletion, type CompletionDeps } from '../completions/completion.
 import { exchangeOf } from '../completions/exchange.js';
 import { collectCompletion, streamCompletion } from '../completions/response.js';
 import { callerOf } from '../plugins/tenant.js';
-import { CompletionRequest, CompletionResponse } from '../schemas/completion.js';
+import { completionAnswers, CompletionRequest } from '../schemas/completion.js';
 import { errorResponses } from '../schemas/error.js';
 import { sendEvents } from '../send-events.js';
 
@@ -12,7 +12,7 @@ const schema = {
   summary: 'Complete a prompt',
   tags: ['completions'],
   body: CompletionRequest,
-  response: { 200: CompletionResponse, ...errorResponses },
+  response: { 200: completionAnswers, ...errorResponses },
 };
 
 /** `POST /completions`. */

@@ -168,3 +168,12 @@ export const CompletionChunk = Type.Object(
   { title: 'CompletionChunk' },
 );
 export type CompletionChunk = Static<typeof CompletionChunk>;
+
+/** What a completion may be answered with. */
+export const completionAnswers = {
+  description: 'The whole answer or, with `stream`, an event for each chunk and `[DONE]` at the end.',
+  content: {
+    'application/json': { schema: CompletionResponse },
+    'text/event-stream': { schema: CompletionChunk },
+  },
+};
