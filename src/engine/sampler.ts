@@ -13,18 +13,19 @@ export function numBestNeeded({ temperature }: Shape, vocabularySize: number): n
  * @param u in [0, 1)
  */
 export function sampleToken(row: LogitsRow, shape: Shape, u: number): number {
-  if (shape.temperature === 0) return row.bestIds[0] ?? 0;
+  const best = row.bestIds[0] ?? 0;
+  if (shape.temperature === 0) return best;
   if (!isTruncated(shape)) return drawFromWhole(row, shape.temperature, u);
-  return draw(keptOfBest(row, shape) ?? distribution(row.all(), shape, row.temperedLse), u);
+  return draw(keptOfBest(row, shape) ?? distribution(row.all(), shape, row.temperedLse), u) ?? best;
 }
 
 function isTruncated({ minP = 0, topK, topP }: Shape): boolean {
   return minP > 0 || topK > 0 || topP < 1;
 }
 
-/** The first token at which the probabilities, added in order, go beyond `u`. */
-function draw({ ids, probabilities }: Distribution, u: number): number {
-  return ids.at(reach(probabilities, u) ?? lastPositive(probabilities)) ?? 0;
+/** The first token at which the probabilities, added in order, go beyond `u`; undefined where rounding has left none. */
+function draw({ ids, probabilities }: Distribution, u: number): number | undefined {
+  return ids.at(reach(probabilities, u) ?? lastPositive(probabilities));
 }
 
 /** What truncation leaves, if the best tokens are enough to tell. */
@@ -73,9 +74,10 @@ function reach(weights: Float64Array, u: number): number | undefined {
   return index < 0 ? undefined : index;
 }
 
-/** What a draw takes where rounding leaves a sum short of 1: the last token that has a chance. */
+/** What a draw takes where rounding leaves a sum short of 1: the last token that has a chance, the best one if none has. */
 function lastPositive(weights: Float64Array): number {
-  return weights.findLastIndex((weight) => weight > 0);
+  const index = weights.findLastIndex((weight) => weight > 0);
+  return index < 0 ? 0 : index;
 }
 
 /** Probabilities of the best tokens under the whole distribution. */

@@ -113,7 +113,7 @@ function fromPrefixErrors(): Record<PrefixErrorCode, ErrorEntry> {
   return Object.fromEntries(entries) as Record<PrefixErrorCode, ErrorEntry>;
 }
 
-/** What fastify and its plugins throw, in our words: theirs may quote the request. */
+/** What fastify, its plugins and Node's streams throw, in our words: theirs may quote the request. */
 const frameworkErrors: Readonly<Record<string, readonly [ServerErrorCode, string]>> = {
   FST_ERR_CTP_INVALID_JSON_BODY: ['invalid_json', 'The body is not valid JSON.'],
   FST_ERR_CTP_EMPTY_JSON_BODY: ['invalid_json', 'The body is empty.'],
@@ -121,6 +121,7 @@ const frameworkErrors: Readonly<Record<string, readonly [ServerErrorCode, string
   FST_ERR_CTP_INVALID_MEDIA_TYPE: ['unsupported_media_type', `This route does not accept the body's content type.`],
   FST_ERR_BAD_URL: ['invalid_request', 'The path is not a valid URL.'],
   FST_ERR_MAX_PARAM_LENGTH: ['route_not_found', 'No such route.'],
+  ERR_STREAM_PREMATURE_CLOSE: ['client_closed_request', 'The client went away.'],
   FST_REQ_FILE_TOO_LARGE: ['request_too_large', 'A file is larger than this server accepts.'],
   FST_PARTS_LIMIT: ['invalid_multipart', 'The form has too many parts.'],
   FST_FILES_LIMIT: ['invalid_multipart', 'The form has too many files.'],

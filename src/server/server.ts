@@ -11,6 +11,7 @@ import { loggerOptions, type LogStream } from './logger.js';
 import accessLog, { logRequest } from './plugins/access-log.js';
 import adminAuth from './plugins/admin-auth.js';
 import auth, { type AuthOptions } from './plugins/auth.js';
+import contentEncoding from './plugins/content-encoding.js';
 import drainPlugin, { Drain } from './plugins/drain.js';
 import errorHandler, { sendError } from './plugins/error-handler.js';
 import metricsPlugin, { type ServerMetrics } from './plugins/metrics.js';
@@ -91,6 +92,7 @@ export async function buildServer(deps: ServerDeps): Promise<Server> {
   const app = Fastify(fastifyOptions(deps)).withTypeProvider<TypeBoxTypeProvider>();
   app.removeContentTypeParser('text/plain');
   app.server.headersTimeout = config.headersTimeoutSeconds * 1000;
+  await app.register(contentEncoding);
   await app.register(jsonBody);
   await app.register(requestIdPlugin);
   await app.register(tenant);

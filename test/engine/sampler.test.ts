@@ -192,6 +192,20 @@ describe('sampleToken', () => {
     expect(sampleToken(short, { temperature: 1, topK: 0, topP: 1 }, 1 - 2 ** -53)).toBe(1);
   });
 
+  test('takes the best token where rounding leaves none with a chance', () => {
+    const logits = Float32Array.from(makeLogits(100, 2), (logit) => logit - 30);
+    const truncations = [
+      { topK: 0, topP: 1 },
+      { topK: 0, topP: 1e-8 },
+      { topK: 70, topP: 1 },
+      { topK: 3, topP: 0.5 },
+    ];
+    for (const temperature of [1e-9, 1e-10, 1e-30]) {
+      const row = makeRow(logits, temperature, BEST);
+      for (const shape of truncations) expect(sampleToken(row, { temperature, ...shape }, 0.5)).toBe(row.bestIds[0]);
+    }
+  });
+
   test('a row that is not a number still gives a token', () => {
     const row = makeRow(new Float32Array(100).fill(NaN), 1, BEST);
     for (const shape of [greedy, { temperature: 1, topK: 0, topP: 1 }, { temperature: 1, topK: 80, topP: 0.5 }]) {

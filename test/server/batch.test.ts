@@ -53,6 +53,13 @@ describe('POST /v1/batch/completions', () => {
     expect(engine.running).toBe(0);
   });
 
+  it('takes null for stream as not given', async () => {
+    const { app } = await testServer();
+    const { status, body } = await post(app, url, { requests: [item('ab')], stream: null });
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ object: 'list', data: [{ response: { status_code: 200 } }] });
+  });
+
   it('streams chunks with their custom_id', async () => {
     const { app, engine } = await testServer();
     engine.capacity = 2;

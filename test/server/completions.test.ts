@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import type { ChunkChoice, Logprobs } from '../../src/server/schemas/completion.js';
 import { byteTokenizer } from './scripted-engine.js';
@@ -234,6 +234,8 @@ describe('refusals', () => {
     [{ stop: ['1', '2', '3', '4', '5'] }, 'stop', 'invalid_value', /up to 4/],
     [{ stop: 5 }, 'stop', 'invalid_value', /up to 4/],
     [{ stop_token_ids: [-1] }, 'stop_token_ids', 'invalid_value', />= 0/],
+    [{ stop_token_ids: [255, 256] }, 'stop_token_ids', 'invalid_value', /256.*0 to 255/],
+    [{ stop_token_ids: [256], use_beam_search: true }, 'stop_token_ids', 'invalid_value', /256.*0 to 255/],
     [{ stream: 'yes' }, 'stream', 'invalid_type', /boolean/],
     [{ stream_options: { include_usage: true } }, 'stream_options', 'invalid_value', /stream/],
     [{ stream: true, stream_options: { foo: 1 } }, 'stream_options.foo', 'unknown_parameter', /foo/],
@@ -300,6 +302,15 @@ describe('refusals', () => {
     const { app } = await testServer({ maxChoices: 3 });
     const { body } = await post(app, url, { ...minimal, n: 4 });
     expect(body.error).toMatchObject({ param: 'n', message: expect.stringContaining('3 choices') as string });
+  });
+
+  it('tokenizes nothing of a request that has too many choices', async () => {
+    const { app } = await testServer({ maxChoices: 3 });
+    const encode = vi.spyOn(byteTokenizer, 'encode');
+    onTestFinished(() => encode.mockRestore());
+    const { body } = await post(app, url, { ...minimal, prompt: ['a', 'b', 'c', 'd'] });
+    expect(body.error).toMatchObject({ param: 'prompt', message: expect.stringContaining('3 choices') as string });
+    expect(encode).not.toHaveBeenCalled();
   });
 
   it('gives tokens and texts the same answer', async () => {

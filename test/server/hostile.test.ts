@@ -100,6 +100,10 @@ describe('JSON', () => {
 describe('HTTP', () => {
   const garbage = ['GET / SMTP/1.0', '\0\0\0\0', 'PRI * HTTP/2.0', '\x16\x03\x01\x02\x00\x01', 'G'.repeat(100_000)];
   const json = JSON.stringify(completion);
+  const encoded = (encoding: string, path?: string, type = 'application/json'): string =>
+    head(json.length, path)
+      .replace('application/json', type)
+      .replace('x\r\n', `x\r\ncontent-encoding: ${encoding}\r\nconnection: close\r\n`);
 
   it.each([
     ['no HTTP', 'nonsense\r\n\r\n', 400, 'invalid_request'],
@@ -126,12 +130,15 @@ describe('HTTP', () => {
     ['a content-length beyond all limits', head('9'.repeat(18)) + json, 413, 'request_too_large'],
     ['a chunk of a negative size', `${chunked()}-5\r\n${json}`, 400, undefined],
     ['a chunk of a huge size', `${chunked()}${'f'.repeat(17)}\r\n${json}`, 400, undefined],
+    ['a body encoded in a way nobody knows', encoded('xyzzy') + json, 415, 'unsupported_media_type'],
+    ['a compressed body', encoded('gzip') + json, 415, 'unsupported_media_type'],
     [
-      'a body encoded in a way nobody knows',
-      head(json.length).replace('x\r\n', 'x\r\ncontent-encoding: xyzzy\r\nconnection: close\r\n') + json,
-      200,
-      undefined,
+      'a compressed form',
+      encoded('gzip', '/v1/prefixes', 'multipart/form-data; boundary=b') + json,
+      415,
+      'unsupported_media_type',
     ],
+    ['a body that says that it is not encoded', encoded('Identity') + json, 200, undefined],
   ])('%s', async (_, bytes, status, code) => {
     const server = await realServer();
     const answer = await sendRaw(server, bytes);

@@ -3,10 +3,11 @@ import { describe, expect, it } from 'vitest';
 import type { GenerationEvent } from '../../src/engine/request.js';
 import { keepBest } from '../../src/server/completions/best-of.js';
 import { ChoiceWriter, isSilent } from '../../src/server/completions/choice.js';
-import { toGenerationRequests } from '../../src/server/completions/generation-requests.js';
+import { refuseTooManyChoices, toGenerationRequests } from '../../src/server/completions/generation-requests.js';
 import { LogprobsWriter, tokenText } from '../../src/server/completions/logprobs.js';
 import { readParams } from '../../src/server/completions/params.js';
-import { readPrompts } from '../../src/server/completions/prompts.js';
+import { readPrompts, splitPrompts } from '../../src/server/completions/prompts.js';
+import { Turns } from '../../src/server/completions/turns.js';
 import type { ApiError } from '../../src/server/errors.js';
 import type { CompletionRequest } from '../../src/server/schemas/completion.js';
 
@@ -61,6 +62,13 @@ describe('readParams', () => {
       seed: 0,
       logprobs: 0,
     });
+  });
+
+  it('takes a temperature that no logit can be divided by as greedy', () => {
+    for (const temperature of [5e-324, 1e-10, 9.9e-6]) {
+      expect(readParams({ ...minimal, temperature }).temperature).toBe(0);
+    }
+    expect(readParams({ ...minimal, temperature: 1e-5 }).temperature).toBe(1e-5);
   });
 
   it('takes null as not given', () => {
@@ -129,40 +137,76 @@ describe('readPrompts', () => {
     encode: (text: string) => [...bytes.encode(text)],
     minTokens: (text: string) => Buffer.byteLength(text),
   };
-  const read = (prompt: CompletionRequest['prompt']): number[][] =>
-    readPrompts(prompt, encoder, { vocabularySize: 256, contextLength: 64 });
+  const limits = { vocabularySize: 256, contextLength: 64 };
+  const turns = (): Turns => new Turns(new AbortController().signal);
+  const read = (prompt: CompletionRequest['prompt'], by = encoder): Promise<number[][]> =>
+    readPrompts(splitPrompts(prompt), by, limits, turns());
 
-  it('reads all four forms', () => {
-    expect(read('ab')).toEqual([[97, 98]]);
-    expect(read(['a', 'b'])).toEqual([[97], [98]]);
-    expect(read([97, 98])).toEqual([[97, 98]]);
-    expect(read([[97], [98, 99]])).toEqual([[97], [98, 99]]);
+  it('reads all four forms', async () => {
+    expect(await read('ab')).toEqual([[97, 98]]);
+    expect(await read(['a', 'b'])).toEqual([[97], [98]]);
+    expect(await read([97, 98])).toEqual([[97, 98]]);
+    expect(await read([[97], [98, 99]])).toEqual([[97], [98, 99]]);
   });
 
-  it.each([[''], [['a', '']], [[[1], []]]])('refuses %j: a prompt without a token', (prompt) => {
-    expect(refusal(() => read(prompt))).toMatchObject({ code: 'invalid_value', param: 'prompt' });
+  it.each([[''], [['a', '']], [[[1], []]]])('refuses %j: a prompt without a token', async (prompt) => {
+    await expect(read(prompt)).rejects.toMatchObject({ code: 'invalid_value', param: 'prompt' });
   });
 
-  it('refuses what is longer than the context, a text of which that is plain before it is tokenized', () => {
+  it('refuses what is longer than the context, a text of which that is plain before it is tokenized', async () => {
     const code = 'context_length_exceeded';
-    expect(refusal(() => read(Array<number>(65).fill(1)))).toMatchObject({ code, param: 'prompt' });
-    expect(read('a'.repeat(64))[0]).toHaveLength(64);
+    await expect(read(Array<number>(65).fill(1))).rejects.toMatchObject({ code, param: 'prompt' });
+    expect((await read('a'.repeat(64)))[0]).toHaveLength(64);
     const never = (): never => {
       throw new Error('tokenized');
     };
-    const limits = { vocabularySize: 256, contextLength: 64 };
-    const long = (): unknown => readPrompts('a'.repeat(65), { ...encoder, encode: never }, limits);
-    expect(refusal(long)).toMatchObject({ code, message: expect.stringContaining('at least 65') as string });
+    await expect(read('a'.repeat(65), { ...encoder, encode: never })).rejects.toMatchObject({
+      code,
+      message: expect.stringContaining('at least 65') as string,
+    });
   });
 
-  it('refuses ids that are not in the vocabulary', () => {
-    expect(refusal(() => read([0, 256])).message).toContain('0 to 255');
-    expect(read([0, 255])).toEqual([[0, 255]]);
+  it('refuses ids that are not in the vocabulary', async () => {
+    await expect(read([0, 256])).rejects.toThrow('0 to 255');
+    expect(await read([0, 255])).toEqual([[0, 255]]);
+  });
+
+  it('reads one prompt in a turn of the event loop, also of several readers that share turns', async () => {
+    const perTurn: number[] = [0];
+    let isReading = true;
+    const countTurns = (): void => {
+      perTurn.push(0);
+      if (isReading) setImmediate(countTurns);
+    };
+    setImmediate(countTurns);
+    const encode = (text: string): number[] => {
+      perTurn[perTurn.length - 1]! += 1;
+      return encoder.encode(text);
+    };
+    const shared = turns();
+    const requests = [['a', 'b'], ['c', 'd', 'e'], ['f']];
+    const readers = requests.map((prompts) => readPrompts(prompts, { ...encoder, encode }, limits, shared));
+    const prompts = await Promise.all(readers);
+    isReading = false;
+    expect(prompts.flat()).toEqual([[97], [98], [99], [100], [101], [102]]);
+    expect(perTurn.filter((count) => count > 0)).toEqual(Array(6).fill(1));
+  });
+
+  it('reads no more when its client is gone', async () => {
+    const gone = new AbortController();
+    let encoded = 0;
+    const encode = (text: string): number[] => {
+      if (++encoded === 2) gone.abort();
+      return encoder.encode(text);
+    };
+    const reading = readPrompts(['a', 'b', 'c'], { ...encoder, encode }, limits, new Turns(gone.signal));
+    await expect(reading).rejects.toMatchObject({ name: 'AbortError' });
+    expect(encoded).toBe(2);
   });
 });
 
 describe('toGenerationRequests', () => {
-  const scope = { tenant: 't', prefix: undefined, contextLength: 10, vocabularySize: 256, maxChoices: 4 };
+  const scope = { tenant: 't', prefix: undefined, contextLength: 10, vocabularySize: 256 };
   const prefix = { kv: { length: 3, rows: new Float32Array() }, placement: 'infix' as const };
 
   it('makes n choices of each prompt, in order', () => {
@@ -240,12 +284,16 @@ describe('toGenerationRequests', () => {
     expect(one({ echo: true })?.promptLogprobs).toBeUndefined();
     expect(one({ logprobs: 3 })?.promptLogprobs).toBeUndefined();
   });
+});
 
-  it('refuses too many choices', () => {
-    const params = readParams({ ...minimal, n: 3, max_tokens: 1 });
-    expect(refusal(() => toGenerationRequests(params, [[1], [2]], scope))).toMatchObject({ param: 'n' });
-    const best = readParams({ ...minimal, best_of: 3, max_tokens: 1 });
-    expect(refusal(() => toGenerationRequests(best, [[1], [2]], scope))).toMatchObject({ param: 'best_of' });
+describe('refuseTooManyChoices', () => {
+  it('names the field that has too many', () => {
+    const refuse = (fields: Partial<CompletionRequest>, prompts: number) =>
+      refusal(() => refuseTooManyChoices(readParams({ ...minimal, ...fields }), prompts, 4));
+    expect(refuse({ n: 3 }, 2)).toMatchObject({ code: 'invalid_value', param: 'n' });
+    expect(refuse({ best_of: 3 }, 2)).toMatchObject({ param: 'best_of' });
+    expect(refuse({ n: 1 }, 5)).toMatchObject({ param: 'prompt' });
+    expect(() => refuseTooManyChoices(readParams({ ...minimal, n: 2 }), 2, 4)).not.toThrow();
   });
 });
 

@@ -1,5 +1,5 @@
 import OpenAI from 'openai';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { RedisConnection } from '../../src/redis/connection.js';
 import { RedisRateLimiter } from '../../src/redis/rate-limiter.js';
@@ -7,6 +7,7 @@ import { formatDuration } from '../../src/server/rate-limit.js';
 import { MemoryRateLimiter } from '../../src/tenancy/memory-rate-limiter.js';
 import { RedisServer } from '../support/redis-server.js';
 import { eventsOf, listen, post, testServer, type TestServer } from './harness.js';
+import { byteTokenizer } from './scripted-engine.js';
 
 /** 3 tokens of prompt and 2 of answer. */
 const completion = { model: 'tiny', prompt: 'abc', max_tokens: 2 };
@@ -48,10 +49,20 @@ describe('requests per minute', () => {
     expect(body.error.message).toContain('never pass');
   });
 
+  it('are taken before a prompt is tokenized', async () => {
+    const server = await testServer({ requestsPerMinute: 1 });
+    await complete(server);
+    const encode = vi.spyOn(byteTokenizer, 'encode');
+    onTestFinished(() => encode.mockRestore());
+    expect((await complete(server)).status).toBe(429);
+    expect(encode).not.toHaveBeenCalled();
+  });
+
   it('are not taken by what is refused for another reason', async () => {
     const server = await testServer({ requestsPerMinute: 1 });
     expect((await complete(server, { temperature: 9 })).status).toBe(400);
     expect((await complete(server, { max_tokens: 1000 })).status).toBe(400);
+    expect((await complete(server, { prompt: '' })).status).toBe(400);
     server.engine.capacity = 0;
     expect((await complete(server)).status).toBe(503);
     server.engine.capacity = 9;
@@ -73,6 +84,23 @@ describe('tokens per minute', () => {
       /^Rate limit reached: 36 tokens a minute\. This request asks for 37, .* never pass\.$/,
     );
     expect(refused.headers['x-should-retry']).toBe('false');
+  });
+
+  it.each([
+    [{ max_tokens: 1000 }, 'context_length_exceeded'],
+    [{ max_tokens: 40, logit_bias: { '999': 1 } }, 'invalid_value'],
+  ])('do not stand before what can never be right: %j', async (fields, code) => {
+    const server = await testServer({ tokensPerMinute: 5 });
+    expect(await complete(server, fields)).toMatchObject({ status: 400, body: { error: { code } } });
+  });
+
+  it('that are too many take no request either', async () => {
+    const server = await testServer({ requestsPerMinute: 1, tokensPerMinute: 5 });
+    expect(await complete(server, { max_tokens: 3 })).toMatchObject({
+      status: 429,
+      body: { error: { type: 'tokens' } },
+    });
+    expect((await complete(server)).status).toBe(200);
   });
 
   it('that were not used are given back when the request ends, streamed or not, and nothing twice', async () => {

@@ -226,6 +226,22 @@ describe('documentation', () => {
     expect(JSON.stringify(document)).not.toContain('isFile');
   });
 
+  it('has the content types of answers', async () => {
+    const { app } = await testServer();
+    const { paths } = (await app.inject({ url: '/openapi.json' })).json<{
+      paths: Record<string, Record<string, { responses: Record<string, { content: object }> }>>;
+    }>();
+    const typesOf = (path: string, method: string): string[] =>
+      Object.keys(paths[path]?.[method]?.responses['200']?.content ?? {});
+    const answers = ['application/json', 'text/event-stream'];
+    expect(typesOf('/v1/completions', 'post')).toEqual(answers);
+    expect(typesOf('/v1/batch/completions', 'post')).toEqual(answers);
+    expect(typesOf('/v1/prefixes/{name}/files/{file}', 'get')).toEqual([
+      'application/json',
+      'application/octet-stream',
+    ]);
+  });
+
   it('is a page that loads nothing from elsewhere', async () => {
     const { app } = await testServer();
     const page = await app.inject({ url: '/docs' });

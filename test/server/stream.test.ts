@@ -39,6 +39,22 @@ describe('a client that goes away', () => {
     await vi.waitFor(() => expect(engine).toMatchObject({ running: 0, cancelled: 3 }));
   });
 
+  it.each([
+    ['/v1/completions', { ...forever, stream: true }],
+    ['/v1/batch/completions', { requests: [{ custom_id: 'a', body: forever }], stream: true }],
+  ])('before its first token is no failure of the server: %s', async (path, body) => {
+    const { app, engine, log } = await testServer();
+    engine.script = () => new Promise(() => undefined);
+    const socket = request(await listen(app), path, body);
+    await vi.waitFor(() => expect(engine.running).toBe(1));
+    socket.destroy();
+    await vi.waitFor(() => expect(log()).toContain('"code":"client_closed_request"'));
+    expect(log()).not.toContain('request failed');
+    const metrics = (await app.inject('/metrics')).body;
+    expect(metrics).toContain('code="client_closed_request"');
+    expect(metrics).not.toContain('code="internal_error"');
+  });
+
   it('cancels nothing when it has its whole answer', async () => {
     const { app, engine } = await testServer();
     const url = await listen(app);

@@ -1,5 +1,6 @@
 import type { Caller } from '../../tenancy/tenancy.js';
-import { startCompletion, type Completion, type CompletionDeps, type Exchange } from '../completions/completion.js';
+import { startCompletion, type Completion, type CompletionDeps } from '../completions/completion.js';
+import type { Exchange } from '../completions/exchange.js';
 import { ApiError, toApiError } from '../errors.js';
 import type { BatchRequest } from '../schemas/batch.js';
 import type { CompletionRequest } from '../schemas/completion.js';
@@ -23,7 +24,7 @@ export type BatchItem = { readonly customId: string } & (
 export async function startBatch(
   deps: BatchDeps,
   caller: Caller,
-  { requests, stream = false }: BatchRequest,
+  { requests, stream }: BatchRequest,
   check: (body: unknown) => CompletionRequest,
   exchange: Exchange,
 ): Promise<BatchItem[]> {
@@ -32,7 +33,7 @@ export async function startBatch(
   return Promise.all(
     requests.map(async ({ custom_id: customId, body }): Promise<BatchItem> => {
       try {
-        const request = streamAsBatch(check(body), stream);
+        const request = streamAsBatch(check(body), stream ?? false);
         return { customId, completion: await startCompletion(deps, caller, request, exchange) };
       } catch (error) {
         return { customId, error: toApiError(error) };

@@ -1,7 +1,8 @@
 import type { BeamRequest } from '../../engine/request.js';
 import type { BeamParams } from './beam-params.js';
-import { nameSiblings, refuseTooMuch, type RequestScope } from './generation-requests.js';
+import { nameSiblings, refuseTooLong, type RequestScope } from './generation-requests.js';
 import type { CompletionParams } from './params.js';
+import { refuseUnknownIds } from './token-ids.js';
 
 /** One beam search for each prompt, `bestOf` beams wide. Those of equal prompts are siblings. */
 export function toBeamRequests(
@@ -10,7 +11,8 @@ export function toBeamRequests(
   prompts: readonly number[][],
   scope: RequestScope,
 ): BeamRequest[] {
-  refuseTooMuch(params, prompts, scope);
+  refuseTooLong(params, prompts, scope);
+  refuseUnknownIds('stop_token_ids', params.stopTokenIds, scope.vocabularySize);
   const { tenant, share, prefix, observe } = scope;
   const { bestOf: width, maxTokens, stopTokenIds, ignoreEos, logprobs, echo } = params;
   const siblings = nameSiblings(prompts);

@@ -5,14 +5,15 @@ import type { BaseModel } from '../../prefix/kv.js';
 import type { RateLimiter } from '../../tenancy/rate-limiter.js';
 import type { Caller } from '../../tenancy/tenancy.js';
 import type { TokenBytes } from '../../tokenizer/text-stream.js';
-import type { RequestTrace } from '../../tracing/request-trace.js';
 import type { CompletionRequest, Usage } from '../schemas/completion.js';
 import { ChoiceWriter, type ChoiceOptions } from './choice.js';
+import type { Exchange } from './exchange.js';
+import { refuseTooManyChoices } from './generation-requests.js';
 import { readParams, type CompletionParams } from './params.js';
-import { readPrompts, type Encoder } from './prompts.js';
-import { reserve, type Reservation } from './reservation.js';
+import { readPrompts, splitPrompts, type Encoder } from './prompts.js';
+import { Reservation } from './reservation.js';
 import { resolvePrefix, type PrefixSource } from './resolve-prefix.js';
-import { submitAll, type CompletionEngine } from './submit.js';
+import { submitAll, toSubmissions, type CompletionEngine } from './submit.js';
 
 /** What completions need of the rest of the program. */
 export interface CompletionDeps {
@@ -24,14 +25,6 @@ export interface CompletionDeps {
   readonly maxChoices: number;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-}
-
-/** The HTTP request that a completion belongs to. */
-export interface Exchange {
-  /** Aborts when the client goes away before it has its whole answer. */
-  readonly gone: AbortSignal;
-  /** Undefined: it is not traced. */
-  readonly trace: RequestTrace | undefined;
 }
 
 /** One choice of an admitted completion, returned or, with `best_of`, perhaps not. */
@@ -66,26 +59,30 @@ export async function startCompletion(
   deps: CompletionDeps,
   caller: Caller,
   body: CompletionRequest,
-  { gone, trace }: Exchange,
+  { gone, trace, turns }: Exchange,
 ): Promise<Completion> {
   const { tokenizer, base, maxChoices } = deps;
   const { tenant, limits } = caller;
   const share = { weight: limits.weight, queueShare: limits.queueShare ?? 1 };
   const params = readParams(body);
   const prefix = await resolvePrefix(deps, tenant, params.model, trace);
-  const prompts = readPrompts(params.prompt, tokenizer, base);
+  const rawPrompts = splitPrompts(params.prompt);
+  refuseTooManyChoices(params, rawPrompts.length, maxChoices);
   const { contextLength, vocabularySize } = base;
   const observe = trace && (() => trace.sequence());
-  const scope = { tenant, share, prefix, contextLength, vocabularySize, maxChoices, observe };
-  const reservation = await reserve(deps.limiter, caller, params, prompts);
-  const generations = reservation.during(() => {
+  const scope = { tenant, share, prefix, contextLength, vocabularySize, observe };
+  const reservation = await Reservation.ofRequest(deps.limiter, caller);
+  return reservation.during(async () => {
+    const prompts = await readPrompts(rawPrompts, tokenizer, base, turns);
+    const submissions = toSubmissions(deps.engine, params, prompts, scope);
+    await reservation.takeTokens(params, prompts);
     gone.throwIfAborted();
-    return submitAll(deps.engine, params, prompts, scope);
+    const generations = submitAll(submissions);
+    const admitted = { prompts, generations, reservation, virtualTokens: prefix?.kv.length ?? 0 };
+    const completion = describe(deps, params, admitted);
+    gone.addEventListener('abort', () => completion.cancel(), { once: true });
+    return completion;
   });
-  const admitted = { prompts, generations, reservation, virtualTokens: prefix?.kv.length ?? 0 };
-  const completion = describe(deps, params, admitted);
-  gone.addEventListener('abort', () => completion.cancel(), { once: true });
-  return completion;
 }
 
 /** What the engine has accepted, and the limits have let in. */

@@ -4,6 +4,7 @@ import type { GenerationRequest, RequestPrefix, SamplingParams } from '../../eng
 import { ApiError } from '../errors.js';
 import type { CompletionParams } from './params.js';
 import { toSamplingParams } from './sampling-params.js';
+import { refuseUnknownIds } from './token-ids.js';
 
 /** What a request's sequences share beside its parameters. */
 export interface RequestScope {
@@ -13,8 +14,6 @@ export interface RequestScope {
   readonly prefix: RequestPrefix | undefined;
   readonly contextLength: number;
   readonly vocabularySize: number;
-  /** Choices that one request may have generated. */
-  readonly maxChoices: number;
   /** As in `GenerationRequest`. */
   readonly observe?: (() => SequenceObserver) | undefined;
 }
@@ -29,7 +28,8 @@ export function toGenerationRequests(
   prompts: readonly number[][],
   scope: RequestScope,
 ): GenerationRequest[] {
-  refuseTooMuch(params, prompts, scope);
+  refuseTooLong(params, prompts, scope);
+  refuseUnknownIds('stop_token_ids', params.stopTokenIds, scope.vocabularySize);
   const sampling = toSamplingParams(params, scope.vocabularySize);
   const siblings = nameSiblings(prompts);
   return prompts.flatMap((prompt, index) =>
@@ -77,30 +77,31 @@ function toGenerationRequest(
   };
 }
 
-/** @throws ApiError when the request has more choices than are allowed, or a prompt that does not fit the context. */
-export function refuseTooMuch(params: CompletionParams, prompts: readonly number[][], scope: RequestScope): void {
-  refuseTooManyChoices(params, prompts, scope);
-  for (const prompt of prompts) refuseTooLong(params, prompt, scope);
-}
-
-function refuseTooManyChoices(
-  { n, bestOf }: CompletionParams,
-  prompts: readonly number[][],
-  { maxChoices }: RequestScope,
-): void {
-  if (prompts.length * bestOf <= maxChoices) return;
+/**
+ * @param prompts how many there are
+ * @param maxChoices that one request may have generated
+ * @throws ApiError when the request has more
+ */
+export function refuseTooManyChoices({ n, bestOf }: CompletionParams, prompts: number, maxChoices: number): void {
+  if (prompts * bestOf <= maxChoices) return;
   const field = bestOf > n ? 'best_of' : 'n';
-  const param = prompts.length > maxChoices ? 'prompt' : field;
-  const message = `${prompts.length} prompts with '${field}' ${bestOf} are more than ${maxChoices} choices, the limit of one request.`;
+  const param = prompts > maxChoices ? 'prompt' : field;
+  const message = `${prompts} prompts with '${field}' ${bestOf} are more than ${maxChoices} choices, the limit of one request.`;
   throw new ApiError('invalid_value', message, { param });
 }
 
-function refuseTooLong({ maxTokens }: CompletionParams, prompt: readonly number[], scope: RequestScope): void {
-  const virtual = scope.prefix?.kv.length ?? 0;
-  const total = virtual + prompt.length + maxTokens;
-  if (total <= scope.contextLength) return;
+/** @throws ApiError when a prompt and what is to be generated do not fit the context */
+export function refuseTooLong(
+  { maxTokens }: CompletionParams,
+  prompts: readonly number[][],
+  { prefix, contextLength }: RequestScope,
+): void {
+  const virtual = prefix?.kv.length ?? 0;
+  const room = contextLength - virtual - maxTokens;
+  const tooLong = prompts.find(({ length }) => length > room);
+  if (!tooLong) return;
   const message =
-    `The model's context is ${scope.contextLength} tokens, but this request asks for ${total}: ` +
-    `${virtual} of the prefix, ${prompt.length} of the prompt and ${maxTokens} to generate ('max_tokens').`;
+    `The model's context is ${contextLength} tokens, but this request asks for ${virtual + tooLong.length + maxTokens}: ` +
+    `${virtual} of the prefix, ${tooLong.length} of the prompt and ${maxTokens} to generate ('max_tokens').`;
   throw new ApiError('context_length_exceeded', message, { param: 'prompt' });
 }

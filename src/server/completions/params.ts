@@ -34,6 +34,9 @@ export interface CompletionParams {
   readonly includeUsage: boolean;
 }
 
+/** Below it a request is greedy, as with vLLM. */
+const MIN_TEMPERATURE = 1e-5;
+
 /** Reads a body that the schema has accepted. Null is "not given"; zero and false are values. */
 export function readParams(body: CompletionRequest): CompletionParams {
   refuseSuffix(body);
@@ -48,7 +51,7 @@ export function readParams(body: CompletionRequest): CompletionParams {
     echo: body.echo ?? false,
     maxTokens: body.max_tokens ?? 16,
     minTokens: body.min_tokens ?? 0,
-    temperature: body.temperature ?? 1,
+    temperature: readTemperature(body.temperature ?? 1),
     topP: body.top_p ?? 1,
     topK: Math.max(0, body.top_k ?? 0),
     minP: body.min_p ?? 0,
@@ -65,6 +68,11 @@ export function readParams(body: CompletionRequest): CompletionParams {
     stream: body.stream ?? false,
     includeUsage: body.stream_options?.include_usage ?? false,
   };
+}
+
+/** One that is too small for the logits of a step, of single precision, is greedy. */
+function readTemperature(temperature: number): number {
+  return temperature < MIN_TEMPERATURE ? 0 : temperature;
 }
 
 function refuseSuffix({ suffix }: CompletionRequest): void {

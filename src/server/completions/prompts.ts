@@ -1,5 +1,7 @@
 import { ApiError } from '../errors.js';
 import type { CompletionRequest } from '../schemas/completion.js';
+import { refuseUnknownIds } from './token-ids.js';
+import type { Turns } from './turns.js';
 
 /** Text to token ids, special tokens parsed and none added. */
 export interface Encoder {
@@ -14,40 +16,44 @@ export interface PromptLimits {
   readonly contextLength: number;
 }
 
-/**
- * The token ids of each prompt of a request, in order, whichever of the four forms it came in. A text that cannot fit the context is
- * refused before it is tokenized: nobody else is served meanwhile.
- */
-export function readPrompts(
-  prompt: CompletionRequest['prompt'],
-  encoder: Encoder,
-  { vocabularySize, contextLength }: PromptLimits,
-): number[][] {
-  return split(prompt).map((one) => {
-    if (typeof one === 'string') refuseTooLong(encoder.minTokens(one), contextLength, 'at least ');
-    const tokens = typeof one === 'string' ? encoder.encode(one) : one;
-    refuseTooLong(tokens.length, contextLength);
-    if (tokens.length === 0) throw refuse('A prompt must have at least one token.');
-    const unknown = tokens.find((id) => id >= vocabularySize);
-    if (unknown !== undefined) {
-      throw refuse(`Token ${unknown} is not in the vocabulary: ids are 0 to ${vocabularySize - 1}.`);
-    }
-    return tokens;
-  });
+/** One prompt as it came: a text, or token ids. */
+export type RawPrompt = string | number[];
+
+/** The prompts of a request, whichever of the four forms they came in: an array of numbers is one, every other array one an entry. */
+export function splitPrompts(prompt: CompletionRequest['prompt']): readonly RawPrompt[] {
+  if (typeof prompt === 'string') return [prompt];
+  return typeof prompt[0] === 'number' ? [prompt as number[]] : (prompt as RawPrompt[]);
 }
 
-/** An array of numbers is one prompt; every other array is one prompt an entry. */
-function split(prompt: CompletionRequest['prompt']): (string | number[])[] {
-  if (typeof prompt === 'string') return [prompt];
-  return typeof prompt[0] === 'number' ? [prompt as number[]] : (prompt as (string | number[])[]);
+/** The token ids of each prompt, in order. Each is read in a turn of its own: nobody else is served while a text is tokenized. */
+export async function readPrompts(
+  prompts: readonly RawPrompt[],
+  encoder: Encoder,
+  limits: PromptLimits,
+  turns: Turns,
+): Promise<number[][]> {
+  const read: number[][] = [];
+  for (const prompt of prompts) {
+    await turns.next();
+    read.push(readPrompt(prompt, encoder, limits));
+  }
+  return read;
+}
+
+/** A text that cannot fit the context is refused before it is tokenized. */
+function readPrompt(prompt: RawPrompt, encoder: Encoder, { vocabularySize, contextLength }: PromptLimits): number[] {
+  if (typeof prompt === 'string') refuseTooLong(encoder.minTokens(prompt), contextLength, 'at least ');
+  const tokens = typeof prompt === 'string' ? encoder.encode(prompt) : prompt;
+  refuseTooLong(tokens.length, contextLength);
+  if (tokens.length === 0) {
+    throw new ApiError('invalid_value', 'A prompt must have at least one token.', { param: 'prompt' });
+  }
+  refuseUnknownIds('prompt', tokens, vocabularySize);
+  return tokens;
 }
 
 function refuseTooLong(tokens: number, contextLength: number, atLeast = ''): void {
   if (tokens <= contextLength) return;
   const message = `The model's context is ${contextLength} tokens, but the prompt has ${atLeast}${tokens}.`;
   throw new ApiError('context_length_exceeded', message, { param: 'prompt' });
-}
-
-function refuse(message: string): ApiError {
-  return new ApiError('invalid_value', message, { param: 'prompt' });
 }

@@ -9,19 +9,17 @@ import type { CompletionParams } from './params.js';
 /** What completions need of the engine. */
 export type CompletionEngine = Pick<Engine, 'submit' | 'submitBeams'>;
 
+/** Submits a sequence, or the sequences of one beam search. */
+export type Submission = () => Generation[];
+
 /**
- * Submits all sequences or beam searches of a request: `bestOf` generations of the first prompt, then those of the second, and so on.
+ * Submits all of a request, in order.
  * @throws ApiError or EngineError; then nothing of the request is left in the engine.
  */
-export function submitAll(
-  engine: CompletionEngine,
-  params: CompletionParams,
-  prompts: readonly number[][],
-  scope: RequestScope,
-): Generation[] {
+export function submitAll(submissions: readonly Submission[]): Generation[] {
   const generations: Generation[] = [];
   try {
-    for (const submit of toSubmissions(engine, params, prompts, scope)) generations.push(...submit());
+    for (const submit of submissions) generations.push(...submit());
     return generations;
   } catch (error) {
     for (const generation of generations) generation.cancel();
@@ -29,12 +27,16 @@ export function submitAll(
   }
 }
 
-function toSubmissions(
+/**
+ * Checks a request, and makes its sequences or beam searches: `bestOf` generations of the first prompt, then those of the second, and so on.
+ * @throws ApiError for what can never be submitted.
+ */
+export function toSubmissions(
   engine: CompletionEngine,
   params: CompletionParams,
   prompts: readonly number[][],
   scope: RequestScope,
-): (() => Generation[])[] {
+): Submission[] {
   if (params.beams) {
     const requests = toBeamRequests(params, params.beams, prompts, scope);
     return requests.map((request) => () => submitBeams(engine, request, params));

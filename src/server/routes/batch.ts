@@ -3,9 +3,9 @@ import type { FastifyRequest } from 'fastify';
 
 import { startBatch, type BatchDeps } from '../batch/batch.js';
 import { batchUsage, collectBatch, streamBatch } from '../batch/response.js';
-import { disconnectSignal } from '../disconnect.js';
+import { exchangeOf } from '../completions/exchange.js';
 import { callerOf } from '../plugins/tenant.js';
-import { BatchRequest, BatchResponse } from '../schemas/batch.js';
+import { batchAnswers, BatchRequest } from '../schemas/batch.js';
 import { CompletionRequest } from '../schemas/completion.js';
 import { errorResponses } from '../schemas/error.js';
 import { sendEvents } from '../send-events.js';
@@ -15,15 +15,14 @@ const schema = {
   summary: 'Complete many prompts, each with its own model, in one call',
   tags: ['completions'],
   body: BatchRequest,
-  response: { 200: BatchResponse, ...errorResponses },
+  response: { 200: batchAnswers, ...errorResponses },
 };
 
 /** `POST /batch/completions`. */
 const batchRoutes: FastifyPluginAsyncTypebox<BatchDeps> = async (app, deps) => {
   app.post('/batch/completions', { schema }, async (request, reply) => {
     const check = (body: unknown): CompletionRequest => checkCompletion(request, body);
-    const exchange = { gone: disconnectSignal(reply), trace: request.trace };
-    const items = await startBatch(deps, callerOf(request), request.body, check, exchange);
+    const items = await startBatch(deps, callerOf(request), request.body, check, exchangeOf(request, reply));
     request.usage = () => batchUsage(items);
     if (!request.body.stream) return collectBatch(items, request);
     return sendEvents(reply, (send) => streamBatch(items, send, request));

@@ -1,10 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 
 import { startCompletion, type CompletionDeps } from '../completions/completion.js';
+import { exchangeOf } from '../completions/exchange.js';
 import { collectCompletion, streamCompletion } from '../completions/response.js';
-import { disconnectSignal } from '../disconnect.js';
 import { callerOf } from '../plugins/tenant.js';
-import { CompletionRequest, CompletionResponse } from '../schemas/completion.js';
+import { completionAnswers, CompletionRequest } from '../schemas/completion.js';
 import { errorResponses } from '../schemas/error.js';
 import { sendEvents } from '../send-events.js';
 
@@ -12,14 +12,13 @@ const schema = {
   summary: 'Complete a prompt',
   tags: ['completions'],
   body: CompletionRequest,
-  response: { 200: CompletionResponse, ...errorResponses },
+  response: { 200: completionAnswers, ...errorResponses },
 };
 
 /** `POST /completions`. */
 const completionRoutes: FastifyPluginAsyncTypebox<CompletionDeps> = async (app, deps) => {
   app.post('/completions', { schema }, async (request, reply) => {
-    const exchange = { gone: disconnectSignal(reply), trace: request.trace };
-    const completion = await startCompletion(deps, callerOf(request), request.body, exchange);
+    const completion = await startCompletion(deps, callerOf(request), request.body, exchangeOf(request, reply));
     request.usage = completion.usage;
     reply.headers(completion.headers);
     if (!completion.params.stream) return collectCompletion(completion);

@@ -57,11 +57,16 @@ const getSchema = {
   params: PrefixParams,
   response: { 200: PrefixDetails, ...errorResponses },
 };
+const bytes = { schema: Type.Unsafe<Uint8Array>({ type: 'string', format: 'binary' }) };
+const fileAnswers = {
+  description: 'The bytes of the file.',
+  content: { 'application/json': bytes, 'application/octet-stream': bytes },
+};
 const fileSchema = {
   summary: 'Download what PEFT loads',
   tags,
   params: FileParams,
-  response: { 200: Type.Unsafe<Uint8Array>({ type: 'string', format: 'binary' }), ...errorResponses },
+  response: { 200: fileAnswers, ...errorResponses },
 };
 const deleteSchema = {
   summary: 'Delete a prefix',

@@ -1,7 +1,8 @@
 import { Type, type Static } from 'typebox';
 
-import { CompletionResponse } from './completion.js';
+import { CompletionChunk, CompletionResponse } from './completion.js';
 import { ErrorEnvelope } from './error.js';
+import { optional } from './optional.js';
 
 /**
  * One request of a batch. Validation leaves `body` open: a bad one is that item's own failure, so the route checks each
@@ -17,7 +18,7 @@ const BatchItem = Type.Object(
 
 /** The body of `POST /v1/batch/completions`. */
 export const BatchRequest = Type.Object(
-  { requests: Type.Array(BatchItem, { minItems: 1 }), stream: Type.Optional(Type.Boolean({ default: false })) },
+  { requests: Type.Array(BatchItem, { minItems: 1 }), stream: optional(Type.Boolean({ default: false })) },
   {
     additionalProperties: false,
     title: 'BatchRequest',
@@ -46,3 +47,18 @@ export const BatchResponse = Type.Object(
   { title: 'BatchResponse' },
 );
 export type BatchResponse = Static<typeof BatchResponse>;
+
+/** One event of a streamed batch: a chunk of an item, or what it failed with. */
+const BatchChunk = Type.Union(
+  [CompletionChunk, ErrorEnvelope].map((event) => Type.Object({ custom_id: Type.String(), ...event.properties })),
+  { title: 'BatchChunk' },
+);
+
+/** What a batch may be answered with. */
+export const batchAnswers = {
+  description: 'All results or, with `stream`, an event for each chunk and `[DONE]` at the end.',
+  content: {
+    'application/json': { schema: BatchResponse },
+    'text/event-stream': { schema: BatchChunk },
+  },
+};

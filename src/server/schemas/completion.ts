@@ -46,7 +46,9 @@ export const CompletionRequest = Type.Object(
     }),
     prompt: Prompt,
     max_tokens: optional(Type.Integer({ minimum: 0, maximum: largest, default: 16 })),
-    temperature: optional(Type.Number({ minimum: 0, maximum: 2, default: 1, description: '0 is greedy.' })),
+    temperature: optional(
+      Type.Number({ minimum: 0, maximum: 2, default: 1, description: '0 is greedy, as is all below 0.00001.' }),
+    ),
     top_p: optional(Type.Number({ minimum: 0, maximum: 1, default: 1 })),
     n: optional(Type.Integer({ minimum: 1, maximum: 128, default: 1 })),
     best_of: optional(
@@ -166,3 +168,12 @@ export const CompletionChunk = Type.Object(
   { title: 'CompletionChunk' },
 );
 export type CompletionChunk = Static<typeof CompletionChunk>;
+
+/** What a completion may be answered with. */
+export const completionAnswers = {
+  description: 'The whole answer or, with `stream`, an event for each chunk and `[DONE]` at the end.',
+  content: {
+    'application/json': { schema: CompletionResponse },
+    'text/event-stream': { schema: CompletionChunk },
+  },
+};
