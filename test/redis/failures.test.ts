@@ -200,3 +200,18 @@ describe('a database of Redis', () => {
     expect([await first.client.dbsize(), (await third.client.dbsize()) > 0]).toEqual([0, true]);
   });
 });
+
+describe('a user of Redis who may not do what is needed', () => {
+  it('does not start, and leaves no connection open', async () => {
+    const { port, url } = await start();
+    const { client } = await connect({ url });
+    await client.acl('SETUSER', 'low', 'on', '>low-secret', '~*', '+ping', '+info');
+    const store = { kind: 'redis', url: `redis://low:low-secret@127.0.0.1:${port}` } as const;
+    const error: unknown = await openStore(store, base.fingerprint).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({
+      name: 'ConfigError',
+      message: expect.stringMatching(/^PREAMBLE_STORE: NOPERM (?!.*low-secret)/),
+    });
+    await expect.poll(async () => String(await client.client('LIST'))).not.toContain('user=low');
+  });
+});
