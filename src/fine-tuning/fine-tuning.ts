@@ -1,10 +1,25 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import { FineTuningError } from './errors.js';
 import { newFileId, type TrainingFile } from './file.js';
 import type { FileQuota, TrainingFileStore } from './file-store.js';
-import { type FineTuningJob, type JobEvent, type JobRequest, newEvent, newJobId, UNFINISHED } from './job.js';
+import {
+  type FineTuningJob,
+  isUnfinished,
+  type JobEvent,
+  type JobRequest,
+  newEvent,
+  newJobId,
+  UNFINISHED,
+} from './job.js';
 import type { JobQueue } from './job-queue.js';
 import type { JobStore } from './job-store.js';
-import type { Page, PageOptions } from './page.js';
+import { everything, type Page, type PageOptions } from './page.js';
+
+/** How often a job that cannot be cancelled just then is tried again. */
+const STOP_ATTEMPTS = 50;
+/** Milliseconds. */
+const STOP_EVERY = 100;
 
 export interface FineTuningDeps {
   readonly files: TrainingFileStore;
@@ -19,6 +34,12 @@ export interface FineTuningDeps {
   readonly maxUnfinished: number;
   /** Unix milliseconds. */
   readonly now: () => number;
+}
+
+/** A store of files or of jobs. */
+interface Emptied {
+  list(tenant: string, options: PageOptions): Promise<Page<{ readonly id: string }>>;
+  delete(tenant: string, id: string): Promise<boolean>;
 }
 
 /** The files and jobs of all tenants, as requests use them. Every method throws `FineTuningError`; another tenant's thing is not found. */
@@ -98,10 +119,37 @@ export class FineTuning {
     throw new FineTuningError('job_finished', `The job has ${status === 'cancelled' ? 'been ' : ''}${status} already.`);
   }
 
+  /** Cancels every job of a tenant that is queued or running. */
+  async cancelAll(tenant: string): Promise<void> {
+    const jobs = await everything((options) => this.listJobs(tenant, options));
+    for (const { id } of jobs.filter(isUnfinished)) await this.#stop(tenant, id);
+  }
+
+  /** Deletes all jobs and files of a tenant, and returns how many there were. Jobs that are unfinished belong cancelled first. */
+  async deleteAll(tenant: string): Promise<number> {
+    const { jobs, files } = this.deps;
+    return (await empty(jobs, tenant)) + (await empty(files, tenant));
+  }
+
   /** Newest first. */
   async events(tenant: string, id: string, options: PageOptions): Promise<Page<JobEvent>> {
     await this.job(tenant, id);
     return this.deps.jobs.events(tenant, id, options);
+  }
+
+  /** Cancels a job, or waits until it has ended: what it was trained to may be on its way to the store just then. */
+  async #stop(tenant: string, id: string): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.cancel(tenant, id);
+        return;
+      } catch (error) {
+        const job = await this.deps.jobs.get(tenant, id);
+        if (job === undefined || !isUnfinished(job)) return;
+        if (attempt === STOP_ATTEMPTS) throw error;
+        await delay(STOP_EVERY);
+      }
+    }
   }
 
   async #checkFile(tenant: string, param: string, id: string): Promise<void> {
@@ -111,6 +159,13 @@ export class FineTuning {
       throw new FineTuningError('file_not_found', `${param}: ${id} is no file of purpose fine-tune`, param);
     }
   }
+}
+
+/** Deletes all that a tenant has in a store, and returns how much it was. */
+async function empty(store: Emptied, tenant: string): Promise<number> {
+  const found = await everything((options) => store.list(tenant, options));
+  for (const { id } of found) await store.delete(tenant, id);
+  return found.length;
 }
 
 function noFile(id: string): never {
