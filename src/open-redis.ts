@@ -6,7 +6,7 @@ import type { OpenStore } from './open-store.js';
 import { CachedPrefixStore } from './prefix/cached-store.js';
 import type { PrefixArchive } from './prefix/copy.js';
 import { RedisConnection } from './redis/connection.js';
-import { RedisRefusedError } from './redis/errors.js';
+import { redisFailure, RedisRefusedError } from './redis/errors.js';
 import type { RedisJobQueueOptions } from './redis/job-queue.js';
 import { RedisJobStore } from './redis/job-store.js';
 import { RedisPrefixArchive } from './redis/prefix-archive.js';
@@ -23,21 +23,28 @@ import type { TenancyStore } from './tenancy/store.js';
 /** How long a health check waits for the store. Milliseconds. */
 const PING_TIMEOUT = 500;
 
-/** @throws ConfigError when the credentials are refused */
+/** @throws ConfigError when the credentials or the database are refused */
 export async function connect(url: string, variable = 'PREAMBLE_STORE'): Promise<RedisConnection> {
   try {
     return await RedisConnection.open({ url });
   } catch (error) {
-    if (error instanceof RedisRefusedError) throw new ConfigError(variable, error.message);
-    throw new Error(`${variable}: ${(error as Error).message}`, { cause: error });
+    throw startError(error, variable);
   }
 }
 
-/** Prefixes on Redis, for one base model. */
+/**
+ * Prefixes on Redis, for one base model.
+ * @throws ConfigError when the user of the URL may not do what is needed
+ */
 export async function openRedisStore(url: string, fingerprint: string): Promise<OpenStore> {
   const connection = await connect(url);
   const store = new CachedPrefixStore(new RedisPrefixStore(connection, fingerprint));
-  await forgetChanges(connection, fingerprint, store);
+  try {
+    await forgetChanges(connection, fingerprint, store);
+  } catch (error) {
+    connection.close();
+    throw startError(error, 'PREAMBLE_STORE');
+  }
   return { store, connection, ready: () => answers(connection), close: () => connection.close() };
 }
 
@@ -83,4 +90,11 @@ async function answers({ client, isReady }: RedisConnection): Promise<boolean> {
   } finally {
     answered.abort();
   }
+}
+
+/** What ends a start that Redis prevents: names the variable and never shows its URL. */
+function startError(error: unknown, variable: string): Error {
+  const { message } = error as Error;
+  const isRefused = error instanceof RedisRefusedError || redisFailure(error) === 'refused';
+  return isRefused ? new ConfigError(variable, message) : new Error(`${variable}: ${message}`, { cause: error });
 }

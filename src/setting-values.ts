@@ -78,7 +78,8 @@ function shown(given: string): string {
 
 /** The message does not show the URL: it may hold a password. */
 function redisStore(url: string): StoreLocation {
-  if (URL.canParse(url) && new URL(url).hostname) return { kind: 'redis', url };
+  if (URL.canParse(url) && new URL(url).hostname && /^\/?\d*$/.test(new URL(url).pathname))
+    return { kind: 'redis', url };
   throw new Error('this is not a URL like redis://user:password@host:6379/0');
 }
 

@@ -3,7 +3,7 @@ import path from 'node:path';
 
 import { ifExists } from '../disk/durable.js';
 import { DiskRecords } from './disk-records.js';
-import { type FineTuningJob, type JobChange, type JobEvent, type JobRef, type JobStatus, UNFINISHED } from './job.js';
+import { type FineTuningJob, isUnfinished, type JobChange, type JobEvent, type JobRef, type JobStatus } from './job.js';
 import { type JobStore, MAX_EVENTS, tooManyJobs } from './job-store.js';
 import { type Page, pageOf, type PageOptions } from './page.js';
 
@@ -55,6 +55,10 @@ export class DiskJobStore implements JobStore {
     });
   }
 
+  delete(tenant: string, id: string): Promise<boolean> {
+    return this.records.exclusively(tenant, () => this.records.remove(tenant, id));
+  }
+
   async addEvent(tenant: string, id: string, event: JobEvent): Promise<void> {
     await this.records.exclusively(tenant, async () => {
       if ((await this.records.get(tenant, id)) === undefined) return;
@@ -94,10 +98,6 @@ export class DiskJobStore implements JobStore {
   #eventsFile(tenant: string, id: string): string {
     return path.join(this.records.directory(tenant, id), EVENTS_FILE);
   }
-}
-
-function isUnfinished({ status }: FineTuningJob): boolean {
-  return UNFINISHED.includes(status);
 }
 
 function withoutTenant({ tenant: _, ...job }: JobRecord): FineTuningJob {

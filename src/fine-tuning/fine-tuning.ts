@@ -1,10 +1,25 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import { FineTuningError } from './errors.js';
 import { newFileId, type TrainingFile } from './file.js';
 import type { FileQuota, TrainingFileStore } from './file-store.js';
-import { CANCELLABLE, type FineTuningJob, type JobEvent, type JobRequest, newEvent, newJobId } from './job.js';
+import {
+  CANCELLABLE,
+  type FineTuningJob,
+  isUnfinished,
+  type JobEvent,
+  type JobRequest,
+  newEvent,
+  newJobId,
+} from './job.js';
 import type { JobQueue } from './job-queue.js';
 import type { JobStore } from './job-store.js';
-import type { Page, PageOptions } from './page.js';
+import { everything, type Page, type PageOptions } from './page.js';
+
+/** How often a job that cannot be cancelled just then is tried again. */
+const STOP_ATTEMPTS = 50;
+/** Milliseconds. */
+const STOP_EVERY = 100;
 
 export interface FineTuningDeps {
   readonly files: TrainingFileStore;
@@ -19,6 +34,12 @@ export interface FineTuningDeps {
   readonly maxUnfinished: number;
   /** Unix milliseconds. */
   readonly now: () => number;
+}
+
+/** A store of files or of jobs. */
+interface Emptied {
+  list(tenant: string, options: PageOptions): Promise<Page<{ readonly id: string }>>;
+  delete(tenant: string, id: string): Promise<boolean>;
 }
 
 /** The files and jobs of all tenants, as requests use them. Every method throws `FineTuningError`; another tenant's thing is not found. */
@@ -97,10 +118,37 @@ export class FineTuning {
     throw jobFinished(await this.job(tenant, id));
   }
 
+  /** Cancels every job of a tenant that is queued or running. */
+  async cancelAll(tenant: string): Promise<void> {
+    const jobs = await everything((options) => this.listJobs(tenant, options));
+    for (const { id } of jobs.filter(isUnfinished)) await this.#stop(tenant, id);
+  }
+
+  /** Deletes all jobs and files of a tenant, and returns how many there were. Jobs that are unfinished belong cancelled first. */
+  async deleteAll(tenant: string): Promise<number> {
+    const { jobs, files } = this.deps;
+    return (await empty(jobs, tenant)) + (await empty(files, tenant));
+  }
+
   /** Newest first. */
   async events(tenant: string, id: string, options: PageOptions): Promise<Page<JobEvent>> {
     await this.job(tenant, id);
     return this.deps.jobs.events(tenant, id, options);
+  }
+
+  /** Cancels a job, or waits until it has ended: what it was trained to may be on its way to the store just then. */
+  async #stop(tenant: string, id: string): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.cancel(tenant, id);
+        return;
+      } catch (error) {
+        const job = await this.deps.jobs.get(tenant, id);
+        if (job === undefined || !isUnfinished(job)) return;
+        if (attempt === STOP_ATTEMPTS) throw error;
+        await delay(STOP_EVERY);
+      }
+    }
   }
 
   async #checkFile(tenant: string, param: string, id: string): Promise<void> {
@@ -113,9 +161,18 @@ export class FineTuning {
 }
 
 function jobFinished({ status }: FineTuningJob): FineTuningError {
-  if (status === 'finishing')
-    return new FineTuningError('job_finished', 'The job is trained, and its prefix is being stored.');
-  return new FineTuningError('job_finished', `The job has ${status === 'cancelled' ? 'been ' : ''}${status} already.`);
+  const problem =
+    status === 'finishing'
+      ? 'is trained, and its prefix is being stored'
+      : `has ${status === 'cancelled' ? 'been ' : ''}${status} already`;
+  return new FineTuningError('job_finished', `The job ${problem}.`);
+}
+
+/** Deletes all that a tenant has in a store, and returns how much it was. */
+async function empty(store: Emptied, tenant: string): Promise<number> {
+  const found = await everything((options) => store.list(tenant, options));
+  for (const { id } of found) await store.delete(tenant, id);
+  return found.length;
 }
 
 function noFile(id: string): never {

@@ -21,6 +21,8 @@ export interface JobStore {
    * Returns the job after the change, or undefined when there is none of that status.
    */
   change(tenant: string, id: string, from: readonly JobStatus[], change: JobChange): Promise<FineTuningJob | undefined>;
+  /** Deletes a job and its events, whatever its status. False when there was none. */
+  delete(tenant: string, id: string): Promise<boolean>;
   /** Of a job that is there; of another, nothing happens. */
   addEvent(tenant: string, id: string, event: JobEvent): Promise<void>;
   /** Newest first; empty for a job that is not there. */

@@ -101,6 +101,11 @@ export interface JobRef {
   readonly id: string;
 }
 
+/** Whether it is queued, or a worker has it. */
+export function isUnfinished({ status }: FineTuningJob): boolean {
+  return UNFINISHED.includes(status);
+}
+
 export function newJobId(): string {
   return `ftjob-${randomBytes(12).toString('hex')}`;
 }

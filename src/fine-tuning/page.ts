@@ -16,3 +16,16 @@ export function pageOf<T extends { readonly id: string }>(items: readonly T[], {
   const behind = after !== undefined && at === 0 ? [] : items.slice(at);
   return { data: behind.slice(0, limit), hasMore: behind.length > limit };
 }
+
+/** Everything that `list` has, page by page. */
+export async function everything<T extends { readonly id: string }>(
+  list: (options: PageOptions) => Promise<Page<T>>,
+): Promise<T[]> {
+  const found: T[] = [];
+  for (let more = true; more;) {
+    const page = await list({ limit: 100, after: found.at(-1)?.id });
+    found.push(...page.data);
+    more = page.hasMore && page.data.length > 0; // those of a page may all have vanished
+  }
+  return found;
+}

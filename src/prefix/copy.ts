@@ -1,7 +1,7 @@
 import { PrefixError } from './errors.js';
 import { CONFIG_FILE, MODEL_FILE } from './format.js';
 import { KV_FILE, type PrefixInfo, type PrefixStore, type PrefixUpload } from './store.js';
-import { filesVersion, textVersion } from './version.js';
+import { fileSums, type FileSums, filesVersion, textVersion } from './version.js';
 
 /** One tenant's prefixes for one base model. */
 export interface Shelf {
@@ -15,6 +15,8 @@ export interface Shelf {
 export interface CopyableStore extends PrefixStore {
   /** What a text prefix was made of; undefined for others. */
   readText(tenant: string, name: string, version: string): Promise<string | undefined>;
+  /** What the files of a version must be, as far as that is known. A store that checks what it reads has no need of it. */
+  readSums?(tenant: string, name: string, version: string): Promise<FileSums>;
 }
 
 /** Prefixes of all base models and tenants in one place. */
@@ -99,8 +101,15 @@ async function copyName(
 
 /** False when the version was deleted meanwhile. */
 async function copyVersion(from: CopyableStore, to: CopyableStore, tenant: string, info: PrefixInfo): Promise<boolean> {
-  const upload = await readUpload(from, tenant, info);
+  const [upload, sums] = await Promise.all([
+    readUpload(from, tenant, info),
+    from.readSums?.(tenant, info.name, info.version),
+  ]);
   if (upload === undefined) return false;
+  const found: Readonly<Record<string, string>> = fileSums(upload);
+  for (const [file, sum] of Object.entries(sums ?? {})) {
+    if (found[file] !== sum) damaged(info, `has a damaged ${file}`);
+  }
   if (versionOf(upload) !== info.version) damaged(info, 'is not what its version says');
   await to.put(tenant, upload);
   const stored = await readUpload(to, tenant, info);

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { LRUCache } from 'lru-cache';
 
 import { ifExists, makeDirectoryDurably, renameDurably, syncDirectory, writeDurably } from '../disk/durable.js';
+import type { CopyableStore } from './copy.js';
 import { DirectoryKeys } from './directory-keys.js';
 import { PrefixError } from './errors.js';
 import { CONFIG_FILE, MODEL_FILE } from './format.js';
@@ -19,12 +20,12 @@ import {
   type PrefixDetails,
   type PrefixInfo,
   type PrefixPage,
-  type PrefixStore,
   type PrefixUpload,
   type PutResult,
   type StoredFileName,
 } from './store.js';
 import { UsageLedger } from './usage-ledger.js';
+import { fileSums, type FileSums } from './version.js';
 
 const NAME_FILE = 'name.json';
 const INFO_FILE = 'prefix.json';
@@ -32,6 +33,14 @@ const INFO_FILE = 'prefix.json';
 const LIST_BATCH = 32;
 /** Adapters' ids whose names are remembered, over all tenants. */
 const MAX_IDS = 10_000;
+
+/** What `INFO_FILE` has beside a version's `PrefixInfo`. */
+interface VersionRecord {
+  /** What a text prefix was made of. */
+  readonly text?: string;
+  /** Undefined for what was stored before sums were kept. */
+  readonly sha256?: FileSums;
+}
 
 /**
  * Prefixes in a directory:
@@ -45,7 +54,7 @@ const MAX_IDS = 10_000;
  * old state or the new one. Only sums for quotas, keys of names and adapters' ids are kept in memory. One process may write a directory at a time; any may
  * read it.
  */
-export class FilePrefixStore implements PrefixStore {
+export class FilePrefixStore implements CopyableStore {
   /** One writer a tenant. */
   readonly #locks = new KeyedLock();
   readonly #usage = new UsageLedger();
@@ -106,10 +115,12 @@ export class FilePrefixStore implements PrefixStore {
     return ifExists(fs.readFile(path.join(this.#nameDirectory(tenant, name), version, file)));
   }
 
-  /** What a text prefix was made of; undefined for others. */
   async readText(tenant: string, name: string, version: string): Promise<string | undefined> {
-    const text = await ifExists(fs.readFile(path.join(this.#nameDirectory(tenant, name), version, INFO_FILE), 'utf8'));
-    return text === undefined ? undefined : (JSON.parse(text) as { text?: string }).text;
+    return (await this.#readRecord(tenant, name, version)).text;
+  }
+
+  async readSums(tenant: string, name: string, version: string): Promise<FileSums> {
+    return (await this.#readRecord(tenant, name, version)).sha256 ?? {};
   }
 
   async list(tenant: string, { limit = Infinity, after }: ListOptions = {}): Promise<PrefixPage> {
@@ -200,6 +211,17 @@ export class FilePrefixStore implements PrefixStore {
     return names?.name === name ? names : undefined;
   }
 
+  /** Empty when the version is not there. Throws `prefix_damaged`. */
+  async #readRecord(tenant: string, name: string, version: string): Promise<VersionRecord> {
+    const file = path.join(this.#nameDirectory(tenant, name), version, INFO_FILE);
+    const text = await ifExists(fs.readFile(file, 'utf8'));
+    try {
+      return text === undefined ? {} : (JSON.parse(text) as VersionRecord);
+    } catch {
+      throw new PrefixError('prefix_damaged', 'name: the stored record of this version is damaged');
+    }
+  }
+
   /** The tenant's lock is held. */
   #usageOf(tenant: string): Promise<PrefixUsage> {
     return this.#usage.usage(tenantKey(tenant), async () => {
@@ -232,10 +254,12 @@ export class FilePrefixStore implements PrefixStore {
   }
 }
 
-async function writeVersion(directory: string, { info, files, kv, text }: PrefixUpload): Promise<void> {
+async function writeVersion(directory: string, upload: PrefixUpload): Promise<void> {
+  const { info, files, kv, text } = upload;
   await writeDurably(path.join(directory, CONFIG_FILE), files.config);
   await writeDurably(path.join(directory, MODEL_FILE), files.model);
   if (kv !== undefined) await writeDurably(path.join(directory, KV_FILE), kv);
-  await writeDurably(path.join(directory, INFO_FILE), JSON.stringify({ ...info, text }, undefined, 2));
+  const record = { ...info, text, sha256: fileSums(upload) };
+  await writeDurably(path.join(directory, INFO_FILE), JSON.stringify(record, undefined, 2));
   await syncDirectory(directory);
 }

@@ -50,7 +50,7 @@ export class RedisConnection {
   /**
    * Connects.
    * @throws RedisUnavailableError when Redis cannot be reached
-   * @throws RedisRefusedError when it does not take the credentials
+   * @throws RedisRefusedError when it does not take the credentials, or does not have the database
    */
   static async open(options: RedisOptions): Promise<RedisConnection> {
     const connection = new RedisConnection(options);
@@ -63,6 +63,7 @@ export class RedisConnection {
       return connection;
     } catch (error) {
       connection.close();
+      if (error instanceof RedisRefusedError) throw error;
       if (redisFailure(error) === 'refused')
         throw new RedisRefusedError('Redis refuses the credentials', { cause: error });
       throw new RedisUnavailableError('Redis cannot be reached', { cause: error });
@@ -116,7 +117,9 @@ export class RedisConnection {
         if (redisFailure(error) === 'refused') reject(error);
       });
     });
-    await Promise.race([Promise.all([this.client.connect(), this.#subscriber.connect()]), refused]);
+    const clients = [this.client, this.#subscriber];
+    await Promise.race([Promise.all(clients.map((client) => client.connect())), refused]);
+    await Promise.all(clients.map(selectDatabase));
   }
 
   async #resubscribe(): Promise<void> {
@@ -124,5 +127,18 @@ export class RedisConnection {
     // A failure means that the connection is lost again; the next one comes back here.
     await this.#subscriber.subscribe(...this.#listeners.keys()).catch(() => undefined);
     for (const listener of this.#reconnected) listener();
+  }
+}
+
+/** The client has asked for its database already, and goes on in database 0 where that was refused. */
+async function selectDatabase(client: Redis): Promise<void> {
+  const database = client.options.db ?? 0;
+  if (database === 0) return; // where connections begin; a cluster has no other and refuses to be asked
+  try {
+    await client.select(database);
+  } catch (error) {
+    if (redisFailure(error) !== undefined) throw error;
+    const problem = `Redis does not open its database ${database}: ${(error as Error).message}`;
+    throw new RedisRefusedError(problem, { cause: error });
   }
 }

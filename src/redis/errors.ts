@@ -3,7 +3,7 @@ export class RedisUnavailableError extends Error {
   override readonly name = 'RedisUnavailableError';
 }
 
-/** Redis does not take the credentials of the URL, or wants some. */
+/** Redis does not take the credentials of the URL, wants some, or does not have the database. */
 export class RedisRefusedError extends Error {
   override readonly name = 'RedisRefusedError';
 }

@@ -82,6 +82,16 @@ end
 return redis.call('HGETALL', KEYS[1])
 `);
 
+/** KEYS: as `addJob`, and events. ARGV: id, `ID TENANT`. Returns 1, or 0 when there is none. */
+export const deleteJob = new Script(`
+if redis.call('DEL', KEYS[1]) == 0 then return 0 end
+redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('SREM', KEYS[3], ARGV[1])
+redis.call('ZREM', KEYS[4], ARGV[2])
+redis.call('DEL', KEYS[5])
+return 1
+`);
+
 /** KEYS: job, events. ARGV: the event. */
 export const addEvent = new Script(`
 if redis.call('EXISTS', KEYS[1]) == 0 then return end

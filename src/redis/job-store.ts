@@ -12,7 +12,7 @@ import { type JobStore, MAX_EVENTS, tooManyJobs } from '../fine-tuning/job-store
 import { type Page, pageOf, type PageOptions } from '../fine-tuning/page.js';
 import type { RedisConnection } from './connection.js';
 import { reached } from './fine-tuning-error.js';
-import { addEvent, addJob, changeJob, JobKeys, unfinishedOn } from './job-scripts.js';
+import { addEvent, addJob, changeJob, deleteJob, JobKeys, unfinishedOn } from './job-scripts.js';
 import { newestFirst } from './newest-first.js';
 
 /** Jobs on Redis; each change is one script. `job-scripts.ts` has the layout. */
@@ -54,6 +54,13 @@ export class RedisJobStore implements JobStore {
     return flat === null ? undefined : decode(pairs(flat as string[]));
   }
 
+  async delete(tenant: string, id: string): Promise<boolean> {
+    const job = await this.get(tenant, id);
+    if (job === undefined) return false;
+    const keys = [...touched(tenant, job), new JobKeys(tenant).events(id)];
+    return (await reached(deleteJob.run(this.#client, keys, [id, member({ tenant, id })]))) === 1;
+  }
+
   async addEvent(tenant: string, id: string, event: JobEvent): Promise<void> {
     const keys = new JobKeys(tenant);
     await reached(addEvent.run(this.#client, [keys.job(id), keys.events(id)], [JSON.stringify(event)]));
@@ -76,7 +83,7 @@ export class RedisJobStore implements JobStore {
   }
 }
 
-/** What `addJob` and `changeJob` touch. */
+/** What `addJob`, `changeJob` and `deleteJob` touch. */
 function touched(tenant: string, { id, fingerprint }: Pick<FineTuningJob, 'id' | 'fingerprint'>): string[] {
   const keys = new JobKeys(tenant);
   return [keys.job(id), keys.ids, keys.unfinished, unfinishedOn(fingerprint)];

@@ -57,7 +57,8 @@ export interface ServerConfig {
 export interface ServerDeps extends Omit<BatchDeps, 'maxChoices' | 'maxBatchItems'>, Omit<ModelDeps, 'created'> {
   readonly engine: Pick<Engine, 'submit' | 'submitBeams' | 'healthy'>;
   /** Undefined: there are no routes for files and fine-tuning. */
-  readonly fineTuning?: (FileDeps['fineTuning'] & FineTuningRouteDeps['fineTuning']) | undefined;
+  readonly fineTuning?:
+    (FileDeps['fineTuning'] & FineTuningRouteDeps['fineTuning'] & AdminTenantDeps['fineTuning']) | undefined;
   readonly library: BatchDeps['library'] &
     ModelDeps['library'] &
     PrefixDeps['library'] &

@@ -1,10 +1,13 @@
 import { execFileSync, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 
 import { describe, expect, it, vi } from 'vitest';
 
 import { packageRoot } from '../../src/config.js';
 import { eventsOf } from '../server/harness.js';
+import { preamble } from './preamble.js';
 import { addressOf, exitStatus, startProgram, type Running } from '../support/program.js';
 
 const model = join(packageRoot, 'test/goldens/models/tiny-a');
@@ -86,6 +89,21 @@ describe('the program', () => {
     running.process.kill('SIGTERM');
     await expect(accepted.text()).rejects.toThrow();
     expect(await exitStatus(running)).toBe(0);
+  });
+
+  it('has a directory of its own until it ends, however it ends', async () => {
+    const first = await start();
+    await addressOf(first);
+    const store = { PREAMBLE_STORE: `file:${first.directory}/prefixes` };
+    const second = await start(store);
+    expect(await exitStatus(second)).toBe(2);
+    const holder = `process ${first.process.pid} on ${hostname()}`;
+    expect(second.output.err).toContain(`PREAMBLE_STORE: ${first.directory}/prefixes is used by ${holder};`);
+    expect(await preamble('store', 'list', store.PREAMBLE_STORE)).toMatchObject({ status: 0 });
+
+    first.process.kill('SIGKILL');
+    await once(first.process, 'exit');
+    await addressOf(await start(store));
   });
 
   it.each([

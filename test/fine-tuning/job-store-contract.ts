@@ -67,6 +67,26 @@ export function describeJobStore(kind: string, makeStore: () => Promise<() => Pr
       expect((await store.list('t', { limit: 2, after: newJobId() })).data).toEqual([]);
     });
 
+    it('forgets a job that is deleted, queued or not, with its events', async () => {
+      const [queued, ended, other] = [job(), job(), job()];
+      for (const each of [queued, ended, other]) await store.add('t', each);
+      await store.change('t', ended.id, ['queued'], { status: 'succeeded' });
+      await store.addEvent('t', queued.id, newEvent(1, { message: 'first' }));
+      expect(await store.delete('other', queued.id)).toBe(false);
+      for (const { id } of [queued, ended]) {
+        expect(await store.delete('t', id)).toBe(true);
+        expect(await store.delete('t', id)).toBe(false);
+        await store.addEvent('t', id, newEvent(2, { message: 'nobody hears this' }));
+        expect(await store.change('t', id, UNFINISHED, { status: 'running' })).toBeUndefined();
+        expect(await store.events('t', id, { limit: 5 })).toEqual({ data: [], hasMore: false });
+      }
+      for (const opened of [store, await open()]) {
+        expect(await opened.list('t', { limit: 5 })).toEqual({ data: [other], hasMore: false });
+        expect(await opened.unfinished(FINGERPRINT)).toEqual([{ tenant: 't', id: other.id }]);
+      }
+      await store.add('t', job(), 2);
+    });
+
     it('takes so many unfinished jobs of a tenant, and more when some have ended', async () => {
       const first = job();
       await store.add('t', first, 2);

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -79,7 +80,13 @@ describe('layout', () => {
       'kv.safetensors',
       'prefix.json',
     ]);
-    expect(JSON.parse(fs.readFileSync(path.join(version, 'prefix.json'), 'utf8'))).toEqual({ ...info, text: 'Dear' });
+    const { sha256, ...record } = JSON.parse(fs.readFileSync(path.join(version, 'prefix.json'), 'utf8'));
+    expect(record).toEqual({ ...info, text: 'Dear' });
+    for (const [file, sum] of Object.entries(sha256)) {
+      const content = fs.readFileSync(path.join(version, file));
+      expect(sum).toBe(createHash('sha256').update(content).digest('hex'));
+    }
+    expect(Object.keys(sha256)).toHaveLength(3);
     expect(fs.readdirSync(path.join(directory, '.tmp'))).toEqual([]);
   });
 

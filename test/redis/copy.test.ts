@@ -10,7 +10,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { packageRoot } from '../../src/config.js';
 import { FilePrefixStore } from '../../src/prefix/file-store.js';
 import { PrefixLibrary } from '../../src/prefix/library.js';
-import { adapterId } from '../../src/prefix/name.js';
+import { adapterId, tenantKey } from '../../src/prefix/name.js';
 import type { PrefixStore } from '../../src/prefix/store.js';
 import { RedisConnection } from '../../src/redis/connection.js';
 import { RedisPrefixStore } from '../../src/redis/prefix-store.js';
@@ -87,6 +87,17 @@ const onRedis = (fingerprint: string): RedisPrefixStore => new RedisPrefixStore(
 const copy = (from: string, to: string): { status: number | null; stdout: string; stderr: string } =>
   spawnSync(process.execPath, [program, 'store', 'copy', from, to, '--json'], { encoding: 'utf8' });
 
+/** The directory of a version that has the file, of a name's key without its hash. */
+function versionOf(key: string, file = 'prefix.json', tenant = 't'): string {
+  const shelf = path.join(directory, base.fingerprint.slice(0, 16));
+  const owner = path.join(shelf, tenantKey(tenant));
+  const names = fs.readdirSync(owner).filter((entry) => entry.startsWith(`${key}~`));
+  const versions = names.flatMap((name) =>
+    fs.readdirSync(path.join(owner, name)).map((entry) => path.join(owner, name, entry)),
+  );
+  return versions.find((version) => fs.existsSync(path.join(version, file)))!;
+}
+
 describe('preamble store copy', () => {
   it('copies everything to Redis and back, and skips what is there', async () => {
     await fill(onDisk);
@@ -125,15 +136,38 @@ describe('preamble store copy', () => {
 
   it('tells of what is damaged, copies the rest, and fails', async () => {
     await fill(onDisk);
-    const alice = path.join(directory, base.fingerprint.slice(0, 16), 't');
-    const name = fs.readdirSync(alice).find((entry) => entry.startsWith('polite')) as string;
-    const version = fs.readdirSync(path.join(alice, name)).find((entry) => entry.length === 64) as string;
-    const info = path.join(alice, name, version, 'prefix.json');
+    const info = path.join(versionOf('polite'), 'prefix.json');
     fs.writeFileSync(info, fs.readFileSync(info, 'utf8').replace('Dear Sir', 'Dear Sis'));
     const { status, stdout, stderr } = copy(`file:${directory}`, server.url);
     expect(status).toBe(1);
     expect(JSON.parse(stdout)).toEqual({ names: 18, copied: 29, skipped: 0, failed: 1 });
     expect(stderr).toContain('/t/polite: name: version');
+  });
+
+  it.each([
+    ['polite', 'adapter_model.safetensors'],
+    ['users,alice', 'kv.safetensors'],
+  ])('tells of %s, whose %s the version says nothing about', async (name, file) => {
+    await fill(onDisk);
+    const damaged = path.join(versionOf(name, file), file);
+    const bytes = fs.readFileSync(damaged);
+    bytes[bytes.length - 1]! ^= 1;
+    fs.writeFileSync(damaged, bytes);
+    const { status, stdout, stderr } = copy(`file:${directory}`, server.url);
+    expect([status, JSON.parse(stdout)]).toEqual([1, { names: 18, copied: 29, skipped: 0, failed: 1 }]);
+    expect(stderr).toMatch(new RegExp(`: version [0-9a-f]{12} has a damaged ${file}\n`));
+  });
+
+  it('tells of a missing file, copies what was stored before sums were kept, and goes on behind a damaged record', async () => {
+    await fill(onDisk);
+    fs.rmSync(path.join(versionOf('users,alice', 'kv.safetensors'), 'kv.safetensors'));
+    const old = path.join(versionOf('polite'), 'prefix.json');
+    fs.writeFileSync(old, JSON.stringify({ ...JSON.parse(fs.readFileSync(old, 'utf8')), sha256: undefined }));
+    fs.writeFileSync(path.join(versionOf('polite', 'prefix.json', 'T'), 'prefix.json'), '{');
+    const { status, stdout, stderr } = copy(`file:${directory}`, server.url);
+    expect([status, JSON.parse(stdout)]).toEqual([1, { names: 18, copied: 28, skipped: 0, failed: 2 }]);
+    expect(stderr).toContain('has a damaged kv.safetensors');
+    expect(stderr).toContain('the stored record of this version is damaged');
   });
 
   it.each([

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { afterEach, describe, expect, it } from 'vitest';
 
+import { openStore } from '../../src/open-store.js';
 import { adapterId } from '../../src/prefix/name.js';
 import { RedisConnection } from '../../src/redis/connection.js';
 import { RedisPrefixStore } from '../../src/redis/prefix-store.js';
@@ -180,5 +181,37 @@ describe('a Redis that wants a password', () => {
     expect(error).toMatchObject({ name: 'RedisRefusedError', message: 'Redis refuses the credentials' });
     const right = await connect({ url: `redis://:right-secret@127.0.0.1:${server.port}` });
     await storeOn(right).put('t', storeUpload('a', 1));
+  });
+});
+
+describe('a database of Redis', () => {
+  it('is not taken for another when it is not there', async () => {
+    const server = await start(['--requirepass', 'right-secret']);
+    const url = `redis://:right-secret@127.0.0.1:${server.port}`;
+    const missing: unknown = await openStore({ kind: 'redis', url: `${url}/99` }, base.fingerprint).catch(
+      (reason: unknown) => reason,
+    );
+    expect(missing).toMatchObject({
+      name: 'ConfigError',
+      message: 'PREAMBLE_STORE: Redis does not open its database 99: ERR DB index is out of range',
+    });
+    const [first, third] = [await connect({ url }), await connect({ url: `${url}/3` })];
+    await storeOn(third).put('t', storeUpload('a', 1));
+    expect([await first.client.dbsize(), (await third.client.dbsize()) > 0]).toEqual([0, true]);
+  });
+});
+
+describe('a user of Redis who may not do what is needed', () => {
+  it('does not start, and leaves no connection open', async () => {
+    const { port, url } = await start();
+    const { client } = await connect({ url });
+    await client.acl('SETUSER', 'low', 'on', '>low-secret', '~*', '+ping', '+info');
+    const store = { kind: 'redis', url: `redis://low:low-secret@127.0.0.1:${port}` } as const;
+    const error: unknown = await openStore(store, base.fingerprint).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({
+      name: 'ConfigError',
+      message: expect.stringMatching(/^PREAMBLE_STORE: NOPERM (?!.*low-secret)/),
+    });
+    await expect.poll(async () => String(await client.client('LIST'))).not.toContain('user=low');
   });
 });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { newEvent } from '../../src/fine-tuning/job.js';
 import { RedisConnection } from '../../src/redis/connection.js';
 import { RedisJobStore } from '../../src/redis/job-store.js';
 import { RedisTrainingFileStore } from '../../src/redis/training-file-store.js';
@@ -56,6 +57,18 @@ describe('files and jobs on Redis', () => {
     expect(await keys()).toEqual(before);
     expect(await store.delete('t', kept.id)).toBe(true);
     expect(await keys()).toEqual(['preamble:1:{files:t}:bytes']);
+  });
+
+  it('leave nothing of a job behind that is deleted', async () => {
+    await emptyRedis();
+    const connection = await connect();
+    const store = new RedisJobStore(connection);
+    const { id } = job();
+    await store.add('t', job({ id }));
+    await store.addEvent('t', id, newEvent(1, { message: 'first' }));
+    expect(await connection.client.dbsize()).toBe(5);
+    await store.delete('t', id);
+    expect(await connection.client.keys('*')).toEqual([]);
   });
 
   it('say that a stored file is damaged', async () => {

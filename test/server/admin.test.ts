@@ -1,10 +1,12 @@
 import type { FastifyInstance } from 'fastify';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import OpenAI, { toFile } from 'openai';
 import { describe, expect, it } from 'vitest';
 
 import type { IssuedKey, Key, KeyList, Tenant, TenantList } from '../../src/server/schemas/admin.js';
 import type { ErrorEnvelope } from '../../src/server/schemas/error.js';
+import { realServer } from '../support/real-server.js';
 import { post, sharedServer, testServer, type TestServer } from './harness.js';
 import { temporaryDirectory, testLibrary } from './prefix-library.js';
 
@@ -320,6 +322,46 @@ describe('tenants', () => {
       body: { error: { code: 'tenant_static' } },
     });
     expect((await complete(server, 'short')).status).toBe(200);
+  });
+
+  it('train nothing any more when they are deleted, and take files and jobs with them when asked', async () => {
+    const server = await realServer({ adminKey });
+    const call = operator(server.server);
+    const newClient = async (): Promise<OpenAI> => {
+      const { key } = (await call<IssuedKey>('POST', '/keys', { tenant: 'a' })).body;
+      return new OpenAI({ baseURL: `${server.url}/v1`, apiKey: key, maxRetries: 0 });
+    };
+    const first = await newClient();
+    const data = '{"prompt": "One:", "completion": " Forty-two."}\n'.repeat(8);
+    const { id: training_file } = await first.files.create({
+      file: await toFile(Buffer.from(data), 'data.jsonl'),
+      purpose: 'fine-tune',
+    });
+    const train = (client: OpenAI): Promise<OpenAI.FineTuning.FineTuningJob> =>
+      client.fineTuning.jobs.create({
+        model: 'preamble-demo',
+        training_file,
+        prefix_tuning: { mlp: 0, length: 4 },
+        hyperparameters: { n_epochs: 1000, batch_size: 1 },
+      } as never);
+    const statusOf = async (client: OpenAI, id: string): Promise<string> =>
+      (await client.fineTuning.jobs.retrieve(id)).status;
+    const [running, queued] = [await train(first), await train(first)];
+    await expect.poll(() => statusOf(first, running.id), { timeout: 60_000 }).toBe('running');
+
+    expect((await call('DELETE', '/tenants/a')).status).toBe(200);
+    const second = await newClient();
+    for (const { id } of [running, queued]) expect(await statusOf(second, id)).toBe('cancelled');
+    const third = await train(second);
+    await expect.poll(() => statusOf(second, third.id), { timeout: 60_000 }).toBe('running');
+
+    expect((await call('DELETE', '/tenants/a?prefixes=true')).body).toMatchObject({ prefixes_deleted: 0 });
+    const last = await newClient();
+    expect((await last.files.list()).data).toEqual([]);
+    expect((await last.fineTuning.jobs.list()).data).toEqual([]);
+    const metrics = async (): Promise<string> => (await fetch(`${server.url}/metrics`)).text();
+    await expect.poll(metrics, { timeout: 60_000 }).toMatch(/^preamble_fine_tuning_jobs_running\S* 0$/m);
+    expect((await last.models.list()).data.map(({ id }) => id)).toEqual(['preamble-demo']);
   });
 
   it('keep no more prefixes than they may', async () => {

@@ -78,6 +78,8 @@ describe('readConfig', () => {
     ['PREAMBLE_STORE', 'file:'],
     ['PREAMBLE_STORE', 'redis://'],
     ['PREAMBLE_STORE', 'rediss:'],
+    ['PREAMBLE_STORE', 'redis://127.0.0.1:6379/abc'],
+    ['PREAMBLE_STORE', 'redis://127.0.0.1:6379/1/2'],
     ['PREAMBLE_API_KEYS', 'just-a-key'],
     ['PREAMBLE_API_KEYS', 'a=k,'],
     ['PREAMBLE_API_KEYS', '../up=k'],

@@ -45,8 +45,8 @@ export function addTenant(program: Command, io: Io): void {
   command('ls', 'List tenants and the limits that are in force.').action(async (options: Options) =>
     print(io, await list(options)),
   );
-  command('rm <tenant>', 'Delete a tenant and revoke its keys. Its prefixes stay.')
-    .option('--prefixes', 'delete its prefixes too')
+  command('rm <tenant>', 'Delete a tenant, revoke its keys and cancel its fine-tuning jobs. Its prefixes stay.')
+    .option('--prefixes', 'delete its prefixes, files and jobs too')
     .action(async (name: string, options: RemoveOptions) => print(io, await remove(name, options)));
 }
 

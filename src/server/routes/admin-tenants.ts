@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 
+import type { FineTuning } from '../../fine-tuning/fine-tuning.js';
 import type { PrefixLibrary } from '../../prefix/library.js';
 import { TenancyError } from '../../tenancy/errors.js';
 import type { Tenancy } from '../../tenancy/tenancy.js';
@@ -19,6 +20,8 @@ import { errorResponses } from '../schemas/error.js';
 export interface AdminTenantDeps {
   readonly tenancy: Pick<Tenancy, 'listTenants' | 'getTenant' | 'setTenant' | 'deleteTenant'>;
   readonly library: Pick<PrefixLibrary, 'list' | 'delete'>;
+  /** Undefined: tenants have no files and jobs. */
+  readonly fineTuning?: Pick<FineTuning, 'cancelAll' | 'deleteAll'> | undefined;
 }
 
 const tags = ['admin'];
@@ -44,7 +47,8 @@ const setSchema = {
 };
 const deleteSchema = {
   summary: 'Delete a tenant and revoke its keys',
-  description: 'Its prefixes stay unless `prefixes=true`: a tenant of the same name finds them again.',
+  description:
+    'Its fine-tuning jobs that are queued or running are cancelled. Its prefixes, files and jobs stay unless `prefixes=true`: a tenant of the same name finds them again.',
   tags,
   params: TenantParams,
   querystring: DeleteTenantQuery,
@@ -52,7 +56,8 @@ const deleteSchema = {
 };
 
 /** `/tenants` and all below it. */
-const adminTenantRoutes: FastifyPluginAsyncTypebox<AdminTenantDeps> = async (app, { tenancy, library }) => {
+const adminTenantRoutes: FastifyPluginAsyncTypebox<AdminTenantDeps> = async (app, deps) => {
+  const { tenancy } = deps;
   app.get('/tenants', { schema: listSchema }, async ({ query: { limit, after } }) =>
     toTenantList(await tenancy.listTenants({ after, limit: Number(limit ?? 20) })),
   );
@@ -67,18 +72,29 @@ const adminTenantRoutes: FastifyPluginAsyncTypebox<AdminTenantDeps> = async (app
   });
 
   app.delete('/tenants/:tenant', { schema: deleteSchema }, async ({ params: { tenant }, query }) => {
-    // The keys go first: nothing may be uploaded while prefixes are deleted. Asked again, it goes on where it was cut off.
+    // The keys go first, then what is trained: nothing may be stored while prefixes are deleted. Asked again, it goes on where it was cut off.
     const existed = await tenancy.deleteTenant(tenant);
-    const prefixes = query.prefixes === 'true' ? await deletePrefixes(library, tenant) : 0;
-    if (!existed && prefixes === 0) throw new TenancyError('tenant_not_found', 'There is no such tenant.');
+    await deps.fineTuning?.cancelAll(tenant);
+    const { prefixes, others } = query.prefixes === 'true' ? await deleteAll(deps, tenant) : NOTHING;
+    if (!existed && prefixes + others === 0) throw new TenancyError('tenant_not_found', 'There is no such tenant.');
     return { id: tenant, object: 'tenant' as const, deleted: true as const, prefixes_deleted: prefixes };
   });
 };
 
 export default adminTenantRoutes;
 
-async function deletePrefixes(library: AdminTenantDeps['library'], tenant: string): Promise<number> {
+/** How much of a tenant was deleted. */
+interface Deleted {
+  readonly prefixes: number;
+  /** Files and jobs. */
+  readonly others: number;
+}
+
+const NOTHING: Deleted = { prefixes: 0, others: 0 };
+
+async function deleteAll({ library, fineTuning }: AdminTenantDeps, tenant: string): Promise<Deleted> {
+  const others = (await fineTuning?.deleteAll(tenant)) ?? 0;
   const { data } = await library.list(tenant);
   for (const { name } of data) await library.delete(tenant, name);
-  return data.length;
+  return { prefixes: data.length, others };
 }

@@ -125,7 +125,8 @@ export const DeleteTenantQuery = Type.Object(
     prefixes: Type.Optional(
       Type.Enum(['true', 'false'], {
         default: 'false',
-        description: 'Whether its prefixes for the base model that is served are deleted too.',
+        description:
+          'Whether its prefixes for the base model that is served, its files and its fine-tuning jobs are deleted too.',
       }),
     ),
   },
