@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 
-import { ConfigError, type StoreLocation } from './config.js';
+import { ConfigError, type StoreLocation, systemError } from './config.js';
 import { makeDirectoryDurably } from './disk/durable.js';
 import { FilePrefixStore } from './prefix/file-store.js';
 import type { PrefixStore } from './prefix/store.js';
@@ -24,10 +24,10 @@ export interface OpenStore {
 /**
  * Opens what PREAMBLE_STORE names, for a process that serves: a directory is its own until it closes the store. Refuses to start where it
  * cannot; messages do not show the URL.
- * @throws ConfigError when another server uses the directory
+ * @throws ConfigError when another server uses the directory, and when it cannot be used
  */
 export async function openStore(location: StoreLocation, fingerprint: string): Promise<OpenStore> {
-  if (location.kind === 'file') return openFileStore(location.directory, fingerprint);
+  if (location.kind === 'file') return openFileStore(location.directory, fingerprint).catch(refuseDirectory);
   const { openRedisStore } = await import('./open-redis.js');
   return openRedisStore(location.url, fingerprint);
 }
@@ -48,6 +48,11 @@ async function openFileStore(directory: string, fingerprint: string): Promise<Op
     lock.release();
     throw error;
   }
+}
+
+function refuseDirectory(error: unknown): never {
+  const failed = systemError(error);
+  throw failed === undefined ? error : new ConfigError('PREAMBLE_STORE', failed.message);
 }
 
 /** Two servers would replace each other's files of keys, tenants and jobs, which each reads once. */

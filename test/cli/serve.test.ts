@@ -114,6 +114,7 @@ describe('the program', () => {
     [{ PREAMBLE_MODEL: '/nowhere' }, 2, /^preamble: PREAMBLE_MODEL: .*\/nowhere/m],
     [{ PREAMBLE_MODEL: packageRoot }, 2, /^preamble: PREAMBLE_MODEL: .*is missing/m],
     [{ PREAMBLE_CACHE: join(packageRoot, 'package.json') }, 2, /^preamble: PREAMBLE_CACHE: .*package.json/m],
+    [{ PREAMBLE_STORE: `file:${join(packageRoot, 'package.json')}` }, 2, /^preamble: PREAMBLE_STORE: .*package.json/m],
     [{ PREAMBLE_MAX_VIRTUAL_TOKENS: '1000' }, 2, /^preamble: PREAMBLE_MAX_VIRTUAL_TOKENS: 1000 is more than the \d+ /m],
     [{ HOST: '127.0.0.300' }, 2, /^preamble: HOST: .*127.0.0.300/m],
   ])('does not start with %j', async (settings, status, message) => {
