@@ -306,6 +306,15 @@ it('takes a file without a name, and refuses what is no form', async () => {
   }
 });
 
+it('says in /openapi.json what a download is', async () => {
+  const { url } = await realServer({});
+  const { paths } = (await (await fetch(`${url}/openapi.json`)).json()) as {
+    paths: Record<string, { get: { responses: Record<string, { content: object }> } }>;
+  };
+  const answer = paths['/v1/files/{file_id}/content']?.get.responses['200'];
+  expect(Object.keys(answer?.content ?? {})).toEqual(['application/octet-stream']);
+});
+
 it('takes files within its limits only', async () => {
   const client = clientOf(await realServer({ maxTrainingFileBytes: 2048, maxTrainingFiles: 2 }), 'alice');
   await expect(upload(client, 'x'.repeat(2049))).rejects.toMatchObject({ status: 413, code: 'request_too_large' });

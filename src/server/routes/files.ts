@@ -1,11 +1,11 @@
 import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { Type } from 'typebox';
 
 import type { FineTuning } from '../../fine-tuning/fine-tuning.js';
 import { ApiError } from '../errors.js';
 import { toFile, toFileList } from '../fine-tuning/response.js';
 import { readForm } from '../prefixes/form.js';
+import { Bytes } from '../schemas/bytes.js';
 import { errorResponses } from '../schemas/error.js';
 import { DeletedFile, FileForm, FileList, FileObject, StoredFileParams } from '../schemas/file.js';
 import { JobQuery } from '../schemas/fine-tuning.js';
@@ -39,7 +39,10 @@ const contentSchema = {
   summary: 'Download a file',
   tags,
   params,
-  response: { 200: Type.Unsafe<Uint8Array>({ type: 'string', format: 'binary' }), ...errorResponses },
+  response: {
+    200: { description: 'The bytes of the file.', content: { 'application/octet-stream': { schema: Bytes } } },
+    ...errorResponses,
+  },
 };
 const deleteSchema = {
   summary: 'Delete a file',

@@ -1,6 +1,5 @@
 import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { Type } from 'typebox';
 
 import { PrefixError } from '../../prefix/errors.js';
 import type { BaseModel } from '../../prefix/kv.js';
@@ -12,6 +11,7 @@ import { readForm } from '../prefixes/form.js';
 import { toQuota } from '../prefixes/quota.js';
 import { toReference } from '../prefixes/reference.js';
 import { toPrefix, toPrefixDetails, toPrefixList } from '../prefixes/response.js';
+import { Bytes } from '../schemas/bytes.js';
 import { errorResponses } from '../schemas/error.js';
 import {
   DeletedPrefix,
@@ -57,10 +57,9 @@ const getSchema = {
   params: PrefixParams,
   response: { 200: PrefixDetails, ...errorResponses },
 };
-const bytes = { schema: Type.Unsafe<Uint8Array>({ type: 'string', format: 'binary' }) };
 const fileAnswers = {
   description: 'The bytes of the file.',
-  content: { 'application/json': bytes, 'application/octet-stream': bytes },
+  content: { 'application/json': { schema: Bytes }, 'application/octet-stream': { schema: Bytes } },
 };
 const fileSchema = {
   summary: 'Download what PEFT loads',
