@@ -40,6 +40,17 @@ export async function renameDurably(from: string, to: string): Promise<void> {
   await syncDirectory(path.dirname(to));
 }
 
+/**
+ * Writes a file in place of what is there, by way of one beside it: after a crash there is the old file or the new one.
+ * @param mode as of `writeDurably`
+ */
+export async function replaceFile(file: string, data: Uint8Array | string, mode?: number): Promise<void> {
+  const draft = `${file}.draft`;
+  await fs.rm(draft, { force: true }); // left over if a process was killed
+  await writeDurably(draft, data, mode);
+  await renameDurably(draft, file);
+}
+
 /** What a read resolves to, or undefined when the file is not there. */
 export async function ifExists<T>(read: Promise<T>): Promise<T | undefined> {
   try {

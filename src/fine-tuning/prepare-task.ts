@@ -1,7 +1,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import { ifExists, renameDurably, writeDurably } from '../disk/durable.js';
+import { ifExists, replaceFile } from '../disk/durable.js';
 import { CONFIG_FILE, MODEL_FILE } from '../prefix/format.js';
 import type { PrefixLibrary } from '../prefix/library.js';
 import { writeAdapter } from '../tuning/adapter-files.js';
@@ -34,7 +34,7 @@ export async function prepareTask(
     if (await isThere(file)) return file;
     const content = await files.content(tenant, id);
     if (content === undefined) throw new FineTuningError('file_not_found', `${param}: ${id} was deleted`, param);
-    await writeWhole(file, content);
+    await replaceFile(file, content); // what is there is whole
     return file;
   };
   const train = await write('training_file', trainingFile);
@@ -52,12 +52,4 @@ export async function prepareTask(
 
 async function isThere(file: string): Promise<boolean> {
   return (await ifExists(fs.stat(file))) !== undefined;
-}
-
-/** By a rename: what is there is whole. */
-async function writeWhole(file: string, content: Uint8Array): Promise<void> {
-  const draft = `${file}.draft`;
-  await fs.rm(draft, { force: true });
-  await writeDurably(draft, content);
-  await renameDurably(draft, file);
 }

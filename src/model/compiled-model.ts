@@ -10,7 +10,7 @@ import { deriveWeights, type DerivedPrecision } from './derived-weights.js';
 import { buildDirectory } from './draft.js';
 import { graphFile, GRAPHS, type GraphName } from './graphs.js';
 import { KV_PRECISIONS, type WeightPrecision } from './precision.js';
-import { compiledSpecs, layOut, type WeightPlace, weightSpecs } from './weights.js';
+import { bytesOf, compiledSpecs, layOut, type WeightPlace, weightSpecs } from './weights.js';
 import { widenRows } from './widen-rows.js';
 
 /** Changes whenever a compiled model of an older version must be made anew. */
@@ -206,10 +206,6 @@ async function writeWeights(
   } finally {
     await output.close();
   }
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 /** The part of the configuration that changes results, in a fixed order. */

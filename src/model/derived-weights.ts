@@ -5,7 +5,7 @@ import { CheckpointError } from './config.js';
 import { toFloat16 } from './float16.js';
 import type { WeightPrecision } from './precision.js';
 import { BITS, type Bits, quantizedNames, quantizedShapes, quantizeRows } from './quantize.js';
-import { byteLength, compiledSpecs, layOut, type WeightPlace, type WeightSpec } from './weights.js';
+import { byteLength, bytesOf, compiledSpecs, layOut, type WeightPlace, type WeightSpec } from './weights.js';
 
 /** Elements read and converted at once, where a weight can be converted in pieces. */
 const PIECE = 1 << 20;
@@ -163,8 +163,4 @@ function halves(name: string, values: Float32Array): Uint16Array {
   } catch (error) {
     throw new CheckpointError(`PREAMBLE_WEIGHTS: float16 cannot hold ${name}: ${(error as Error).message}`);
   }
-}
-
-function bytesOf({ buffer, byteOffset, byteLength: bytes }: NodeJS.TypedArray): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, bytes);
 }

@@ -85,3 +85,8 @@ export function layOut(specs: readonly WeightSpec[]): { places: WeightPlace[]; b
 export function byteLength({ shape, type = 'float32' }: WeightSpec): number {
   return elementCount(shape) * ELEMENT_TYPES[type].bytes;
 }
+
+/** The bytes of values, in the same memory. */
+export function bytesOf({ buffer, byteOffset, byteLength: bytes }: NodeJS.TypedArray): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, bytes);
+}

@@ -1,7 +1,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import { ifExists, makeDirectoryDurably, renameDurably, writeDurably } from '../disk/durable.js';
+import { ifExists, makeDirectoryDurably, replaceFile } from '../disk/durable.js';
 import { TuningError } from '../tuning/errors.js';
 
 /**
@@ -21,12 +21,4 @@ export async function recorded<T>(file: string, key: string, compute: () => Prom
   await makeDirectoryDurably(path.dirname(file));
   await replaceFile(file, `${JSON.stringify({ key, result })}\n`);
   return result;
-}
-
-/** After a crash there is the old file or the new one. */
-export async function replaceFile(file: string, content: string): Promise<void> {
-  const draft = `${file}.draft`;
-  await fs.rm(draft, { force: true });
-  await writeDurably(draft, content);
-  await renameDurably(draft, file);
 }

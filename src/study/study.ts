@@ -1,9 +1,9 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
+import { replaceFile } from '../disk/durable.js';
 import { TuningError } from '../tuning/errors.js';
 import { type PlannedGroup, type PlannedPart, type PlannedRun, planParts, searchRuns, seedRuns } from './plan.js';
-import { replaceFile } from './record.js';
 import { reportFiles } from './report.js';
 import { type RunContext, type Tested, testRun, trainRun } from './run.js';
 import { summarise, type TrainedRun } from './summary.js';

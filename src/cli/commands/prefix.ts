@@ -1,8 +1,9 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { Option, type Command } from 'commander';
 
+import { replaceFile } from '../../disk/durable.js';
 import type { Prefix, PrefixDetails } from '../../server/schemas/prefix.js';
 import { Client, listAll, withClientOptions, type ClientOptions } from '../client.js';
 import { print, table, type Io } from '../io.js';
@@ -79,13 +80,6 @@ async function pull(name: string, dir: string, options: Options): Promise<string
   await mkdir(dir, { recursive: true });
   for (const [i, file] of [CONFIG, MODEL].entries()) await replaceFile(join(dir, file), files[i] ?? new Uint8Array());
   return options.json ? JSON.stringify({ name, directory: dir }) : `${name} -> ${dir}`;
-}
-
-/** A download that is cut off leaves the old file. */
-async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
-  const draft = `${path}.part`;
-  await writeFile(draft, bytes);
-  await rename(draft, path);
 }
 
 async function remove(name: string, options: Options): Promise<string> {

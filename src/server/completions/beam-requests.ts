@@ -1,8 +1,7 @@
 import type { BeamRequest } from '../../engine/request.js';
 import type { BeamParams } from './beam-params.js';
-import { nameSiblings, refuseTooLong, type RequestScope } from './generation-requests.js';
+import { nameSiblings, refuseImpossible, type RequestScope } from './generation-requests.js';
 import type { CompletionParams } from './params.js';
-import { refuseUnknownIds } from './token-ids.js';
 
 /** One beam search for each prompt, `bestOf` beams wide. Those of equal prompts are siblings. */
 export function toBeamRequests(
@@ -11,8 +10,7 @@ export function toBeamRequests(
   prompts: readonly number[][],
   scope: RequestScope,
 ): BeamRequest[] {
-  refuseTooLong(params, prompts, scope);
-  refuseUnknownIds('stop_token_ids', params.stopTokenIds, scope.vocabularySize);
+  refuseImpossible(params, prompts, scope);
   const { tenant, share, prefix, observe } = scope;
   const { bestOf: width, maxTokens, stopTokenIds, ignoreEos, logprobs, echo } = params;
   const siblings = nameSiblings(prompts);

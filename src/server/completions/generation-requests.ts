@@ -28,8 +28,7 @@ export function toGenerationRequests(
   prompts: readonly number[][],
   scope: RequestScope,
 ): GenerationRequest[] {
-  refuseTooLong(params, prompts, scope);
-  refuseUnknownIds('stop_token_ids', params.stopTokenIds, scope.vocabularySize);
+  refuseImpossible(params, prompts, scope);
   const sampling = toSamplingParams(params, scope.vocabularySize);
   const siblings = nameSiblings(prompts);
   return prompts.flatMap((prompt, index) =>
@@ -90,8 +89,13 @@ export function refuseTooManyChoices({ n, bestOf }: CompletionParams, prompts: n
   throw new ApiError('invalid_value', message, { param });
 }
 
-/** @throws ApiError when a prompt and what is to be generated do not fit the context */
-export function refuseTooLong(
+/** @throws ApiError when a prompt and what is to be generated do not fit the context, or a token that ends it cannot come */
+export function refuseImpossible(params: CompletionParams, prompts: readonly number[][], scope: RequestScope): void {
+  refuseTooLong(params, prompts, scope);
+  refuseUnknownIds('stop_token_ids', params.stopTokenIds, scope.vocabularySize);
+}
+
+function refuseTooLong(
   { maxTokens }: CompletionParams,
   prompts: readonly number[][],
   { prefix, contextLength }: RequestScope,
