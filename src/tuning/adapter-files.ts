@@ -67,10 +67,9 @@ export interface TunedAdapter {
 /** Reads the two files. Throws `TuningError` naming the directory where they cannot be read or do not fit the model. */
 export async function loadAdapter(directory: string, base: BaseModel): Promise<TunedAdapter> {
   try {
-    const [config, model] = await Promise.all([
-      fs.readFile(path.join(directory, CONFIG_FILE)),
-      fs.readFile(path.join(directory, MODEL_FILE)),
-    ]);
+    // One after another: of two missing files, the same is named every time.
+    const config = await fs.readFile(path.join(directory, CONFIG_FILE));
+    const model = await fs.readFile(path.join(directory, MODEL_FILE));
     const { kind, placement, length, rows } = readAdapter({ config, model }, base);
     return { method: kind === 'soft_prompt' ? 'embedding' : placement, length, rows };
   } catch (error) {
