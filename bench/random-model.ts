@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
+import { exists } from '#src/disk/durable.js';
+
 /** What decides a GPT-2's cost. */
 export interface Shape {
   readonly layers: number;
@@ -186,11 +188,4 @@ function byteAlphabet(): string[] {
 
 function size(shape: readonly number[]): number {
   return shape.reduce((product, length) => product * length, 1);
-}
-
-async function exists(file: string): Promise<boolean> {
-  return fs.access(file).then(
-    () => true,
-    () => false,
-  );
 }

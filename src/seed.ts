@@ -1,6 +1,7 @@
-import { access, readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { exists } from './disk/durable.js';
 import { CONFIG_FILE, MODEL_FILE } from './prefix/format.js';
 import type { PrefixLibrary } from './prefix/library.js';
 
@@ -30,11 +31,4 @@ export async function seedPrefixes({ bundled, library, tenant, marker }: SeedOpt
 async function directoriesOf(path: string): Promise<string[]> {
   const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
   return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { packageRoot } from '#src/config.js';
+import { exists } from '#src/disk/durable.js';
 import { compileModel, type Manifest, readManifest, WEIGHTS_FILE } from '#src/model/compiled-model.js';
 import { threadsOf } from '../options.js';
 import type { BenchContext } from '../suite.js';
@@ -102,11 +103,4 @@ function nodeProgram(file: string, args: Readonly<Record<string, string | number
 
 function flags(args: Readonly<Record<string, string | number>>): string[] {
   return Object.entries(args).map(([name, value]) => `--${name}=${value}`);
-}
-
-async function exists(file: string): Promise<boolean> {
-  return fs.access(file).then(
-    () => true,
-    () => false,
-  );
 }

@@ -61,6 +61,10 @@ export async function ifExists<T>(read: Promise<T>): Promise<T | undefined> {
   }
 }
 
+export async function exists(file: string): Promise<boolean> {
+  return (await ifExists(fs.stat(file))) !== undefined;
+}
+
 export function isErrno(error: unknown, ...codes: readonly string[]): boolean {
   return error instanceof Error && codes.includes((error as NodeJS.ErrnoException).code ?? '');
 }

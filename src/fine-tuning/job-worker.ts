@@ -2,6 +2,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
+import { exists, replaceFile } from '../disk/durable.js';
 import { CONFIG_FILE, MODEL_FILE } from '../prefix/format.js';
 import type { PrefixLibrary, PrefixQuota } from '../prefix/library.js';
 import type { ProgressLine } from '../tuning/progress-meter.js';
@@ -85,10 +86,15 @@ export class JobWorker {
 
   async #do(tenant: string, job: FineTuningJob, directory: string, leaving: AbortSignal): Promise<JobEnd> {
     try {
-      const task = await prepareTask(this.deps, tenant, job, directory);
-      const result = await this.#train(tenant, job, task, leaving);
-      if (result.stop === 'interrupted') return leaving.aborted ? 'interrupted' : 'cancelled';
-      return await whenStoreIsBack(() => this.#finish(tenant, job, task.out), leaving);
+      const out = path.join(directory, 'out');
+      const trained = path.join(directory, 'trained'); // is there once the files of `out` are
+      if (!(await exists(trained))) {
+        const task = await prepareTask(this.deps, tenant, job, directory);
+        const result = await this.#train(tenant, job, { ...task, out }, leaving);
+        if (result.stop === 'interrupted') return leaving.aborted ? 'interrupted' : 'cancelled';
+        await replaceFile(trained, new Uint8Array());
+      }
+      return await whenStoreIsBack(() => this.#finish(tenant, job, out), leaving);
     } catch (error) {
       const problem = jobError(error);
       if (problem === SERVER_FAULT) this.deps.observer.jobBroke(job.id, error);

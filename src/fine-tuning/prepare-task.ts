@@ -1,7 +1,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import { ifExists, replaceFile } from '../disk/durable.js';
+import { exists, replaceFile } from '../disk/durable.js';
 import { CONFIG_FILE, MODEL_FILE } from '../prefix/format.js';
 import type { PrefixLibrary } from '../prefix/library.js';
 import { writeAdapter } from '../tuning/adapter-files.js';
@@ -26,12 +26,12 @@ export async function prepareTask(
   tenant: string,
   { settings, trainingFile, validationFile, model }: FineTuningJob,
   directory: string,
-): Promise<TrainingTask> {
+): Promise<Omit<TrainingTask, 'out'>> {
   await fs.mkdir(directory, { recursive: true, mode: 0o700 });
   /** Named by the request's field, which errors then name. */
   const write = async (param: string, id: string): Promise<string> => {
     const file = path.join(directory, `${param}.jsonl`);
-    if (await isThere(file)) return file;
+    if (await exists(file)) return file;
     const content = await files.content(tenant, id);
     if (content === undefined) throw new FineTuningError('file_not_found', `${param}: ${id} was deleted`, param);
     await replaceFile(file, content); // what is there is whole
@@ -39,17 +39,13 @@ export async function prepareTask(
   };
   const train = await write('training_file', trainingFile);
   const valid = validationFile === null ? undefined : await write('validation_file', validationFile);
-  const task = { settings, train, valid, out: path.join(directory, 'out') };
+  const task = { settings, train, valid };
   if (model === baseModel) return { ...task, adapter: undefined };
 
   const adapter = path.join(directory, 'adapter');
-  const there = await Promise.all([CONFIG_FILE, MODEL_FILE].map((file) => isThere(path.join(adapter, file))));
+  const there = await Promise.all([CONFIG_FILE, MODEL_FILE].map((file) => exists(path.join(adapter, file))));
   if (there.every(Boolean)) return { ...task, adapter };
   const [name = '', version] = model.split('@');
   await writeAdapter(adapter, await library.files(tenant, name, version));
   return { ...task, adapter };
-}
-
-async function isThere(file: string): Promise<boolean> {
-  return (await ifExists(fs.stat(file))) !== undefined;
 }

@@ -3,7 +3,7 @@ import path from 'node:path';
 
 import { LRUCache } from 'lru-cache';
 
-import { ifExists, makeDirectoryDurably, renameDurably, syncDirectory, writeDurably } from '../disk/durable.js';
+import { exists, ifExists, makeDirectoryDurably, renameDurably, syncDirectory, writeDurably } from '../disk/durable.js';
 import type { CopyableStore } from './copy.js';
 import { DirectoryKeys } from './directory-keys.js';
 import { PrefixError } from './errors.js';
@@ -191,7 +191,7 @@ export class FilePrefixStore implements CopyableStore {
 
   async #addVersionDirectory(target: string, upload: PrefixUpload): Promise<void> {
     // There already when a process was killed before it replaced the name file: whole, and of the same content.
-    if ((await ifExists(fs.stat(target))) !== undefined) return;
+    if (await exists(target)) return;
     await this.scratch.withDirectory(async (draft) => {
       await writeVersion(draft, upload);
       await renameDurably(draft, target);

@@ -5,11 +5,11 @@ export class JobLock {
   #released = false;
 
   /**
-   * @param extend makes the lock last again; 0 when it is another's or gone. While Redis is away it waits: nobody else takes the job then.
+   * @param extend makes the lock last again; false when the job is another's. While Redis is away it waits: nobody else takes the job then.
    * @param duration how long the lock lasts. Milliseconds.
    */
   constructor(
-    private readonly extend: () => Promise<number>,
+    private readonly extend: () => Promise<boolean>,
     private readonly duration: number,
   ) {
     this.#wait();
@@ -30,9 +30,9 @@ export class JobLock {
   }
 
   async #renew(): Promise<void> {
-    const kept = await this.extend().catch(() => 1); // an answer that got lost is asked for again
+    const kept = await this.extend().catch(() => true); // an answer that got lost is asked for again
     if (this.#released) return;
-    if (kept === 1) this.#wait();
+    if (kept) this.#wait();
     else this.#lost.abort();
   }
 }

@@ -47,7 +47,8 @@ export class RedisJobQueue implements JobQueue {
   #patient: Redis | undefined;
   #worker: Worker<Pick<JobRef, 'tenant'>, void> | undefined;
   #recovering: Promise<void> = Promise.resolve();
-  readonly #running = new Set<Promise<unknown>>();
+  /** By the job's id. */
+  readonly #running = new Map<string, Promise<unknown>>();
 
   constructor(options: RedisJobQueueOptions) {
     this.#options = options;
@@ -91,7 +92,7 @@ export class RedisJobQueue implements JobQueue {
     this.#leaving.abort();
     // While Redis is away, a close that waits would never end (bullmq issue 4656).
     const closed = this.#worker?.close(this.#patient?.status !== 'ready');
-    await Promise.all([this.#recovering, ...this.#running]);
+    await Promise.all([this.#recovering, ...this.#running.values()]);
     await Promise.race([closed, delay(CLOSE_TIMEOUT)]);
     this.#patient?.disconnect();
   }
@@ -109,13 +110,14 @@ export class RedisJobQueue implements JobQueue {
     const { lostAfter, retryAfter = RETRY_AFTER } = this.#options;
     const { data, id = '', opts } = job;
     await this.#turns.begin(opts.priority ?? 0).catch(() => undefined); // it is for fairness only
-    const lock = new JobLock(() => job.extendLock(token, lostAfter), lostAfter);
+    const lock = new JobLock(() => this.#keep(job, token), lostAfter);
     let outcome: JobOutcome | 'failed';
     try {
+      await this.#running.get(id); // this worker lost it and has it again: its files are one run's at a time
       const stop = AbortSignal.any([this.#leaving.signal, lock.lost]);
       const running = work({ tenant: data.tenant, id }, stop).catch(() => 'failed' as const);
-      this.#running.add(running);
-      outcome = await running.finally(() => this.#running.delete(running));
+      this.#running.set(id, running);
+      outcome = await running.finally(() => this.#running.delete(id));
     } finally {
       lock.release();
     }
@@ -127,6 +129,18 @@ export class RedisJobQueue implements JobQueue {
     }
     await job.moveToWait(token);
     throw new WaitingError();
+  }
+
+  /**
+   * Makes a job's lock last again. While Redis is away it runs out: then it is taken once more, unless the job was brought to another
+   * worker. False when it is not this one's any more.
+   */
+  async #keep(job: TuningJob, token: string): Promise<boolean> {
+    const { lostAfter } = this.#options;
+    if ((await job.extendLock(token, lostAfter)) === 1) return true;
+    if (!(await job.isActive())) return false;
+    await this.#patient?.set(this.#queue.toKey(`${job.id}:lock`), token, 'PX', lostAfter, 'NX');
+    return (await job.extendLock(token, lostAfter)) === 1; // takes it off the list of stalled jobs too
   }
 
   /** BullMQ has given a job up: its workers died. */

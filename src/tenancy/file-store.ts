@@ -1,7 +1,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import { ifExists, makeDirectoryDurably, renameDurably, writeDurably } from '../disk/durable.js';
+import { ifExists, makeDirectoryDurably, replaceFile } from '../disk/durable.js';
 import { changeLimits, type LimitChanges } from './limits.js';
 import type {
   KeyPageOptions,
@@ -137,12 +137,8 @@ export class FileTenancyStore implements TenancyStore {
 
   async #write({ tenants, keys }: State): Promise<void> {
     const contents: Contents = { tenants: [...tenants.values()], keys: [...keys.values()] };
-    const file = path.join(this.directory, FILE);
-    const draft = `${file}.new`;
     await makeDirectoryDurably(this.directory);
-    await fs.rm(draft, { force: true }); // left over if a process was killed
-    await writeDurably(draft, JSON.stringify(contents, undefined, 2), OWNER_ONLY);
-    await renameDurably(draft, file);
+    await replaceFile(path.join(this.directory, FILE), JSON.stringify(contents, undefined, 2), OWNER_ONLY);
   }
 }
 

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import fs from 'node:fs/promises';
 
-import { syncDirectory, writeDurably } from '../disk/durable.js';
+import { replaceFile } from '../disk/durable.js';
 import { readAdapter } from '../prefix/adapter.js';
 import { type AdapterFiles, CONFIG_FILE, MODEL_FILE, PREFIX_TENSOR } from '../prefix/format.js';
 import type { BaseModel } from '../prefix/kv.js';
@@ -43,16 +43,8 @@ function encodeJson(value: unknown): Uint8Array {
 /** Puts the files into `directory`, each by a rename: a reader finds an old file or a whole new one. */
 export async function writeAdapter(directory: string, { config, model }: AdapterFiles): Promise<void> {
   await fs.mkdir(directory, { recursive: true });
-  for (const [name, data] of [
-    [MODEL_FILE, model],
-    [CONFIG_FILE, config],
-  ] as const) {
-    const draft = path.join(directory, `.${name}.draft`);
-    await fs.rm(draft, { force: true });
-    await writeDurably(draft, data);
-    await fs.rename(draft, path.join(directory, name));
-  }
-  await syncDirectory(directory);
+  await replaceFile(path.join(directory, MODEL_FILE), model);
+  await replaceFile(path.join(directory, CONFIG_FILE), config);
 }
 
 /** An adapter as training knows it. */

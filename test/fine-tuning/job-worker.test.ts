@@ -229,11 +229,8 @@ describe('the worker', () => {
       throw new PrefixError('store_unavailable', 'away');
     };
     await expect(worker(trained).run(ref, leave.signal)).rejects.toMatchObject({ code: 'store_unavailable' });
-    upload = async () => undefined;
-    const again: Trainer = async (task, options) => {
-      await isRefused();
-      return trained(task, options);
-    };
+    upload = isRefused;
+    const again: Trainer = () => Promise.reject(new Error('it is trained already'));
     await worker(again).run(ref, never);
     expect([await record(), uploads]).toMatchObject([{ status: 'succeeded', error: null }, ['t/mine']]);
     const messages = (await jobs.events('t', ref.id, { limit: 9 })).data.map(({ message }) => message);

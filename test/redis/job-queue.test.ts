@@ -68,6 +68,16 @@ async function addJob(queue: RedisJobQueue, tenant: string, changes: Partial<Fin
   return `${tenant} ${added.id}`;
 }
 
+/** A key of BullMQ's. */
+function keyOf(name: string): string {
+  return `preamble:1:{tuning}:queue:${FINGERPRINT.slice(0, 16)}:${name}`;
+}
+
+/** Leaves of a job's lock what is left of one whose worker died: it is another's, until it runs out. */
+async function loseWorker(id: string): Promise<void> {
+  await (await connect()).client.set(keyOf(`${id}:lock`), 'another worker', 'PX', LOST_AFTER / 2);
+}
+
 const soon = { timeout: 10_000, interval: 10 };
 
 it('brings each job to one of the workers of its base model', async () => {
@@ -157,13 +167,43 @@ it('stops a job that is not its any more, and gives up one whose workers die', a
   const jobs = new RedisJobStore(connection);
   for (let deaths = 1; deaths <= 5; deaths++) {
     await expect.poll(() => begun.length, soon).toBe(deaths);
-    // What is left of the lock of a worker that died.
-    await connection.client.del(`preamble:1:{tuning}:queue:${FINGERPRINT.slice(0, 16)}:${id}:lock`);
+    await loseWorker(id);
   }
   await expect.poll(async () => (await jobs.get(tenant, id))?.status, soon).toBe('failed');
   expect((await jobs.get(tenant, id))?.error).toMatchObject({ code: 'training_failed', param: null });
   expect((await jobs.events(tenant, id, { limit: 1 })).data[0]?.message).toContain('5 workers died');
   expect(await jobs.unfinished(FINGERPRINT)).toEqual([]);
+});
+
+it('keeps a job whose lock ran out while nobody else was given it', async () => {
+  const [queue, { client }] = [await openQueue(), await connect()];
+  const { work, begun, end } = openWork();
+  await queue.work(work);
+  const [, id = ''] = (await addJob(queue, 't')).split(' ');
+  await expect.poll(() => begun.length, soon).toBe(1);
+  await client.set(keyOf('stalled-check'), 1); // no worker looks for lost jobs
+  await client.del(keyOf(`${id}:lock`));
+  await expect.poll(() => client.exists(keyOf(`${id}:lock`)), soon).toBe(1);
+  end('done');
+  await expect.poll(() => client.exists(keyOf(id)), soon).toBe(0);
+  expect(begun).toHaveLength(1);
+});
+
+it('begins a job that it lost and got again when the first run has ended', async () => {
+  const queue = await openQueue({ workers: 2 });
+  const log: string[] = [];
+  await queue.work(async (_, stop) => {
+    log.push('begin');
+    if (log.length > 2) return 'done';
+    await new Promise((resolve) => stop.addEventListener('abort', resolve));
+    await delay(3 * LOST_AFTER); // a step, and a checkpoint
+    log.push('end');
+    return 'interrupted';
+  });
+  const [, id = ''] = (await addJob(queue, 't')).split(' ');
+  await expect.poll(() => log, soon).toEqual(['begin']);
+  await loseWorker(id);
+  await expect.poll(() => log, soon).toEqual(['begin', 'end', 'begin']);
 });
 
 it('goes on when Redis was killed in the middle of a job', async () => {

@@ -37,7 +37,7 @@ describe('the store on disk', () => {
   it('goes on after a process that was killed while it wrote', async () => {
     const directory = await temporaryDirectory();
     await (await FileTenancyStore.open(directory)).setTenant('a', {}, 1);
-    await writeFile(join(directory, '.tenancy/tenancy.json.new'), '{"tenants":[');
+    await writeFile(join(directory, '.tenancy/tenancy.json.draft'), '{"tenants":[');
     const store = await FileTenancyStore.open(directory);
     await store.setTenant('b', {}, 2);
     const { data } = await (await FileTenancyStore.open(directory)).listTenants({ limit: 9 });
