@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -14,6 +14,7 @@ import { adapterId, tenantKey } from '../../src/prefix/name.js';
 import type { PrefixStore } from '../../src/prefix/store.js';
 import { RedisConnection } from '../../src/redis/connection.js';
 import { RedisPrefixStore } from '../../src/redis/prefix-store.js';
+import { type Outcome, preamble } from '../cli/preamble.js';
 import { base, FakeEncoder, prefixFiles, softPromptFiles } from '../prefix/fixtures.js';
 import { RedisServer } from '../support/redis-server.js';
 
@@ -84,8 +85,7 @@ async function contents(
 
 const onDisk = (fingerprint: string): Promise<FilePrefixStore> => FilePrefixStore.open(directory, fingerprint);
 const onRedis = (fingerprint: string): RedisPrefixStore => new RedisPrefixStore(redis, fingerprint);
-const copy = (from: string, to: string): { status: number | null; stdout: string; stderr: string } =>
-  spawnSync(process.execPath, [program, 'store', 'copy', from, to, '--json'], { encoding: 'utf8' });
+const copy = (from: string, to: string): Promise<Outcome> => preamble('store', 'copy', from, to, '--json');
 
 /** The directory of a version that has the file, of a name's key without its hash. */
 function versionOf(key: string, file = 'prefix.json', tenant = 't'): string {
@@ -103,18 +103,18 @@ describe('preamble store copy', () => {
     await fill(onDisk);
     const expected = await contents(onDisk);
     expect(expected.length).toBeGreaterThan(100);
-    const first = copy(`file:${directory}`, server.url);
-    expect(first.stderr).toBe('');
-    expect(JSON.parse(first.stdout)).toEqual({ names: 18, copied: 30, skipped: 0, failed: 0 });
+    const first = await copy(`file:${directory}`, server.url);
+    expect(first.err).toBe('');
+    expect(JSON.parse(first.out)).toEqual({ names: 18, copied: 30, skipped: 0, failed: 0 });
     expect(await contents(onRedis)).toEqual(expected);
-    expect(JSON.parse(copy(`file:${directory}`, server.url).stdout)).toEqual({
+    expect(JSON.parse((await copy(`file:${directory}`, server.url)).out)).toEqual({
       names: 18,
       copied: 0,
       skipped: 30,
       failed: 0,
     });
     directory = fs.mkdtempSync(path.join(temporary, 'back-'));
-    expect(JSON.parse(copy(server.url, `file:${directory}`).stdout)).toMatchObject({ copied: 30, failed: 0 });
+    expect(JSON.parse((await copy(server.url, `file:${directory}`)).out)).toMatchObject({ copied: 30, failed: 0 });
     expect(await contents(onDisk)).toEqual(expected);
   });
 
@@ -130,7 +130,7 @@ describe('preamble store copy', () => {
       child.kill('SIGKILL');
       await exited;
     }
-    expect(copy(`file:${directory}`, server.url).status).toBe(0);
+    expect((await copy(`file:${directory}`, server.url)).status).toBe(0);
     expect(await contents(onRedis)).toEqual(await contents(onDisk));
   });
 
@@ -138,10 +138,10 @@ describe('preamble store copy', () => {
     await fill(onDisk);
     const info = path.join(versionOf('polite'), 'prefix.json');
     fs.writeFileSync(info, fs.readFileSync(info, 'utf8').replace('Dear Sir', 'Dear Sis'));
-    const { status, stdout, stderr } = copy(`file:${directory}`, server.url);
+    const { status, out, err } = await copy(`file:${directory}`, server.url);
     expect(status).toBe(1);
-    expect(JSON.parse(stdout)).toEqual({ names: 18, copied: 29, skipped: 0, failed: 1 });
-    expect(stderr).toContain('/t/polite: name: version');
+    expect(JSON.parse(out)).toEqual({ names: 18, copied: 29, skipped: 0, failed: 1 });
+    expect(err).toContain('/t/polite: name: version');
   });
 
   it.each([
@@ -153,9 +153,9 @@ describe('preamble store copy', () => {
     const bytes = fs.readFileSync(damaged);
     bytes[bytes.length - 1]! ^= 1;
     fs.writeFileSync(damaged, bytes);
-    const { status, stdout, stderr } = copy(`file:${directory}`, server.url);
-    expect([status, JSON.parse(stdout)]).toEqual([1, { names: 18, copied: 29, skipped: 0, failed: 1 }]);
-    expect(stderr).toMatch(new RegExp(`: version [0-9a-f]{12} has a damaged ${file}\n`));
+    const { status, out, err } = await copy(`file:${directory}`, server.url);
+    expect([status, JSON.parse(out)]).toEqual([1, { names: 18, copied: 29, skipped: 0, failed: 1 }]);
+    expect(err).toMatch(new RegExp(`: version [0-9a-f]{12} has a damaged ${file}\n`));
   });
 
   it('tells of a missing file, copies what was stored before sums were kept, and goes on behind a damaged record', async () => {
@@ -164,20 +164,20 @@ describe('preamble store copy', () => {
     const old = path.join(versionOf('polite'), 'prefix.json');
     fs.writeFileSync(old, JSON.stringify({ ...JSON.parse(fs.readFileSync(old, 'utf8')), sha256: undefined }));
     fs.writeFileSync(path.join(versionOf('polite', 'prefix.json', 'T'), 'prefix.json'), '{');
-    const { status, stdout, stderr } = copy(`file:${directory}`, server.url);
-    expect([status, JSON.parse(stdout)]).toEqual([1, { names: 18, copied: 28, skipped: 0, failed: 2 }]);
-    expect(stderr).toContain('has a damaged kv.safetensors');
-    expect(stderr).toContain('the stored record of this version is damaged');
+    const { status, out, err } = await copy(`file:${directory}`, server.url);
+    expect([status, JSON.parse(out)]).toEqual([1, { names: 18, copied: 28, skipped: 0, failed: 2 }]);
+    expect(err).toContain('has a damaged kv.safetensors');
+    expect(err).toContain('the stored record of this version is damaged');
   });
 
   it.each([
     ['file:/nowhere/at/all', 1, /nowhere/],
     ['redis://:secret@127.0.0.1:1', 1, /^preamble: FROM: Redis cannot be reached$/m],
     ['http://x', 2, /^preamble: FROM: /m],
-  ])('refuses %s', (from, status, message) => {
-    const refused = copy(from, server.url);
+  ])('refuses %s', async (from, status, message) => {
+    const refused = await copy(from, server.url);
     expect(refused.status).toBe(status);
-    expect(refused.stderr).toMatch(message);
-    expect(refused.stderr).not.toContain('secret');
+    expect(refused.err).toMatch(message);
+    expect(refused.err).not.toContain('secret');
   });
 });
