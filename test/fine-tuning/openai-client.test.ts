@@ -50,7 +50,7 @@ describe('the official client', () => {
       suffix: 'users/alice',
       seed: 7,
       method: { type: 'supervised', supervised: { hyperparameters: { batch_size: 4, n_epochs: 'auto' } } },
-      metadata: { note: 'mine' },
+      metadata: { note: 'mine', 'two\nlines': 'kept' },
     });
     expect(created).toMatchObject({
       object: 'fine_tuning.job',
@@ -59,7 +59,7 @@ describe('the official client', () => {
       seed: 7,
       training_file,
       validation_file,
-      metadata: { note: 'mine' },
+      metadata: { note: 'mine', 'two\nlines': 'kept' },
       hyperparameters: { n_epochs: 10, batch_size: 4, learning_rate_multiplier: 1 },
       fine_tuned_model: null,
       error: null,

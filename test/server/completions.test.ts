@@ -92,6 +92,8 @@ describe('POST /v1/completions', () => {
       top_logprobs: [{ a: -0.25 }, { [String.raw`bytes:\xc3`]: -0.25 }, { [String.raw`bytes:\xa9`]: -0.25 }],
       text_offset: [0, 1, 1],
     });
+    const lines = await post(app, url, { ...minimal, prompt: '\n\r\u2028', max_tokens: 3, logprobs: 1 });
+    expect(lines.body.choices[0]?.logprobs?.top_logprobs.slice(0, 2)).toEqual([{ '\n': -0.25 }, { '\r': -0.25 }]);
   });
 });
 

@@ -341,6 +341,8 @@ describe('LogprobsWriter', () => {
     expect(entry.top_logprobs).toEqual([{ a: -0.5, [String.raw`bytes:\xc3`]: -1.5, b: -3 }]);
     expect(writer.write({ id: 0, logprob: -0.5, top }).top_logprobs[0]).not.toHaveProperty('b');
     expect(writer.write({ id: 0, logprob: -0.5, top: [] }).top_logprobs).toEqual([{ a: -0.5 }]);
+    const beyond = [90, 91].map((id) => ({ id, logprob: -id })); // ids that the tokenizer does not have
+    expect(writer.write({ id: 0, logprob: -99, top: beyond }).top_logprobs).toEqual([{ '': -90, a: -99 }]);
   });
 });
 

@@ -34,16 +34,24 @@ export class LogprobsWriter {
 
   /** Call it for every token, in order; each call moves the offset on. */
   write({ id, logprob = 0, top = [] }: WrittenToken): Logprobs {
-    const best = top.map(({ id, logprob }) => [tokenText(this.tokenizer.tokenBytes(id)), logprob] as const);
-    const chosen = tokenText(this.tokenizer.tokenBytes(id));
     const entry = {
-      tokens: [chosen],
+      tokens: [tokenText(this.tokenizer.tokenBytes(id))],
       token_logprobs: [logprob],
-      top_logprobs: [logprob === null ? null : Object.fromEntries([...best, [chosen, logprob]])],
+      top_logprobs: [logprob === null ? null : this.#byText([...top, { id, logprob }])],
       text_offset: [this.#offset],
     };
     this.#offset += this.#text.push(id).length;
     return entry;
+  }
+
+  /** The best first. Of ids with the same text, as those behind the tokenizer's last, the best is kept. */
+  #byText(tokens: readonly TokenLogprob[]): Record<string, number> {
+    const entries = new Map<string, number>();
+    for (const { id, logprob } of tokens) {
+      const text = tokenText(this.tokenizer.tokenBytes(id));
+      if (!entries.has(text)) entries.set(text, logprob);
+    }
+    return Object.fromEntries(entries);
   }
 
   /** The text ends here, and another begins: half a character of the prompt is none of what is generated. */

@@ -1,5 +1,6 @@
 import { Type, type Static } from 'typebox';
 
+import { mapOf } from './map-of.js';
 import { nullable, optional } from './optional.js';
 
 const TokenId = Type.Integer({ minimum: 0 });
@@ -23,7 +24,7 @@ const Stop = Type.Union(
 /** Changes of the logits: bias, then penalties, before temperature and truncation. */
 const adjustments = {
   logit_bias: optional(
-    Type.Record(Type.String(), Type.Number({ minimum: -100, maximum: 100 }), {
+    mapOf(Type.Number({ minimum: -100, maximum: 100 }), {
       description: 'Token id, as a string, to what is added to its logit.',
     }),
   ),
@@ -113,7 +114,7 @@ export type CompletionRequest = Static<typeof CompletionRequest>;
 export const Logprobs = Type.Object({
   tokens: Type.Array(Type.String()),
   token_logprobs: Type.Array(nullable(Type.Number())),
-  top_logprobs: Type.Array(nullable(Type.Record(Type.String(), Type.Number()))),
+  top_logprobs: Type.Array(nullable(mapOf(Type.Number()))),
   text_offset: Type.Array(Type.Integer()),
 });
 export type Logprobs = Static<typeof Logprobs>;

@@ -1,5 +1,6 @@
 import { Type, type Static, type TSchema } from 'typebox';
 
+import { mapOf } from './map-of.js';
 import { nullable, optional } from './optional.js';
 
 function auto<T extends TSchema>(schema: T, title: string) {
@@ -79,9 +80,7 @@ export const NewJob = Type.Object(
         { additionalProperties: false },
       ),
     ),
-    metadata: optional(
-      Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 512 }), { maxProperties: 16 }),
-    ),
+    metadata: optional(mapOf(Type.String({ maxLength: 512 }), { maxProperties: 16, propertyNames: { maxLength: 64 } })),
     prefix_tuning: Type.Optional(PrefixTuning),
   },
   {
@@ -142,7 +141,7 @@ export const Job = Type.Object(
       eval_every: Type.Integer(),
     }),
     seed: Type.Integer(),
-    metadata: Type.Union([Type.Record(Type.String(), Type.String()), Type.Null()]),
+    metadata: nullable(mapOf(Type.String())),
     integrations: Type.Array(Type.Null(), { description: 'Always empty.' }),
     error: Type.Union([
       Type.Object({ code: Type.String(), message: Type.String(), param: nullable(Type.String()) }),
@@ -164,7 +163,7 @@ export const JobEventObject = Type.Object(
     level: Type.Enum(['info', 'warn', 'error']),
     type: Type.Enum(['message', 'metrics']),
     message: Type.String(),
-    data: Type.Union([Type.Record(Type.String(), Type.Number()), Type.Null()]),
+    data: nullable(mapOf(Type.Number())),
   },
   { title: 'FineTuningJobEvent' },
 );
