@@ -41,18 +41,18 @@ export class CheckpointError extends Error {
   override readonly name = 'CheckpointError';
 }
 
-/** Fields that have no effect on inference in float32, or are read elsewhere. */
+/** Fields that have no effect on inference in float32, or are read elsewhere; the last three lines are what older versions of Transformers wrote. */
 const WITHOUT_EFFECT = new Set(
   `architectures attn_pdrop resid_pdrop embd_pdrop initializer_range bos_token_id pad_token_id sep_token_id
    use_cache dtype torch_dtype transformers_version model_type task_specific_params _name_or_path name_or_path
    _attn_implementation_autoset attn_implementation reorder_and_upcast_attn n_ctx return_dict gradient_checkpointing
    summary_activation summary_first_dropout summary_proj_to_labels summary_type summary_use_proj
    output_attentions output_hidden_states return_dict_in_generate id2label label2id problem_type chunk_size_feed_forward
-   finetuning_task tokenizer_class prefix auto_map _commit_hash generation_config`.split(/\s+/),
+   finetuning_task tokenizer_class prefix auto_map _commit_hash generation_config
+   _num_labels num_labels predict_special_tokens output_past torchscript xla_device
+   max_length min_length do_sample num_beams num_beam_groups diversity_penalty early_stopping temperature top_k top_p typical_p
+   repetition_penalty length_penalty num_return_sequences`.split(/\s+/),
 );
-
-/** Fields that must have one value: another one would make a different model. */
-const FIXED: Record<string, unknown> = { add_cross_attention: false, is_encoder_decoder: false, is_decoder: false };
 
 /**
  * Reads `config.json` (and `generation_config.json`'s end tokens, which go first, as in Transformers).
@@ -64,6 +64,8 @@ export function parseConfig(config: Record<string, unknown>, generation: Record<
   const width = read.positive('n_embd', 768);
   const heads = read.positive('n_head', 12);
   if (width % heads !== 0) throw read.refuse('n_head', `does not divide n_embd ${width}`);
+  if ((width / heads) % 8 !== 0)
+    throw read.refuse('n_head', `heads are ${width / heads} wide; a multiple of 8 is needed`);
   const activation = read.string('activation_function', 'gelu_new');
   if (!Object.hasOwn(ACTIVATIONS, activation)) {
     throw read.refuse('activation_function', `supported are ${Object.keys(ACTIVATIONS).join(', ')}`);
@@ -95,6 +97,11 @@ function endTokens(read: FieldReader, value: unknown, vocabularySize: number): n
   });
 }
 
+/** Null, false, zero, or empty: a feature that is not used. */
+function isOff(value: unknown): boolean {
+  return !value || (typeof value === 'object' && Object.keys(value).length === 0);
+}
+
 /** Reads fields of `config.json`, remembering which ones were asked for. */
 class FieldReader {
   readonly #seen = new Set<string>(['eos_token_id']);
@@ -119,11 +126,10 @@ class FieldReader {
     return this.#typed(field, 'boolean', fallback);
   }
 
-  /** Throws for a field that nobody asked for and that is not known to be without effect. */
+  /** Throws for a field that nobody asked for, that is not off, and that is not known to be without effect. */
   expectNothingElse(): void {
     for (const [field, value] of Object.entries(this.config)) {
-      if (this.#seen.has(field) || WITHOUT_EFFECT.has(field) || value === null) continue;
-      if (field in FIXED && value === FIXED[field]) continue;
+      if (this.#seen.has(field) || WITHOUT_EFFECT.has(field) || isOff(value)) continue;
       throw this.refuse(field, 'not supported');
     }
   }

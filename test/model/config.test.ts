@@ -17,9 +17,25 @@ describe('parseConfig', () => {
     expect(parseConfig(tiny).eosTokenIds).toEqual([]);
   });
 
+  it('reads what older versions of Transformers wrote', () => {
+    const distilgpt2 = { _num_labels: 1, n_special: 0, predict_special_tokens: true, output_past: true };
+    const off = {
+      use_bfloat16: false,
+      pruned_heads: {},
+      tie_encoder_decoder: false,
+      xla_device: null,
+      bad_words_ids: [],
+    };
+    const generation = { do_sample: false, max_length: 20, num_beams: 1, repetition_penalty: 1.0, top_k: 50 };
+    expect(parseConfig({ ...tiny, ...distilgpt2, ...off, ...generation })).toEqual(parseConfig(tiny));
+  });
+
   it.each([
     ['model_type', 'llama'],
     ['n_head', 5],
+    ['n_head', 16], // 4 wide each
+    ['pruned_heads', { 0: [1] }],
+    ['use_bfloat16', true],
     ['n_layer', 0],
     ['n_embd', 64.5],
     ['n_positions', '32'],
