@@ -119,8 +119,8 @@ export function isCacheable({ promptLogprobs, prefix }: GenerationRequest): bool
 /** One key for each whole block of the prompt without its last token, whose logits are always needed. */
 function hashBlocks(request: GenerationRequest): string[] {
   if (!isCacheable(request)) return [];
-  const { tenant, prefix, prompt } = request;
-  const root = JSON.stringify([tenant, prefix?.version ?? null, prefix?.placement ?? null]);
+  const { tenant, tenantCreated, prefix, prompt } = request;
+  const root = JSON.stringify([tenant, tenantCreated ?? null, prefix?.version ?? null, prefix?.placement ?? null]);
   let key = createHash('sha256').update(root).digest('base64');
   return Array.from({ length: Math.floor((prompt.length - 1) / BLOCK_TOKENS) }, (_, block) => {
     const tokens = Uint32Array.from(prompt.slice(block * BLOCK_TOKENS, (block + 1) * BLOCK_TOKENS));

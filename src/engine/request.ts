@@ -44,6 +44,8 @@ export interface RequestPrefix {
 /** One sequence to generate. The caller has checked every limit; `Engine.submit` checks the budget again. */
 export interface GenerationRequest {
   readonly tenant: string;
+  /** When it was created, where that is known: one of the same name that comes after it shares nothing of the prompt cache with it. */
+  readonly tenantCreated?: number | null | undefined;
   /** Weight 1 and the whole queue unless given. */
   readonly share?: TenantShare | undefined;
   /** At least one token. */

@@ -35,7 +35,7 @@ export function issueKey({ tenant, label }: KeyOwner, now: number): IssuedKey {
   const id = now.toString(16).padStart(12, '0') + randomBytes(4).toString('hex');
   const secret = randomBytes(SECRET_BYTES).toString('base64url');
   const salt = randomBytes(SALT_BYTES).toString('hex');
-  const created = Math.floor(now / 1000);
+  const created = now / 1000;
   const record = { id, tenant, label, created, last4: secret.slice(-4), salt, hash: hashSecret(salt, secret) };
   return { text: `pre-${id}-${secret}`, record };
 }

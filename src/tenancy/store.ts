@@ -3,7 +3,7 @@ import type { LimitChanges, OwnLimits } from './limits.js';
 /** What is kept of a tenant. */
 export interface TenantRecord {
   readonly tenant: string;
-  /** Unix seconds. */
+  /** Unix seconds with milliseconds, by which a tenant is another than one of its name before it. */
   readonly created: number;
   readonly limits: OwnLimits;
 }
@@ -14,7 +14,7 @@ export interface KeyRecord {
   readonly id: string;
   readonly tenant: string;
   readonly label: string | undefined;
-  /** Unix seconds. */
+  /** Unix seconds with milliseconds. */
   readonly created: number;
   /** The last characters of the key, so that its owner can tell it from others. */
   readonly last4: string;

@@ -28,13 +28,13 @@ export interface TenancyOptions {
 /** Who sends a request, and what may be taken. */
 export interface Caller {
   readonly tenant: string;
+  /** Unix seconds with milliseconds; null for a tenant that only the settings know. One of the same name that comes after a deletion is another. */
+  readonly created: number | null;
   readonly limits: TenantLimits;
 }
 
 /** A tenant as its operator sees it. */
 export interface TenantInfo extends Caller {
-  /** Unix seconds; null for a tenant that only the settings know. */
-  readonly created: number | null;
   /** Whether the settings have keys of it. */
   readonly isStatic: boolean;
   /** Which of the limits are its own; the others are the server's defaults. */
@@ -106,7 +106,7 @@ export class Tenancy {
   /** Changes limits; creates the tenant where it is missing. */
   async setTenant(tenant: string, changes: LimitChanges): Promise<{ created: boolean; info: TenantInfo }> {
     const existed = (await this.#find(tenant)) !== undefined;
-    const record = await this.options.store.setTenant(tenant, changes, Math.floor(this.#now() / 1000));
+    const record = await this.options.store.setTenant(tenant, changes, this.#now() / 1000);
     this.#expire();
     return { created: !existed, info: this.#toInfo(tenant, record) };
   }
@@ -180,14 +180,13 @@ export class Tenancy {
   }
 
   #withDefaults(tenant: string, record?: TenantRecord): Caller {
-    return { tenant, limits: { ...this.options.defaults, ...record?.limits } };
+    return { tenant, created: record?.created ?? null, limits: { ...this.options.defaults, ...record?.limits } };
   }
 
   #toInfo(tenant: string, record?: TenantRecord): TenantInfo {
     const isStatic = this.#staticKeys.tenants.includes(tenant);
     return {
       ...this.#withDefaults(tenant, record),
-      created: record?.created ?? null,
       isStatic,
       own: record?.limits ?? {},
     };

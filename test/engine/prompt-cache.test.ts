@@ -169,6 +169,7 @@ describe('nothing is shared', () => {
 
   test.each<[string, Partial<GenerationRequest>, Partial<GenerationRequest>, string[]]>([
     ['two tenants', { tenant: 'a' }, { tenant: 'b' }, all],
+    ['a tenant and a later one', { tenant: 'a', tenantCreated: 1.001 }, { tenant: 'a', tenantCreated: 1.002 }, all],
     ['tenants whose names run into a version', { tenant: 'a,b' }, { tenant: 'a', ...prefixOf('b') }, behind],
     ['two versions of a prefix', prefixOf('v1', 1), prefixOf('v2', 2), behind],
     ['two versions with the same keys and values', prefixOf('v1'), prefixOf('v2'), behind],

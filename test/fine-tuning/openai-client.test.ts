@@ -203,10 +203,13 @@ describe('the official client', () => {
     const [running, waiting] = [await create(client, endless), await create(client, endless)];
     await until(client, running.id, 'running');
     expect(await client.fineTuning.jobs.cancel(waiting.id)).toMatchObject({ status: 'cancelled' });
-    expect(await client.fineTuning.jobs.cancel(running.id)).toMatchObject({
-      status: 'cancelled',
-      fine_tuned_model: null,
+    // As the Python client does, which announces JSON and sends none.
+    const headers = { authorization: `Bearer ${client.apiKey}`, 'content-type': 'application/json' };
+    const cancelled = await fetch(`${client.baseURL}/fine_tuning/jobs/${running.id}/cancel`, {
+      method: 'POST',
+      headers,
     });
+    expect(await cancelled.json()).toMatchObject({ status: 'cancelled', fine_tuned_model: null });
     await expect(client.fineTuning.jobs.cancel(running.id)).rejects.toMatchObject({
       status: 409,
       code: 'job_finished',

@@ -1,5 +1,7 @@
 import type { FastifyInstance } from 'fastify';
+import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
+import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import OpenAI, { toFile } from 'openai';
 import { describe, expect, it } from 'vitest';
@@ -322,6 +324,43 @@ describe('tenants', () => {
       body: { error: { code: 'tenant_static' } },
     });
     expect((await complete(server, 'short')).status).toBe(200);
+  });
+
+  it('have nothing stored that was on its way when they were deleted', async () => {
+    const server = await realServer({ adminKey });
+    const call = operator(server.server);
+    const { key } = (await call<IssuedKey>('POST', '/keys', { tenant: 'a' })).body;
+    const authorization = `Bearer ${key}`;
+    const begin = (path: string, body: string): { upload: ClientRequest; answer: Promise<[IncomingMessage]> } => {
+      const headers = { authorization, 'content-type': 'application/json' };
+      const upload = request(`${server.url}${path}`, { method: 'POST', headers });
+      upload.write(body);
+      return { upload, answer: once(upload, 'response') as Promise<[IncomingMessage]> };
+    };
+    const begun = [
+      begin('/v1/completions', '{"model":"preamble-demo","prompt":"a"'),
+      begin('/v1/prefixes', '{"name":"late","text":"a"'),
+    ];
+    // Sent later, and answered: the others are let in.
+    expect((await fetch(`${server.url}/v1/models`, { headers: { authorization } })).status).toBe(200);
+    await call('DELETE', '/tenants/a?prefixes=true');
+    for (const { upload } of begun) upload.end('}');
+    for (const { answer } of begun) expect((await answer)[0].statusCode).toBe(401);
+  });
+
+  it('find nothing of one of their name that was deleted in the prompt cache', async () => {
+    const server = await realServer({ adminKey, promptCacheBytes: 2 ** 24 });
+    const call = operator(server.server);
+    const cached = async (): Promise<number | undefined> => {
+      const { key } = (await call<IssuedKey>('POST', '/keys', { tenant: 'a' })).body;
+      const client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: key });
+      const body = { model: 'preamble-demo', prompt: 'The wind was in the north. '.repeat(20), max_tokens: 1 };
+      return (await client.completions.create(body)).usage?.prompt_tokens_details?.cached_tokens;
+    };
+    expect(await cached()).toBe(0);
+    expect(await cached()).toBeGreaterThan(0); // another key of the same tenant
+    await call('DELETE', '/tenants/a?prefixes=true');
+    expect(await cached()).toBe(0);
   });
 
   it('train nothing any more when they are deleted, and take files and jobs with them when asked', async () => {

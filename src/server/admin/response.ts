@@ -23,7 +23,7 @@ export function toTenant({ tenant, created, isStatic, limits, own }: TenantInfo)
   return {
     object: 'tenant',
     tenant,
-    created,
+    created: created === null ? null : Math.floor(created),
     static: isStatic,
     weight: limits.weight,
     requests_per_minute: limits.requestsPerMinute,
@@ -49,7 +49,7 @@ export function toKey(key: KeyInfo): Key {
     tenant,
     label: (stored ? key.label : undefined) ?? null,
     last4,
-    created: stored ? key.created : null,
+    created: stored ? Math.floor(key.created) : null,
     static: !stored,
   };
 }

@@ -11,11 +11,12 @@ export function toBeamRequests(
   scope: RequestScope,
 ): BeamRequest[] {
   refuseImpossible(params, prompts, scope);
-  const { tenant, share, prefix, observe } = scope;
+  const { tenant, tenantCreated, share, prefix, observe } = scope;
   const { bestOf: width, maxTokens, stopTokenIds, ignoreEos, logprobs, echo } = params;
   const siblings = nameSiblings(prompts);
   return prompts.map((prompt, index) => ({
     tenant,
+    tenantCreated,
     share,
     prompt,
     prefix,

@@ -62,7 +62,7 @@ export async function startCompletion(
   { gone, trace, turns }: Exchange,
 ): Promise<Completion> {
   const { tokenizer, base, maxChoices } = deps;
-  const { tenant, limits } = caller;
+  const { tenant, created: tenantCreated, limits } = caller;
   const share = { weight: limits.weight, queueShare: limits.queueShare ?? 1 };
   const params = readParams(body);
   const prefix = await resolvePrefix(deps, tenant, params.model, trace);
@@ -70,7 +70,7 @@ export async function startCompletion(
   refuseTooManyChoices(params, rawPrompts.length, maxChoices);
   const { contextLength, vocabularySize } = base;
   const observe = trace && (() => trace.sequence());
-  const scope = { tenant, share, prefix, contextLength, vocabularySize, observe };
+  const scope = { tenant, tenantCreated, share, prefix, contextLength, vocabularySize, observe };
   const reservation = await Reservation.ofRequest(deps.limiter, caller);
   return reservation.during(async () => {
     const prompts = await readPrompts(rawPrompts, tokenizer, base, turns);

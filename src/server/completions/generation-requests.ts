@@ -9,6 +9,8 @@ import { refuseUnknownIds } from './token-ids.js';
 /** What a request's sequences share beside its parameters. */
 export interface RequestScope {
   readonly tenant: string;
+  /** As in `GenerationRequest`. */
+  readonly tenantCreated?: number | null | undefined;
   /** The tenant's part of the engine; the whole of it unless given. */
   readonly share?: TenantShare | undefined;
   readonly prefix: RequestPrefix | undefined;
@@ -55,11 +57,12 @@ function toGenerationRequest(
   params: CompletionParams,
   prompt: readonly number[],
   sampling: SamplingParams,
-  { tenant, share, prefix, observe }: RequestScope,
+  { tenant, tenantCreated, share, prefix, observe }: RequestScope,
 ): Omit<GenerationRequest, 'choice' | 'siblings'> {
   const { maxTokens, minTokens, stop, stopTokenIds, ignoreEos, logprobs, echo, n, bestOf } = params;
   return {
     tenant,
+    tenantCreated,
     share,
     prompt,
     prefix,
