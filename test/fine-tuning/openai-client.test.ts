@@ -51,6 +51,7 @@ describe('the official client', () => {
       seed: 7,
       method: { type: 'supervised', supervised: { hyperparameters: { batch_size: 4, n_epochs: 'auto' } } },
       metadata: { note: 'mine', 'two\nlines': 'kept' },
+      integrations: [],
     });
     expect(created).toMatchObject({
       object: 'fine_tuning.job',
@@ -244,7 +245,7 @@ describe('a job is refused', () => {
     [{ model: 'nobody' }, 404, 'model'],
     [{ suffix: 'a//b' }, 400, 'suffix'],
     [{ suffix: BASE }, 400, 'suffix'],
-    [{ integrations: [] }, 400, 'integrations'],
+    [{ integrations: [{ type: 'wandb', wandb: { project: 'x' } }] }, 400, 'integrations'],
     [{ method: { type: 'dpo' } }, 400, 'method.type'],
     [{ hyperparameters: { n_epochs: 0 } }, 400, 'hyperparameters.n_epochs'],
     [{ prefix_tuning: { length: 0 } }, 400, 'prefix_tuning.length'],

@@ -64,8 +64,8 @@ describe('the fields of a beam search', () => {
 
   it('refuses a length penalty without a search', () => {
     for (const use of [false, null]) {
-      expect(refusal({ use_beam_search: use, length_penalty: 1 }).param).toBe('length_penalty');
-      expect(read({ use_beam_search: use, length_penalty: null }).beams).toBeUndefined();
+      expect(refusal({ use_beam_search: use, length_penalty: 2 }).param).toBe('length_penalty');
+      for (const off of [null, 1]) expect(read({ use_beam_search: use, length_penalty: off }).beams).toBeUndefined();
     }
     expect(readParams({ model: 'tiny', prompt: 'abc' }).beams).toBeUndefined();
   });

@@ -141,7 +141,11 @@ describe('POST /v1/completions with stream', () => {
     const { app } = server();
     const body = { ...minimal, prompt: ['héé', 'y'], max_tokens: 5, ...option };
     const whole = (await post(app, url, body)).body;
-    const stream = await post(app, url, { ...body, stream: true, stream_options: { include_usage: true } });
+    const stream = await post(app, url, {
+      ...body,
+      stream: true,
+      stream_options: { include_usage: true, include_obfuscation: false },
+    });
     expect(stream.headers['content-type']).toBe('text/event-stream; charset=utf-8');
     expect(stream.headers['x-request-id']).toBeDefined();
     expect(joinChunks(eventsOf(stream.text))).toEqual({ choices: whole.choices, usage: whole.usage });
@@ -241,6 +245,12 @@ describe('refusals', () => {
     [{ stream: 'yes' }, 'stream', 'invalid_type', /boolean/],
     [{ stream_options: { include_usage: true } }, 'stream_options', 'invalid_value', /stream/],
     [{ stream: true, stream_options: { foo: 1 } }, 'stream_options.foo', 'unknown_parameter', /foo/],
+    [
+      { stream: true, stream_options: { include_obfuscation: true } },
+      'stream_options.include_obfuscation',
+      'unsupported_parameter',
+      /include_obfuscation/,
+    ],
     [{ user: 5 }, 'user', 'invalid_type', /string/],
     [{ frobnicate: 1 }, 'frobnicate', 'unknown_parameter', /frobnicate/],
     [{ suffix: 'x' }, 'suffix', 'unsupported_parameter', /suffix/],

@@ -156,6 +156,15 @@ describe('HTTP', () => {
     await expectWell(server);
   });
 
+  it('a body that is too long, whose sender still reads the refusal', async () => {
+    const server = await realServer();
+    for (let i = 0; i < 4; i++) {
+      const post = { method: 'POST', headers: { 'content-type': 'application/json' }, body: 'x'.repeat(5_000_000) };
+      expect((await fetch(`${server.url}/v1/completions`, post)).status).toBe(413);
+    }
+    await expectWell(server);
+  });
+
   it('a body that is longer than it says: what is too much is no request', async () => {
     const server = await realServer();
     const answer = await sendRaw(server, head(json.length) + json + 'and more\r\n\r\n');

@@ -27,7 +27,7 @@ const neutral: Partial<Record<keyof CompletionRequest, readonly (number | boolea
 export function readBeams(body: CompletionRequest): BeamParams | undefined {
   const { use_beam_search: isSearch, length_penalty: lengthPenalty, max_tokens: maxTokens } = body;
   if (!isSearch) {
-    if ((lengthPenalty ?? undefined) === undefined) return undefined;
+    if ((lengthPenalty ?? 1) === 1) return undefined;
     throw refuse('length_penalty', `'length_penalty' needs 'use_beam_search' to be true.`);
   }
   refuseExcluded(body);

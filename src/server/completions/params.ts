@@ -39,7 +39,7 @@ const MIN_TEMPERATURE = 1e-5;
 
 /** Reads a body that the schema has accepted. Null is "not given"; zero and false are values. */
 export function readParams(body: CompletionRequest): CompletionParams {
-  refuseSuffix(body);
+  refuseUnsupported(body);
   const beams = readBeams(body);
   refuseContradictions(body);
   return {
@@ -75,9 +75,12 @@ function readTemperature(temperature: number): number {
   return temperature < MIN_TEMPERATURE ? 0 : temperature;
 }
 
-function refuseSuffix({ suffix }: CompletionRequest): void {
-  if ((suffix ?? undefined) === undefined) return;
-  throw new ApiError('unsupported_parameter', `'suffix' is not supported; leave it out.`, { param: 'suffix' });
+function refuseUnsupported({ suffix, stream_options: options }: CompletionRequest): void {
+  const refuse = (param: string): never => {
+    throw new ApiError('unsupported_parameter', `'${param}' is not supported; leave it out.`, { param });
+  };
+  if ((suffix ?? undefined) !== undefined) refuse('suffix');
+  if (options?.include_obfuscation) refuse('stream_options.include_obfuscation');
 }
 
 function refuseContradictions(body: CompletionRequest): void {

@@ -22,6 +22,8 @@ export function sendError(error: unknown, request: FastifyRequest, reply: Fastif
   reply.headers(refusal.headers);
   if (refusal.code === 'invalid_api_key') reply.header('www-authenticate', 'Bearer');
   if (refusal.code === 'server_draining') reply.header('connection', 'close');
+  // Fastify would have the connection end with this answer, in the midst of what the client sends: `unread-body` waits for it.
+  if (refusal.code === 'request_too_large') reply.removeHeader('connection');
   void reply
     .code(refusal.status)
     .header('content-type', 'application/json')

@@ -69,7 +69,13 @@ export const CompletionRequest = Type.Object(
     suffix: optional(Type.String({ description: 'Not supported: only `null`.' })),
     stream: optional(Type.Boolean({ default: false })),
     stream_options: optional(
-      Type.Object({ include_usage: optional(Type.Boolean({ default: false })) }, { additionalProperties: false }),
+      Type.Object(
+        {
+          include_usage: optional(Type.Boolean({ default: false })),
+          include_obfuscation: optional(Type.Boolean({ default: false, description: 'Not supported: only `false`.' })),
+        },
+        { additionalProperties: false },
+      ),
     ),
     top_k: optional(Type.Integer({ minimum: -1, maximum: largest, default: 0, description: '0 and -1 are off.' })),
     min_p: optional(

@@ -81,6 +81,7 @@ export const NewJob = Type.Object(
       ),
     ),
     metadata: optional(mapOf(Type.String({ maxLength: 512 }), { maxProperties: 16, propertyNames: { maxLength: 64 } })),
+    integrations: optional(Type.Array(Type.Unknown(), { maxItems: 0, description: 'Not supported: only empty.' })),
     prefix_tuning: Type.Optional(PrefixTuning),
   },
   {
