@@ -57,11 +57,12 @@ export function notePlacement(bytes: Uint8Array, placement: Placement): Uint8Arr
 function parseJson(bytes: Uint8Array): Json {
   try {
     const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    JSON.stringify(value); // what is nested too deep for that could not be stored with its placement
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json;
   } catch {
-    // Not UTF-8, or not JSON: refused below like JSON that is no object.
+    // Refused below like JSON that is no object.
   }
-  throw new PrefixError('adapter_config_not_json', 'adapter_config: not a JSON object in UTF-8');
+  throw new PrefixError('adapter_config_not_json', 'adapter_config: not a JSON object in UTF-8, or nested too deep');
 }
 
 function checkPeftType(config: Json): AdapterKind {

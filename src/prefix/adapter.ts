@@ -38,7 +38,7 @@ export interface Adapter {
 
 /** Room for the header and its length, beside the data. */
 const HEADER_ROOM_BYTES = DEFAULT_MAX_HEADER_BYTES + 8;
-const MAX_CONFIG_BYTES = 1 << 20;
+const MAX_CONFIG_BYTES = 1 << 16;
 
 /**
  * Checks untrusted files against the frozen model, in the order of the format's specification, and decodes the rows.

@@ -19,7 +19,7 @@ export const floats = (...numbers: number[]): Float32Array<ArrayBuffer> => value
 
 /** At least one upload for every code that is about the files. */
 export const refusals: Refusal[] = [
-  { code: 'adapter_config_too_large', what: 'a config over 1 MiB', config: new Uint8Array((1 << 20) + 1) },
+  { code: 'adapter_config_too_large', what: 'a config over 64 KiB', config: new Uint8Array((1 << 16) + 1) },
   {
     code: 'adapter_model_too_large',
     what: 'more than a whole context',
@@ -34,6 +34,11 @@ export const refusals: Refusal[] = [
   { code: 'adapter_config_not_json', what: 'no JSON', config: text('{') },
   { code: 'adapter_config_not_json', what: 'a list', config: text('[]') },
   { code: 'adapter_config_not_json', what: 'null', config: text('null') },
+  {
+    code: 'adapter_config_not_json',
+    what: 'lists 30,000 deep',
+    config: text(`{"peft_type":"PREFIX_TUNING","a":${'['.repeat(30_000)}${']'.repeat(30_000)}}`),
+  },
   { code: 'adapter_config_not_json', what: 'Latin-1', config: Uint8Array.of(0x7b, 0x22, 0xe4, 0x22, 0x3a, 0x31, 0x7d) },
   { code: 'peft_type_unsupported', what: 'no type', changes: { peft_type: undefined } },
   { code: 'peft_type_unsupported', what: 'LORA', changes: { peft_type: 'LORA' } },

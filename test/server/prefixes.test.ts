@@ -231,6 +231,28 @@ describe('/v1/models', () => {
     expect((await get(app, '/v1/models/nobody')).body.error).toMatchObject({ code: 'model_not_found', param: 'model' });
   });
 
+  it('deletes a prefix, one version only where there is no other, and never the base model', async () => {
+    const { app } = await prefixServer();
+    const remove = async (id: string) => {
+      const response = await app.inject({ method: 'DELETE', url: `/v1/models/${encodeURIComponent(id)}` });
+      return { status: response.statusCode, body: response.json<Body>() };
+    };
+    const versions = [await upload(app), await upload(app, {}, 4)].map(({ body }) => `alice@${body.version}`);
+    for (const id of ['tiny', versions[0]!]) {
+      expect(await remove(id)).toMatchObject({
+        status: 400,
+        body: { error: { code: 'invalid_value', param: 'model' } },
+      });
+    }
+    expect(await remove('alice')).toEqual({ status: 200, body: { id: 'alice', object: 'model', deleted: true } });
+    expect(await remove('alice')).toMatchObject({ status: 404, body: { error: { code: 'model_not_found' } } });
+    await upload(app, { name: 'users/alice' });
+    expect(await remove(adapterId('default', 'users/alice'))).toMatchObject({ status: 200 });
+    const { body } = await upload(app);
+    expect(await remove(`alice@${body.version.slice(0, 12)}`)).toMatchObject({ status: 200 });
+    expect((await get(app, '/v1/models')).body.data).toHaveLength(1);
+  });
+
   it('shows nothing of another tenant', async () => {
     const keys = ['a', 'b'].map((tenant) => ({ tenant, key: `key-${tenant}` }));
     const { app } = await prefixServer({ apiKeys: keys });

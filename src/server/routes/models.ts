@@ -4,19 +4,20 @@ import type { BaseModel } from '../../prefix/kv.js';
 import type { PrefixDetails, PrefixInfo, PrefixLibrary } from '../../prefix/library.js';
 import { adapterId } from '../../prefix/name.js';
 import { asModelError } from '../completions/resolve-prefix.js';
+import { ApiError } from '../errors.js';
 import { toReferenceOf } from '../prefixes/reference.js';
 import { errorResponses } from '../schemas/error.js';
-import { Model, ModelList, ModelParams } from '../schemas/model.js';
+import { DeletedModel, Model, ModelList, ModelParams } from '../schemas/model.js';
 
 /** What the model routes need of the rest of the program. */
 export interface ModelDeps {
   readonly base: BaseModel;
   /** Unix seconds since when the base model is served. */
   readonly created: number;
-  readonly library: Pick<PrefixLibrary, 'list' | 'get' | 'nameOf'>;
+  readonly library: Pick<PrefixLibrary, 'list' | 'get' | 'nameOf' | 'delete'>;
 }
 
-/** `GET /models`, `GET /models/{id}`: the base model, and the caller's prefixes as its children. */
+/** `/models` and all below it: the base model, and the caller's prefixes as its children. */
 const modelRoutes: FastifyPluginAsyncTypebox<ModelDeps> = async (app, { base, created, library }) => {
   const baseModel: Model = {
     id: base.id,
@@ -35,8 +36,13 @@ const modelRoutes: FastifyPluginAsyncTypebox<ModelDeps> = async (app, { base, cr
     adapter_id: adapterId(tenant, prefix.name),
   });
 
-  const find = async (tenant: string, model: string): Promise<PrefixDetails> =>
-    library.get(tenant, ...(await toReferenceOf(library, tenant, model)));
+  const find = async (tenant: string, model: string): Promise<PrefixDetails> => {
+    try {
+      return await library.get(tenant, ...(await toReferenceOf(library, tenant, model)));
+    } catch (error) {
+      throw asModelError(error, model);
+    }
+  };
 
   app.get(
     '/models',
@@ -59,12 +65,35 @@ const modelRoutes: FastifyPluginAsyncTypebox<ModelDeps> = async (app, { base, cr
     },
     async ({ params, tenant }) => {
       if (params.id === base.id) return baseModel;
-      const prefix = await find(tenant, params.id).catch((error: unknown) => {
-        throw asModelError(error, params.id);
-      });
-      return { ...toModel(prefix, tenant), id: params.id };
+      return { ...toModel(await find(tenant, params.id), tenant), id: params.id };
+    },
+  );
+
+  app.delete(
+    '/models/:id',
+    {
+      schema: {
+        summary: 'Delete a prefix',
+        description: 'As `DELETE /v1/prefixes/{name}`. With `@VERSION` only where that is the only one.',
+        tags: ['models'],
+        params: ModelParams,
+        response: { 200: DeletedModel, ...errorResponses },
+      },
+    },
+    async ({ params: { id }, tenant }) => {
+      if (id === base.id) throw refuseDeletion('The base model cannot be deleted.');
+      const { name, versions } = await find(tenant, id);
+      if (id.includes('@') && versions.length > 1) {
+        throw refuseDeletion(`One of several versions cannot be deleted; '${name}' is all of them.`);
+      }
+      await library.delete(tenant, name);
+      return { id, object: 'model' as const, deleted: true as const };
     },
   );
 };
 
 export default modelRoutes;
+
+function refuseDeletion(message: string): ApiError {
+  return new ApiError('invalid_value', message, { param: 'model' });
+}

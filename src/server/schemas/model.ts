@@ -19,4 +19,9 @@ export type Model = Static<typeof Model>;
 
 export const ModelList = Type.Object({ object: Type.Literal('list'), data: Type.Array(Model) }, { title: 'ModelList' });
 
+export const DeletedModel = Type.Object(
+  { id: Type.String(), object: Type.Literal('model'), deleted: Type.Literal(true) },
+  { title: 'DeletedModel' },
+);
+
 export const ModelParams = Type.Object({ id: Type.String() });
