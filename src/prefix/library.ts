@@ -144,7 +144,7 @@ export class PrefixLibrary {
   /** What is known of a version, chosen as in `load`, and of all versions of the name. */
   async get(tenant: string, name: string, version?: string): Promise<PrefixDetails> {
     const details = isPrefixName(name) ? await this.deps.store.get(tenant, name, version) : undefined;
-    return details ?? notFound(name);
+    return details ?? notFound(version === undefined ? name : `${name}@${version}`);
   }
 
   /** The name that a request's `model` means: an adapter's id that is not a name itself stands for its name. */

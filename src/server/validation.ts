@@ -28,8 +28,8 @@ export interface ValidationError {
 
 /** The refusal for what the validator found, with the field's name in `param`. */
 export function toValidationError(errors: readonly ValidationError[]): ApiError {
-  // Of a union's errors, the branches come first and the union itself comes last.
-  const error = errors.find(({ keyword }) => keyword === 'anyOf') ?? errors[0];
+  // Of a union's errors, the branches come first and the union itself comes last; so does the outer of two.
+  const error = errors.findLast(({ keyword }) => keyword === 'anyOf') ?? errors[0];
   if (!error) return new ApiError('invalid_request', 'The request is not valid.');
   const at = pathOf(error.instancePath);
   if (error.keyword === 'additionalProperties') return unknownField(join(at, error.params['additionalProperty']));

@@ -86,6 +86,7 @@ describe('preamble evaluate', () => {
     [['--beams', '0'], 2, 'not a whole number from 1'],
     [['--length-penalty', 'x'], 2, 'not a number'],
     [['--format', 'xml'], 2, 'Allowed choices are jsonl, e2e, webnlg, dart'],
+    [['--loss-only', '--predictions', 'texts'], 2, '--predictions makes no sense with --loss-only'],
     [['--prefix', '/no/such'], 1, '/no/such/adapter_config.json'],
     [['--format', 'jsonl'], 1, 'test.txt line 1: not JSON'],
     [['--max-tokens', '158'], 1, 'test.txt line 1: The context is 160 tokens'],

@@ -40,7 +40,12 @@ describe('preamble prefix', () => {
     expect(JSON.parse((await prefix('inspect', 'users/alice', '--json')).out)).toMatchObject({ versions: [{}] });
 
     const target = join(scratch, 'pulled');
-    expect(await prefix('pull', 'users/alice', target)).toMatchObject({ status: 0 });
+    expect(await prefix('pull', 'users/alice', target)).toMatchObject({
+      status: 0,
+      out: expect.stringContaining('PEFT takes for a prefix'),
+    });
+    const missing = await prefix('inspect', 'users/alice@123456789abc');
+    expect(missing.err).toContain('there is no prefix "users/alice@123456789abc"');
     for (const file of ['adapter_config.json', 'adapter_model.safetensors']) {
       expect(await readFile(join(target, file))).toEqual(await readFile(join(adapter, file)));
     }

@@ -89,6 +89,7 @@ describe('preamble tune', () => {
 
   it.each([
     [['--early-stopping'], '--early-stopping needs --valid'],
+    [['--patience', '2'], '--patience needs --early-stopping'],
     [['--method', 'suffix'], 'Allowed choices are prefix, embedding, infix'],
     [['--length', '0'], 'not a whole number from 1'],
     [['--lr', '-1'], 'not a positive number'],

@@ -47,6 +47,7 @@ describe('POST /v1/completions', () => {
     expect(engine.submitted).toEqual([
       {
         tenant: 'default',
+        tenantCreated: null,
         share: { weight: 1, queueShare: 1 },
         siblings: expect.any(Symbol) as symbol,
         prompt: [97, 98, 99],

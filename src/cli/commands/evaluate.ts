@@ -49,7 +49,10 @@ export function addEvaluate(program: Command, io: Io): void {
     .option('--limit <n>', 'use the first so many sources', count(1))
     .option('--predictions <file>', 'receives a line of JSON for each text')
     .option('--json', 'print one line of JSON')
-    .action(async (options: EvaluateOptions) => {
+    .action(async (options: EvaluateOptions, command: Command) => {
+      if (options.lossOnly && options.predictions !== undefined) {
+        command.error('error: --predictions makes no sense with --loss-only', { exitCode: 2 });
+      }
       const results = await runEvaluate(options, io);
       if (options.predictions !== undefined) await fs.writeFile(options.predictions, predictionLines(results));
       print(io, options.json ? JSON.stringify(results.map(withoutTexts)) : describe(results));

@@ -79,7 +79,10 @@ async function pull(name: string, dir: string, options: Options): Promise<string
   const files = await Promise.all([CONFIG, MODEL].map((file) => client.bytes(`${pathOf(name)}/files/${file}`)));
   await mkdir(dir, { recursive: true });
   for (const [i, file] of [CONFIG, MODEL].entries()) await replaceFile(join(dir, file), files[i] ?? new Uint8Array());
-  return options.json ? JSON.stringify({ name, directory: dir }) : `${name} -> ${dir}`;
+  const { placement = 'prefix' } = JSON.parse(Buffer.from(files[0] ?? []).toString()) as { placement?: string };
+  if (options.json) return JSON.stringify({ name, directory: dir, placement });
+  const pulled = `${name} -> ${dir}`;
+  return placement === 'infix' ? `${pulled}\nwarning: an infix, which PEFT takes for a prefix` : pulled;
 }
 
 async function remove(name: string, options: Options): Promise<string> {

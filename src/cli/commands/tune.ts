@@ -67,6 +67,9 @@ export function addTune(program: Command, io: Io): void {
       if (options.earlyStopping && options.valid === undefined) {
         command.error('error: --early-stopping needs --valid', { exitCode: 2 });
       }
+      if (!options.earlyStopping && command.getOptionValueSource('patience') === 'cli') {
+        command.error('error: --patience needs --early-stopping', { exitCode: 2 });
+      }
       const result = await runTune(options, io);
       print(io, options.json ? JSON.stringify(result) : describe(result, options.out));
     });
