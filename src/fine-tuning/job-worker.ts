@@ -6,7 +6,7 @@ import { exists, replaceFile } from '../disk/durable.js';
 import { CONFIG_FILE, MODEL_FILE } from '../prefix/format.js';
 import type { PrefixLibrary, PrefixQuota } from '../prefix/library.js';
 import type { ProgressLine } from '../tuning/progress-meter.js';
-import type { TuneResult } from '../tuning/tune.js';
+import type { Stop } from '../tuning/trainer.js';
 import { resultFileId } from './file.js';
 import type { TrainingFileStore } from './file-store.js';
 import { CANCELLABLE, type FineTuningJob, type JobRef, type JobStatus, newEvent, TAKEN } from './job.js';
@@ -90,8 +90,8 @@ export class JobWorker {
       const trained = path.join(directory, 'trained'); // is there once the files of `out` are
       if (!(await exists(trained))) {
         const task = await prepareTask(this.deps, tenant, job, directory);
-        const result = await this.#train(tenant, job, { ...task, out }, leaving);
-        if (result.stop === 'interrupted') return leaving.aborted ? 'interrupted' : 'cancelled';
+        const stop = await this.#train(tenant, job, { ...task, out }, leaving);
+        if (stop === 'interrupted') return leaving.aborted ? 'interrupted' : 'cancelled';
         await replaceFile(trained, new Uint8Array());
       }
       return await whenStoreIsBack(() => this.#finish(tenant, job, out), leaving);
@@ -104,7 +104,7 @@ export class JobWorker {
   }
 
   /** Until it is done, cancelled, or this process leaves. */
-  async #train(tenant: string, job: FineTuningJob, task: TrainingTask, leaving: AbortSignal): Promise<TuneResult> {
+  async #train(tenant: string, job: FineTuningJob, task: TrainingTask, leaving: AbortSignal): Promise<Stop> {
     const { jobs, trainer, now } = this.deps;
     const cancelled = new AbortController();
     const look = setInterval(() => {
