@@ -75,6 +75,7 @@ export async function openFineTuning(config: Config, parts: FineTuningParts): Pr
       baseModel: base.id,
       trainer,
       quota,
+      maxSeconds: config.tuningMaxSeconds,
       directory,
       observer,
       now,

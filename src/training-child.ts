@@ -62,6 +62,7 @@ async function train(place: TrainingModelPlace, task: TrainingTask): Promise<Sto
       train: await read(task.train),
       valid: task.valid === undefined ? undefined : await read(task.valid),
       out: task.out,
+      maxSeconds: task.maxSeconds,
       signal,
       onProgress: report,
     });

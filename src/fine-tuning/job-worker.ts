@@ -31,6 +31,8 @@ export interface JobWorkerDeps {
   readonly trainer: Trainer;
   /** What a tenant may keep. */
   readonly quota: (tenant: string) => Promise<PrefixQuota>;
+  /** How long one job may train. */
+  readonly maxSeconds: number;
   /** Where jobs have their files while they run; what is there of an interrupted job, it goes on from. */
   readonly directory: string;
   readonly observer: JobObserver;
@@ -85,14 +87,19 @@ export class JobWorker {
   }
 
   async #do(tenant: string, job: FineTuningJob, directory: string, leaving: AbortSignal): Promise<JobEnd> {
+    const { maxSeconds } = this.deps;
     try {
       const out = path.join(directory, 'out');
       const trained = path.join(directory, 'trained'); // is there once the files of `out` are
       if (!(await exists(trained))) {
         const task = await prepareTask(this.deps, tenant, job, directory);
-        const stop = await this.#train(tenant, job, { ...task, out }, leaving);
+        const stop = await this.#train(tenant, job, { ...task, out, maxSeconds }, leaving);
         if (stop === 'interrupted') return leaving.aborted ? 'interrupted' : 'cancelled';
         await replaceFile(trained, new Uint8Array());
+        if (stop === 'time_limit') {
+          const message = `Training was ended after ${maxSeconds} s, which is as long as one job may train here`;
+          await whenStoreIsBack(() => this.#event(tenant, job, { level: 'warn', message }), leaving);
+        }
       }
       return await whenStoreIsBack(() => this.#finish(tenant, job, out), leaving);
     } catch (error) {

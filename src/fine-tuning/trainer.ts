@@ -12,6 +12,8 @@ export interface TrainingTask {
   readonly adapter: string | undefined;
   /** Directory that receives the adapter, the curve and checkpoints. */
   readonly out: string;
+  /** Trained for so long, it ends with the best that it has. */
+  readonly maxSeconds: number;
 }
 
 export interface TrainingOptions {

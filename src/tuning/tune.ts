@@ -40,6 +40,8 @@ export interface TuneJob {
   readonly valid?: readonly TrainingExample[] | undefined;
   /** Receives the adapter, the curves and, while training runs, checkpoints. */
   readonly out: string;
+  /** Ends with the best so far once it has trained for so long, earlier processes included. */
+  readonly maxSeconds?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (line: ProgressLine) => void;
 }
@@ -91,7 +93,7 @@ export async function tune(job: TuneJob): Promise<TuneResult> {
   const random = new RandomStream(settings.seed, 0);
   const initial = (): ReturnType<typeof initialValues> =>
     initialValues({ config, shape, random, tokenEmbeddings: model.tokenEmbeddings, rows: start.rows });
-  const state = saved ?? { step: 0, values: initial(), best: undefined, worse: 0 };
+  const state = saved ?? { step: 0, values: initial(), best: undefined, worse: 0, seconds: 0 };
   const curve = await Curve.open(out, state.step);
   const meter = new ProgressMeter(state.step, totalSteps(examples.length, settings), job.onProgress);
 
@@ -102,6 +104,7 @@ export async function tune(job: TuneJob): Promise<TuneResult> {
     valid,
     schedule: settings,
     state,
+    maxSeconds: job.maxSeconds,
     signal,
     onPoint: async (point, tokens) => {
       await curve.add(point);

@@ -78,6 +78,7 @@ describe('the worker', () => {
       baseModel: 'base',
       trainer,
       quota: async () => ({}),
+      maxSeconds: 60,
       directory,
       observer: { jobStarted: () => undefined, jobEnded: (end) => ends.push(end), jobBroke: () => ends.push('broke') },
       now: Date.now,
@@ -195,6 +196,21 @@ describe('the worker', () => {
     const trainer = childTrainer(path.resolve('dist/training-child.js'), place);
     expect(await worker(trainer).run(ref, AbortSignal.abort())).toBe('interrupted');
     expect(await fs.readdir(path.join(directory, ref.id))).toEqual(['training_file.jsonl']);
+  });
+
+  it('publishes what was trained until its time was over, and says so', async () => {
+    const limits: number[] = [];
+    const late: Trainer = async (task, options) => {
+      limits.push(task.maxSeconds);
+      await trained(task, options);
+      return 'time_limit';
+    };
+    expect(await worker(late).run(ref, never)).toBe('done');
+    expect([await record(), uploads, limits]).toMatchObject([{ status: 'succeeded' }, ['t/mine'], [60]]);
+    const message = 'Training was ended after 60 s, which is as long as one job may train here';
+    expect((await jobs.events('t', ref.id, { limit: 9 })).data).toContainEqual(
+      expect.objectContaining({ level: 'warn', message }),
+    );
   });
 
   it('stops for a cancellation, and keeps nothing', async () => {

@@ -143,7 +143,12 @@ export function progressPrinter(io: Io, name?: string): (line: ProgressLine) => 
 
 function describe(result: TuneResult, out: string): string {
   const loss = result.valid_loss ?? result.train_loss;
-  const ended = { finished: 'Trained', early_stopping: 'Stopped early', interrupted: 'Interrupted' }[result.stop];
+  const ended = {
+    finished: 'Trained',
+    early_stopping: 'Stopped early',
+    time_limit: 'Out of time',
+    interrupted: 'Interrupted',
+  }[result.stop];
   const value =
     loss === null ? '' : `, ${result.valid_loss === null ? 'training' : 'validation'} loss ${loss.toFixed(4)}`;
   return `${ended} after ${result.steps} steps${value}: ${out}`;
