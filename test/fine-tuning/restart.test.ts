@@ -87,7 +87,7 @@ it('a job goes on after its process is killed, after the server leaves and after
 it('a server that leaves stops training while it finishes requests', async () => {
   const server = await startProgram({ ...settings, PREAMBLE_DRAIN_SECONDS: '600' });
   const client = await clientOf(server);
-  const file = await toFile(Buffer.from(data), 'data.jsonl');
+  const file = await toFile(Buffer.from(`${data}\n`.repeat(1000)), 'data.jsonl');
   const { id: training_file } = await client.files.create({ file, purpose: 'fine-tune' });
   const endless = { hyperparameters: { n_epochs: 1000 }, prefix_tuning: { ...prefix_tuning, max_steps: 1_000_000 } };
   await client.fineTuning.jobs.create({ model: 'preamble-demo', training_file, ...endless });
