@@ -25,6 +25,8 @@ export interface App {
   readonly model: Model;
   readonly engine: Engine;
   readonly server: Server;
+  /** Interrupts what is trained here; takes half a minute at most. */
+  stopTraining(): Promise<void>;
   /** Stops listening, waits for what runs and releases everything. */
   close(): Promise<void>;
 }
@@ -69,7 +71,13 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
       await Promise.all([server.app.close(), tuning.close()]);
       closeStore();
     };
-    return { model, engine, server, close: () => close(stop, engine, model, tracing) };
+    return {
+      model,
+      engine,
+      server,
+      stopTraining: () => tuning.close(),
+      close: () => close(stop, engine, model, tracing),
+    };
   } catch (error) {
     for (const close of release) close();
     await model.dispose();

@@ -135,6 +135,8 @@ const variables = {
   tuningThreads: variable('PREAMBLE_TUNING_THREADS', () => physicalCores(), parseInteger(1, 1024)),
   /** How far behind serving they stand: 19 is all the way. */
   tuningNice: integer('PREAMBLE_TUNING_NICE', 19, 0, 19),
+  /** How long one job trains: then it ends with the best that it has. */
+  tuningMaxSeconds: integer('PREAMBLE_TUNING_MAX_SECONDS', 86_400, 1, 31_536_000),
   /** On Redis, a job whose worker was not heard of for so long goes to another. */
   tuningLostSeconds: integer('PREAMBLE_TUNING_LOST_SECONDS', 30, 2, 3600),
   /** Bytes of one file of training data. */

@@ -27,7 +27,7 @@ export interface OpenFineTuning {
   readonly fineTuning: FineTuning;
   /** Begins to take jobs, those that an earlier process left first. */
   start(observer: JobObserver): Promise<void>;
-  /** Interrupts what is trained here, at a checkpoint. */
+  /** Interrupts what is trained here, at a checkpoint; once, however often it is called. */
   close(): Promise<void>;
 }
 
@@ -75,6 +75,7 @@ export async function openFineTuning(config: Config, parts: FineTuningParts): Pr
       baseModel: base.id,
       trainer,
       quota,
+      maxSeconds: config.tuningMaxSeconds,
       directory,
       observer,
       now,
@@ -87,10 +88,11 @@ export async function openFineTuning(config: Config, parts: FineTuningParts): Pr
     for (const job of unfinished) await queue.add(job);
     await queue.work((job, leaving) => worker.run(job, leaving));
   };
+  let closed: Promise<void> | undefined;
   return {
     fineTuning,
     start: (observer) => (workers > 0 ? start(observer) : Promise.resolve()),
-    close: () => queue.close(),
+    close: () => (closed ??= queue.close()),
   };
 }
 

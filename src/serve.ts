@@ -28,7 +28,7 @@ export async function serve(config: Config, { stdout, stderr }: Output): Promise
     await signal;
     await lameDuck(app, config.lameDuckSeconds, stderr);
     stderr.write(`finishing accepted requests, for at most ${config.drainSeconds} s\n`);
-    await drain(app, config.drainSeconds);
+    await Promise.all([drain(app, config.drainSeconds), app.stopTraining()]);
   } finally {
     await app.close();
   }

@@ -1,6 +1,6 @@
 import { dirname, sep } from 'node:path';
 
-import type { FromChild, ToChild, TrainingModelPlace } from './fine-tuning/child-messages.js';
+import { type FromChild, STOP_WITHIN, type ToChild, type TrainingModelPlace } from './fine-tuning/child-messages.js';
 import type { TrainingTask } from './fine-tuning/trainer.js';
 import { openTrainingModel } from './open-training-model.js';
 import { PrefixError } from './prefix/errors.js';
@@ -8,7 +8,8 @@ import { readExamples } from './tuning/data/read-examples.js';
 import { TuningError } from './tuning/errors.js';
 import { takePriority } from './tuning/priority.js';
 import type { ProgressLine } from './tuning/progress-meter.js';
-import { tune, type TuneResult } from './tuning/tune.js';
+import type { Stop } from './tuning/trainer.js';
+import { tune } from './tuning/tune.js';
 
 // The process that one fine-tuning job is trained in: `childTrainer` starts it and talks to it.
 
@@ -20,31 +21,36 @@ process.on('message', (message: ToChild) => {
     void run(message.place, message.task);
   }
 });
-// The server is gone: the checkpoint is written after the step under way.
-process.on('disconnect', () => stop.abort());
+// The server is gone: the checkpoint is written after the step under way, and nobody else ends what takes too long.
+process.on('disconnect', () => {
+  stop.abort();
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), STOP_WITHIN).unref();
+});
 // A terminal's Ctrl-C reaches this process too: the server decides.
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => undefined);
 
 async function run(place: TrainingModelPlace, task: TrainingTask): Promise<void> {
   try {
-    await tell({ type: 'done', result: await train(place, task) });
+    await tell({ type: 'done', stop: await train(place, task) });
   } catch (error) {
-    if (!(error instanceof TuningError || error instanceof PrefixError)) throw error;
-    // Files are named as in the job's directory: the path to it is nobody's business.
-    await tell({ type: 'refused', message: error.message.replaceAll(`${dirname(task.train)}${sep}`, '') });
+    if (error instanceof TuningError || error instanceof PrefixError) {
+      // Files are named as in the job's directory: the path to it is nobody's business.
+      await tell({ type: 'refused', message: error.message.replaceAll(`${dirname(task.train)}${sep}`, '') });
+    } else if (error !== stop.signal.reason) throw error;
   }
   if (process.connected) process.disconnect();
 }
 
-async function train(place: TrainingModelPlace, task: TrainingTask): Promise<TuneResult> {
+async function train(place: TrainingModelPlace, task: TrainingTask): Promise<Stop> {
   const { training, base, tokenizer } = await openTrainingModel({ ...place, spin: 'off' }); // others need the cores
   try {
     const { length, maxSteps, patience, ...settings } = task.settings;
-    const read = (file: string) => readExamples(file, { format: 'jsonl', separator: '' });
-    return await tune({
+    const { signal } = stop;
+    const read = (file: string) => readExamples(file, { format: 'jsonl', separator: '', signal });
+    const result = await tune({
       model: training,
       base,
-      encode: (text) => tokenizer.encode(text),
+      encoder: tokenizer,
       settings: {
         ...settings,
         length: length ?? undefined,
@@ -56,9 +62,11 @@ async function train(place: TrainingModelPlace, task: TrainingTask): Promise<Tun
       train: await read(task.train),
       valid: task.valid === undefined ? undefined : await read(task.valid),
       out: task.out,
-      signal: stop.signal,
+      maxSeconds: task.maxSeconds,
+      signal,
       onProgress: report,
     });
+    return result.stop;
   } finally {
     await training.dispose();
   }

@@ -91,11 +91,12 @@ async function learnedLoss(
   const { config } = training.options.manifest;
   const { method, length, rows } = adapter ?? { method: 'prefix', length: 0, rows: new Float32Array(0) };
   const shape: TunedShape = { method, length, mlp: 0 };
-  const tokens = tokenExamples(examples, {
-    encode: (text) => tokenizer.encode(text),
+  const tokens = await tokenExamples(examples, {
+    encoder: tokenizer,
     config,
     length,
     name: 'data',
+    signal,
   });
   const graph = await training.openLoss(shape, false);
   try {

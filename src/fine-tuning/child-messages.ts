@@ -1,5 +1,5 @@
 import type { ProgressLine } from '../tuning/progress-meter.js';
-import type { TuneResult } from '../tuning/tune.js';
+import type { Stop } from '../tuning/trainer.js';
 import type { TrainingTask } from './trainer.js';
 
 /** The frozen model, and how much of the machine training may take. */
@@ -14,15 +14,21 @@ export interface TrainingModelPlace {
   readonly nice: number;
 }
 
+/**
+ * How long the training process may take to stop: for the step under way and a checkpoint. A step that takes longer is done again when
+ * training goes on. Milliseconds.
+ */
+export const STOP_WITHIN = 30_000;
+
 /** What the training process is told. */
 export type ToChild =
   | { readonly type: 'train'; readonly place: TrainingModelPlace; readonly task: TrainingTask }
   /** Stop after the step under way. */
   | { readonly type: 'stop' };
 
-/** What it tells. The last message is `done` or `refused`. */
+/** What it tells. The last message is `done` or `refused`; there is none when it was stopped before training began. */
 export type FromChild =
   | { readonly type: 'progress'; readonly line: ProgressLine }
-  | { readonly type: 'done'; readonly result: TuneResult }
+  | { readonly type: 'done'; readonly stop: Stop }
   /** The data or the settings are at fault. */
   | { readonly type: 'refused'; readonly message: string };

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { ifExists } from '../disk/durable.js';
 import { DiskRecords } from './disk-records.js';
 import { type FineTuningJob, isUnfinished, type JobChange, type JobEvent, type JobRef, type JobStatus } from './job.js';
-import { type JobStore, MAX_EVENTS, tooManyJobs } from './job-store.js';
+import { type JobStore, MAX_EVENTS, MAX_FINISHED_JOBS, tooManyJobs } from './job-store.js';
 import { type Page, pageOf, type PageOptions } from './page.js';
 
 const EVENTS_FILE = 'events.jsonl';
@@ -16,16 +16,23 @@ interface JobRecord extends FineTuningJob {
 
 /** Jobs in the directory of an on-disk store; events are lines of a file beside the job. */
 export class DiskJobStore implements JobStore {
-  private constructor(private readonly records: DiskRecords<JobRecord>) {}
+  private constructor(
+    private readonly records: DiskRecords<JobRecord>,
+    private readonly maxFinished: number,
+  ) {}
 
-  static async open(directory: string): Promise<DiskJobStore> {
-    return new DiskJobStore(await DiskRecords.open(directory, 'jobs'));
+  /** @param maxFinished finished jobs that a tenant keeps */
+  static async open(directory: string, maxFinished = MAX_FINISHED_JOBS): Promise<DiskJobStore> {
+    return new DiskJobStore(await DiskRecords.open(directory, 'jobs'), maxFinished);
   }
 
   async add(tenant: string, job: FineTuningJob, maxUnfinished = Infinity): Promise<void> {
     await this.records.exclusively(tenant, async () => {
-      const unfinished = (await this.records.all(tenant)).filter(isUnfinished).length;
+      const jobs = await this.records.all(tenant);
+      const finished = jobs.filter((each) => !isUnfinished(each));
+      const unfinished = jobs.length - finished.length;
       if (unfinished + 1 > maxUnfinished) throw tooManyJobs(unfinished, maxUnfinished);
+      for (const { id } of finished.slice(this.maxFinished)) await this.records.remove(tenant, id);
       await this.records.add(tenant, { ...job, tenant });
     });
   }

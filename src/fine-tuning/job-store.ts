@@ -5,10 +5,13 @@ import type { Page, PageOptions } from './page.js';
 /** Events that a job keeps; the oldest go. */
 export const MAX_EVENTS = 1000;
 
+/** Finished jobs that a tenant keeps; as new ones come, the oldest go, with their events. */
+export const MAX_FINISHED_JOBS = 1000;
+
 /** The jobs of all tenants. A job of another tenant is not found. Every method throws `FineTuningError` `store_unavailable` where the store is away. */
 export interface JobStore {
   /**
-   * Adds a job that is queued.
+   * Adds a job that is queued, and drops the oldest of more than `MAX_FINISHED_JOBS` finished ones.
    * @param maxUnfinished most jobs of the tenant that are queued or running, this one among them
    * @throws FineTuningError `too_many_jobs`; nothing is stored then
    */

@@ -6,7 +6,7 @@ import { exists, replaceFile } from '../disk/durable.js';
 import { CONFIG_FILE, MODEL_FILE } from '../prefix/format.js';
 import type { PrefixLibrary, PrefixQuota } from '../prefix/library.js';
 import type { ProgressLine } from '../tuning/progress-meter.js';
-import type { TuneResult } from '../tuning/tune.js';
+import type { Stop } from '../tuning/trainer.js';
 import { resultFileId } from './file.js';
 import type { TrainingFileStore } from './file-store.js';
 import { CANCELLABLE, type FineTuningJob, type JobRef, type JobStatus, newEvent, TAKEN } from './job.js';
@@ -31,6 +31,8 @@ export interface JobWorkerDeps {
   readonly trainer: Trainer;
   /** What a tenant may keep. */
   readonly quota: (tenant: string) => Promise<PrefixQuota>;
+  /** How long one job may train. */
+  readonly maxSeconds: number;
   /** Where jobs have their files while they run; what is there of an interrupted job, it goes on from. */
   readonly directory: string;
   readonly observer: JobObserver;
@@ -85,14 +87,19 @@ export class JobWorker {
   }
 
   async #do(tenant: string, job: FineTuningJob, directory: string, leaving: AbortSignal): Promise<JobEnd> {
+    const { maxSeconds } = this.deps;
     try {
       const out = path.join(directory, 'out');
       const trained = path.join(directory, 'trained'); // is there once the files of `out` are
       if (!(await exists(trained))) {
         const task = await prepareTask(this.deps, tenant, job, directory);
-        const result = await this.#train(tenant, job, { ...task, out }, leaving);
-        if (result.stop === 'interrupted') return leaving.aborted ? 'interrupted' : 'cancelled';
+        const stop = await this.#train(tenant, job, { ...task, out, maxSeconds }, leaving);
+        if (stop === 'interrupted') return leaving.aborted ? 'interrupted' : 'cancelled';
         await replaceFile(trained, new Uint8Array());
+        if (stop === 'time_limit') {
+          const message = `Training was ended after ${maxSeconds} s, which is as long as one job may train here`;
+          await whenStoreIsBack(() => this.#event(tenant, job, { level: 'warn', message }), leaving);
+        }
       }
       return await whenStoreIsBack(() => this.#finish(tenant, job, out), leaving);
     } catch (error) {
@@ -104,7 +111,7 @@ export class JobWorker {
   }
 
   /** Until it is done, cancelled, or this process leaves. */
-  async #train(tenant: string, job: FineTuningJob, task: TrainingTask, leaving: AbortSignal): Promise<TuneResult> {
+  async #train(tenant: string, job: FineTuningJob, task: TrainingTask, leaving: AbortSignal): Promise<Stop> {
     const { jobs, trainer, now } = this.deps;
     const cancelled = new AbortController();
     const look = setInterval(() => {

@@ -26,7 +26,7 @@ export async function prepareTask(
   tenant: string,
   { settings, trainingFile, validationFile, model }: FineTuningJob,
   directory: string,
-): Promise<Omit<TrainingTask, 'out'>> {
+): Promise<Omit<TrainingTask, 'out' | 'maxSeconds'>> {
   await fs.mkdir(directory, { recursive: true, mode: 0o700 });
   /** Named by the request's field, which errors then name. */
   const write = async (param: string, id: string): Promise<string> => {

@@ -82,6 +82,16 @@ end
 return redis.call('HGETALL', KEYS[1])
 `);
 
+/** KEYS: ids, unfinished of the tenant. ARGV: how many finished ones are kept. Returns the ids of the finished ones before those. */
+export const surplusJobs = new Script(`
+local surplus, ids = redis.call('ZCARD', KEYS[1]) - redis.call('SCARD', KEYS[2]) - ARGV[1], {}
+if surplus <= 0 then return ids end
+for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  if #ids < surplus and redis.call('SISMEMBER', KEYS[2], id) == 0 then ids[#ids + 1] = id end
+end
+return ids
+`);
+
 /** KEYS: as `addJob`, and events. ARGV: id, `ID TENANT`. Returns 1, or 0 when there is none. */
 export const deleteJob = new Script(`
 if redis.call('DEL', KEYS[1]) == 0 then return 0 end

@@ -8,22 +8,27 @@ import {
   type JobStatus,
   UNFINISHED,
 } from '../fine-tuning/job.js';
-import { type JobStore, MAX_EVENTS, tooManyJobs } from '../fine-tuning/job-store.js';
+import { type JobStore, MAX_EVENTS, MAX_FINISHED_JOBS, tooManyJobs } from '../fine-tuning/job-store.js';
 import { type Page, pageOf, type PageOptions } from '../fine-tuning/page.js';
 import type { RedisConnection } from './connection.js';
 import { reached } from './fine-tuning-error.js';
-import { addEvent, addJob, changeJob, deleteJob, JobKeys, unfinishedOn } from './job-scripts.js';
+import { addEvent, addJob, changeJob, deleteJob, JobKeys, surplusJobs, unfinishedOn } from './job-scripts.js';
 import { newestFirst } from './newest-first.js';
 
 /** Jobs on Redis; each change is one script. `job-scripts.ts` has the layout. */
 export class RedisJobStore implements JobStore {
   readonly #client: Redis;
 
-  constructor({ client }: Pick<RedisConnection, 'client'>) {
+  /** @param maxFinished finished jobs that a tenant keeps */
+  constructor(
+    { client }: Pick<RedisConnection, 'client'>,
+    private readonly maxFinished = MAX_FINISHED_JOBS,
+  ) {
     this.#client = client;
   }
 
   async add(tenant: string, job: FineTuningJob, maxUnfinished?: number): Promise<void> {
+    await this.#dropSurplus(tenant);
     const args = [job.id, job.created, member({ tenant, id: job.id }), maxUnfinished ?? '', ...encode(job)];
     const unfinished = await reached(addJob.run(this.#client, touched(tenant, job), args));
     if (unfinished !== -1) throw tooManyJobs(Number(unfinished), maxUnfinished ?? 0);
@@ -80,6 +85,13 @@ export class RedisJobStore implements JobStore {
       const space = text.indexOf(' ');
       return { id: text.slice(0, space), tenant: text.slice(space + 1) };
     });
+  }
+
+  /** In steps of their own: a job that has finished stays so. */
+  async #dropSurplus(tenant: string): Promise<void> {
+    const keys = new JobKeys(tenant);
+    const ids = await reached(surplusJobs.run(this.#client, [keys.ids, keys.unfinished], [this.maxFinished]));
+    for (const id of ids as string[]) await this.delete(tenant, id);
   }
 }
 

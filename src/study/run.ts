@@ -106,7 +106,7 @@ async function trainPrefix(
     const result = await tune({
       model: model.training,
       base,
-      encode: (text) => model.tokenizer.encode(text),
+      encoder: model.tokenizer,
       settings: { ...scheduleOf(context.spec), method, length, mlp, init, learningRate, seed },
       train,
       valid: data.valid,

@@ -24,6 +24,8 @@ export interface TrainingState {
   readonly best: Best | undefined;
   /** Validations since the best one. */
   readonly worse: number;
+  /** How long it has trained so far. */
+  readonly seconds: number;
 }
 
 const NAME = /^checkpoint-(\d+)$/;
@@ -41,7 +43,7 @@ export class Checkpoints {
   ) {}
 
   /** It appears by one rename: after a crash there is this one or the one before. */
-  async save({ step, values, moments, best, worse }: TrainingState): Promise<void> {
+  async save({ step, values, moments, best, worse, seconds }: TrainingState): Promise<void> {
     const draft = path.join(this.directory, DRAFT);
     await fs.rm(draft, { recursive: true, force: true });
     await fs.mkdir(draft, { recursive: true });
@@ -55,7 +57,7 @@ export class Checkpoints {
       [...of].map(([name, data]) => [`${group}.${name}`, { shape: [data.length], data }] as const),
     );
     await writeDurably(path.join(draft, TENSORS), encodeSafetensors(Object.fromEntries(tensors)));
-    const state = { run: this.run, step, worse, best: best && { step: best.step, loss: best.loss } };
+    const state = { run: this.run, step, worse, seconds, best: best && { step: best.step, loss: best.loss } };
     await writeDurably(path.join(draft, STATE), `${JSON.stringify(state)}\n`);
     const target = path.join(this.directory, `checkpoint-${step}`);
     await this.#drop(target);
@@ -82,6 +84,7 @@ export class Checkpoints {
       moments: { first: group('first'), second: group('second') },
       best: state.best && { ...state.best, values: group('best') },
       worse: state.worse,
+      seconds: state.seconds ?? 0,
     };
   }
 
@@ -115,6 +118,8 @@ interface StateFile {
   readonly run: string;
   readonly step: number;
   readonly worse: number;
+  /** Not in checkpoints of older versions. */
+  readonly seconds?: number;
   readonly best?: { readonly step: number; readonly loss: number };
 }
 

@@ -5,6 +5,7 @@ import type { BaseModel } from '../prefix/kv.js';
 import { loadAdapter } from './adapter-files.js';
 import { TuningError } from './errors.js';
 import type { Method } from './method.js';
+import type { Encoder } from './tokens.js';
 import type { TrainingModel } from './training-model.js';
 
 export interface StartOptions {
@@ -16,7 +17,7 @@ export interface StartOptions {
   /** Virtual tokens asked for; those of the words or the adapter unless given, else 10. */
   readonly length: number | undefined;
   readonly base: BaseModel;
-  readonly encode: (text: string) => number[];
+  readonly encoder: Encoder;
 }
 
 /** What training starts from: `rows` `[length, columns]`, or random values. */
@@ -65,8 +66,8 @@ async function adapterRows(directory: string, { method, length, base }: StartOpt
   return adapter;
 }
 
-async function wordRows(model: TrainingModel, { init, method, length, base, encode }: StartOptions): Promise<Start> {
-  const words = encode(init);
+async function wordRows(model: TrainingModel, { init, method, length, base, encoder }: StartOptions): Promise<Start> {
+  const words = encoder.encode(init);
   if (words.length === 0) throw new TuningError('init: no words');
   const tokens = Array.from({ length: length ?? words.length }, (_, p) => words[p % words.length] as number);
   if (tokens.length > base.contextLength) throw new TuningError(`init: ${tokens.length} tokens exceed the context`);

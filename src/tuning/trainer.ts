@@ -41,6 +41,8 @@ export interface TrainerOptions {
   readonly schedule: Schedule;
   /** Where training starts; its values and moments are changed. */
   readonly state: Omit<TrainingState, 'moments'> & Partial<Pick<TrainingState, 'moments'>>;
+  /** Ends once it has trained for so long, earlier processes included. */
+  readonly maxSeconds?: number | undefined;
   /** Stops after the step under way. */
   readonly signal?: AbortSignal | undefined;
   readonly onPoint: (point: CurvePoint, tokens: number) => Promise<void> | void;
@@ -48,7 +50,7 @@ export interface TrainerOptions {
 }
 
 /** Why training ended. */
-export type Stop = 'finished' | 'early_stopping' | 'interrupted';
+export type Stop = 'finished' | 'early_stopping' | 'time_limit' | 'interrupted';
 
 export interface TrainingResult {
   readonly stop: Stop;
@@ -63,7 +65,10 @@ export function totalSteps(examples: number, { epochs, batchSize, maxSteps }: Sc
   return Math.min(epochs * Math.ceil(examples / batchSize), maxSteps ?? Infinity);
 }
 
-/** Trains until the schedule ends, validations get no better or the signal comes. Throws `TuningError` when the loss is no number. */
+/**
+ * Trains until the schedule ends, validations get no better, its time is over or the signal comes. Throws `TuningError` when the loss is no
+ * number.
+ */
 export async function train(options: TrainerOptions): Promise<TrainingResult> {
   const { model, shape, valid } = options;
   const loss = await model.openLoss(shape, true);
@@ -80,6 +85,7 @@ export async function train(options: TrainerOptions): Promise<TrainingResult> {
 }
 
 class Run {
+  readonly #begun = performance.now();
   readonly #values: Values;
   readonly #optimizer: AdamW;
   readonly #total: number;
@@ -103,11 +109,15 @@ class Run {
   }
 
   async toEnd(): Promise<TrainingResult> {
-    const { schedule, signal } = this.options;
+    const { schedule, maxSeconds = Infinity, signal } = this.options;
     let stop: Stop = 'finished';
     while (this.#step < this.#total) {
       if (this.#worse >= (schedule.patience ?? Infinity)) {
         stop = 'early_stopping';
+        break;
+      }
+      if (this.#seconds() >= maxSeconds) {
+        stop = 'time_limit';
         break;
       }
       if (signal?.aborted) {
@@ -161,6 +171,10 @@ class Run {
 
   #checkpoint(): Promise<void> {
     const state = { step: this.#step, values: this.#values, best: this.#best, worse: this.#worse };
-    return this.options.onCheckpoint({ ...state, moments: this.#optimizer.moments });
+    return this.options.onCheckpoint({ ...state, moments: this.#optimizer.moments, seconds: this.#seconds() });
+  }
+
+  #seconds(): number {
+    return this.options.state.seconds + (performance.now() - this.#begun) / 1000;
   }
 }

@@ -13,7 +13,7 @@ import type { Method, TunedShape } from './method.js';
 import { type ProgressLine, ProgressMeter } from './progress-meter.js';
 import { RandomStream } from './random-stream.js';
 import { startRows } from './start-rows.js';
-import { tokenExamples } from './tokens.js';
+import { type Encoder, tokenExamples } from './tokens.js';
 import { type Schedule, type Stop, totalSteps, train } from './trainer.js';
 import type { TrainingModel } from './training-model.js';
 
@@ -30,7 +30,7 @@ export interface TuneSettings extends Schedule {
 export interface TuneJob {
   readonly model: TrainingModel;
   readonly base: BaseModel;
-  readonly encode: (text: string) => number[];
+  readonly encoder: Encoder;
   readonly settings: TuneSettings;
   /** Directory of an adapter to go on from, instead of `settings.init`. */
   readonly adapter?: string | undefined;
@@ -40,6 +40,8 @@ export interface TuneJob {
   readonly valid?: readonly TrainingExample[] | undefined;
   /** Receives the adapter, the curves and, while training runs, checkpoints. */
   readonly out: string;
+  /** Ends with the best so far once it has trained for so long, earlier processes included. */
+  readonly maxSeconds?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (line: ProgressLine) => void;
 }
@@ -65,21 +67,21 @@ export interface TuneResult {
 /**
  * Trains a prefix on one user's examples and writes the files that PEFT loads to `out`. It goes on from a checkpoint of the
  * same run that it finds there, to the same result. Interrupted, it writes the best so far and leaves the checkpoint.
- * Throws `TuningError` for data or settings that cannot be trained with.
+ * Throws `TuningError` for data or settings that cannot be trained with, and the signal's reason where training had not begun.
  */
 export async function tune(job: TuneJob): Promise<TuneResult> {
-  const { model, settings, base, encode, out } = job;
+  const { model, settings, base, encoder, out, signal } = job;
   const { config } = model.options.manifest;
   if (job.adapter !== undefined) await refuseSameDirectory(job.adapter, out);
-  const start = await startRows(model, { ...settings, adapter: job.adapter, base, encode });
+  const start = await startRows(model, { ...settings, adapter: job.adapter, base, encoder });
   if (start.length > (job.maxLength ?? Infinity)) {
     throw new TuningError(`length: ${start.length} virtual tokens; at most ${job.maxLength} are accepted`);
   }
   const shape: TunedShape = { method: settings.method, length: start.length, mlp: settings.mlp };
   const toTokens = (examples: readonly TrainingExample[], name: string) =>
-    tokenExamples(examples, { encode, config, length: start.length, name });
-  const examples = toTokens(job.train, 'training data');
-  const valid = job.valid && toTokens(job.valid, 'validation data');
+    tokenExamples(examples, { encoder, config, length: start.length, name, signal });
+  const examples = await toTokens(job.train, 'training data');
+  const valid = job.valid && (await toTokens(job.valid, 'validation data'));
   if (settings.patience !== undefined && valid === undefined)
     throw new TuningError('early stopping needs validation data');
 
@@ -91,7 +93,7 @@ export async function tune(job: TuneJob): Promise<TuneResult> {
   const random = new RandomStream(settings.seed, 0);
   const initial = (): ReturnType<typeof initialValues> =>
     initialValues({ config, shape, random, tokenEmbeddings: model.tokenEmbeddings, rows: start.rows });
-  const state = saved ?? { step: 0, values: initial(), best: undefined, worse: 0 };
+  const state = saved ?? { step: 0, values: initial(), best: undefined, worse: 0, seconds: 0 };
   const curve = await Curve.open(out, state.step);
   const meter = new ProgressMeter(state.step, totalSteps(examples.length, settings), job.onProgress);
 
@@ -102,7 +104,8 @@ export async function tune(job: TuneJob): Promise<TuneResult> {
     valid,
     schedule: settings,
     state,
-    signal: job.signal,
+    maxSeconds: job.maxSeconds,
+    signal,
     onPoint: async (point, tokens) => {
       await curve.add(point);
       meter.add(point, tokens);

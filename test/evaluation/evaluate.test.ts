@@ -48,7 +48,7 @@ async function trained(
   train: readonly TrainingExample[],
 ): Promise<string> {
   const out = await temporaryDirectory();
-  await tune({ ...job(training, out, settings), encode: (text) => tokenizer.encode(text), train });
+  await tune({ ...job(training, out, settings), encoder: tokenizer, train });
   return out;
 }
 
@@ -88,8 +88,7 @@ describe('evaluate', () => {
 
   it('has the validation loss that training reported', async () => {
     const out = await temporaryDirectory();
-    const encode = (text: string): number[] => model.tokenizer.encode(text);
-    const { valid_loss } = await tune({ ...job(model.training, out), encode, valid: EXAMPLES });
+    const { valid_loss } = await tune({ ...job(model.training, out), encoder: model.tokenizer, valid: EXAMPLES });
     expect((await run({ adapter: out })).loss).toBeCloseTo(valid_loss!, 5);
   });
 

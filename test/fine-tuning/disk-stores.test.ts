@@ -18,7 +18,7 @@ describeFileStore('the store on disk', async () => {
 
 describeJobStore('the store on disk', async () => {
   const directory = await temporaryDirectory();
-  return () => DiskJobStore.open(directory);
+  return (maxFinished) => DiskJobStore.open(directory, maxFinished);
 });
 
 it('reads the events of a process that was killed while it wrote one', async () => {

@@ -4,10 +4,13 @@ import { newEvent, newJobId, UNFINISHED } from '../../src/fine-tuning/job.js';
 import { type JobStore, MAX_EVENTS } from '../../src/fine-tuning/job-store.js';
 import { FINGERPRINT, job } from './fixtures.js';
 
+/** Opens a store; so many finished jobs of a tenant are kept there. */
+type Open = (maxFinished?: number) => Promise<JobStore>;
+
 /** What every `JobStore` must do. `makeStore` gives each test an empty place and a way to open it, more than once. */
-export function describeJobStore(kind: string, makeStore: () => Promise<() => Promise<JobStore>>): void {
+export function describeJobStore(kind: string, makeStore: () => Promise<Open>): void {
   describe(`${kind} keeps the job store's contract`, () => {
-    let open: () => Promise<JobStore>;
+    let open: Open;
     let store: JobStore;
     beforeEach(async () => {
       open = await makeStore();
@@ -96,6 +99,32 @@ export function describeJobStore(kind: string, makeStore: () => Promise<() => Pr
       await store.change('t', first.id, ['queued'], { status: 'cancelled' });
       await store.add('t', job(), 2);
       await expect(store.add('third', job(), 0)).rejects.toMatchObject({ code: 'too_many_jobs' });
+    });
+
+    it('drops the oldest finished jobs of a tenant, and their events, when others come', async () => {
+      const small = await open(2);
+      const jobs = Array.from({ length: 6 }, (_, i) => job({ created: i }));
+      const ids = jobs.map(({ id }) => id);
+      const [waits, first, second, runs, third, last] = ids as [string, string, string, string, string, string];
+      const others = job();
+      await small.add('other', others);
+      await small.change('other', others.id, ['queued'], { status: 'failed' });
+      for (const each of jobs.slice(0, 5)) {
+        await small.add('t', each, 5);
+        await small.addEvent('t', each.id, newEvent(1, { message: 'first' }));
+      }
+      await small.change('t', runs, ['queued'], { status: 'running' });
+      await small.change('t', third, ['queued'], { status: 'succeeded' });
+      await small.change('t', second, ['queued'], { status: 'cancelled' });
+      await small.change('t', first, ['queued'], { status: 'failed' });
+      await small.add('t', jobs[5]!, 3);
+      for (const opened of [small, await open(2)]) {
+        const kept = (await opened.list('t', { limit: 9 })).data.map(({ id }) => id);
+        expect(kept).toEqual([last, third, runs, second, waits]);
+        expect((await opened.events('t', first, { limit: 9 })).data).toEqual([]);
+        expect((await opened.events('t', second, { limit: 9 })).data).toHaveLength(1);
+        expect((await opened.list('other', { limit: 9 })).data).toHaveLength(1);
+      }
     });
 
     it('knows the unfinished jobs of a base model, of all tenants, oldest first', async () => {

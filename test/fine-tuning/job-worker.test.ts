@@ -15,13 +15,12 @@ import { PrefixError } from '../../src/prefix/errors.js';
 import { type AdapterFiles, CONFIG_FILE, MODEL_FILE } from '../../src/prefix/format.js';
 import type { PrefixLibrary } from '../../src/prefix/library.js';
 import { DivergedError } from '../../src/tuning/errors.js';
-import type { TuneResult } from '../../src/tuning/tune.js';
 import { temporaryDirectory } from '../server/prefix-library.js';
 import { testModelCache } from '../support/program.js';
 import { file, FINGERPRINT, job } from './fixtures.js';
 
-const done = { stop: 'finished' } as TuneResult;
 const never = new AbortController().signal;
+const place = { model: defaultConfig().model, modelName: undefined, cache: testModelCache, threads: 1, nice: 0 };
 
 const notFound = (): never => {
   throw new PrefixError('prefix_not_found', 'name: there is no prefix');
@@ -36,7 +35,7 @@ const trained: Trainer = async ({ out }) => {
     path.join(out, 'curve.jsonl'),
     '{"step":1,"learned_tokens":7}\n{"step":1,"valid_loss":1}\n{"step":2,"learned_tokens":5}\n',
   );
-  return done;
+  return 'finished';
 };
 
 describe('the worker', () => {
@@ -79,6 +78,7 @@ describe('the worker', () => {
       baseModel: 'base',
       trainer,
       quota: async () => ({}),
+      maxSeconds: 60,
       directory,
       observer: { jobStarted: () => undefined, jobEnded: (end) => ends.push(end), jobBroke: () => ends.push('broke') },
       now: Date.now,
@@ -161,7 +161,6 @@ describe('the worker', () => {
     const goesOn = job({ trainingFile: data.id, model: `start@${'b'.repeat(64)}` });
     await jobs.add('t', goesOn);
     start = { config: Buffer.from('no config'), model: Buffer.from('no tensors') };
-    const place = { model: defaultConfig().model, modelName: undefined, cache: testModelCache, threads: 1, nice: 0 };
     const trainer = childTrainer(path.resolve('dist/training-child.js'), place);
     await worker(trainer).run({ tenant: 't', id: goesOn.id }, never);
     const error = (await jobs.get('t', goesOn.id))?.error;
@@ -169,11 +168,56 @@ describe('the worker', () => {
     expect(error?.message).not.toContain(directory);
   });
 
+  it('kills a training process that does not stop: the job is cancelled, or goes on later', async () => {
+    const deaf = childTrainer(path.resolve('test/support/deaf-child.mjs'), place, 100);
+    const leave = new AbortController();
+    const interrupted = worker((task, options) => {
+      leave.abort();
+      return deaf(task, options);
+    });
+    expect(await interrupted.run(ref, leave.signal)).toBe('interrupted');
+    expect([await record(), await isThere()]).toMatchObject([{ status: 'running', error: null }, true]);
+
+    const cancelled = worker(async (task, options) => {
+      await jobs.change('t', ref.id, ['running'], { status: 'cancelled' });
+      return deaf(task, options);
+    });
+    expect(await cancelled.run(ref, never)).toBe('done');
+    expect([await record(), await isThere()]).toMatchObject([{ status: 'cancelled', error: null }, false]);
+    expect([uploads, ends]).toEqual([[], ['interrupted', 'cancelled']]);
+    const events = (await jobs.events('t', ref.id, { limit: 9 })).data;
+    expect(events.filter(({ level }) => level !== 'info')).toEqual([]);
+  });
+
+  it('has training stopped that has not begun, with nothing left of it', async () => {
+    const { trainingFile } = (await record())!;
+    await files.delete('t', trainingFile);
+    await files.put('t', { ...file(3), id: trainingFile }, Buffer.from('{"prompt": "a", "completion": "b"}\n'));
+    const trainer = childTrainer(path.resolve('dist/training-child.js'), place);
+    expect(await worker(trainer).run(ref, AbortSignal.abort())).toBe('interrupted');
+    expect(await fs.readdir(path.join(directory, ref.id))).toEqual(['training_file.jsonl']);
+  });
+
+  it('publishes what was trained until its time was over, and says so', async () => {
+    const limits: number[] = [];
+    const late: Trainer = async (task, options) => {
+      limits.push(task.maxSeconds);
+      await trained(task, options);
+      return 'time_limit';
+    };
+    expect(await worker(late).run(ref, never)).toBe('done');
+    expect([await record(), uploads, limits]).toMatchObject([{ status: 'succeeded' }, ['t/mine'], [60]]);
+    const message = 'Training was ended after 60 s, which is as long as one job may train here';
+    expect((await jobs.events('t', ref.id, { limit: 9 })).data).toContainEqual(
+      expect.objectContaining({ level: 'warn', message }),
+    );
+  });
+
   it('stops for a cancellation, and keeps nothing', async () => {
     const untilStopped: Trainer = async (_, { signal }) => {
       await jobs.change('t', ref.id, ['running'], { status: 'cancelled' });
       await new Promise((resolve) => signal.addEventListener('abort', resolve));
-      return { ...done, stop: 'interrupted' };
+      return 'interrupted';
     };
     expect(await worker(untilStopped).run(ref, never)).toBe('done');
     expect([await record(), uploads, ends, await isThere()]).toMatchObject([
@@ -195,7 +239,7 @@ describe('the worker', () => {
     // What a process leaves that is killed while it writes.
     await fs.mkdir(own, { recursive: true });
     await fs.writeFile(path.join(own, 'training_file.jsonl.draft'), '{');
-    const stopped: Trainer = async () => ({ ...done, stop: 'interrupted' });
+    const stopped: Trainer = async () => 'interrupted';
     start = { config, model };
     expect(await run(stopped, AbortSignal.abort())).toBe('interrupted');
     await files.delete('t', trainingFile);
@@ -239,7 +283,7 @@ describe('the worker', () => {
 
   it('leaves a job as it is when it has to go, and when the store goes', async () => {
     const leaving = AbortSignal.abort();
-    const stopped: Trainer = async () => ({ ...done, stop: 'interrupted' });
+    const stopped: Trainer = async () => 'interrupted';
     expect(await worker(stopped).run(ref, leaving)).toBe('interrupted');
     expect([(await record())?.status, await isThere()]).toEqual(['running', true]);
 

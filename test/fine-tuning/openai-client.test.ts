@@ -39,6 +39,18 @@ async function until(client: OpenAI, id: string, ...statuses: string[]): Promise
 const ended = ['succeeded', 'failed', 'cancelled'];
 
 describe('the official client', () => {
+  it('gets what was trained when the time of a job is over', async () => {
+    const client = clientOf(await realServer({ apiKeys, tuningMaxSeconds: 1 }), 'alice');
+    const { id } = await create(client, {
+      training_file: await upload(client),
+      prefix_tuning: { ...quick, max_steps: 1_000_000 },
+      hyperparameters: { n_epochs: 1000, batch_size: 1 },
+    });
+    expect(await until(client, id, ...ended)).toMatchObject({ status: 'succeeded', error: null });
+    const events = (await client.fineTuning.jobs.listEvents(id, { limit: 100 })).data;
+    expect(events.find(({ level }) => level === 'warn')?.message).toMatch(/^Training was ended after 1 s/);
+  });
+
   it('trains a prefix on its file, and uses it at once', async () => {
     const server = await realServer({ apiKeys });
     const [client, other] = [clientOf(server, 'alice'), clientOf(server, 'bob')];

@@ -1,14 +1,17 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
+import http from 'node:http';
 
 import OpenAI, { toFile } from 'openai';
 import { expect, it } from 'vitest';
 
-import { addressOf, type Running, startProgram, testModelCache } from '../support/program.js';
+import { addressOf, exitStatus, type Running, startProgram, testModelCache } from '../support/program.js';
 
 const data = Array.from({ length: 8 }, (_, i) => JSON.stringify({ prompt: `${i}:`, completion: ' Forty-two.' })).join(
   '\n',
 );
+/** At the lowest priority, a machine that is busy with other tests would leave training no time. */
+const settings = { PREAMBLE_CACHE: testModelCache, PREAMBLE_TUNING_NICE: '0' };
 /** Long enough that it is interrupted, and over soon after. */
 const prefix_tuning = { mlp: 0, length: 4, learning_rate: 0.05, max_steps: 1000 };
 
@@ -29,8 +32,6 @@ async function clientOf(running: Running): Promise<OpenAI> {
 }
 
 it('a job goes on after its process is killed, after the server leaves and after the server is killed, to the same prefix', async () => {
-  // At the lowest priority, a machine that is busy with other tests would leave it no time.
-  const settings = { PREAMBLE_CACHE: testModelCache, PREAMBLE_TUNING_NICE: '0' };
   const first = await startProgram(settings);
   const store = { ...settings, PREAMBLE_STORE: `file:${first.directory}/prefixes` };
   const client = await clientOf(first);
@@ -82,3 +83,22 @@ it('a job goes on after its process is killed, after the server leaves and after
   const version = (model: string | null) => model?.split('@')[1];
   expect(version((await last.fineTuning.jobs.retrieve(twin.id)).fine_tuned_model)).toBe(version(job.fine_tuned_model));
 }, 180_000);
+
+it('a server that leaves stops training while it finishes requests', async () => {
+  const server = await startProgram({ ...settings, PREAMBLE_DRAIN_SECONDS: '600' });
+  const client = await clientOf(server);
+  const file = await toFile(Buffer.from(`${data}\n`.repeat(1000)), 'data.jsonl');
+  const { id: training_file } = await client.files.create({ file, purpose: 'fine-tune' });
+  const endless = { hyperparameters: { n_epochs: 1000 }, prefix_tuning: { ...prefix_tuning, max_steps: 1_000_000 } };
+  await client.fineTuning.jobs.create({ model: 'preamble-demo', training_file, ...endless });
+  await expect.poll(() => children(server).length, { timeout: 60_000 }).toBe(1);
+  const headers = { expect: '100-continue', 'content-type': 'application/json', 'content-length': 2 };
+  const unfinished = http.request(`${await addressOf(server)}/v1/completions`, { method: 'POST', headers });
+  unfinished.on('error', () => undefined).flushHeaders();
+  await once(unfinished, 'continue');
+  server.process.kill('SIGTERM');
+  await expect.poll(() => children(server), { timeout: 120_000 }).toEqual([]);
+  expect(server.process.exitCode).toBeNull();
+  unfinished.destroy();
+  expect(await exitStatus(server)).toBe(0);
+}, 300_000);

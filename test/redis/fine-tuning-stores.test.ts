@@ -37,7 +37,7 @@ describeFileStore('the store on Redis', async () => {
 
 describeJobStore('the store on Redis', async () => {
   await emptyRedis();
-  return async () => new RedisJobStore(await connect());
+  return async (maxFinished) => new RedisJobStore(await connect(), maxFinished);
 });
 
 describe('files and jobs on Redis', () => {

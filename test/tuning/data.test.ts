@@ -1,7 +1,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 
 import { Tokenizer } from '../../src/tokenizer/tokenizer.js';
 import { type DataFormat, readExamples, separatorOf } from '../../src/tuning/data/read-examples.js';
@@ -12,11 +12,16 @@ import { golden } from '../support/goldens.js';
 
 const separator = '<|endoftext|>';
 
-async function read(name: string, content: unknown, format?: DataFormat): Promise<TrainingExample[]> {
+async function read(
+  name: string,
+  content: unknown,
+  format?: DataFormat,
+  signal?: AbortSignal,
+): Promise<TrainingExample[]> {
   const file = path.join(await temporaryDirectory(), name);
   const raw = typeof content === 'string' || content instanceof Uint8Array;
   await fs.writeFile(file, raw ? content : JSON.stringify(content));
-  return readExamples(file, { format, separator });
+  return readExamples(file, { format, separator, signal });
 }
 
 const triple = (subject: string, property: string, object: string) => ({ subject, property, object });
@@ -76,11 +81,53 @@ describe('data as the paper writes it (A13)', () => {
     expect(separatorOf({ eosTokenIds: [0] }, decode)).toBe(separator);
     const examples = await read('train.txt', 'name : Ada||Ada is north . ');
     const config = { eosTokenIds: [0], vocabularySize: 400, contextLength: 160 };
-    const [example] = tokenExamples(examples, { encode, config, length: 5, name: 'data' });
+    const [example] = await tokenExamples(examples, { encoder: tokenizer, config, length: 5, name: 'data' });
     expect([...example!.source, ...example!.target]).toEqual(
       encode(' name : Ada <|endoftext|> Ada is north .  <|endoftext|>'),
     );
     expect(example!.source.at(-1)).toBe(0);
+  });
+});
+
+describe('many examples, and long ones', () => {
+  const config = { eosTokenIds: [0], vocabularySize: 400, contextLength: 160 };
+  const text = (source: string, target: string): TrainingExample => ({ source, targets: [target], where: 'x line 7' });
+
+  it('refuses a text that cannot fit the context before it is encoded', async () => {
+    const tokenizer = await Tokenizer.load(golden('tiny-a').directory);
+    const encode = vi.fn((short: string) => tokenizer.encode(short));
+    const encoder = { encode, minTokens: (any: string) => tokenizer.minTokens(any) };
+    const long = 'a'.repeat(1e6);
+    const least = tokenizer.minTokens(long) + 5;
+    for (const [example, tokens] of [
+      [text(long, 'b'), least],
+      [text('b', long), least + 1],
+    ] as const) {
+      await expect(tokenExamples([example], { encoder, config, length: 5, name: 'data' })).rejects.toThrow(
+        `x line 7: at least ${tokens} tokens with the 5 virtual ones; the context has 160`,
+      );
+    }
+    expect(encode.mock.calls).toEqual([['b']]);
+  });
+
+  it('lets others have turns of the event loop, and stops for the signal', async () => {
+    const stop = new AbortController();
+    let encoded = 0;
+    const encoder = {
+      minTokens: () => 1,
+      encode: () => {
+        for (const begun = performance.now(); performance.now() - begun < 1;);
+        return [++encoded % 400];
+      },
+    };
+    setImmediate(() => stop.abort());
+    const examples = Array<TrainingExample>(1000).fill(text('a', 'b'));
+    const options = { encoder, config, length: 5, name: 'data', signal: stop.signal };
+    const aborted = { name: 'AbortError' };
+    await expect(tokenExamples(examples, options)).rejects.toMatchObject(aborted);
+    expect(encoded).toBeLessThan(2000);
+    const line = '{"prompt":"a","completion":"b"}';
+    await expect(read('x.jsonl', line, undefined, stop.signal)).rejects.toMatchObject(aborted);
   });
 });
 

@@ -37,7 +37,10 @@ export function job(model: TrainingModel, out: string, settings: Partial<TuneSet
   return {
     model,
     base: baseModel('tiny', model.options.manifest),
-    encode: (text) => Array.from(text, (character) => character.charCodeAt(0)),
+    encoder: {
+      encode: (text) => Array.from(text, (character) => character.charCodeAt(0)),
+      minTokens: ({ length }) => length,
+    },
     settings: { ...SETTINGS, ...settings },
     train: EXAMPLES,
     out,

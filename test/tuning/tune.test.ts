@@ -258,6 +258,26 @@ describe('training', () => {
     expect((await fs.readdir(cut)).sort()).toEqual((await fs.readdir(whole)).sort());
   });
 
+  it('ends with the best so far when its time is over, that of earlier processes included', async () => {
+    const out = newDirectory();
+    const run = { ...job(model, out, { evaluateEvery: 2 }), valid: EXAMPLES.slice(0, 3) };
+    const interrupt = new AbortController();
+    await tune({
+      ...run,
+      signal: interrupt.signal,
+      onProgress: ({ point }) => {
+        if (point.step < 3) return;
+        for (const begun = performance.now(); performance.now() - begun < 100;);
+        interrupt.abort();
+      },
+    });
+    const best = await hash(out);
+    const ended = await tune({ ...run, maxSeconds: 0.1 });
+    expect(ended).toMatchObject({ stop: 'time_limit', resumed_from: 3, steps: 3, best_step: 2 });
+    expect(await hash(out)).toBe(best);
+    expect((await fs.readdir(out)).filter((name) => name.includes('checkpoint'))).toEqual([]);
+  });
+
   it('keeps the best prefix and ends early when validation gets no better', async () => {
     const out = newDirectory();
     const settings = { epochs: 40, learningRate: 0.1, evaluateEvery: 2, patience: 2 };

@@ -6,6 +6,7 @@ import { readConfig } from '../../config.js';
 import { defaultMaxLength } from '../../prefix/format.js';
 import { compileProgress } from '../../progress.js';
 import { DATA_FORMATS, type DataFormat, readExamples, separatorOf } from '../../tuning/data/read-examples.js';
+import { TuningError } from '../../tuning/errors.js';
 import type { TrainingExample } from '../../tuning/example.js';
 import type { ProgressLine } from '../../tuning/progress-meter.js';
 import type { TuneResult, TuneSettings } from '../../tuning/tune.js';
@@ -84,17 +85,17 @@ async function runTune(options: TuneOptions, io: Io): Promise<TuneResult> {
   const config = { ...settings, model: resolve(options.model ?? settings.model) };
   const { training, base, tokenizer } = await openTrainingModel(config, compileProgress(io.stderr));
   const interrupt = new AbortController();
-  const onSigint = (): void => interrupt.abort();
+  const onSigint = (): void => interrupt.abort(new TuningError('interrupted before training began'));
   process.once('SIGINT', onSigint); // a second Ctrl-C ends the process at once
   try {
     const { init, adapter } = await readInit(options.init);
     const separator = separatorOf(training.options.manifest.config, (ids) => tokenizer.decode(ids));
     const read = (file: string): Promise<TrainingExample[]> =>
-      readExamples(file, { format: options.format, separator });
+      readExamples(file, { format: options.format, separator, signal: interrupt.signal });
     return await tune({
       model: training,
       base,
-      encode: (text) => tokenizer.encode(text),
+      encoder: tokenizer,
       settings: settingsOf({ ...options, init }),
       adapter,
       maxLength: settings.maxVirtualTokens ?? defaultMaxLength(base),
@@ -145,7 +146,12 @@ export function progressPrinter(io: Io, name?: string): (line: ProgressLine) => 
 
 function describe(result: TuneResult, out: string): string {
   const loss = result.valid_loss ?? result.train_loss;
-  const ended = { finished: 'Trained', early_stopping: 'Stopped early', interrupted: 'Interrupted' }[result.stop];
+  const ended = {
+    finished: 'Trained',
+    early_stopping: 'Stopped early',
+    time_limit: 'Out of time',
+    interrupted: 'Interrupted',
+  }[result.stop];
   const value =
     loss === null ? '' : `, ${result.valid_loss === null ? 'training' : 'validation'} loss ${loss.toFixed(4)}`;
   return `${ended} after ${result.steps} steps${value}: ${out}`;

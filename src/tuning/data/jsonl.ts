@@ -1,18 +1,24 @@
 import type { TextOrIds, TrainingExample } from '../example.js';
+import { mapInTurns } from '../turns.js';
 import { Field } from './field.js';
-import { linesOf } from './lines.js';
+import { type Line, linesOf } from './lines.js';
 
-/** Lines of `{"prompt", "completion", "category"?}`; prompt and completion are each a string or an array of token ids. */
-export function parseJsonl(text: string, file: string): TrainingExample[] {
-  return linesOf(text, file).map(({ line, where }) => {
-    const fields = Field.parse(line, where);
-    return {
-      source: textOrIds(fields.get('prompt')),
-      targets: [textOrIds(fields.get('completion'))],
-      category: fields.has('category') ? fields.get('category').string() : undefined,
-      where,
-    };
-  });
+/**
+ * Lines of `{"prompt", "completion", "category"?}`; prompt and completion are each a string or an array of token ids. Throws the
+ * signal's reason.
+ */
+export function parseJsonl(text: string, file: string, signal?: AbortSignal): Promise<TrainingExample[]> {
+  return mapInTurns(linesOf(text, file), parseLine, signal);
+}
+
+function parseLine({ line, where }: Line): TrainingExample {
+  const fields = Field.parse(line, where);
+  return {
+    source: textOrIds(fields.get('prompt')),
+    targets: [textOrIds(fields.get('completion'))],
+    category: fields.has('category') ? fields.get('category').string() : undefined,
+    where,
+  };
 }
 
 function textOrIds(field: Field): TextOrIds {

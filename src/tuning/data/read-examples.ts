@@ -18,15 +18,19 @@ export interface DataOptions {
   readonly format?: DataFormat | undefined;
   /** Text that stands between source and target in all formats but jsonl: see `separatorOf`. */
   readonly separator: string;
+  readonly signal?: AbortSignal | undefined;
 }
 
-/** Reads examples. Throws `TuningError` naming file, line or entry, and field. */
-export async function readExamples(file: string, { format, separator }: DataOptions): Promise<TrainingExample[]> {
+/** Reads examples. Throws `TuningError` naming file, line or entry, and field, and the signal's reason. */
+export async function readExamples(
+  file: string,
+  { format, separator, signal }: DataOptions,
+): Promise<TrainingExample[]> {
   const text = await readText(file);
   const name = path.basename(file);
   switch (format ?? formatOf(name, text)) {
     case 'jsonl':
-      return parseJsonl(text, name);
+      return parseJsonl(text, name, signal);
     case 'e2e':
       return parseE2e(text, name, separator);
     case 'webnlg':
