@@ -172,6 +172,7 @@ describe('bad data', () => {
   it.each<[string, unknown, string]>([
     ['x.jsonl', '\n{"prompt":"a"}', 'x.jsonl line 2: completion is neither a string nor an array of token ids'],
     ['x.jsonl', '[1]', 'x.jsonl line 1: not an object'],
+    ['x.jsonl', '{"messages":[]}', 'x.jsonl line 1: messages of a chat, instead of prompt and completion'],
     ['x.jsonl', '{"prompt":"a","completion":"b","category":7}', 'x.jsonl line 1: category is not a string'],
     ['x.txt', 'a||b\na|b', 'x.txt line 2: not source||target'],
     ['x.txt', 'a||b||c', 'x.txt line 1: not source||target'],

@@ -13,6 +13,7 @@ export function parseJsonl(text: string, file: string, signal?: AbortSignal): Pr
 
 function parseLine({ line, where }: Line): TrainingExample {
   const fields = Field.parse(line, where);
+  if (fields.has('messages')) throw fields.refuse('messages of a chat, instead of prompt and completion');
   return {
     source: textOrIds(fields.get('prompt')),
     targets: [textOrIds(fields.get('completion'))],
