@@ -19,7 +19,7 @@ import {
 } from '../prefix/store.js';
 import type { RedisConnection } from './connection.js';
 import { redisFailure } from './errors.js';
-import { FileDamagedError, type FileLayout, layOut, pieceKeys, readPieces, writePieces } from './pieces.js';
+import { FileDamagedError, type FileLayout, layOut, pieceKeys, type Pieces } from './pieces.js';
 import { encodeChange } from './prefix-changes.js';
 import { PrefixIndex } from './prefix-index.js';
 import { CHANGES_CHANNEL, PrefixKeys, TENANTS_KEY } from './prefix-keys.js';
@@ -47,12 +47,14 @@ const DELETE_ATTEMPTS = 20;
  */
 export class RedisPrefixStore implements PrefixStore {
   readonly #client: Redis;
+  readonly #pieces: Pieces;
   readonly #fingerprint: string;
   readonly #index: PrefixIndex;
 
   /** @param fingerprint the base model's, or its first 16 digits */
-  constructor({ client }: Pick<RedisConnection, 'client'>, fingerprint: string) {
+  constructor({ client, pieces }: Pick<RedisConnection, 'client' | 'pieces'>, fingerprint: string) {
     this.#client = client;
+    this.#pieces = pieces;
     this.#fingerprint = fingerprint.slice(0, 16);
     this.#index = new PrefixIndex(client, this);
   }
@@ -64,7 +66,7 @@ export class RedisPrefixStore implements PrefixStore {
       if (known) return { record: known, created: false };
       const { entry, contents } = draftOf(upload);
       try {
-        for (const { data, layout } of contents) await writePieces(this.#client, keys, entry.draft, data, layout);
+        for (const { data, layout } of contents) await this.#pieces.write(keys, entry.draft, data, layout);
         // Before the commit: a tenant without names does no harm, names without a tenant would not be found.
         await this.#client.sadd(TENANTS_KEY, `${this.#fingerprint} ${keys.tenant}`);
         return await this.#commit(keys, entry, quota);
@@ -187,20 +189,18 @@ export class RedisPrefixStore implements PrefixStore {
       const entry = text === null ? undefined : decodeEntry(text);
       const layout = entry?.files[file];
       if (!entry || !layout) return undefined;
-      const bytes = await readPieces(this.#client, keys, entry.draft, layout).catch(asDamaged);
-      if (bytes || (await find()) !== text) return bytes;
-      throw new PrefixError('prefix_damaged', 'name: a part of this prefix is missing in the store');
+      try {
+        return await this.#pieces.readAll(keys, entry.draft, layout);
+      } catch (error) {
+        if (error instanceof FileDamagedError && (await find()) !== text) return undefined;
+        throw error;
+      }
     });
   }
 
   #keys(tenant: string): PrefixKeys {
     return new PrefixKeys(this.#fingerprint, tenant);
   }
-}
-
-function asDamaged(error: unknown): never {
-  if (!(error instanceof FileDamagedError)) throw error;
-  throw new PrefixError('prefix_damaged', 'name: a stored file of this prefix is damaged');
 }
 
 interface Content {

@@ -1,3 +1,5 @@
+import { setImmediate as tick } from 'node:timers/promises';
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { newEvent } from '../../src/fine-tuning/job.js';
@@ -81,6 +83,21 @@ describe('files and jobs on Redis', () => {
     await expect(store.content('t', kept.id)).rejects.toThrow('damaged');
     await connection.client.del(piece);
     await expect(store.content('t', kept.id)).rejects.toThrow('missing');
+  });
+
+  it('do not make small commands wait, however many files are read', async () => {
+    await emptyRedis();
+    const connection = await connect();
+    const store = new RedisTrainingFileStore(connection);
+    const kept = file(2_500_000); // five pieces
+    await store.put('t', kept, new Uint8Array(kept.bytes));
+    await connection.client.config('RESETSTAT');
+    const reads = Promise.all(Array.from({ length: 30 }, () => store.content('t', kept.id)));
+    await connection.client.ping(); // behind the 30 records
+    await tick();
+    const calls = Number(/cmdstat_get:calls=(\d+)/.exec(await connection.client.info('commandstats'))?.[1]);
+    expect(calls).toBeLessThan(30 + 60);
+    for (const content of await reads) expect(content).toHaveLength(kept.bytes);
   });
 
   it('are unavailable while Redis is away or full, and say so', async () => {
