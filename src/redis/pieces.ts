@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
 
 import type { Redis } from 'ioredis';
 
 import { ConcurrencyLimit } from '../prefix/concurrency-limit.js';
+import type { FileStream } from '../prefix/store.js';
 
 /** Where a file's bytes are. */
 export interface FileLayout {
@@ -80,6 +82,15 @@ export class Pieces {
     }
   }
 
+  /**
+   * As `read`, as a stream.
+   * @param inWords what the stream fails with instead
+   */
+  stream(keys: PieceKeys, draft: string, layout: FileLayout, inWords: (error: unknown) => unknown): FileStream {
+    const pieces = failingWith(inWords, this.read(keys, draft, layout));
+    return { bytes: layout.bytes, content: Readable.from(pieces, { objectMode: false }) };
+  }
+
   /** As `read`, all of it. */
   async readAll(keys: PieceKeys, draft: string, layout: FileLayout): Promise<Uint8Array> {
     const data = Buffer.allocUnsafe(layout.bytes);
@@ -92,6 +103,14 @@ export class Pieces {
 /** Keys of all pieces of an upload. */
 export function pieceKeys(keys: PieceKeys, draft: string, count: number): string[] {
   return Array.from({ length: count }, (_, index) => keys.piece(draft, index));
+}
+
+async function* failingWith<T>(inWords: (error: unknown) => unknown, items: AsyncIterable<T>): AsyncGenerator<T, void> {
+  try {
+    yield* items;
+  } catch (error) {
+    throw inWords(error);
+  }
 }
 
 function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {

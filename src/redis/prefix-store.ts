@@ -7,6 +7,7 @@ import { CONFIG_FILE, MODEL_FILE } from '../prefix/format.js';
 import { adapterId, nameKey } from '../prefix/name.js';
 import { checkQuota, type PrefixQuota } from '../prefix/quota.js';
 import {
+  type FileStream,
   KV_FILE,
   type ListOptions,
   type PrefixDetails,
@@ -100,6 +101,14 @@ export class RedisPrefixStore implements PrefixStore {
     return this.#readFile(this.#keys(tenant), name, version, file);
   }
 
+  async stream(tenant: string, name: string, version: string, file: StoredFileName): Promise<FileStream | undefined> {
+    const keys = this.#keys(tenant);
+    return translated(async () => {
+      const found = await this.#findFile(keys, name, version, file);
+      return found && this.#pieces.stream(keys, found.draft, found.layout, asStoreError);
+    });
+  }
+
   /** What a text prefix was made of; undefined for others. */
   async readText(tenant: string, name: string, version: string): Promise<string | undefined> {
     const bytes = await this.#readFile(this.#keys(tenant), name, version, TEXT_FILE);
@@ -184,23 +193,40 @@ export class RedisPrefixStore implements PrefixStore {
     file: RedisFileName,
   ): Promise<Uint8Array | undefined> {
     return translated(async () => {
-      const find = (): Promise<string | null> => this.#client.hget(keys.record(name), `v:${version}`);
-      const text = await find();
-      const entry = text === null ? undefined : decodeEntry(text);
-      const layout = entry?.files[file];
-      if (!entry || !layout) return undefined;
+      const find = (): Promise<FoundFile | undefined> => this.#findFile(keys, name, version, file);
+      const found = await find();
+      if (!found) return undefined;
       try {
-        return await this.#pieces.readAll(keys, entry.draft, layout);
+        return await this.#pieces.readAll(keys, found.draft, found.layout);
       } catch (error) {
-        if (error instanceof FileDamagedError && (await find()) !== text) return undefined;
+        if (error instanceof FileDamagedError && (await find())?.draft !== found.draft) return undefined;
         throw error;
       }
     });
   }
 
+  async #findFile(
+    keys: PrefixKeys,
+    name: string,
+    version: string,
+    file: RedisFileName,
+  ): Promise<FoundFile | undefined> {
+    const text = await this.#client.hget(keys.record(name), `v:${version}`);
+    if (text === null) return undefined;
+    const { draft, files } = decodeEntry(text);
+    const layout = files[file];
+    return layout && { draft, layout };
+  }
+
   #keys(tenant: string): PrefixKeys {
     return new PrefixKeys(this.#fingerprint, tenant);
   }
+}
+
+/** Where a file of a version is. */
+interface FoundFile {
+  readonly draft: string;
+  readonly layout: FileLayout;
 }
 
 interface Content {

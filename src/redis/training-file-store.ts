@@ -4,11 +4,11 @@ import type { Redis } from 'ioredis';
 
 import { FineTuningError } from '../fine-tuning/errors.js';
 import type { TrainingFile } from '../fine-tuning/file.js';
-import { checkFileQuota, type FileQuota, type TrainingFileStore } from '../fine-tuning/file-store.js';
+import { checkFileQuota, type FileQuota, type FileStream, type TrainingFileStore } from '../fine-tuning/file-store.js';
 import type { Page, PageOptions } from '../fine-tuning/page.js';
 import type { RedisConnection } from './connection.js';
 import { redisFailure } from './errors.js';
-import { reached } from './fine-tuning-error.js';
+import { asFineTuningError, reached } from './fine-tuning-error.js';
 import { newestFirst } from './newest-first.js';
 import { FileDamagedError, layOut, pieceKeys, type Pieces } from './pieces.js';
 import { addFile, deleteFile, type StoredFile, TrainingFileKeys } from './training-file-scripts.js';
@@ -59,6 +59,12 @@ export class RedisTrainingFileStore implements TrainingFileStore {
       if (error instanceof FileDamagedError && (await this.#find(keys, id)) === undefined) return undefined;
       throw error;
     }
+  }
+
+  async stream(tenant: string, id: string): Promise<FileStream | undefined> {
+    const keys = new TrainingFileKeys(tenant);
+    const stored = await this.#find(keys, id);
+    return stored && this.#pieces.stream(keys, stored.draft, stored.layout, asFineTuningError);
   }
 
   list(tenant: string, options: PageOptions): Promise<Page<TrainingFile>> {

@@ -16,6 +16,7 @@ import drainPlugin, { Drain } from './plugins/drain.js';
 import errorHandler, { sendError } from './plugins/error-handler.js';
 import metricsPlugin, { type ServerMetrics } from './plugins/metrics.js';
 import jsonBody from './plugins/json-body.js';
+import oneAtATime from './plugins/one-at-a-time.js';
 import openapi from './plugins/openapi.js';
 import requestIdPlugin, { requestId } from './plugins/request-id.js';
 import tenant from './plugins/tenant.js';
@@ -93,6 +94,7 @@ export async function buildServer(deps: ServerDeps): Promise<Server> {
   const app = Fastify(fastifyOptions(deps)).withTypeProvider<TypeBoxTypeProvider>();
   app.removeContentTypeParser('text/plain');
   app.server.headersTimeout = config.headersTimeoutSeconds * 1000;
+  await app.register(oneAtATime);
   await app.register(contentEncoding);
   await app.register(jsonBody);
   await app.register(requestIdPlugin);

@@ -9,6 +9,7 @@ import { Bytes } from '../schemas/bytes.js';
 import { errorResponses } from '../schemas/error.js';
 import { DeletedFile, FileForm, FileList, FileObject, StoredFileParams } from '../schemas/file.js';
 import { JobQuery } from '../schemas/fine-tuning.js';
+import { sendFile } from '../send-file.js';
 
 /** What the file routes need of the rest of the program. */
 export interface FileDeps {
@@ -75,7 +76,7 @@ const fileRoutes: FastifyPluginAsyncTypebox<FileDeps> = async (app, { fineTuning
   );
 
   app.get('/files/:file_id/content', { schema: contentSchema }, async ({ tenant, params: { file_id } }, reply) =>
-    reply.header('content-type', 'application/octet-stream').send(await fineTuning.content(tenant, file_id)),
+    sendFile(reply, 'application/octet-stream', await fineTuning.content(tenant, file_id)),
   );
 
   app.delete('/files/:file_id', { schema: deleteSchema }, async ({ tenant, params: { file_id: id } }) => {

@@ -24,6 +24,7 @@ import {
   PrefixParams,
   TextUpload,
 } from '../schemas/prefix.js';
+import { sendFile } from '../send-file.js';
 
 /** What the prefix routes need of the rest of the program. */
 export interface PrefixDeps {
@@ -109,11 +110,13 @@ const prefixRoutes: FastifyPluginAsyncTypebox<PrefixDeps> = async (app, deps) =>
 
   app.get('/prefixes/:name/files/:file', { schema: fileSchema }, async ({ tenant, params }, reply) => {
     const [name, version] = toReference(params.name);
-    const bytes = await library.file(tenant, name, params.file, version);
-    return reply
-      .header('content-type', params.file === 'adapter_config.json' ? 'application/json' : 'application/octet-stream')
-      .header('content-disposition', `attachment; filename="${params.file}"`)
-      .send(bytes);
+    const file = await library.file(tenant, name, params.file, version);
+    reply.header('content-disposition', `attachment; filename="${params.file}"`);
+    return sendFile(
+      reply,
+      params.file === 'adapter_config.json' ? 'application/json' : 'application/octet-stream',
+      file,
+    );
   });
 
   app.delete('/prefixes/:name', { schema: deleteSchema }, async ({ tenant, params }) => {
