@@ -7,6 +7,7 @@ import type { Engine } from '../engine/engine.js';
 import type { Tenancy } from '../tenancy/tenancy.js';
 import type { BatchDeps } from './batch/batch.js';
 import { handleClientError } from './client-error.js';
+import { FormTurns } from './form-turns.js';
 import { loggerOptions, type LogStream } from './logger.js';
 import accessLog, { logRequest } from './plugins/access-log.js';
 import adminAuth from './plugins/admin-auth.js';
@@ -120,16 +121,17 @@ interface ScopeOptions {
 
 async function apiRoutes(app: FastifyInstance, { deps, drain }: ScopeOptions): Promise<void> {
   const { maxChoices, maxBatchItems, maxUploadBytes, maxTrainingFileBytes } = deps.config;
+  const formTurns = new FormTurns();
   await app.register(tracing, { tracing: deps.tracing });
   await app.register(drainPlugin, { drain });
   await app.register(auth, { tenancy: deps.tenancy });
   await app.register(completionRoutes, { ...deps, maxChoices });
   await app.register(batchRoutes, { ...deps, maxChoices, maxBatchItems });
   await app.register(modelRoutes, { ...deps, created: Math.floor(deps.now() / 1000) });
-  await app.register(prefixRoutes, { ...deps, maxUploadBytes });
+  await app.register(prefixRoutes, { ...deps, maxUploadBytes, formTurns });
   const { fineTuning } = deps;
   if (fineTuning === undefined) return;
-  await app.register(fileRoutes, { fineTuning, maxTrainingFileBytes });
+  await app.register(fileRoutes, { fineTuning, maxTrainingFileBytes, formTurns });
   await app.register(fineTuningRoutes, { ...deps, fineTuning });
 }
 

@@ -1,10 +1,10 @@
-import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 
 import type { FineTuning } from '../../fine-tuning/fine-tuning.js';
 import { ApiError } from '../errors.js';
 import { toFile, toFileList } from '../fine-tuning/response.js';
-import { readForm } from '../prefixes/form.js';
+import type { FormTurns } from '../form-turns.js';
+import forms from '../plugins/forms.js';
 import { Bytes } from '../schemas/bytes.js';
 import { errorResponses } from '../schemas/error.js';
 import { DeletedFile, FileForm, FileList, FileObject, StoredFileParams } from '../schemas/file.js';
@@ -16,6 +16,7 @@ export interface FileDeps {
   readonly fineTuning: Pick<FineTuning, 'addFile' | 'file' | 'content' | 'listFiles' | 'deleteFile'>;
   /** Of one file. */
   readonly maxTrainingFileBytes: number;
+  readonly formTurns: FormTurns;
 }
 
 /** Room in a form for the fields and what is between them. */
@@ -54,11 +55,11 @@ const deleteSchema = {
 };
 
 /** `/files` and all below it: data to train on, and the curves of jobs. */
-const fileRoutes: FastifyPluginAsyncTypebox<FileDeps> = async (app, { fineTuning, maxTrainingFileBytes }) => {
-  await app.register(multipart, { limits: { fileSize: maxTrainingFileBytes, files: 1, fields: 8, fieldSize: 4096 } });
+const fileRoutes: FastifyPluginAsyncTypebox<FileDeps> = async (app, deps) => {
+  const { fineTuning, maxTrainingFileBytes: maxFileBytes, formTurns: turns } = deps;
+  await app.register(forms, { turns, maxFiles: 1, maxFileBytes, roomBytes: FORM_ROOM_BYTES });
   app.addHook('preValidation', async (request) => {
-    if (request.isMultipart()) request.body = await readForm(request, maxTrainingFileBytes + FORM_ROOM_BYTES);
-    else if (request.method === 'POST')
+    if (request.method === 'POST' && !request.isMultipart())
       throw new ApiError('unsupported_media_type', 'A file comes as multipart/form-data.');
   });
 
