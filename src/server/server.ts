@@ -32,6 +32,7 @@ import fineTuningRoutes, { type FineTuningRouteDeps } from './routes/fine-tuning
 import healthRoutes from './routes/health.js';
 import modelRoutes, { type ModelDeps } from './routes/models.js';
 import prefixRoutes, { type PrefixDeps } from './routes/prefixes.js';
+import { hangUpOnStalled } from './stalled-answers.js';
 import { ajvOptions } from './validation.js';
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
@@ -95,6 +96,7 @@ export async function buildServer(deps: ServerDeps): Promise<Server> {
   const app = Fastify(fastifyOptions(deps)).withTypeProvider<TypeBoxTypeProvider>();
   app.removeContentTypeParser('text/plain');
   app.server.headersTimeout = config.headersTimeoutSeconds * 1000;
+  hangUpOnStalled(app.server);
   await app.register(oneAtATime);
   await app.register(contentEncoding);
   await app.register(jsonBody);

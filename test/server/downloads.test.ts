@@ -89,6 +89,37 @@ describe('a file that is downloaded', () => {
   });
 });
 
+describe('a connection that is still', () => {
+  it('is closed when nobody takes the answer', async () => {
+    const files = await diskFiles();
+    const { id } = await files.addFile('default', 'data.jsonl', Buffer.alloc(24 << 20, 'line\n'));
+    const { app } = await serving(files);
+    expect(app.server.timeout).toBeGreaterThan(0);
+    app.server.timeout = 300; // no test waits for so long
+    const closed = new Promise((resolve) => app.server.once('connection', (socket) => socket.once('close', resolve)));
+    const socket = connect(Number(new URL(await listen(app)).port), '127.0.0.1').on('error', () => undefined);
+    socket.write(`GET /v1/files/${id}/content HTTP/1.1\r\nhost: x\r\n\r\n`);
+    await closed;
+  });
+
+  it('waits for an answer that takes its time', async () => {
+    const { app, engine } = await testServer();
+    let connection: Socket | undefined;
+    app.server.once('connection', (socket: Socket) => (connection = socket));
+    let open = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (open = resolve));
+    engine.script = () => gate;
+    const timedOut = new Promise((resolve) => app.server.once('timeout', resolve));
+    const url = await listen(app);
+    const answer = send(url, { method: 'POST', path: '/v1/completions', body: { model: 'tiny', prompt: 'abc' } });
+    await expect.poll(() => engine.running).toBe(1);
+    connection?.setTimeout(50);
+    await timedOut;
+    open();
+    expect((await answer).status).toBe(200);
+  });
+});
+
 describe('requests of one connection', () => {
   const body = JSON.stringify({ model: 'tiny', prompt: 'abc', max_tokens: 1 });
   const head = `POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}`;
