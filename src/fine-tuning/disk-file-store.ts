@@ -2,6 +2,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 
 import { ifExists } from '../disk/durable.js';
+import { type FileStream, streamFile } from '../disk/file-stream.js';
 import { DiskRecords } from './disk-records.js';
 import type { TrainingFile } from './file.js';
 import { checkFileQuota, type FileQuota, type TrainingFileStore } from './file-store.js';
@@ -31,8 +32,13 @@ export class DiskFileStore implements TrainingFileStore {
   }
 
   async content(tenant: string, id: string): Promise<Uint8Array | undefined> {
-    if ((await this.records.get(tenant, id)) === undefined) return undefined;
-    return ifExists(fs.readFile(path.join(this.records.directory(tenant, id), CONTENT_FILE)));
+    const file = await this.#contentFile(tenant, id);
+    return file === undefined ? undefined : ifExists(fs.readFile(file));
+  }
+
+  async stream(tenant: string, id: string): Promise<FileStream | undefined> {
+    const file = await this.#contentFile(tenant, id);
+    return file === undefined ? undefined : streamFile(file);
   }
 
   async list(tenant: string, options: PageOptions): Promise<Page<TrainingFile>> {
@@ -41,5 +47,11 @@ export class DiskFileStore implements TrainingFileStore {
 
   delete(tenant: string, id: string): Promise<boolean> {
     return this.records.exclusively(tenant, () => this.records.remove(tenant, id));
+  }
+
+  /** Undefined when there is no such file: an id may be any text until then. */
+  async #contentFile(tenant: string, id: string): Promise<string | undefined> {
+    if ((await this.records.get(tenant, id)) === undefined) return undefined;
+    return path.join(this.records.directory(tenant, id), CONTENT_FILE);
   }
 }

@@ -1,6 +1,9 @@
+import type { FileStream } from '../disk/file-stream.js';
 import { FineTuningError } from './errors.js';
 import type { TrainingFile } from './file.js';
 import type { Page, PageOptions } from './page.js';
+
+export type { FileStream } from '../disk/file-stream.js';
 
 /** What a tenant may keep. */
 export interface FileQuota {
@@ -18,6 +21,8 @@ export interface TrainingFileStore {
   put(tenant: string, file: TrainingFile, content: Uint8Array, quota?: FileQuota): Promise<void>;
   get(tenant: string, id: string): Promise<TrainingFile | undefined>;
   content(tenant: string, id: string): Promise<Uint8Array | undefined>;
+  /** As `content`, for who takes it little by little. */
+  stream(tenant: string, id: string): Promise<FileStream | undefined>;
   /** Newest first. */
   list(tenant: string, options: PageOptions): Promise<Page<TrainingFile>>;
   /** False when there was none. */

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { FineTuningError } from './errors.js';
 import { newFileId, type TrainingFile } from './file.js';
-import type { FileQuota, TrainingFileStore } from './file-store.js';
+import type { FileQuota, FileStream, TrainingFileStore } from './file-store.js';
 import {
   CANCELLABLE,
   type FineTuningJob,
@@ -58,8 +58,9 @@ export class FineTuning {
     return (await this.deps.files.get(tenant, id)) ?? noFile(id);
   }
 
-  async content(tenant: string, id: string): Promise<Uint8Array> {
-    return (await this.deps.files.content(tenant, id)) ?? noFile(id);
+  /** What is in a file, for who takes it little by little. */
+  async content(tenant: string, id: string): Promise<FileStream> {
+    return (await this.deps.files.stream(tenant, id)) ?? noFile(id);
   }
 
   listFiles(tenant: string, options: PageOptions): Promise<Page<TrainingFile>> {

@@ -2,6 +2,7 @@ import { KnownAnswers } from './known-answers.js';
 import { tenantKey } from './name.js';
 import type { PrefixQuota } from './quota.js';
 import {
+  type FileStream,
   findVersion,
   type ListOptions,
   type PrefixDetails,
@@ -68,6 +69,10 @@ export class CachedPrefixStore implements PrefixStore {
 
   async read(tenant: string, name: string, version: string, file: StoredFileName): Promise<Uint8Array | undefined> {
     return this.store.read(tenant, name, version, file);
+  }
+
+  async stream(tenant: string, name: string, version: string, file: StoredFileName): Promise<FileStream | undefined> {
+    return this.store.stream(tenant, name, version, file);
   }
 
   async list(tenant: string, options?: ListOptions): Promise<PrefixPage> {

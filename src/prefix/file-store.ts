@@ -4,6 +4,7 @@ import path from 'node:path';
 import { LRUCache } from 'lru-cache';
 
 import { exists, ifExists, makeDirectoryDurably, renameDurably, syncDirectory, writeDurably } from '../disk/durable.js';
+import { type FileStream, streamFile } from '../disk/file-stream.js';
 import type { CopyableStore } from './copy.js';
 import { DirectoryKeys } from './directory-keys.js';
 import { PrefixError } from './errors.js';
@@ -113,6 +114,10 @@ export class FilePrefixStore implements CopyableStore {
 
   async read(tenant: string, name: string, version: string, file: StoredFileName): Promise<Uint8Array | undefined> {
     return ifExists(fs.readFile(path.join(this.#nameDirectory(tenant, name), version, file)));
+  }
+
+  async stream(tenant: string, name: string, version: string, file: StoredFileName): Promise<FileStream | undefined> {
+    return streamFile(path.join(this.#nameDirectory(tenant, name), version, file));
   }
 
   async readText(tenant: string, name: string, version: string): Promise<string | undefined> {

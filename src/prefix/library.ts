@@ -16,6 +16,7 @@ import type { BaseModel, PrefixEncoder, PrefixKv } from './kv.js';
 import { checkPrefixName, isAdapterId, isPrefixName } from './name.js';
 import type { PrefixQuota } from './quota.js';
 import {
+  type FileStream,
   kvFileOf,
   type ListOptions,
   type PrefixDetails,
@@ -159,8 +160,9 @@ export class PrefixLibrary {
   }
 
   /** One of the files that PEFT loads, of a version chosen as in `load`. */
-  async file(tenant: string, name: string, file: AdapterFileName, version?: string): Promise<Uint8Array> {
-    return this.#read(tenant, await this.get(tenant, name, version), file);
+  async file(tenant: string, name: string, file: AdapterFileName, version?: string): Promise<FileStream> {
+    const info = await this.get(tenant, name, version);
+    return (await this.deps.store.stream(tenant, info.name, info.version, file)) ?? notFound(name);
   }
 
   /** Both files that PEFT loads, of one version. */

@@ -1,6 +1,9 @@
+import type { FileStream } from '../disk/file-stream.js';
 import { PrefixError } from './errors.js';
 import { type AdapterFileName, type AdapterFiles, type AdapterKind, MODEL_FILE, type Placement } from './format.js';
 import type { PrefixQuota } from './quota.js';
+
+export type { FileStream } from '../disk/file-stream.js';
 
 /** What is known of one version of a prefix. Immutable. */
 export interface PrefixInfo {
@@ -85,6 +88,8 @@ export interface PrefixStore {
   nameOf(tenant: string, id: string): Promise<string | undefined>;
   /** A file of a version (all 64 digits); undefined when the version or the file is not there. */
   read(tenant: string, name: string, version: string, file: StoredFileName): Promise<Uint8Array | undefined>;
+  /** As `read`, for who takes it little by little. */
+  stream(tenant: string, name: string, version: string, file: StoredFileName): Promise<FileStream | undefined>;
   list(tenant: string, options?: ListOptions): Promise<PrefixPage>;
   /** Removes a name with all its versions, at once for every later call. False when there is none. */
   delete(tenant: string, name: string): Promise<boolean>;

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 
 import { redisFailure, RedisRefusedError, RedisUnavailableError } from './errors.js';
+import { Pieces } from './pieces.js';
 
 export interface RedisOptions {
   /** `redis://` or `rediss://`, with user, password and database number where they are needed. */
@@ -20,12 +21,14 @@ const OPEN_TIMEOUT = 10_000;
 const MAX_RETRY_DELAY = 250;
 
 /**
- * One process's way to Redis: a connection for commands and one that listens to channels. Both come back by themselves. While Redis
- * is away, a command fails at once instead of waiting for it.
+ * One process's way to Redis: a connection for commands, one for the contents of files and one that listens to channels. All come back
+ * by themselves. While Redis is away, a command fails at once instead of waiting for it.
  */
 export class RedisConnection {
-  /** For commands. */
+  /** For commands, which are small. */
   readonly client: Redis;
+  /** Contents of files, which are not. */
+  readonly pieces: Pieces;
   readonly #subscriber: Redis;
   readonly #listeners = new Map<string, (message: string) => void>();
   readonly #reconnected: (() => void)[] = [];
@@ -38,11 +41,12 @@ export class RedisConnection {
       connectTimeout: COMMAND_TIMEOUT,
       retryStrategy: (attempt: number): number => Math.min(MAX_RETRY_DELAY, 25 * attempt),
     };
-    this.client = new Redis(url, { ...options, commandTimeout: COMMAND_TIMEOUT, socketTimeout: COMMAND_TIMEOUT });
+    const impatient = { ...options, commandTimeout: COMMAND_TIMEOUT, socketTimeout: COMMAND_TIMEOUT };
+    this.client = new Redis(url, impatient);
+    this.pieces = new Pieces(new Redis(url, impatient));
     this.#subscriber = new Redis(url, { ...options, autoResubscribe: false });
     // Without a listener an unreachable Redis would end the process; `isReady` and failing commands tell of it.
-    this.client.on('error', () => undefined);
-    this.#subscriber.on('error', () => undefined);
+    for (const client of this.#clients) client.on('error', () => undefined);
     this.#subscriber.on('message', (channel: string, message: string) => this.#listeners.get(channel)?.(message));
     this.#subscriber.on('ready', () => void this.#resubscribe());
   }
@@ -88,9 +92,9 @@ export class RedisConnection {
     return client;
   }
 
-  /** Whether commands go out and messages come in. */
+  /** Whether commands go out, files are read and messages come in. */
   get isReady(): boolean {
-    return this.client.status === 'ready' && this.#subscriber.status === 'ready';
+    return this.#clients.every(({ status }) => status === 'ready');
   }
 
   /** Calls `listener` with every message of a channel from now on. One listener a channel. */
@@ -104,10 +108,13 @@ export class RedisConnection {
     this.#reconnected.push(listener);
   }
 
-  /** Gives both connections up at once. */
+  /** Gives all connections up at once. */
   close(): void {
-    this.client.disconnect();
-    this.#subscriber.disconnect();
+    for (const client of this.#clients) client.disconnect();
+  }
+
+  get #clients(): Redis[] {
+    return [this.client, this.pieces.client, this.#subscriber];
   }
 
   async #connect(): Promise<void> {
@@ -117,9 +124,8 @@ export class RedisConnection {
         if (redisFailure(error) === 'refused') reject(error);
       });
     });
-    const clients = [this.client, this.#subscriber];
-    await Promise.race([Promise.all(clients.map((client) => client.connect())), refused]);
-    await Promise.all(clients.map(selectDatabase));
+    await Promise.race([Promise.all(this.#clients.map((client) => client.connect())), refused]);
+    await Promise.all(this.#clients.map(selectDatabase));
   }
 
   async #resubscribe(): Promise<void> {

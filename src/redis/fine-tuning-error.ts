@@ -9,14 +9,19 @@ const PROBLEMS: Readonly<Record<RedisFailure, string>> = {
   redirected: 'must be a single Redis, or a proxy that looks like one',
 };
 
-/** What a command failed with, in the words of the stores of files and jobs. An error of the program stays as it is. */
+/** An answer; what it failed with is in the words of `asFineTuningError`. */
 export async function reached<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;
-  } catch (cause) {
-    const failure = redisFailure(cause);
-    if (failure === undefined) throw cause;
-    const message = `The store of files and jobs ${PROBLEMS[failure]}.`;
-    throw new FineTuningError('store_unavailable', message, undefined, { cause });
+  } catch (error) {
+    throw asFineTuningError(error);
   }
+}
+
+/** What a command failed with, in the words of the stores of files and jobs. An error of the program stays as it is. */
+export function asFineTuningError(cause: unknown): unknown {
+  const failure = redisFailure(cause);
+  if (failure === undefined) return cause;
+  const message = `The store of files and jobs ${PROBLEMS[failure]}.`;
+  return new FineTuningError('store_unavailable', message, undefined, { cause });
 }

@@ -7,6 +7,7 @@ import { CONFIG_FILE, MODEL_FILE } from '../prefix/format.js';
 import { adapterId, nameKey } from '../prefix/name.js';
 import { checkQuota, type PrefixQuota } from '../prefix/quota.js';
 import {
+  type FileStream,
   KV_FILE,
   type ListOptions,
   type PrefixDetails,
@@ -19,7 +20,7 @@ import {
 } from '../prefix/store.js';
 import type { RedisConnection } from './connection.js';
 import { redisFailure } from './errors.js';
-import { FileDamagedError, type FileLayout, layOut, pieceKeys, readPieces, writePieces } from './pieces.js';
+import { FileDamagedError, type FileLayout, layOut, pieceKeys, type Pieces } from './pieces.js';
 import { encodeChange } from './prefix-changes.js';
 import { PrefixIndex } from './prefix-index.js';
 import { CHANGES_CHANNEL, PrefixKeys, TENANTS_KEY } from './prefix-keys.js';
@@ -47,12 +48,14 @@ const DELETE_ATTEMPTS = 20;
  */
 export class RedisPrefixStore implements PrefixStore {
   readonly #client: Redis;
+  readonly #pieces: Pieces;
   readonly #fingerprint: string;
   readonly #index: PrefixIndex;
 
   /** @param fingerprint the base model's, or its first 16 digits */
-  constructor({ client }: Pick<RedisConnection, 'client'>, fingerprint: string) {
+  constructor({ client, pieces }: Pick<RedisConnection, 'client' | 'pieces'>, fingerprint: string) {
     this.#client = client;
+    this.#pieces = pieces;
     this.#fingerprint = fingerprint.slice(0, 16);
     this.#index = new PrefixIndex(client, this);
   }
@@ -64,7 +67,7 @@ export class RedisPrefixStore implements PrefixStore {
       if (known) return { record: known, created: false };
       const { entry, contents } = draftOf(upload);
       try {
-        for (const { data, layout } of contents) await writePieces(this.#client, keys, entry.draft, data, layout);
+        for (const { data, layout } of contents) await this.#pieces.write(keys, entry.draft, data, layout);
         // Before the commit: a tenant without names does no harm, names without a tenant would not be found.
         await this.#client.sadd(TENANTS_KEY, `${this.#fingerprint} ${keys.tenant}`);
         return await this.#commit(keys, entry, quota);
@@ -96,6 +99,14 @@ export class RedisPrefixStore implements PrefixStore {
 
   async read(tenant: string, name: string, version: string, file: StoredFileName): Promise<Uint8Array | undefined> {
     return this.#readFile(this.#keys(tenant), name, version, file);
+  }
+
+  async stream(tenant: string, name: string, version: string, file: StoredFileName): Promise<FileStream | undefined> {
+    const keys = this.#keys(tenant);
+    return translated(async () => {
+      const found = await this.#findFile(keys, name, version, file);
+      return found && this.#pieces.stream(keys, found.draft, found.layout, asStoreError);
+    });
   }
 
   /** What a text prefix was made of; undefined for others. */
@@ -182,15 +193,29 @@ export class RedisPrefixStore implements PrefixStore {
     file: RedisFileName,
   ): Promise<Uint8Array | undefined> {
     return translated(async () => {
-      const find = (): Promise<string | null> => this.#client.hget(keys.record(name), `v:${version}`);
-      const text = await find();
-      const entry = text === null ? undefined : decodeEntry(text);
-      const layout = entry?.files[file];
-      if (!entry || !layout) return undefined;
-      const bytes = await readPieces(this.#client, keys, entry.draft, layout).catch(asDamaged);
-      if (bytes || (await find()) !== text) return bytes;
-      throw new PrefixError('prefix_damaged', 'name: a part of this prefix is missing in the store');
+      const find = (): Promise<FoundFile | undefined> => this.#findFile(keys, name, version, file);
+      const found = await find();
+      if (!found) return undefined;
+      try {
+        return await this.#pieces.readAll(keys, found.draft, found.layout);
+      } catch (error) {
+        if (error instanceof FileDamagedError && (await find())?.draft !== found.draft) return undefined;
+        throw error;
+      }
     });
+  }
+
+  async #findFile(
+    keys: PrefixKeys,
+    name: string,
+    version: string,
+    file: RedisFileName,
+  ): Promise<FoundFile | undefined> {
+    const text = await this.#client.hget(keys.record(name), `v:${version}`);
+    if (text === null) return undefined;
+    const { draft, files } = decodeEntry(text);
+    const layout = files[file];
+    return layout && { draft, layout };
   }
 
   #keys(tenant: string): PrefixKeys {
@@ -198,9 +223,10 @@ export class RedisPrefixStore implements PrefixStore {
   }
 }
 
-function asDamaged(error: unknown): never {
-  if (!(error instanceof FileDamagedError)) throw error;
-  throw new PrefixError('prefix_damaged', 'name: a stored file of this prefix is damaged');
+/** Where a file of a version is. */
+interface FoundFile {
+  readonly draft: string;
+  readonly layout: FileLayout;
 }
 
 interface Content {

@@ -1,5 +1,6 @@
 import { PrefixError, type PrefixErrorCode } from '../prefix/errors.js';
 import { redisFailure, type RedisFailure } from './errors.js';
+import { FileDamagedError } from './pieces.js';
 
 const CODES: Readonly<Record<RedisFailure, readonly [PrefixErrorCode, string]>> = {
   unavailable: ['store_unavailable', 'the store of prefixes is away'],
@@ -11,6 +12,7 @@ const CODES: Readonly<Record<RedisFailure, readonly [PrefixErrorCode, string]>> 
 
 /** What a command of the store failed with, in the words of `PrefixStore`. An error of the program stays as it is. */
 export function asStoreError(error: unknown): unknown {
+  if (error instanceof FileDamagedError) return new PrefixError('prefix_damaged', `name: ${error.message}`);
   const failure = redisFailure(error);
   if (failure === undefined) return error;
   const [code, text] = CODES[failure];

@@ -4,21 +4,23 @@ import type { Redis } from 'ioredis';
 
 import { FineTuningError } from '../fine-tuning/errors.js';
 import type { TrainingFile } from '../fine-tuning/file.js';
-import { checkFileQuota, type FileQuota, type TrainingFileStore } from '../fine-tuning/file-store.js';
+import { checkFileQuota, type FileQuota, type FileStream, type TrainingFileStore } from '../fine-tuning/file-store.js';
 import type { Page, PageOptions } from '../fine-tuning/page.js';
 import type { RedisConnection } from './connection.js';
 import { redisFailure } from './errors.js';
-import { reached } from './fine-tuning-error.js';
+import { asFineTuningError, reached } from './fine-tuning-error.js';
 import { newestFirst } from './newest-first.js';
-import { FileDamagedError, layOut, pieceKeys, readPieces, writePieces } from './pieces.js';
+import { FileDamagedError, layOut, pieceKeys, type Pieces } from './pieces.js';
 import { addFile, deleteFile, type StoredFile, TrainingFileKeys } from './training-file-scripts.js';
 
 /** Training files on Redis. As an upload of a prefix, one writes pieces that expire and commits them with one script. */
 export class RedisTrainingFileStore implements TrainingFileStore {
   readonly #client: Redis;
+  readonly #pieces: Pieces;
 
-  constructor({ client }: Pick<RedisConnection, 'client'>) {
+  constructor({ client, pieces }: Pick<RedisConnection, 'client' | 'pieces'>) {
     this.#client = client;
+    this.#pieces = pieces;
   }
 
   async put(tenant: string, file: TrainingFile, content: Uint8Array, quota?: FileQuota): Promise<void> {
@@ -27,7 +29,7 @@ export class RedisTrainingFileStore implements TrainingFileStore {
     const layout = layOut(content, 0);
     const pieces = pieceKeys(keys, draft, layout.pieces);
     try {
-      await reached(writePieces(this.#client, keys, draft, content, layout));
+      await reached(this.#pieces.write(keys, draft, content, layout));
       const record = JSON.stringify({ file, draft, layout } satisfies StoredFile<TrainingFile>);
       const args = [file.id, file.created, record, file.bytes, quota?.maxFiles ?? '', quota?.maxBytes ?? ''];
       const added = addFile.run(this.#client, [keys.ids, keys.record(file.id), keys.bytes, ...pieces], args);
@@ -51,9 +53,18 @@ export class RedisTrainingFileStore implements TrainingFileStore {
     const keys = new TrainingFileKeys(tenant);
     const stored = await this.#find(keys, id);
     if (stored === undefined) return undefined;
-    const content = await reached(readPieces(this.#client, keys, stored.draft, stored.layout));
-    if (content !== undefined || (await this.#find(keys, id)) === undefined) return content;
-    throw new FileDamagedError('a part of a stored file is missing');
+    try {
+      return await reached(this.#pieces.readAll(keys, stored.draft, stored.layout));
+    } catch (error) {
+      if (error instanceof FileDamagedError && (await this.#find(keys, id)) === undefined) return undefined;
+      throw error;
+    }
+  }
+
+  async stream(tenant: string, id: string): Promise<FileStream | undefined> {
+    const keys = new TrainingFileKeys(tenant);
+    const stored = await this.#find(keys, id);
+    return stored && this.#pieces.stream(keys, stored.draft, stored.layout, asFineTuningError);
   }
 
   list(tenant: string, options: PageOptions): Promise<Page<TrainingFile>> {

@@ -5,7 +5,7 @@ import { ApiError } from './errors.js';
 import { requestId } from './plugins/request-id.js';
 
 /** Node's name for the answer that a connection is busy with; it has no other. */
-interface BusySocket {
+export interface BusySocket {
   readonly _httpMessage?: ServerResponse | null;
 }
 

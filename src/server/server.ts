@@ -7,6 +7,7 @@ import type { Engine } from '../engine/engine.js';
 import type { Tenancy } from '../tenancy/tenancy.js';
 import type { BatchDeps } from './batch/batch.js';
 import { handleClientError } from './client-error.js';
+import { FormTurns } from './form-turns.js';
 import { loggerOptions, type LogStream } from './logger.js';
 import accessLog, { logRequest } from './plugins/access-log.js';
 import adminAuth from './plugins/admin-auth.js';
@@ -16,6 +17,7 @@ import drainPlugin, { Drain } from './plugins/drain.js';
 import errorHandler, { sendError } from './plugins/error-handler.js';
 import metricsPlugin, { type ServerMetrics } from './plugins/metrics.js';
 import jsonBody from './plugins/json-body.js';
+import oneAtATime from './plugins/one-at-a-time.js';
 import openapi from './plugins/openapi.js';
 import requestIdPlugin, { requestId } from './plugins/request-id.js';
 import tenant from './plugins/tenant.js';
@@ -30,6 +32,7 @@ import fineTuningRoutes, { type FineTuningRouteDeps } from './routes/fine-tuning
 import healthRoutes from './routes/health.js';
 import modelRoutes, { type ModelDeps } from './routes/models.js';
 import prefixRoutes, { type PrefixDeps } from './routes/prefixes.js';
+import { hangUpOnStalled } from './stalled-answers.js';
 import { ajvOptions } from './validation.js';
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
@@ -93,6 +96,8 @@ export async function buildServer(deps: ServerDeps): Promise<Server> {
   const app = Fastify(fastifyOptions(deps)).withTypeProvider<TypeBoxTypeProvider>();
   app.removeContentTypeParser('text/plain');
   app.server.headersTimeout = config.headersTimeoutSeconds * 1000;
+  hangUpOnStalled(app.server);
+  await app.register(oneAtATime);
   await app.register(contentEncoding);
   await app.register(jsonBody);
   await app.register(requestIdPlugin);
@@ -118,16 +123,17 @@ interface ScopeOptions {
 
 async function apiRoutes(app: FastifyInstance, { deps, drain }: ScopeOptions): Promise<void> {
   const { maxChoices, maxBatchItems, maxUploadBytes, maxTrainingFileBytes } = deps.config;
+  const formTurns = new FormTurns();
   await app.register(tracing, { tracing: deps.tracing });
   await app.register(drainPlugin, { drain });
   await app.register(auth, { tenancy: deps.tenancy });
   await app.register(completionRoutes, { ...deps, maxChoices });
   await app.register(batchRoutes, { ...deps, maxChoices, maxBatchItems });
   await app.register(modelRoutes, { ...deps, created: Math.floor(deps.now() / 1000) });
-  await app.register(prefixRoutes, { ...deps, maxUploadBytes });
+  await app.register(prefixRoutes, { ...deps, maxUploadBytes, formTurns });
   const { fineTuning } = deps;
   if (fineTuning === undefined) return;
-  await app.register(fileRoutes, { fineTuning, maxTrainingFileBytes });
+  await app.register(fileRoutes, { fineTuning, maxTrainingFileBytes, formTurns });
   await app.register(fineTuningRoutes, { ...deps, fineTuning });
 }
 

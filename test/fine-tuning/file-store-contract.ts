@@ -1,3 +1,5 @@
+import { buffer } from 'node:stream/consumers';
+
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import { newFileId } from '../../src/fine-tuning/file.js';
@@ -23,6 +25,11 @@ export function describeFileStore(kind: string, makeStore: () => Promise<() => P
         expect(await opened.get('t', big.id)).toEqual(big);
         expect(Buffer.compare((await opened.content('t', big.id))!, content)).toBe(0);
         expect(await opened.content('t', empty.id)).toHaveLength(0);
+        for (const [{ id, bytes }, whole] of [[big, content] as const, [empty, new Uint8Array()] as const]) {
+          const stream = (await opened.stream('t', id))!;
+          expect(stream.bytes).toBe(bytes);
+          expect(Buffer.compare(await buffer(stream.content), whole)).toBe(0);
+        }
         expect(await opened.list('t', { limit: 10 })).toEqual({ data: [big, empty], hasMore: false });
       }
     });
@@ -39,6 +46,7 @@ export function describeFileStore(kind: string, makeStore: () => Promise<() => P
       ] as const) {
         expect(await store.get(tenant, id)).toBeUndefined();
         expect(await store.content(tenant, id)).toBeUndefined();
+        expect(await store.stream(tenant, id)).toBeUndefined();
         expect(await store.delete(tenant, id)).toBe(false);
       }
       expect(await store.list('other', { limit: 10 })).toEqual({ data: [], hasMore: false });

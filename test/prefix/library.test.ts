@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { buffer } from 'node:stream/consumers';
 
 import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
@@ -8,6 +9,7 @@ import { FilePrefixStore } from '../../src/prefix/file-store.js';
 import { PrefixLibrary, type PrefixLibraryDeps } from '../../src/prefix/library.js';
 import { readAdapter } from '../../src/prefix/adapter.js';
 import { adapterId } from '../../src/prefix/name.js';
+import type { FileStream } from '../../src/prefix/store.js';
 import { base, columns, config, FakeEncoder, model, prefixFiles, softPromptFiles, values } from './fixtures.js';
 
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'preamble-library-'));
@@ -247,7 +249,7 @@ describe('delete and files', () => {
   it('gives back the files as they came', async () => {
     const one = await library.upload('t', { name: 'a', ...softPromptFiles() });
     await library.upload('t', { name: 'a', ...prefixFiles() });
-    const bytes = async (file: Promise<Uint8Array>): Promise<number[]> => [...(await file)];
+    const bytes = async (file: Promise<FileStream>): Promise<number[]> => [...(await buffer((await file).content))];
     expect(await bytes(library.file('t', 'a', 'adapter_config.json'))).toEqual([...prefixFiles().config]);
     expect(await bytes(library.file('t', 'a', 'adapter_model.safetensors', one.record.version.slice(0, 12)))).toEqual([
       ...softPromptFiles().model,

@@ -1,3 +1,5 @@
+import { buffer } from 'node:stream/consumers';
+
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import { adapterId, nameKey } from '../../src/prefix/name.js';
@@ -32,17 +34,22 @@ export function describeStore(kind: string, makeStore: () => Promise<OpenStore>)
         expect(await read('adapter_config.json')).toEqual([...files.config]);
         expect(await read('adapter_model.safetensors')).toEqual([...files.model]);
         expect(await read('kv.safetensors')).toEqual([...(kv as Uint8Array)]);
+        const stream = (await opened.stream('t', info.name, info.version, 'adapter_model.safetensors'))!;
+        expect(stream.bytes).toBe(files.model.length);
+        expect([...(await buffer(stream.content))]).toEqual([...files.model]);
       }
     });
 
     it('has nothing before, and of files that an upload left out', async () => {
       expect(await store.get('t', 'a')).toBeUndefined();
       expect(await store.read('t', 'a', '0'.repeat(64), 'adapter_config.json')).toBeUndefined();
+      expect(await store.stream('t', 'a', '0'.repeat(64), 'adapter_config.json')).toBeUndefined();
       expect(await store.list('t')).toEqual({ data: [], hasMore: false });
       expect(await store.delete('t', 'a')).toBe(false);
       const { kv: _, ...upload } = storeUpload('a', 1);
       await store.put('t', upload);
       expect(await store.read('t', 'a', upload.info.version, 'kv.safetensors')).toBeUndefined();
+      expect(await store.stream('t', 'a', upload.info.version, 'kv.safetensors')).toBeUndefined();
       expect(await store.read('t', 'a', '0'.repeat(64), 'adapter_config.json')).toBeUndefined();
     });
 

@@ -109,15 +109,15 @@ describe('a Redis that cannot store', () => {
     const store = storeOn(connection);
     for (const name of ['a', 'c']) await store.put('t', storeUpload(name, 1));
     await connection.client.config('SET', 'maxmemory', '1');
-    const { client } = connection;
+    const { client, pieces } = connection;
     // The pieces get in, as if the last of them had filled it.
-    const set = client.set.bind(client);
-    client.set = (async (...args: Parameters<typeof set>) => {
+    const set = pieces.client.set.bind(pieces.client);
+    pieces.client.set = (async (...args: Parameters<typeof set>) => {
       await client.config('SET', 'maxmemory', '0');
       const reply = await set(...args);
       await client.config('SET', 'maxmemory', '1');
       return reply;
-    }) as typeof client.set;
+    }) as typeof set;
     client.sadd = async () => 1;
     const refused = store.put('t', {
       ...storeUpload('b', 2),

@@ -1,5 +1,9 @@
+import { buffer } from 'node:stream/consumers';
+import { setImmediate as tick } from 'node:timers/promises';
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import type { TrainingFile } from '../../src/fine-tuning/file.js';
 import { newEvent } from '../../src/fine-tuning/job.js';
 import { RedisConnection } from '../../src/redis/connection.js';
 import { RedisJobStore } from '../../src/redis/job-store.js';
@@ -81,6 +85,52 @@ describe('files and jobs on Redis', () => {
     await expect(store.content('t', kept.id)).rejects.toThrow('damaged');
     await connection.client.del(piece);
     await expect(store.content('t', kept.id)).rejects.toThrow('missing');
+  });
+
+  it('end no stream of a file as if it were whole that was damaged or deleted', async () => {
+    const connection = await connect();
+    const store = new RedisTrainingFileStore(connection);
+    const put = async (): Promise<TrainingFile> => {
+      await emptyRedis();
+      const kept = file(1_200_000); // three pieces
+      await store.put('t', kept, new Uint8Array(kept.bytes));
+      return kept;
+    };
+    const read = async (meanwhile: () => Promise<unknown>): Promise<number> => {
+      const kept = await put();
+      let bytes = 0;
+      const { content } = (await store.stream('t', kept.id))!;
+      const reading = (async () => {
+        for await (const piece of content) {
+          if (bytes === 0) await meanwhile();
+          bytes += (piece as Buffer).length;
+        }
+      })();
+      await expect(reading).rejects.toThrow('a stored file is damaged');
+      return bytes;
+    };
+    const last = async (): Promise<string> => (await connection.client.keys('*:piece:*:2'))[0]!;
+    expect(await read(async () => connection.client.setrange(await last(), 0, 'x'))).toBe(2 * 512 * 1024);
+    expect(await read(async () => connection.client.append(await last(), 'x'))).toBe(2 * 512 * 1024);
+    const { id } = await put();
+    const { content } = (await store.stream('t', id))!;
+    await store.delete('t', id);
+    await expect(buffer(content)).rejects.toThrow('a part of a stored file is missing');
+  });
+
+  it('do not make small commands wait, however many files are read', async () => {
+    await emptyRedis();
+    const connection = await connect();
+    const store = new RedisTrainingFileStore(connection);
+    const kept = file(2_500_000); // five pieces
+    await store.put('t', kept, new Uint8Array(kept.bytes));
+    await connection.client.config('RESETSTAT');
+    const reads = Promise.all(Array.from({ length: 30 }, () => store.content('t', kept.id)));
+    await connection.client.ping(); // behind the 30 records
+    await tick();
+    const calls = Number(/cmdstat_get:calls=(\d+)/.exec(await connection.client.info('commandstats'))?.[1]);
+    expect(calls).toBeLessThan(30 + 60);
+    for (const content of await reads) expect(content).toHaveLength(kept.bytes);
   });
 
   it('are unavailable while Redis is away or full, and say so', async () => {

@@ -64,7 +64,7 @@ describe('on Redis', () => {
 
   it('an upload that is never committed expires', async () => {
     const { client } = redis;
-    const abandoned = { client: Object.create(client) as typeof client };
+    const abandoned = { client: Object.create(client) as typeof client, pieces: redis.pieces };
     abandoned.client.sadd = () => Promise.reject(new Error('Connection is closed.'));
     const failed = new RedisPrefixStore(abandoned, base.fingerprint).put('t', storeUpload('a', 1));
     await expect(failed).rejects.toMatchObject({ code: 'store_unavailable' });

@@ -1,20 +1,22 @@
-import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 
 import type { FineTuning } from '../../fine-tuning/fine-tuning.js';
 import { ApiError } from '../errors.js';
 import { toFile, toFileList } from '../fine-tuning/response.js';
-import { readForm } from '../prefixes/form.js';
+import type { FormTurns } from '../form-turns.js';
+import forms from '../plugins/forms.js';
 import { Bytes } from '../schemas/bytes.js';
 import { errorResponses } from '../schemas/error.js';
 import { DeletedFile, FileForm, FileList, FileObject, StoredFileParams } from '../schemas/file.js';
 import { JobQuery } from '../schemas/fine-tuning.js';
+import { sendFile } from '../send-file.js';
 
 /** What the file routes need of the rest of the program. */
 export interface FileDeps {
   readonly fineTuning: Pick<FineTuning, 'addFile' | 'file' | 'content' | 'listFiles' | 'deleteFile'>;
   /** Of one file. */
   readonly maxTrainingFileBytes: number;
+  readonly formTurns: FormTurns;
 }
 
 /** Room in a form for the fields and what is between them. */
@@ -53,11 +55,11 @@ const deleteSchema = {
 };
 
 /** `/files` and all below it: data to train on, and the curves of jobs. */
-const fileRoutes: FastifyPluginAsyncTypebox<FileDeps> = async (app, { fineTuning, maxTrainingFileBytes }) => {
-  await app.register(multipart, { limits: { fileSize: maxTrainingFileBytes, files: 1, fields: 8, fieldSize: 4096 } });
+const fileRoutes: FastifyPluginAsyncTypebox<FileDeps> = async (app, deps) => {
+  const { fineTuning, maxTrainingFileBytes: maxFileBytes, formTurns: turns } = deps;
+  await app.register(forms, { turns, maxFiles: 1, maxFileBytes, roomBytes: FORM_ROOM_BYTES });
   app.addHook('preValidation', async (request) => {
-    if (request.isMultipart()) request.body = await readForm(request, maxTrainingFileBytes + FORM_ROOM_BYTES);
-    else if (request.method === 'POST')
+    if (request.method === 'POST' && !request.isMultipart())
       throw new ApiError('unsupported_media_type', 'A file comes as multipart/form-data.');
   });
 
@@ -75,7 +77,7 @@ const fileRoutes: FastifyPluginAsyncTypebox<FileDeps> = async (app, { fineTuning
   );
 
   app.get('/files/:file_id/content', { schema: contentSchema }, async ({ tenant, params: { file_id } }, reply) =>
-    reply.header('content-type', 'application/octet-stream').send(await fineTuning.content(tenant, file_id)),
+    sendFile(reply, 'application/octet-stream', await fineTuning.content(tenant, file_id)),
   );
 
   app.delete('/files/:file_id', { schema: deleteSchema }, async ({ tenant, params: { file_id: id } }) => {

@@ -1,4 +1,3 @@
-import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 
 import { PrefixError } from '../../prefix/errors.js';
@@ -6,8 +5,9 @@ import type { BaseModel } from '../../prefix/kv.js';
 import type { AdapterUpload, PrefixLibrary } from '../../prefix/library.js';
 import type { Encoder } from '../completions/prompts.js';
 import { ApiError } from '../errors.js';
+import type { FormTurns } from '../form-turns.js';
+import forms from '../plugins/forms.js';
 import { callerOf } from '../plugins/tenant.js';
-import { readForm } from '../prefixes/form.js';
 import { toQuota } from '../prefixes/quota.js';
 import { toReference } from '../prefixes/reference.js';
 import { toPrefix, toPrefixDetails, toPrefixList } from '../prefixes/response.js';
@@ -24,6 +24,7 @@ import {
   PrefixParams,
   TextUpload,
 } from '../schemas/prefix.js';
+import { sendFile } from '../send-file.js';
 
 /** What the prefix routes need of the rest of the program. */
 export interface PrefixDeps {
@@ -31,6 +32,7 @@ export interface PrefixDeps {
   readonly tokenizer: Encoder;
   readonly base: BaseModel;
   readonly maxUploadBytes: number;
+  readonly formTurns: FormTurns;
 }
 
 /** Room in a form for the config, the fields and what is between them. */
@@ -40,7 +42,7 @@ const tags = ['prefixes'];
 const uploadSchema = {
   summary: 'Upload a prefix',
   description:
-    'The two files that PEFT wrote, as a form; or a text, as JSON. The same content under the same name is 200.',
+    'The two files that PEFT wrote, as a form; or a text, as JSON. The same content under the same name is 200. Four forms of a tenant are read at a time; others wait.',
   tags,
   body: { content: { 'application/json': { schema: TextUpload }, 'multipart/form-data': { schema: FileUpload } } },
   response: { 200: Prefix, 201: Prefix, ...errorResponses },
@@ -77,14 +79,11 @@ const deleteSchema = {
 
 /** `/prefixes` and all below it. */
 const prefixRoutes: FastifyPluginAsyncTypebox<PrefixDeps> = async (app, deps) => {
-  const { library, tokenizer, base, maxUploadBytes } = deps;
+  const { library, tokenizer, base, maxUploadBytes: maxFileBytes, formTurns: turns } = deps;
   const encode = (text: string): number[] => encodeText(text, tokenizer, base);
-  await app.register(multipart, {
-    limits: { fileSize: maxUploadBytes, files: 2, fields: 8, fieldSize: 4096 },
-  });
+  await app.register(forms, { turns, maxFiles: 2, maxFileBytes, roomBytes: FORM_ROOM_BYTES });
   app.addHook('preValidation', async (request) => {
-    if (request.isMultipart()) request.body = await readForm(request, maxUploadBytes + FORM_ROOM_BYTES);
-    else if (request.method === 'POST' && request.body === undefined) {
+    if (request.method === 'POST' && request.body === undefined) {
       throw new ApiError('unsupported_media_type', 'A prefix comes as multipart/form-data or application/json.');
     }
   });
@@ -109,11 +108,13 @@ const prefixRoutes: FastifyPluginAsyncTypebox<PrefixDeps> = async (app, deps) =>
 
   app.get('/prefixes/:name/files/:file', { schema: fileSchema }, async ({ tenant, params }, reply) => {
     const [name, version] = toReference(params.name);
-    const bytes = await library.file(tenant, name, params.file, version);
-    return reply
-      .header('content-type', params.file === 'adapter_config.json' ? 'application/json' : 'application/octet-stream')
-      .header('content-disposition', `attachment; filename="${params.file}"`)
-      .send(bytes);
+    const file = await library.file(tenant, name, params.file, version);
+    reply.header('content-disposition', `attachment; filename="${params.file}"`);
+    return sendFile(
+      reply,
+      params.file === 'adapter_config.json' ? 'application/json' : 'application/octet-stream',
+      file,
+    );
   });
 
   app.delete('/prefixes/:name', { schema: deleteSchema }, async ({ tenant, params }) => {
