@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { FineTuningError } from './errors.js';
-import { newFileId, type TrainingFile } from './file.js';
+import { type FilePurpose, newFileId, type TrainingFile } from './file.js';
 import type { FileQuota, FileStream, TrainingFileStore } from './file-store.js';
 import {
   CANCELLABLE,
@@ -14,7 +14,7 @@ import {
 } from './job.js';
 import type { JobQueue } from './job-queue.js';
 import type { JobStore } from './job-store.js';
-import { everything, type Page, type PageOptions } from './page.js';
+import { everything, type Page, pageOf, type PageOptions } from './page.js';
 
 /** How often a job that cannot be cancelled just then is tried again. */
 const STOP_ATTEMPTS = 50;
@@ -63,8 +63,15 @@ export class FineTuning {
     return (await this.deps.files.stream(tenant, id)) ?? noFile(id);
   }
 
-  listFiles(tenant: string, options: PageOptions): Promise<Page<TrainingFile>> {
-    return this.deps.files.list(tenant, options);
+  /** @param purpose of all files unless given */
+  async listFiles(tenant: string, options: PageOptions, purpose?: FilePurpose): Promise<Page<TrainingFile>> {
+    const { files } = this.deps;
+    if (purpose === undefined) return files.list(tenant, options);
+    const all = await everything((page) => files.list(tenant, page));
+    return pageOf(
+      all.filter((file) => file.purpose === purpose),
+      options,
+    );
   }
 
   /** A job that has not begun with the file yet fails. */

@@ -96,6 +96,12 @@ describe('the official client', () => {
       'fine-tune',
       'fine-tune-results',
     ]);
+    const uploaded = await client.files.list({ purpose: 'fine-tune', order: 'desc', limit: 1 });
+    expect(uploaded.data.map(({ id }) => id)).toEqual([validation_file]);
+    expect((await uploaded.getNextPage()).data.map(({ id }) => id)).toEqual([training_file]);
+    expect((await client.files.list({ purpose: 'fine-tune-results' })).data).toMatchObject([
+      { id: job.result_files[0] },
+    ]);
 
     const ask = (model: string) =>
       client.completions.create({ model, prompt: 'Question 3:', max_tokens: 4, temperature: 0, logprobs: 1 });

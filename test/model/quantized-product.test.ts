@@ -18,7 +18,7 @@ const config = parseConfig({
   model_type: 'gpt2',
   activation_function: 'gelu_new',
   n_layer: 1,
-  n_head: 4,
+  n_head: 5,
   n_embd: 40,
   n_inner: 100,
   n_positions: 8,

@@ -7,8 +7,7 @@ import type { FormTurns } from '../form-turns.js';
 import forms from '../plugins/forms.js';
 import { Bytes } from '../schemas/bytes.js';
 import { errorResponses } from '../schemas/error.js';
-import { DeletedFile, FileForm, FileList, FileObject, StoredFileParams } from '../schemas/file.js';
-import { JobQuery } from '../schemas/fine-tuning.js';
+import { DeletedFile, FileForm, FileList, FileObject, FileQuery, StoredFileParams } from '../schemas/file.js';
 import { sendFile } from '../send-file.js';
 
 /** What the file routes need of the rest of the program. */
@@ -33,7 +32,7 @@ const createSchema = {
 const listSchema = {
   summary: 'List files',
   tags,
-  querystring: JobQuery,
+  querystring: FileQuery,
   response: { 200: FileList, ...errorResponses },
 };
 const getSchema = { summary: 'A file', tags, params, response: { 200: FileObject, ...errorResponses } };
@@ -68,8 +67,8 @@ const fileRoutes: FastifyPluginAsyncTypebox<FileDeps> = async (app, deps) => {
     return toFile(await fineTuning.addFile(tenant, file.filename, file));
   });
 
-  app.get('/files', { schema: listSchema }, async ({ tenant, query: { after, limit } }) =>
-    toFileList(await fineTuning.listFiles(tenant, { after, limit: Number(limit ?? 20) })),
+  app.get('/files', { schema: listSchema }, async ({ tenant, query: { after, limit, purpose } }) =>
+    toFileList(await fineTuning.listFiles(tenant, { after, limit: Number(limit ?? 20) }, purpose)),
   );
 
   app.get('/files/:file_id', { schema: getSchema }, async ({ tenant, params: { file_id } }) =>

@@ -1,5 +1,6 @@
 import { Type, type Static } from 'typebox';
 
+import { JobQuery } from './fine-tuning.js';
 import { nullable } from './optional.js';
 
 /** `POST /v1/files`. Form fields are strings. */
@@ -40,6 +41,16 @@ export const FileList = Type.Object(
   { title: 'FileList' },
 );
 export type FileList = Static<typeof FileList>;
+
+/** As OpenAI has it. */
+export const FileQuery = Type.Object(
+  {
+    ...JobQuery.properties,
+    purpose: Type.Optional(FileObject.properties.purpose),
+    order: Type.Optional(Type.Enum(['desc'], { description: 'By the time of their upload.' })),
+  },
+  { additionalProperties: false },
+);
 
 export const StoredFileParams = Type.Object({ file_id: Type.String() });
 
