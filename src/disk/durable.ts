@@ -61,10 +61,12 @@ export async function ifExists<T>(read: Promise<T>): Promise<T | undefined> {
   }
 }
 
+/** Whether there is a file or a directory of that name. */
 export async function exists(file: string): Promise<boolean> {
   return (await ifExists(fs.stat(file))) !== undefined;
 }
 
+/** Whether it is a system's error with one of the codes, such as `ENOENT`. */
 export function isErrno(error: unknown, ...codes: readonly string[]): boolean {
   return error instanceof Error && codes.includes((error as NodeJS.ErrnoException).code ?? '');
 }

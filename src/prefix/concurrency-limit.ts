@@ -6,6 +6,11 @@ export class ConcurrencyLimit {
   /** @param max at least 1 */
   constructor(private readonly max: number) {}
 
+  /** Nothing runs or waits. */
+  get isIdle(): boolean {
+    return this.#running === 0;
+  }
+
   async run<T>(task: () => Promise<T>): Promise<T> {
     // Who is woken takes over the place of who has finished.
     if (this.#running >= this.max) await new Promise<void>((resolve) => this.#waiting.push(resolve));
