@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { packageRoot, precisions, readConfig } from '#src/config.js';
+import { packageRoot, precisions, readConfig } from '#src/config/config.js';
 import { openModel } from '#src/model/model.js';
 import { randomModel, uniform } from './random-model.js';
 

@@ -1,6 +1,6 @@
 import path from 'node:path';
 
-import { packageRoot } from '#src/config.js';
+import { packageRoot } from '#src/config/config.js';
 import { busyShare } from './busy.js';
 import { type Options, readOptions, usage } from './options.js';
 import { randomModel } from './random-model.js';

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 
-import { defaultConfig } from '#src/config.js';
+import { defaultConfig } from '#src/config/config.js';
 import { PREFIX_LENGTH } from './workload.js';
 
 /** What Preamble is compared with. */

@@ -3,7 +3,7 @@ import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 
-import { packageRoot } from '#src/config.js';
+import { packageRoot } from '#src/config/config.js';
 import { endChild, startChild } from './child.js';
 
 /** How long a server may take to say where it listens. Milliseconds. */

@@ -1,4 +1,4 @@
-import { defaultConfig } from '#src/config.js';
+import { defaultConfig } from '#src/config/config.js';
 import type { PrefixKv } from '#src/prefix/kv.js';
 import { GPT2_124M, uniform } from './random-model.js';
 import { median } from './statistics.js';

@@ -1,6 +1,6 @@
 import path from 'node:path';
 
-import { defaultConfig } from '#src/config.js';
+import { defaultConfig } from '#src/config/config.js';
 import type { BenchContext, Finding, Suite } from '../suite.js';
 import { ServerProcess } from '../server-process.js';
 import { type Ask, gaps, quantile, randomTokens, timeToFirstToken, TokenStream } from '../support/token-stream.js';

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 
-import { packageRoot } from '#src/config.js';
+import { packageRoot } from '#src/config/config.js';
 import { ServerProcess } from '../server-process.js';
 import { median } from '../statistics.js';
 import type { BenchContext, Finding, Suite } from '../suite.js';

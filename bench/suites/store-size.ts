@@ -2,7 +2,7 @@ import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 
-import { packageRoot } from '#src/config.js';
+import { packageRoot } from '#src/config/config.js';
 import { compileModel, type Manifest, readManifest } from '#src/model/compiled-model.js';
 import { baseModel } from '#src/model/model.js';
 import { kvColumns } from '#src/prefix/format.js';

@@ -2,7 +2,7 @@ import { Engine } from '#src/engine/engine.js';
 import { openModel } from '#src/model/model.js';
 import type { PrefixKv } from '#src/prefix/kv.js';
 import { Tokenizer } from '#src/tokenizer/tokenizer.js';
-import { readConfig } from '#src/config.js';
+import { readConfig } from '#src/config/config.js';
 import type { BenchContext } from '../suite.js';
 import { engineTarget, type Target } from '../targets.js';
 

@@ -1,8 +1,8 @@
 import type { AddressInfo } from 'node:net';
 
-import { createApp } from '#src/app.js';
-import { readConfig } from '#src/config.js';
-import { limitHeapGrowth } from '#src/heap.js';
+import { createApp } from '#src/app/app.js';
+import { readConfig } from '#src/config/config.js';
+import { limitHeapGrowth } from '#src/app/heap.js';
 
 // The server, whose books are checked at SIGTERM, when nothing runs any more: it exits with 0 where they are right.
 limitHeapGrowth();

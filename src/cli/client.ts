@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 
-import { readAdminKey, readClientKey } from '../config.js';
+import { readAdminKey, readClientKey } from '../config/config.js';
 import type { ErrorEnvelope } from '../server/schemas/error.js';
 
 const DEFAULT_URL = 'http://127.0.0.1:8000';

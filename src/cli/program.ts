@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 
-import { ConfigError } from '../config.js';
+import { ConfigError } from '../config/config.js';
 import { ClientError } from './client.js';
 import { addBench } from './commands/bench.js';
 import { addDoctor } from './commands/doctor.js';

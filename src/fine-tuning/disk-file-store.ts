@@ -6,7 +6,7 @@ import { type FileStream, streamFile } from '../disk/file-stream.js';
 import { DiskRecords } from './disk-records.js';
 import type { TrainingFile } from './file.js';
 import { checkFileQuota, type FileQuota, type TrainingFileStore } from './file-store.js';
-import { type Page, pageOf, type PageOptions } from './page.js';
+import { type Page, pageOf, type PageOptions } from '../lib/page.js';
 
 const CONTENT_FILE = 'content';
 

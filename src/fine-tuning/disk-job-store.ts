@@ -5,7 +5,7 @@ import { ifExists } from '../disk/durable.js';
 import { DiskRecords } from './disk-records.js';
 import { type FineTuningJob, isUnfinished, type JobChange, type JobEvent, type JobRef, type JobStatus } from './job.js';
 import { type JobStore, MAX_EVENTS, MAX_FINISHED_JOBS, tooManyJobs } from './job-store.js';
-import { type Page, pageOf, type PageOptions } from './page.js';
+import { type Page, pageOf, type PageOptions } from '../lib/page.js';
 
 const EVENTS_FILE = 'events.jsonl';
 

@@ -2,9 +2,9 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 
 import { ifExists, makeDirectoryDurably, renameDurably, syncDirectory, writeDurably } from '../disk/durable.js';
-import { KeyedLock } from '../prefix/keyed-lock.js';
+import { KeyedLock } from '../lib/keyed-lock.js';
 import { tenantKey } from '../prefix/name.js';
-import { Scratch } from '../prefix/scratch.js';
+import { Scratch } from '../disk/scratch.js';
 
 const RECORD_FILE = 'record.json';
 

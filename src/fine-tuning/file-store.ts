@@ -1,7 +1,7 @@
 import type { FileStream } from '../disk/file-stream.js';
 import { FineTuningError } from './errors.js';
 import type { TrainingFile } from './file.js';
-import type { Page, PageOptions } from './page.js';
+import type { Page, PageOptions } from '../lib/page.js';
 
 export type { FileStream } from '../disk/file-stream.js';
 

@@ -14,7 +14,7 @@ import {
 } from './job.js';
 import type { JobQueue } from './job-queue.js';
 import type { JobStore } from './job-store.js';
-import { everything, type Page, pageOf, type PageOptions } from './page.js';
+import { everything, type Page, pageOf, type PageOptions } from '../lib/page.js';
 
 /** How often a job that cannot be cancelled just then is tried again. */
 const STOP_ATTEMPTS = 50;

@@ -1,6 +1,6 @@
 import { FineTuningError } from './errors.js';
 import type { FineTuningJob, JobChange, JobEvent, JobRef, JobStatus } from './job.js';
-import type { Page, PageOptions } from './page.js';
+import type { Page, PageOptions } from '../lib/page.js';
 
 /** Events that a job keeps; the oldest go. */
 export const MAX_EVENTS = 1000;

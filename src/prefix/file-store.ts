@@ -9,11 +9,11 @@ import type { CopyableStore } from './copy.js';
 import { DirectoryKeys } from './directory-keys.js';
 import { PrefixError } from './errors.js';
 import { CONFIG_FILE, MODEL_FILE } from './format.js';
-import { KeyedLock } from './keyed-lock.js';
+import { KeyedLock } from '../lib/keyed-lock.js';
 import { currentVersion, encodeNameFile, type NameFile, readNameFile, withVersion } from './name-file.js';
 import { adapterIdOfKeys, nameKey, tenantKey } from './name.js';
 import { addUsage, checkQuota, isLimited, negative, type PrefixQuota, type PrefixUsage, usageOf } from './quota.js';
-import { Scratch } from './scratch.js';
+import { Scratch } from '../disk/scratch.js';
 import {
   findVersion,
   KV_FILE,

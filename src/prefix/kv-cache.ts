@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 
-import { ConcurrencyLimit } from './concurrency-limit.js';
+import { ConcurrencyLimit } from '../lib/concurrency-limit.js';
 import type { PrefixKv } from './kv.js';
 
 /** Is told what the cache does, in counts and seconds; it must not throw. */

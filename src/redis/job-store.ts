@@ -9,7 +9,7 @@ import {
   UNFINISHED,
 } from '../fine-tuning/job.js';
 import { type JobStore, MAX_EVENTS, MAX_FINISHED_JOBS, tooManyJobs } from '../fine-tuning/job-store.js';
-import { type Page, pageOf, type PageOptions } from '../fine-tuning/page.js';
+import { type Page, pageOf, type PageOptions } from '../lib/page.js';
 import type { RedisConnection } from './connection.js';
 import { reached } from './fine-tuning-error.js';
 import { addEvent, addJob, changeJob, deleteJob, JobKeys, surplusJobs, unfinishedOn } from './job-scripts.js';

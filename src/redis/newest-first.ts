@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 
-import type { Page, PageOptions } from '../fine-tuning/page.js';
+import type { Page, PageOptions } from '../lib/page.js';
 import { Script } from './script.js';
 
 /** KEYS: sorted set. ARGV: the member behind which the page begins, or ''; how many. Returns members. */

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 
 import type { Redis } from 'ioredis';
 
-import { ConcurrencyLimit } from '../prefix/concurrency-limit.js';
+import { ConcurrencyLimit } from '../lib/concurrency-limit.js';
 import type { FileStream } from '../prefix/store.js';
 
 /** Where a file's bytes are. */

@@ -5,7 +5,7 @@ import type { Redis } from 'ioredis';
 import { FineTuningError } from '../fine-tuning/errors.js';
 import type { TrainingFile } from '../fine-tuning/file.js';
 import { checkFileQuota, type FileQuota, type FileStream, type TrainingFileStore } from '../fine-tuning/file-store.js';
-import type { Page, PageOptions } from '../fine-tuning/page.js';
+import type { Page, PageOptions } from '../lib/page.js';
 import type { RedisConnection } from './connection.js';
 import { redisFailure } from './errors.js';
 import { asFineTuningError, reached } from './fine-tuning-error.js';

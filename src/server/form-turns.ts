@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 
-import { ConcurrencyLimit } from '../prefix/concurrency-limit.js';
+import { ConcurrencyLimit } from '../lib/concurrency-limit.js';
 import { ApiError } from './errors.js';
 
 /** Forms of one tenant that are in memory at once. */

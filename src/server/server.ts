@@ -8,7 +8,7 @@ import type { Tenancy } from '../tenancy/tenancy.js';
 import type { BatchDeps } from './batch/batch.js';
 import { handleClientError } from './client-error.js';
 import { FormTurns } from './form-turns.js';
-import { loggerOptions, type LogStream } from './logger.js';
+import { loggerOptions, type LogStream } from '../logging/logger.js';
 import accessLog, { logRequest } from './plugins/access-log.js';
 import adminAuth from './plugins/admin-auth.js';
 import auth, { type AuthOptions } from './plugins/auth.js';

@@ -4,8 +4,8 @@ import { whyThreads } from '../../src/cli/doctor/choices.js';
 import { chooseFastest } from '../../src/cli/doctor/fastest.js';
 import type { ChunkTime, StepTime } from '../../src/cli/doctor/measure.js';
 import { showBytes } from '../../src/cli/doctor/report.js';
-import { defaultConfig } from '../../src/config.js';
-import { physicalCores, type Cores } from '../../src/cores.js';
+import { defaultConfig } from '../../src/config/config.js';
+import { physicalCores, type Cores } from '../../src/config/cores.js';
 
 describe('threads', () => {
   const machine: Cores = { logical: 16, physical: 8, allowed: 16, quota: Infinity };

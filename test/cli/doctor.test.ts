@@ -7,10 +7,10 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 
-import { packageRoot } from '../../src/config.js';
+import { packageRoot } from '../../src/config/config.js';
 import type { Measured } from '../../src/cli/doctor/measure.js';
 import type { Problem, Section } from '../../src/cli/doctor/report.js';
-import { physicalCores } from '../../src/cores.js';
+import { physicalCores } from '../../src/config/cores.js';
 import { temporaryDirectory } from '../server/prefix-library.js';
 import { RedisServer } from '../support/redis-server.js';
 import { preamble } from './preamble.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 
 import type { PrefixLibrary } from '../../src/prefix/library.js';
-import { seedPrefixes } from '../../src/seed.js';
+import { seedPrefixes } from '../../src/app/seed.js';
 import { adapterFiles, temporaryDirectory, testLibrary } from '../server/prefix-library.js';
 
 async function bundle(directory: string, name: string): Promise<void> {

@@ -5,8 +5,8 @@ import path from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { type App, createApp } from '../../src/app.js';
-import { defaultConfig } from '../../src/config.js';
+import { type App, createApp } from '../../src/app/app.js';
+import { defaultConfig } from '../../src/config/config.js';
 import { encodeSafetensors } from '../../src/safetensors/index.js';
 import { beamGoldens, golden, goldenNames, type GreedyCase } from '../support/goldens.js';
 

@@ -3,7 +3,7 @@ import path from 'node:path';
 
 import { beforeEach, describe, expect, it } from 'vitest';
 
-import { defaultConfig } from '../../src/config.js';
+import { defaultConfig } from '../../src/config/config.js';
 import { childTrainer } from '../../src/fine-tuning/child-trainer.js';
 import { DiskFileStore } from '../../src/fine-tuning/disk-file-store.js';
 import { DiskJobStore } from '../../src/fine-tuning/disk-job-store.js';
@@ -161,7 +161,7 @@ describe('the worker', () => {
     const goesOn = job({ trainingFile: data.id, model: `start@${'b'.repeat(64)}` });
     await jobs.add('t', goesOn);
     start = { config: Buffer.from('no config'), model: Buffer.from('no tensors') };
-    const trainer = childTrainer(path.resolve('dist/training-child.js'), place);
+    const trainer = childTrainer(path.resolve('dist/app/training-child.js'), place);
     await worker(trainer).run({ tenant: 't', id: goesOn.id }, never);
     const error = (await jobs.get('t', goesOn.id))?.error;
     expect(error).toMatchObject({ code: 'invalid_value', param: 'model', message: expect.stringMatching(/^model: /) });
@@ -193,7 +193,7 @@ describe('the worker', () => {
     const { trainingFile } = (await record())!;
     await files.delete('t', trainingFile);
     await files.put('t', { ...file(3), id: trainingFile }, Buffer.from('{"prompt": "a", "completion": "b"}\n'));
-    const trainer = childTrainer(path.resolve('dist/training-child.js'), place);
+    const trainer = childTrainer(path.resolve('dist/app/training-child.js'), place);
     expect(await worker(trainer).run(ref, AbortSignal.abort())).toBe('interrupted');
     expect(await fs.readdir(path.join(directory, ref.id))).toEqual(['training_file.jsonl']);
   });

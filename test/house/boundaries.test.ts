@@ -57,7 +57,7 @@ describe('layers', () => {
 
   it('leaves wiring free', async () => {
     for (const folder of folders) {
-      expect(await problems('src/app.ts', `import './${folder}/x.js';`)).toEqual([]);
+      expect(await problems('src/app/app.ts', `import './${folder}/x.js';`)).toEqual([]);
       expect(await problems('src/cli/x.ts', `import '../${folder}/x.js';`)).toEqual([]);
     }
   });
@@ -78,8 +78,8 @@ describe('packages', () => {
 describe('process.env', () => {
   it('is read only in config.ts', async () => {
     for (const code of ['process.env.PORT;', "process['env'];", 'const { env } = process;', "import 'node:process';"]) {
-      expect(await problems('src/app.ts', code), code).toHaveLength(1);
+      expect(await problems('src/app/app.ts', code), code).toHaveLength(1);
     }
-    expect(await problems('src/config.ts', 'process.env.PORT;')).toEqual([]);
+    expect(await problems('src/config/config.ts', 'process.env.PORT;')).toEqual([]);
   });
 });

@@ -7,7 +7,7 @@ import { validate } from 'dockerfile-utils';
 import { expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 
-import { defaultConfig, packageRoot } from '../../src/config.js';
+import { defaultConfig, packageRoot } from '../../src/config/config.js';
 import { testMetrics } from '../server/harness.js';
 import { gatewaySchemas } from './gateway-schemas.js';
 

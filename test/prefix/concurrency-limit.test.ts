@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { ConcurrencyLimit } from '../../src/prefix/concurrency-limit.js';
+import { ConcurrencyLimit } from '../../src/lib/concurrency-limit.js';
 
 it('runs so many at once, in order, also after failures', async () => {
   const limit = new ConcurrencyLimit(2);

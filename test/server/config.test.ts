@@ -2,8 +2,8 @@ import { resolve } from 'node:path';
 
 import { describe, expect, it } from 'vitest';
 
-import { ConfigError, packageRoot, readConfig, tenantDefaults, precisions } from '../../src/config.js';
-import { physicalCores } from '../../src/cores.js';
+import { ConfigError, packageRoot, readConfig, tenantDefaults, precisions } from '../../src/config/config.js';
+import { physicalCores } from '../../src/config/cores.js';
 import { NO_LIMITS } from '../../src/tenancy/limits.js';
 
 describe('readConfig', () => {

@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
 
-import { defaultConfig, type Config } from '../../src/config.js';
+import { defaultConfig, type Config } from '../../src/config/config.js';
 import { Metrics, type EngineState } from '../../src/metrics/metrics.js';
-import { openTenancy } from '../../src/open-tenancy.js';
+import { openTenancy } from '../../src/app/open-tenancy.js';
 import type { BaseModel } from '../../src/prefix/kv.js';
 import type { Choice, Usage } from '../../src/server/schemas/completion.js';
 import type { ErrorEnvelope } from '../../src/server/schemas/error.js';

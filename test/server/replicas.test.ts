@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 
-import { defaultConfig } from '../../src/config.js';
-import { openTenancy } from '../../src/open-tenancy.js';
+import { defaultConfig } from '../../src/config/config.js';
+import { openTenancy } from '../../src/app/open-tenancy.js';
 import { RedisConnection } from '../../src/redis/connection.js';
 import type { IssuedKey } from '../../src/server/schemas/admin.js';
 import { RedisServer } from '../support/redis-server.js';

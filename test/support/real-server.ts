@@ -3,8 +3,8 @@ import { join } from 'node:path';
 
 import { expect, onTestFinished } from 'vitest';
 
-import { createApp, type App } from '../../src/app.js';
-import { bundledPrefixes, defaultConfig, type Config } from '../../src/config.js';
+import { createApp, type App } from '../../src/app/app.js';
+import { bundledPrefixes, defaultConfig, type Config } from '../../src/config/config.js';
 import { listen } from '../server/harness.js';
 import { temporaryDirectory } from '../server/prefix-library.js';
 import { encodeForm, send } from './http.js';

@@ -3,12 +3,12 @@ import { resolve } from 'node:path';
 
 import { type Command, Option } from 'commander';
 
-import { readConfig } from '../../config.js';
+import { readConfig } from '../../config/config.js';
 import type { Evaluation, EvaluationModel, EvaluationProgress } from '../../evaluation/evaluate.js';
 import type { TextScores } from '../../evaluation/scores/scores.js';
-import { openConfiguredModel } from '../../open-model.js';
-import { openTrainingModel } from '../../open-training-model.js';
-import { compileProgress } from '../../progress.js';
+import { openConfiguredModel } from '../../app/open-model.js';
+import { openTrainingModel } from '../../app/open-training-model.js';
+import { compileProgress } from '../../app/compile-progress.js';
 import { DATA_FORMATS, type DataFormat, readExamples, separatorOf } from '../../tuning/data/read-examples.js';
 import { TuningError } from '../../tuning/errors.js';
 import { type Io, print, table } from '../io.js';

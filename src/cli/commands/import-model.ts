@@ -2,8 +2,8 @@ import { resolve } from 'node:path';
 
 import type { Command } from 'commander';
 
-import { precisions, readConfig } from '../../config.js';
-import { compileProgress } from '../../progress.js';
+import { precisions, readConfig } from '../../config/config.js';
+import { compileProgress } from '../../app/compile-progress.js';
 import { print, type Io } from '../io.js';
 
 /** `preamble import-model DIR`. */

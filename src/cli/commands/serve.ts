@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 
-import { readConfig } from '../../config.js';
+import { readConfig } from '../../config/config.js';
 import type { Io } from '../io.js';
 
 /** `preamble serve`. */
@@ -11,7 +11,7 @@ export function addServe(program: Command, io: Io): void {
     .action(async () => {
       const config = readConfig();
       // Loaded here, because the other commands need neither the engine nor its native library.
-      const { serve } = await import('../../serve.js');
+      const { serve } = await import('../../app/serve.js');
       await serve(config, io);
     });
 }

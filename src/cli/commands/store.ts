@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 
-import { parseStore } from '../../config.js';
+import { parseStore } from '../../config/config.js';
 import { copyPrefixes, type CopyCounts, type PrefixArchive } from '../../prefix/copy.js';
 import { FilePrefixArchive } from '../../prefix/file-archive.js';
 import { print, type Io } from '../io.js';
@@ -57,7 +57,7 @@ async function copy(fromUrl: string, toUrl: string, io: Io): Promise<CopyCounts>
 async function open(text: string, argument: string): Promise<OpenArchive> {
   const location = parseStore(argument, text);
   if (location.kind === 'file') return { archive: new FilePrefixArchive(location.directory), close: () => undefined };
-  const { openRedisArchive } = await import('../../open-redis.js');
+  const { openRedisArchive } = await import('../../app/open-redis.js');
   return openRedisArchive(location.url, argument);
 }
 

@@ -3,11 +3,11 @@ import { dirname, resolve } from 'node:path';
 
 import type { Command } from 'commander';
 
-import { readConfig } from '../../config.js';
-import { openConfiguredModel } from '../../open-model.js';
-import { openTrainingModel } from '../../open-training-model.js';
+import { readConfig } from '../../config/config.js';
+import { openConfiguredModel } from '../../app/open-model.js';
+import { openTrainingModel } from '../../app/open-training-model.js';
 import { defaultMaxLength } from '../../prefix/format.js';
-import { compileProgress } from '../../progress.js';
+import { compileProgress } from '../../app/compile-progress.js';
 import { separatorOf } from '../../tuning/data/read-examples.js';
 import { TuningError } from '../../tuning/errors.js';
 import type { StudySpec } from '../../study/spec.js';

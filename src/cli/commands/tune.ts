@@ -2,9 +2,9 @@ import { resolve } from 'node:path';
 
 import { type Command, Option } from 'commander';
 
-import { readConfig } from '../../config.js';
+import { readConfig } from '../../config/config.js';
 import { defaultMaxLength } from '../../prefix/format.js';
-import { compileProgress } from '../../progress.js';
+import { compileProgress } from '../../app/compile-progress.js';
 import { DATA_FORMATS, type DataFormat, readExamples, separatorOf } from '../../tuning/data/read-examples.js';
 import { TuningError } from '../../tuning/errors.js';
 import type { TrainingExample } from '../../tuning/example.js';
@@ -78,7 +78,7 @@ export function addTune(program: Command, io: Io): void {
 
 async function runTune(options: TuneOptions, io: Io): Promise<TuneResult> {
   const settings = readConfig();
-  const { openTrainingModel } = await import('../../open-training-model.js');
+  const { openTrainingModel } = await import('../../app/open-training-model.js');
   const { readInit } = await import('../../tuning/start-rows.js');
   const { tune } = await import('../../tuning/tune.js');
 

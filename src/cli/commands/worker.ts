@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 
-import { readConfig } from '../../config.js';
+import { readConfig } from '../../config/config.js';
 import type { Io } from '../io.js';
 
 /** `preamble worker`. */
@@ -11,7 +11,7 @@ export function addWorker(program: Command, io: Io): void {
     .action(async () => {
       const config = readConfig();
       // Loaded here, because the other commands need no native library.
-      const { work } = await import('../../worker.js');
+      const { work } = await import('../../app/worker.js');
       await work(config, io);
     });
 }

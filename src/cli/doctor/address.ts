@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 
-import type { Config } from '../../config.js';
+import type { Config } from '../../config/config.js';
 import type { Problem, Section } from './report.js';
 
 /** Whether the server could listen where it is told to. */

@@ -1,5 +1,5 @@
-import type { SettingInEffect } from '../../config.js';
-import { physicalCores, type Cores } from '../../cores.js';
+import type { SettingInEffect } from '../../config/config.js';
+import { physicalCores, type Cores } from '../../config/cores.js';
 import type { ExaminedModel } from './model.js';
 import { showBytes, type Fact, type Problem, type Section } from './report.js';
 

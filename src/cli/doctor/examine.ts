@@ -1,5 +1,5 @@
-import { ConfigError, readConfig, settingsInEffect, type Config } from '../../config.js';
-import { readCores } from '../../cores.js';
+import { ConfigError, readConfig, settingsInEffect, type Config } from '../../config/config.js';
+import { readCores } from '../../config/cores.js';
 import { examineAddress } from './address.js';
 import { examineChoices } from './choices.js';
 import { examineLibrary } from './library.js';

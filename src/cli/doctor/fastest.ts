@@ -1,4 +1,4 @@
-import type { Config } from '../../config.js';
+import type { Config } from '../../config/config.js';
 import type { ChunkTime, StepTime } from './measure.js';
 
 /** A setting that is fastest here. */

@@ -1,6 +1,6 @@
 import os from 'node:os';
 
-import type { Cores } from '../../cores.js';
+import type { Cores } from '../../config/cores.js';
 import type { Section } from './report.js';
 
 /** What this machine offers to this process. */

@@ -1,7 +1,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import { precisions, type Config } from '../../config.js';
+import { precisions, type Config } from '../../config/config.js';
 import { Checkpoint } from '../../model/checkpoint.js';
 import { findCompiled, readManifest, type Manifest } from '../../model/compiled-model.js';
 import type { Gpt2Config } from '../../model/config.js';

@@ -1,5 +1,5 @@
-import type { Config, SettingInEffect } from '../../config.js';
-import { describeStore } from '../../open-store.js';
+import type { Config, SettingInEffect } from '../../config/config.js';
+import { describeStore } from '../../app/open-store.js';
 import type { Fact, Section } from './report.js';
 
 /** Texts that are no secrets. All others are hidden: who adds a setting need not remember to. */

@@ -1,6 +1,6 @@
 import type { TrainingFile } from '../../fine-tuning/file.js';
 import type { FineTuningJob, JobEvent } from '../../fine-tuning/job.js';
-import type { Page } from '../../fine-tuning/page.js';
+import type { Page } from '../../lib/page.js';
 import type { FileList, FileObject } from '../schemas/file.js';
 import type { Job, JobEventList, JobEventObject, JobList } from '../schemas/fine-tuning.js';
 

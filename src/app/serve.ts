@@ -3,10 +3,10 @@ import type { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { createApp, type App } from './app.js';
-import { ConfigError, needsKey, precisions, systemError, type Config } from './config.js';
+import { ConfigError, needsKey, precisions, systemError, type Config } from '../config/config.js';
 import { limitHeapGrowth } from './heap.js';
 import { describeStore } from './open-store.js';
-import { compileProgress } from './progress.js';
+import { compileProgress } from './compile-progress.js';
 import { firstSignal } from './signals.js';
 
 interface Output {

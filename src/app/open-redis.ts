@@ -1,22 +1,22 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { ConfigError } from './config.js';
+import { ConfigError } from '../config/config.js';
 import type { FineTuningStores } from './open-fine-tuning.js';
 import type { OpenStore } from './open-store.js';
-import { CachedPrefixStore } from './prefix/cached-store.js';
-import type { PrefixArchive } from './prefix/copy.js';
-import { RedisConnection } from './redis/connection.js';
-import { redisFailure, RedisRefusedError } from './redis/errors.js';
-import type { RedisJobQueueOptions } from './redis/job-queue.js';
-import { RedisJobStore } from './redis/job-store.js';
-import { RedisPrefixArchive } from './redis/prefix-archive.js';
-import { forgetChanges } from './redis/prefix-changes.js';
-import { RedisPrefixStore } from './redis/prefix-store.js';
-import { RedisRateLimiter } from './redis/rate-limiter.js';
-import { RedisTenancyStore } from './redis/tenancy-store.js';
-import { RedisTrainingFileStore } from './redis/training-file-store.js';
-import type { RateLimiter } from './tenancy/rate-limiter.js';
-import type { TenancyStore } from './tenancy/store.js';
+import { CachedPrefixStore } from '../prefix/cached-store.js';
+import type { PrefixArchive } from '../prefix/copy.js';
+import { RedisConnection } from '../redis/connection.js';
+import { redisFailure, RedisRefusedError } from '../redis/errors.js';
+import type { RedisJobQueueOptions } from '../redis/job-queue.js';
+import { RedisJobStore } from '../redis/job-store.js';
+import { RedisPrefixArchive } from '../redis/prefix-archive.js';
+import { forgetChanges } from '../redis/prefix-changes.js';
+import { RedisPrefixStore } from '../redis/prefix-store.js';
+import { RedisRateLimiter } from '../redis/rate-limiter.js';
+import { RedisTenancyStore } from '../redis/tenancy-store.js';
+import { RedisTrainingFileStore } from '../redis/training-file-store.js';
+import type { RateLimiter } from '../tenancy/rate-limiter.js';
+import type { TenancyStore } from '../tenancy/store.js';
 
 // Everything that is on Redis. Imported only where there is one: loading its client takes a tenth of a second.
 
@@ -61,7 +61,7 @@ export async function openRedisFineTuning(
   options: Pick<RedisJobQueueOptions, 'fingerprint' | 'workers' | 'lostAfter'>,
 ): Promise<FineTuningStores> {
   // BullMQ takes as long to load as the client: whoever needs no jobs does not wait for it.
-  const { RedisJobQueue } = await import('./redis/job-queue.js');
+  const { RedisJobQueue } = await import('../redis/job-queue.js');
   const jobs = new RedisJobStore(connection);
   return {
     files: new RedisTrainingFileStore(connection),

@@ -2,26 +2,26 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { packageRoot, type Config } from './config.js';
-import { ifExists } from './disk/durable.js';
-import { childTrainer } from './fine-tuning/child-trainer.js';
-import { DiskFileStore } from './fine-tuning/disk-file-store.js';
-import { DiskJobStore } from './fine-tuning/disk-job-store.js';
-import type { TrainingFileStore } from './fine-tuning/file-store.js';
-import { FineTuning } from './fine-tuning/fine-tuning.js';
-import type { JobQueue } from './fine-tuning/job-queue.js';
-import type { JobStore } from './fine-tuning/job-store.js';
-import { type JobObserver, JobWorker } from './fine-tuning/job-worker.js';
-import { LocalQueue } from './fine-tuning/local-queue.js';
+import { packageRoot, type Config } from '../config/config.js';
+import { ifExists } from '../disk/durable.js';
+import { childTrainer } from '../fine-tuning/child-trainer.js';
+import { DiskFileStore } from '../fine-tuning/disk-file-store.js';
+import { DiskJobStore } from '../fine-tuning/disk-job-store.js';
+import type { TrainingFileStore } from '../fine-tuning/file-store.js';
+import { FineTuning } from '../fine-tuning/fine-tuning.js';
+import type { JobQueue } from '../fine-tuning/job-queue.js';
+import type { JobStore } from '../fine-tuning/job-store.js';
+import { type JobObserver, JobWorker } from '../fine-tuning/job-worker.js';
+import { LocalQueue } from '../fine-tuning/local-queue.js';
 import { describeStore } from './open-store.js';
-import type { BaseModel } from './prefix/kv.js';
-import type { PrefixLibrary } from './prefix/library.js';
-import { toQuota } from './server/prefixes/quota.js';
-import type { RedisConnection } from './redis/connection.js';
-import type { Tenancy } from './tenancy/tenancy.js';
+import type { BaseModel } from '../prefix/kv.js';
+import type { PrefixLibrary } from '../prefix/library.js';
+import { toQuota } from '../server/prefixes/quota.js';
+import type { RedisConnection } from '../redis/connection.js';
+import type { Tenancy } from '../tenancy/tenancy.js';
 
 /** The process that jobs are trained in; the build makes it, also for tests that run the sources. */
-const CHILD = join(packageRoot, 'dist/training-child.js');
+const CHILD = join(packageRoot, 'dist/app/training-child.js');
 
 export interface OpenFineTuning {
   readonly fineTuning: FineTuning;

@@ -1,7 +1,7 @@
-import { ConfigError, precisions, systemError, type Config } from './config.js';
-import type { CompileProgress } from './model/compiled-model.js';
-import { CheckpointError } from './model/config.js';
-import { openModel, type Model } from './model/model.js';
+import { ConfigError, precisions, systemError, type Config } from '../config/config.js';
+import type { CompileProgress } from '../model/compiled-model.js';
+import { CheckpointError } from '../model/config.js';
+import { openModel, type Model } from '../model/model.js';
 
 /** Opens the model as the settings say; compiles it if that is needed. */
 export function openConfiguredModel(config: Config, onProgress?: CompileProgress): Promise<Model> {

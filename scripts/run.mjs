@@ -22,7 +22,7 @@ const commands = { start, test, bench };
 requireNode(20, 19);
 const [name = '', ...rest] = process.argv.slice(2);
 const command = commands[name];
-if (!command) stop(`usage: node src/run.mjs ${Object.keys(commands).join('|')} [arguments]`, 2);
+if (!command) stop(`usage: node scripts/run.mjs ${Object.keys(commands).join('|')} [arguments]`, 2);
 await command(rest);
 
 /**

@@ -2,16 +2,16 @@ import type { Writable } from 'node:stream';
 
 import pino from 'pino';
 
-import { ConfigError, type Config } from './config.js';
-import type { JobObserver } from './fine-tuning/job-worker.js';
+import { ConfigError, type Config } from '../config/config.js';
+import type { JobObserver } from '../fine-tuning/job-worker.js';
 import { openFineTuning } from './open-fine-tuning.js';
 import { openServedModel } from './open-model.js';
 import { describeStore, openStore } from './open-store.js';
 import { openTenancy } from './open-tenancy.js';
-import { PrefixLibrary } from './prefix/library.js';
-import { compileProgress } from './progress.js';
-import { loggedError } from './server/logged-error.js';
-import { loggerOptions } from './server/logger.js';
+import { PrefixLibrary } from '../prefix/library.js';
+import { compileProgress } from './compile-progress.js';
+import { loggedError } from '../logging/logged-error.js';
+import { loggerOptions } from '../logging/logger.js';
 import { firstSignal } from './signals.js';
 
 interface Output {

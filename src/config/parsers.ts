@@ -1,7 +1,7 @@
 /** Readers of settings. Each throws an `Error` whose message says what is wrong with the text. */
 import { resolve } from 'node:path';
 
-import type { ApiKey } from './tenancy/static-keys.js';
+import type { ApiKey } from '../tenancy/static-keys.js';
 
 /** Where prefixes live. */
 export type StoreLocation =

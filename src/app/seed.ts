@@ -1,9 +1,9 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { exists } from './disk/durable.js';
-import { CONFIG_FILE, MODEL_FILE } from './prefix/format.js';
-import type { PrefixLibrary } from './prefix/library.js';
+import { exists } from '../disk/durable.js';
+import { CONFIG_FILE, MODEL_FILE } from '../prefix/format.js';
+import type { PrefixLibrary } from '../prefix/library.js';
 
 export interface SeedOptions {
   /** Holds a directory for each bundled prefix, named as the prefix. */

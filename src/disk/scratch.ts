@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import { ifExists, isErrno } from '../disk/durable.js';
+import { ifExists, isErrno } from './durable.js';
 
 /** Tells this process from an earlier one with the same pid: in a container, every start may get the same. */
 const PROCESS_TOKEN = randomBytes(4).toString('hex');

@@ -1,24 +1,24 @@
 import { join } from 'node:path';
 
-import { bundledModel, bundledPrefixes, defaultStoreDirectory, type Config } from './config.js';
-import { Engine } from './engine/engine.js';
-import type { EngineObserver } from './engine/observer.js';
-import type { JobObserver } from './fine-tuning/job-worker.js';
-import { Metrics } from './metrics/metrics.js';
-import type { Model } from './model/model.js';
+import { bundledModel, bundledPrefixes, defaultStoreDirectory, type Config } from '../config/config.js';
+import { Engine } from '../engine/engine.js';
+import type { EngineObserver } from '../engine/observer.js';
+import type { JobObserver } from '../fine-tuning/job-worker.js';
+import { Metrics } from '../metrics/metrics.js';
+import type { Model } from '../model/model.js';
 import { openFineTuning } from './open-fine-tuning.js';
 import { openServedModel } from './open-model.js';
 import { openStore } from './open-store.js';
 import { openTenancy } from './open-tenancy.js';
 import { openTracing } from './open-tracing.js';
-import type { PrefixStore } from './prefix/store.js';
-import { PrefixLibrary } from './prefix/library.js';
+import type { PrefixStore } from '../prefix/store.js';
+import { PrefixLibrary } from '../prefix/library.js';
 import { seedPrefixes } from './seed.js';
-import { loggedError } from './server/logged-error.js';
-import type { Server } from './server/server.js';
-import { DEFAULT_TENANT } from './tenancy/tenancy.js';
-import { Tokenizer } from './tokenizer/tokenizer.js';
-import type { Tracing } from './tracing/tracing.js';
+import { loggedError } from '../logging/logged-error.js';
+import type { Server } from '../server/server.js';
+import { DEFAULT_TENANT } from '../tenancy/tenancy.js';
+import { Tokenizer } from '../tokenizer/tokenizer.js';
+import type { Tracing } from '../tracing/tracing.js';
 
 /** Everything that serves, wired together and ready to listen. */
 export interface App {
@@ -41,7 +41,7 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
   // The model opens on another thread; meanwhile this one loads what it would load after it.
   const [model, { buildServer }] = await Promise.all([
     openServedModel(config, onProgress),
-    import('./server/server.js'),
+    import('../server/server.js'),
   ]);
   const release: (() => void)[] = [];
   try {

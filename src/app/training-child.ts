@@ -1,15 +1,15 @@
 import { dirname, sep } from 'node:path';
 
-import { type FromChild, STOP_WITHIN, type ToChild, type TrainingModelPlace } from './fine-tuning/child-messages.js';
-import type { TrainingTask } from './fine-tuning/trainer.js';
+import { type FromChild, STOP_WITHIN, type ToChild, type TrainingModelPlace } from '../fine-tuning/child-messages.js';
+import type { TrainingTask } from '../fine-tuning/trainer.js';
 import { openTrainingModel } from './open-training-model.js';
-import { PrefixError } from './prefix/errors.js';
-import { readExamples } from './tuning/data/read-examples.js';
-import { TuningError } from './tuning/errors.js';
-import { takePriority } from './tuning/priority.js';
-import type { ProgressLine } from './tuning/progress-meter.js';
-import type { Stop } from './tuning/trainer.js';
-import { tune } from './tuning/tune.js';
+import { PrefixError } from '../prefix/errors.js';
+import { readExamples } from '../tuning/data/read-examples.js';
+import { TuningError } from '../tuning/errors.js';
+import { takePriority } from '../tuning/priority.js';
+import type { ProgressLine } from '../tuning/progress-meter.js';
+import type { Stop } from '../tuning/trainer.js';
+import { tune } from '../tuning/tune.js';
 
 // The process that one fine-tuning job is trained in: `childTrainer` starts it and talks to it.
 

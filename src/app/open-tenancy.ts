@@ -1,10 +1,10 @@
-import { needsKey, tenantDefaults, type Config } from './config.js';
-import type { RedisConnection } from './redis/connection.js';
-import { FileTenancyStore } from './tenancy/file-store.js';
-import { MemoryRateLimiter } from './tenancy/memory-rate-limiter.js';
-import type { RateLimiter } from './tenancy/rate-limiter.js';
-import type { TenancyStore } from './tenancy/store.js';
-import { Tenancy } from './tenancy/tenancy.js';
+import { needsKey, tenantDefaults, type Config } from '../config/config.js';
+import type { RedisConnection } from '../redis/connection.js';
+import { FileTenancyStore } from '../tenancy/file-store.js';
+import { MemoryRateLimiter } from '../tenancy/memory-rate-limiter.js';
+import type { RateLimiter } from '../tenancy/rate-limiter.js';
+import type { TenancyStore } from '../tenancy/store.js';
+import { Tenancy } from '../tenancy/tenancy.js';
 
 /** Who may send requests, and how many. */
 export interface OpenedTenancy {

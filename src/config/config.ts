@@ -3,7 +3,7 @@ import { basename, dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { physicalCores } from './cores.js';
-import { KV_PRECISIONS, type KvPrecision, WEIGHT_PRECISIONS, type WeightPrecision } from './model/precision.js';
+import { KV_PRECISIONS, type KvPrecision, WEIGHT_PRECISIONS, type WeightPrecision } from '../model/precision.js';
 import {
   adminKey,
   apiKeys,
@@ -19,11 +19,11 @@ import {
   store,
   type StoreLocation,
   text,
-} from './setting-values.js';
-import { MAX_WEIGHT, type TenantLimits } from './tenancy/limits.js';
-import type { ApiKey } from './tenancy/static-keys.js';
+} from './parsers.js';
+import { MAX_WEIGHT, type TenantLimits } from '../tenancy/limits.js';
+import type { ApiKey } from '../tenancy/static-keys.js';
 
-export type { StoreLocation } from './setting-values.js';
+export type { StoreLocation } from './parsers.js';
 
 /** A setting that cannot be used. The message starts with the variable's name and never shows a secret. */
 export class ConfigError extends Error {
