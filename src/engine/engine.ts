@@ -1,28 +1,28 @@
 import { setImmediate } from 'node:timers/promises';
 
 import type { TokenBytes } from '../tokenizer/text-stream.js';
-import { BeamGroup, toSequenceRequest } from './beam-group.js';
+import { BeamGroup, toSequenceRequest } from './beams/beam-group.js';
 import { EngineError } from './errors.js';
-import { EventStream } from './event-stream.js';
-import { inputCharge, outputCharge, VirtualCounters } from './fair-share.js';
-import { finish } from './next-token.js';
+import { EventStream } from './output/event-stream.js';
+import { inputCharge, outputCharge, VirtualCounters } from './policy/fair-share.js';
+import { finish } from './step/next-token.js';
 import { Observation } from './observation.js';
 import type { EngineObserver } from './observer.js';
-import { OutputText } from './output-text.js';
-import { place, placeBranches } from './placement.js';
-import { PromptCache } from './prompt-cache.js';
-import { WaitingQueue, type QueueLimits } from './queue.js';
-import { randomSeed } from './random.js';
+import { OutputText } from './output/output-text.js';
+import { place, placeBranches } from './kv/placement.js';
+import { PromptCache } from './kv/prompt-cache.js';
+import { WaitingQueue, type QueueLimits } from './policy/queue.js';
+import { randomSeed } from './sampling/random.js';
 import type { BeamRequest, Generation, GenerationRequest } from './request.js';
 import { checkBeams, checkRequest } from './request-check.js';
 import type { ModelRunner } from './runner.js';
-import { schedule, type Schedule } from './scheduler.js';
+import { schedule, type Schedule } from './policy/schedule.js';
 import { Sequence } from './sequence.js';
-import { makeTransfers } from './slot-transfers.js';
-import { Slots } from './slots.js';
-import { sampledSequences, toStepInput } from './step-input.js';
-import { acceptStepOutput } from './step-output.js';
-import { Wakes } from './wakes.js';
+import { makeTransfers } from './kv/transfers.js';
+import { Slots } from './kv/slots.js';
+import { sampledSequences, toStepInput } from './step/step-input.js';
+import { acceptStepOutput } from './step/step-output.js';
+import { Wakes } from './output/wakes.js';
 
 /** How much the engine takes on. */
 export interface EngineLimits extends QueueLimits {

@@ -1,7 +1,7 @@
 import type { EngineObserver } from './observer.js';
-import type { Schedule } from './scheduler.js';
+import type { Schedule } from './policy/schedule.js';
 import type { Sequence } from './sequence.js';
-import { sampledSequences } from './step-input.js';
+import { sampledSequences } from './step/step-input.js';
 
 /** What the engine tells its observer and those of single sequences, made of sequences and schedules. */
 export class Observation {

@@ -1,5 +1,5 @@
 import type { PrefixKv } from '../prefix/kv.js';
-import type { TenantShare } from './fair-share.js';
+import type { TenantShare } from './policy/fair-share.js';
 import type { SequenceObserver } from './observer.js';
 
 /** Changes of a row of logits before a token is chosen from it. Reported log-probabilities are those before. */

@@ -1,8 +1,8 @@
-import type { BeamGroup } from './beam-group.js';
-import type { EventStream } from './event-stream.js';
-import { FULL_SHARE, type TenantShare } from './fair-share.js';
+import type { BeamGroup } from './beams/beam-group.js';
+import type { EventStream } from './output/event-stream.js';
+import { FULL_SHARE, type TenantShare } from './policy/fair-share.js';
 import type { SequenceObserver } from './observer.js';
-import type { OutputText } from './output-text.js';
+import type { OutputText } from './output/output-text.js';
 import type { FinishReason, GenerationRequest, ScoredToken } from './request.js';
 
 /** What a sequence is made with; the engine fills in what the request leaves open. */

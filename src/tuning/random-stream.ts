@@ -1,4 +1,4 @@
-import { uniform } from '../engine/random.js';
+import { uniform } from '../engine/sampling/random.js';
 
 /** Seeded numbers: the same seed and stream give the same ones on every machine. */
 export class RandomStream {

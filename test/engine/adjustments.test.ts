@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { adjustLogits, type TokenHistory } from '../../src/engine/adjustments.js';
+import { adjustLogits, type TokenHistory } from '../../src/engine/sampling/adjustments.js';
 import type { GenerationRequest, LogitAdjustments } from '../../src/engine/request.js';
 import { FakeRunner } from './fake-runner.js';
 import { collect, makeEngine, makeRequest } from './harness.js';

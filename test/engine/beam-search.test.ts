@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { BeamSearch, type BeamOptions, type Hypothesis } from '../../src/engine/beam-search.js';
+import { BeamSearch, type BeamOptions, type Hypothesis } from '../../src/engine/beams/beam-search.js';
 import type { ScoredToken } from '../../src/engine/request.js';
 import { mix } from './fake-runner.js';
 

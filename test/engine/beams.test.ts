@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 
 import { describe, expect, test } from 'vitest';
 
-import { BeamSearch } from '../../src/engine/beam-search.js';
+import { BeamSearch } from '../../src/engine/beams/beam-search.js';
 import { EngineError } from '../../src/engine/errors.js';
 import type { BeamRequest, Generation, ScoredToken } from '../../src/engine/request.js';
 import { FakeRunner, makeFakeKv } from './fake-runner.js';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import type { Engine } from '../../src/engine/engine.js';
-import { INPUT_COST, OUTPUT_COST, VirtualCounters } from '../../src/engine/fair-share.js';
+import { INPUT_COST, OUTPUT_COST, VirtualCounters } from '../../src/engine/policy/fair-share.js';
 import type { GenerationRequest } from '../../src/engine/request.js';
 import { collect, makeEngine, makeRequest, type EngineUnderTest } from './harness.js';
 

@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { BLOCK_TOKENS, PromptCache } from '../../src/engine/prompt-cache.js';
+import { BLOCK_TOKENS, PromptCache } from '../../src/engine/kv/prompt-cache.js';
 import type { GenerationRequest } from '../../src/engine/request.js';
 import type { KvSpan } from '../../src/engine/runner.js';
 import { makeFakeKv, type FakeRunner, type FakeRunnerOptions } from './fake-runner.js';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { philox, randomSeed, uniform } from '../../src/engine/random.js';
+import { philox, randomSeed, uniform } from '../../src/engine/sampling/random.js';
 
 describe('philox4x32-10', () => {
   // Known answers of Random123 (kat_vectors).

@@ -2,10 +2,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { BEST, bestIds, distribution, logSumExp, type Shape } from '../../src/engine/distribution.js';
-import { withoutTokens, type LogitsRow } from '../../src/engine/logits-row.js';
-import { uniform } from '../../src/engine/random.js';
-import { sampleToken } from '../../src/engine/sampler.js';
+import { BEST, bestIds, distribution, logSumExp, type Shape } from '../../src/engine/sampling/distribution.js';
+import { withoutTokens, type LogitsRow } from '../../src/engine/sampling/logits-row.js';
+import { uniform } from '../../src/engine/sampling/random.js';
+import { sampleToken } from '../../src/engine/sampling/sampler.js';
 import { mix } from './fake-runner.js';
 
 interface GoldenCase {

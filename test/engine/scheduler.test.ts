@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { pickNext, schedule, type Schedulable } from '../../src/engine/scheduler.js';
+import { pickNext, schedule, type Schedulable } from '../../src/engine/policy/schedule.js';
 
 interface Named extends Schedulable {
   readonly name: string;

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 
-import { EventStream } from '../../src/engine/event-stream.js';
-import { OutputText } from '../../src/engine/output-text.js';
+import { EventStream } from '../../src/engine/output/event-stream.js';
+import { OutputText } from '../../src/engine/output/output-text.js';
 import { Sequence } from '../../src/engine/sequence.js';
-import { Slots } from '../../src/engine/slots.js';
+import { Slots } from '../../src/engine/kv/slots.js';
 import { letters, makeRequest } from './harness.js';
 
 /** A sequence with so many prompt tokens, of which so many are computed. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { StopStrings } from '../../src/engine/stop-strings.js';
+import { StopStrings } from '../../src/engine/output/stop-strings.js';
 
 function feed(stop: string[], ...pieces: string[]): string[] {
   const strings = new StopStrings(stop);

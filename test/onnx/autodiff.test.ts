@@ -6,7 +6,7 @@ import { RULES } from '../../src/onnx/autodiff/rules.js';
 import { GraphBuilder, type Value } from '../../src/onnx/graph.js';
 import { Runtime } from '../../src/runtime/runtime.js';
 import { elementCount } from '../../src/runtime/tensor.js';
-import { uniform } from '../../src/engine/random.js';
+import { uniform } from '../../src/engine/sampling/random.js';
 import { type Data, TestGraph } from './run-graph.js';
 
 let runtime: Runtime;

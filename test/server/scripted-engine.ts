@@ -1,6 +1,6 @@
 import { setImmediate as tick } from 'node:timers/promises';
 
-import { toSequenceRequest } from '../../src/engine/beam-group.js';
+import { toSequenceRequest } from '../../src/engine/beams/beam-group.js';
 import { EngineError } from '../../src/engine/errors.js';
 import type { BeamRequest, Generation, GenerationEvent, GenerationRequest } from '../../src/engine/request.js';
 import { TextStream } from '../../src/tokenizer/text-stream.js';

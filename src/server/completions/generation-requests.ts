@@ -1,4 +1,4 @@
-import type { TenantShare } from '../../engine/fair-share.js';
+import type { TenantShare } from '../../engine/policy/fair-share.js';
 import type { SequenceObserver } from '../../engine/observer.js';
 import type { GenerationRequest, RequestPrefix, SamplingParams } from '../../engine/request.js';
 import { ApiError } from '../errors.js';

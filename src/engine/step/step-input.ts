@@ -1,7 +1,7 @@
 import { numBestOf } from './next-token.js';
-import type { DecodeRow, PromptChunk, StepInput } from './runner.js';
-import type { Schedule, ScheduledChunk } from './scheduler.js';
-import type { Sequence } from './sequence.js';
+import type { DecodeRow, PromptChunk, StepInput } from '../runner.js';
+import type { Schedule, ScheduledChunk } from '../policy/schedule.js';
+import type { Sequence } from '../sequence.js';
 
 /** The forward pass of a schedule whose sequences are in their slots; undefined when there is nothing to compute. */
 export function toStepInput({ decode, chunk }: Schedule<Sequence>, vocabularySize: number): StepInput | undefined {

@@ -1,4 +1,4 @@
-import type { SamplingParams } from './request.js';
+import type { SamplingParams } from '../request.js';
 
 /** How many of the best tokens a draw looks at first. A constant, so that a draw does not depend on the rest of the batch. */
 export const BEST = 64;

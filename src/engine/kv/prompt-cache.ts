@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 
 import { LRUCache } from 'lru-cache';
 
-import type { GenerationRequest } from './request.js';
-import type { KvSpan, ModelRunner } from './runner.js';
-import type { Sequence } from './sequence.js';
+import type { GenerationRequest } from '../request.js';
+import type { KvSpan, ModelRunner } from '../runner.js';
+import type { Sequence } from '../sequence.js';
 
 /** Tokens of a block; what is left of a prompt behind its last whole block is always computed. */
 export const BLOCK_TOKENS = 16;

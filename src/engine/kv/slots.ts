@@ -1,4 +1,4 @@
-import type { Sequence } from './sequence.js';
+import type { Sequence } from '../sequence.js';
 
 /** Keys and values to copy: the first `length` positions of slot `from` to slot `to`. */
 export interface SlotMove {

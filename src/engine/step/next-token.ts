@@ -1,11 +1,11 @@
-import { adjustLogits } from './adjustments.js';
-import type { Hypothesis } from './beam-search.js';
-import { scoreToken } from './logprobs.js';
-import { changeRow, withoutTokens, type LogitsRow } from './logits-row.js';
-import { uniform } from './random.js';
-import type { FinishReason, TokenEvent } from './request.js';
-import { numBestNeeded, sampleToken } from './sampler.js';
-import type { Sequence } from './sequence.js';
+import { adjustLogits } from '../sampling/adjustments.js';
+import type { Hypothesis } from '../beams/beam-search.js';
+import { scoreToken } from '../sampling/logprobs.js';
+import { changeRow, withoutTokens, type LogitsRow } from '../sampling/logits-row.js';
+import { uniform } from '../sampling/random.js';
+import type { FinishReason, TokenEvent } from '../request.js';
+import { numBestNeeded, sampleToken } from '../sampling/sampler.js';
+import type { Sequence } from '../sequence.js';
 
 /** How many of the best logits the next token of a sequence needs. */
 export function numBestOf({ request, group }: Sequence, vocabularySize: number): number {

@@ -1,8 +1,8 @@
-import type { Branch } from './beam-group.js';
+import type { Branch } from '../beams/beam-group.js';
 import { BLOCK_TOKENS, isCacheable, type PromptCache } from './prompt-cache.js';
-import type { Sequence } from './sequence.js';
-import { findSource, sharePrompt } from './siblings.js';
-import type { Transfer } from './slot-transfers.js';
+import type { Sequence } from '../sequence.js';
+import { findSource, sharePrompt } from '../policy/siblings.js';
+import type { Transfer } from './transfers.js';
 import type { SlotMove, Slots } from './slots.js';
 
 /**

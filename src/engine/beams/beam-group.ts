@@ -1,9 +1,9 @@
 import { BeamSearch } from './beam-search.js';
-import { bestTokens } from './logprobs.js';
-import type { LogitsRow } from './logits-row.js';
-import { emitHypothesis } from './next-token.js';
-import type { BeamRequest, GenerationRequest, ScoredToken } from './request.js';
-import type { Sequence } from './sequence.js';
+import { bestTokens } from '../sampling/logprobs.js';
+import type { LogitsRow } from '../sampling/logits-row.js';
+import { emitHypothesis } from '../step/next-token.js';
+import type { BeamRequest, GenerationRequest, ScoredToken } from '../request.js';
+import type { Sequence } from '../sequence.js';
 
 /** A sequence that goes on from what another one has in its slot. */
 export interface Branch {

@@ -1,4 +1,4 @@
-import type { LogitAdjustments } from './request.js';
+import type { LogitAdjustments } from '../request.js';
 
 /** What penalties look back on. */
 export interface TokenHistory {

@@ -1,4 +1,4 @@
-import type { Sequence } from './sequence.js';
+import type { Sequence } from '../sequence.js';
 
 /** What has to be known of a sequence to share its prompt. */
 export interface Sibling {

@@ -1,4 +1,4 @@
-import type { Generation, GenerationEvent } from './request.js';
+import type { Generation, GenerationEvent } from '../request.js';
 
 type Result = IteratorResult<GenerationEvent, undefined>;
 

@@ -1,4 +1,4 @@
-import type { Sequence } from './sequence.js';
+import type { Sequence } from '../sequence.js';
 
 /** How much may wait for a slot. */
 export interface QueueLimits {

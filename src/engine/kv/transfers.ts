@@ -1,5 +1,5 @@
-import type { PrefixKv } from '../prefix/kv.js';
-import type { KvSpan, ModelRunner } from './runner.js';
+import type { PrefixKv } from '../../prefix/kv.js';
+import type { KvSpan, ModelRunner } from '../runner.js';
 import type { SlotMove } from './slots.js';
 
 /** A block of the prompt cache to write into a slot, at the positions from `at` on. */

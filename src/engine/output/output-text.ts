@@ -1,4 +1,4 @@
-import { TextStream, type TokenBytes } from '../tokenizer/text-stream.js';
+import { TextStream, type TokenBytes } from '../../tokenizer/text-stream.js';
 import { StopStrings } from './stop-strings.js';
 
 /** The text of one sequence: whole characters only, and nothing of a stop string or behind it. */

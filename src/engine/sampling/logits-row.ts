@@ -1,5 +1,5 @@
 import { BEST, bestIds, logSumExp } from './distribution.js';
-import type { StepOutput } from './runner.js';
+import type { StepOutput } from '../runner.js';
 
 /** The logits of one row of a step. Views: valid until the next step. */
 export interface LogitsRow {

@@ -1,4 +1,4 @@
-import type { ScoredToken } from './request.js';
+import type { ScoredToken } from '../request.js';
 
 /** What a beam search is given. */
 export interface BeamOptions {

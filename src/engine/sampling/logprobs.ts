@@ -1,5 +1,5 @@
 import type { LogitsRow } from './logits-row.js';
-import type { ScoredToken, TokenLogprob } from './request.js';
+import type { ScoredToken, TokenLogprob } from '../request.js';
 
 /** The `count` best tokens of a row with their natural log-probabilities under the model itself, best first. */
 export function bestTokens(row: LogitsRow, count: number): TokenLogprob[] {

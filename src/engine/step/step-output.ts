@@ -1,9 +1,9 @@
-import type { Branch } from './beam-group.js';
-import { readRow } from './logits-row.js';
+import type { Branch } from '../beams/beam-group.js';
+import { readRow } from '../sampling/logits-row.js';
 import { emitNextToken, emitPromptTokens } from './next-token.js';
-import type { StepOutput } from './runner.js';
-import type { Schedule, ScheduledChunk } from './scheduler.js';
-import type { Sequence } from './sequence.js';
+import type { StepOutput } from '../runner.js';
+import type { Schedule, ScheduledChunk } from '../policy/schedule.js';
+import type { Sequence } from '../sequence.js';
 
 /**
  * Books what the step of a schedule computed, and sends each sequence its next token and its prompt's scores.
