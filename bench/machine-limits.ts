@@ -2,7 +2,7 @@ import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 
-import { Owned } from '#src/model/mapped-weights.js';
+import { Owned } from '#src/model/backend/mapped-weights.js';
 import { GraphBuilder, type Value } from '#src/onnx/graph.js';
 import { Runtime } from '#src/runtime/runtime.js';
 import { Session } from '#src/runtime/session.js';

@@ -1,6 +1,6 @@
-import type { Gpt2Config } from '#src/model/config.js';
-import { Transformer } from '#src/model/transformer.js';
-import type { WeightPlace } from '#src/model/weights.js';
+import type { Gpt2Config } from '#src/model/gpt2/config.js';
+import { Transformer } from '#src/model/gpt2/transformer.js';
+import type { WeightPlace } from '#src/model/gpt2/weights.js';
 import { GraphBuilder, type Value } from '#src/onnx/graph.js';
 
 /** A layer's keys (0) or values (1), as they go in and come out. */

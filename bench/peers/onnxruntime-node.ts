@@ -3,8 +3,8 @@ import { parseArgs } from 'node:util';
 
 import * as ort from 'onnxruntime-node';
 
-import type { Gpt2Config } from '#src/model/config.js';
-import { type Manifest, readManifest } from '#src/model/compiled-model.js';
+import type { Gpt2Config } from '#src/model/gpt2/config.js';
+import { type Manifest, readManifest } from '#src/model/compile/compiled-model.js';
 import { cacheName } from './concat-graph.js';
 import { answerRequests, type PeerAnswer, type PeerRequest } from './protocol.js';
 

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 import { packageRoot } from '#src/config/config.js';
 import { exists } from '#src/disk/durable.js';
-import { compileModel, type Manifest, readManifest, WEIGHTS_FILE } from '#src/model/compiled-model.js';
+import { compileModel, type Manifest, readManifest, WEIGHTS_FILE } from '#src/model/compile/compiled-model.js';
 import { threadsOf } from '../options.js';
 import type { BenchContext } from '../suite.js';
 import { peftFiles } from '../targets.js';

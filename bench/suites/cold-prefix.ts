@@ -2,7 +2,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { packageRoot } from '#src/config/config.js';
-import { compileModel, type Manifest, readManifest } from '#src/model/compiled-model.js';
+import { compileModel, type Manifest, readManifest } from '#src/model/compile/compiled-model.js';
 import { baseModel } from '#src/model/model.js';
 import { RedisConnection } from '#src/redis/connection.js';
 import { RedisPrefixStore } from '#src/redis/prefix-store.js';

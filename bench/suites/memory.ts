@@ -1,7 +1,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import { compileModel, type Manifest, readManifest, WEIGHTS_FILE } from '#src/model/compiled-model.js';
+import { compileModel, type Manifest, readManifest, WEIGHTS_FILE } from '#src/model/compile/compiled-model.js';
 import type { BenchContext, Finding, Suite } from '../suite.js';
 import { uploadPrefix } from '../targets.js';
 import { type Resident, ServerProcess } from '../server-process.js';

@@ -1,6 +1,6 @@
 import type { DecodeRow } from '#src/engine/runner.js';
-import type { Gpt2Config } from '#src/model/config.js';
-import { compileModel, type Manifest, readManifest } from '#src/model/compiled-model.js';
+import type { Gpt2Config } from '#src/model/gpt2/config.js';
+import { compileModel, type Manifest, readManifest } from '#src/model/compile/compiled-model.js';
 import { type Model, openModel } from '#src/model/model.js';
 import { type MachineLimits, openMachineLimits } from '../machine-limits.js';
 import { threadsOf } from '../options.js';

@@ -3,7 +3,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
-import { compileModel, WEIGHTS_FILE } from '#src/model/compiled-model.js';
+import { compileModel, WEIGHTS_FILE } from '#src/model/compile/compiled-model.js';
 import type { BenchContext, Finding, Suite } from '../suite.js';
 import { ServerProcess } from '../server-process.js';
 

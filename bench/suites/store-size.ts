@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 
 import { packageRoot } from '#src/config/config.js';
-import { compileModel, type Manifest, readManifest } from '#src/model/compiled-model.js';
+import { compileModel, type Manifest, readManifest } from '#src/model/compile/compiled-model.js';
 import { baseModel } from '#src/model/model.js';
 import { kvColumns } from '#src/prefix/format.js';
 import type { BaseModel } from '#src/prefix/kv.js';

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 
-import { type Manifest, readManifest } from '#src/model/compiled-model.js';
+import { type Manifest, readManifest } from '#src/model/compile/compiled-model.js';
 import { AdamW, clipScale } from '#src/tuning/adamw.js';
 import { makeBatch } from '#src/tuning/batch.js';
 import { takePriority } from '#src/tuning/priority.js';

@@ -1,6 +1,6 @@
 import { ConfigError, precisions, systemError, type Config } from '../config/config.js';
-import type { CompileProgress } from '../model/compiled-model.js';
-import { CheckpointError } from '../model/config.js';
+import type { CompileProgress } from '../model/compile/compiled-model.js';
+import { CheckpointError } from '../model/gpt2/config.js';
 import { openModel, type Model } from '../model/model.js';
 
 /** Opens the model as the settings say; compiles it if that is needed. */

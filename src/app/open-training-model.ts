@@ -1,7 +1,7 @@
 import { basename, resolve } from 'node:path';
 
 import type { Config } from '../config/config.js';
-import { compileModel, type CompileProgress, type Manifest, readManifest } from '../model/compiled-model.js';
+import { compileModel, type CompileProgress, type Manifest, readManifest } from '../model/compile/compiled-model.js';
 import { baseModel } from '../model/model.js';
 import type { BaseModel } from '../prefix/kv.js';
 import { Tokenizer } from '../tokenizer/tokenizer.js';

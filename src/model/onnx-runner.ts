@@ -4,8 +4,8 @@ import type { MappedFile } from '../runtime/mapped-file.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { Binding, Session } from '../runtime/session.js';
 import { Tensor } from '../runtime/tensor.js';
-import type { Gpt2Config } from './config.js';
-import { type KvArena, ArenaSpan } from './kv-arena.js';
+import type { Gpt2Config } from './gpt2/config.js';
+import { type KvArena, ArenaSpan } from './backend/kv-arena.js';
 import type { StepBuffers } from './step-buffers.js';
 
 /** The sessions that a runner drives. It does not own them. */

@@ -3,8 +3,8 @@ import type { Memory } from '../runtime/memory.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { Binding } from '../runtime/session.js';
 import { type ElementType, Tensor } from '../runtime/tensor.js';
-import type { GraphTarget } from './graphs.js';
-import type { Logits } from './logits.js';
+import type { GraphTarget } from './gpt2/graphs.js';
+import type { Logits } from './backend/logits.js';
 
 /** What the buffers are made for. */
 export interface StepSizes {

@@ -1,4 +1,4 @@
-import type { Gpt2Config } from '../model/config.js';
+import type { Gpt2Config } from '../model/gpt2/config.js';
 import type { TokenExample } from './example.js';
 import { LOSS_CHUNKS } from './graph/loss.js';
 import { MASKED } from './graph/attention.js';

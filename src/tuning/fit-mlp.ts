@@ -1,4 +1,4 @@
-import type { Gpt2Config } from '../model/config.js';
+import type { Gpt2Config } from '../model/gpt2/config.js';
 import { type ParameterName, rowWidth, type TunedShape } from './method.js';
 
 /**

@@ -1,4 +1,4 @@
-import type { Gpt2Config } from '../model/config.js';
+import type { Gpt2Config } from '../model/gpt2/config.js';
 import { elementCount } from '../runtime/tensor.js';
 import { TuningError } from './errors.js';
 import { fitMlp } from './fit-mlp.js';

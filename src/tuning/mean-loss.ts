@@ -1,4 +1,4 @@
-import type { Gpt2Config } from '../model/config.js';
+import type { Gpt2Config } from '../model/gpt2/config.js';
 import { makeBatch } from './batch.js';
 import type { TokenExample } from './example.js';
 import type { TunedShape } from './method.js';

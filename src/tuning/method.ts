@@ -1,4 +1,4 @@
-import type { Gpt2Config } from '../model/config.js';
+import type { Gpt2Config } from '../model/gpt2/config.js';
 
 /**
  * What is trained. `prefix`: keys and values of every layer before the prompt; `infix`: before the prompt's last token;

@@ -1,4 +1,4 @@
-import type { Gpt2Config } from '../model/config.js';
+import type { Gpt2Config } from '../model/gpt2/config.js';
 import { inputLength } from './batch.js';
 import { TuningError } from './errors.js';
 import type { TextOrIds, TokenExample, TrainingExample } from './example.js';

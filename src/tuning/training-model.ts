@@ -2,8 +2,8 @@ import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 
-import { type Manifest } from '../model/compiled-model.js';
-import { type MappedWeights, mapWeights, Owned } from '../model/mapped-weights.js';
+import { type Manifest } from '../model/compile/compiled-model.js';
+import { type MappedWeights, mapWeights, Owned } from '../model/backend/mapped-weights.js';
 import { OnnxPrefixEncoder } from '../model/prefix-encoder.js';
 import type { GraphBuilder } from '../onnx/graph.js';
 import { Runtime } from '../runtime/runtime.js';

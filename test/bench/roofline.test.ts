@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 
 import { limitOf, stepCost } from '../../bench/suites/roofline.js';
-import { parseConfig } from '../../src/model/config.js';
+import { parseConfig } from '../../src/model/gpt2/config.js';
 
 const gpt2 = parseConfig({ model_type: 'gpt2' });
 

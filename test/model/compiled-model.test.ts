@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { compileModel, readManifest } from '../../src/model/compiled-model.js';
+import { compileModel, readManifest } from '../../src/model/compile/compiled-model.js';
 import { openModel } from '../../src/model/model.js';
 import { encodeSafetensors, type FloatTensor } from '../../src/safetensors/index.js';
 import { golden, goldenNames, readTensors } from '../support/goldens.js';

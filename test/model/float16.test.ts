@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { toFloat16 } from '../../src/model/float16.js';
+import { toFloat16 } from '../../src/model/compile/float16.js';
 import { decodeFloats } from '../../src/safetensors/index.js';
 
 const SIGN = 0x8000;

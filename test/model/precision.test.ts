@@ -6,7 +6,7 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import type { StepOutput } from '../../src/engine/runner.js';
-import { compileModel, readManifest } from '../../src/model/compiled-model.js';
+import { compileModel, readManifest } from '../../src/model/compile/compiled-model.js';
 import { type Model, openModel } from '../../src/model/model.js';
 import type { KvPrecision, WeightPrecision } from '../../src/model/precision.js';
 import { encodeSafetensors, type FloatTensor } from '../../src/safetensors/index.js';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { BLOCK, type Bits, quantizedShapes, quantizeRows } from '../../src/model/quantize.js';
+import { BLOCK, type Bits, quantizedShapes, quantizeRows } from '../../src/model/compile/quantize.js';
 
 /** The value that `MatMulNBits` reads for each input of each output. */
 function dequantize(values: Uint8Array, scales: Float32Array, inputs: number, bits: Bits): number[][] {

@@ -4,10 +4,10 @@ import path from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { parseConfig } from '../../src/model/config.js';
-import { BITS, quantizedNames, quantizedShapes, quantizeRows } from '../../src/model/quantize.js';
-import { Transformer } from '../../src/model/transformer.js';
-import { layOut } from '../../src/model/weights.js';
+import { parseConfig } from '../../src/model/gpt2/config.js';
+import { BITS, quantizedNames, quantizedShapes, quantizeRows } from '../../src/model/compile/quantize.js';
+import { Transformer } from '../../src/model/gpt2/transformer.js';
+import { layOut } from '../../src/model/gpt2/weights.js';
 import { GraphBuilder } from '../../src/onnx/graph.js';
 import { Runtime } from '../../src/runtime/runtime.js';
 import { ScratchTensors } from '../../src/runtime/scratch-tensors.js';

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 
 import { expect, it, onTestFinished } from 'vitest';
 
-import { layOut } from '../../src/model/weights.js';
+import { layOut } from '../../src/model/gpt2/weights.js';
 import { golden } from '../support/goldens.js';
 import { openTestModel } from '../support/models.js';
 

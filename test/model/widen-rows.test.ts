@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { widenRows } from '../../src/model/widen-rows.js';
+import { widenRows } from '../../src/model/compile/widen-rows.js';
 
 const [rows, columns, wider] = [3, 5, 7];
 const values = Float32Array.from({ length: rows * columns }, (_, element) => element + 1);

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { runnerImport } from 'vite';
 
 const [source, cache, weights] = process.argv.slice(2);
-const entry = fileURLToPath(new URL('../../src/model/compiled-model.ts', import.meta.url));
+const entry = fileURLToPath(new URL('../../src/model/compile/compiled-model.ts', import.meta.url));
 const { module } = await runnerImport(entry, { logLevel: 'silent' });
 process.stdout.write('begun\n');
 for (;;) {

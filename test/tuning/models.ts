@@ -1,4 +1,4 @@
-import { compileModel, type Manifest, readManifest } from '../../src/model/compiled-model.js';
+import { compileModel, type Manifest, readManifest } from '../../src/model/compile/compiled-model.js';
 import { baseModel } from '../../src/model/model.js';
 import { TrainingModel } from '../../src/tuning/training-model.js';
 import type { TuneJob, TuneSettings } from '../../src/tuning/tune.js';

@@ -2,11 +2,11 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 
 import { precisions, type Config } from '../../config/config.js';
-import { Checkpoint } from '../../model/checkpoint.js';
-import { findCompiled, readManifest, type Manifest } from '../../model/compiled-model.js';
-import type { Gpt2Config } from '../../model/config.js';
+import { Checkpoint } from '../../model/compile/checkpoint.js';
+import { findCompiled, readManifest, type Manifest } from '../../model/compile/compiled-model.js';
+import type { Gpt2Config } from '../../model/gpt2/config.js';
 import type { KvPrecision } from '../../model/precision.js';
-import { compiledSpecs, layOut } from '../../model/weights.js';
+import { compiledSpecs, layOut } from '../../model/gpt2/weights.js';
 import { ELEMENT_TYPES } from '../../runtime/tensor.js';
 import { showBytes, type Fact, type Problem, type Section } from './report.js';
 import { findWritable } from './writable.js';

@@ -2,7 +2,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 
 import { isErrno } from '../../disk/durable.js';
-import type { Gpt2Config } from '../../model/config.js';
+import type { Gpt2Config } from '../../model/gpt2/config.js';
 import { TuningError } from '../errors.js';
 import type { TrainingExample } from '../example.js';
 import { parseDart } from './dart.js';

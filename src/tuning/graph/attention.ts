@@ -1,4 +1,4 @@
-import type { Transformer } from '../../model/transformer.js';
+import type { Transformer } from '../../model/gpt2/transformer.js';
 import type { Inverses } from '../../onnx/autodiff/rule.js';
 import type { GraphBuilder, Value } from '../../onnx/graph.js';
 

@@ -1,6 +1,6 @@
-import type { Gpt2Config } from '../../model/config.js';
-import { Transformer } from '../../model/transformer.js';
-import type { WeightPlace } from '../../model/weights.js';
+import type { Gpt2Config } from '../../model/gpt2/config.js';
+import { Transformer } from '../../model/gpt2/transformer.js';
+import type { WeightPlace } from '../../model/gpt2/weights.js';
 import { addGradients } from '../../onnx/autodiff/gradients.js';
 import { GraphBuilder, type Value } from '../../onnx/graph.js';
 import { type ParameterName, parameterShapes, rowWidth, type TunedShape } from '../method.js';

@@ -1,7 +1,7 @@
-import type { Device } from '../runtime/device.js';
-import { type AnyTensor, ELEMENT_TYPES, elementCount, Tensor } from '../runtime/tensor.js';
+import type { Device } from '../../runtime/device.js';
+import { type AnyTensor, ELEMENT_TYPES, elementCount, Tensor } from '../../runtime/tensor.js';
 import { copyGraph } from './copy-graphs.js';
-import type { OpenGraph, PlaceParts } from './place.js';
+import type { OpenGraph, PlaceParts } from './backend.js';
 
 /** Copies the weights to a device, once: every session on it uses the same tensors. */
 export async function uploadWeights(

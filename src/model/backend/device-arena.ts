@@ -1,12 +1,12 @@
-import type { Device, DeviceMemory } from '../runtime/device.js';
-import type { Runtime } from '../runtime/runtime.js';
-import { ScratchTensors } from '../runtime/scratch-tensors.js';
-import type { Binding, Session } from '../runtime/session.js';
-import type { AnyTensor } from '../runtime/tensor.js';
+import type { Device, DeviceMemory } from '../../runtime/device.js';
+import type { Runtime } from '../../runtime/runtime.js';
+import { ScratchTensors } from '../../runtime/scratch-tensors.js';
+import type { Binding, Session } from '../../runtime/session.js';
+import type { AnyTensor } from '../../runtime/tensor.js';
 import { copyGraph } from './copy-graphs.js';
 import type { ArenaSpan, KvArena } from './kv-arena.js';
 import { KvBlocks, type KvLayout } from './kv-blocks.js';
-import type { OpenGraph } from './place.js';
+import type { OpenGraph } from './backend.js';
 import { SlotRows } from './slot-rows.js';
 
 /** A KV arena on a device whose memory has addresses: any run of slots can be bound. */

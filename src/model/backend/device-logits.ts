@@ -1,11 +1,11 @@
-import type { Device, DeviceMemory } from '../runtime/device.js';
-import type { Memory } from '../runtime/memory.js';
-import type { Runtime } from '../runtime/runtime.js';
-import type { Binding, Session } from '../runtime/session.js';
-import { Tensor } from '../runtime/tensor.js';
+import type { Device, DeviceMemory } from '../../runtime/device.js';
+import type { Memory } from '../../runtime/memory.js';
+import type { Runtime } from '../../runtime/runtime.js';
+import type { Binding, Session } from '../../runtime/session.js';
+import { Tensor } from '../../runtime/tensor.js';
 import { loadGraph } from './copy-graphs.js';
 import type { Logits } from './logits.js';
-import type { OpenGraph } from './place.js';
+import type { OpenGraph } from './backend.js';
 
 /** Logits that stay on a device: a row comes to the CPU when somebody asks for it. */
 export class DeviceLogits implements Logits {

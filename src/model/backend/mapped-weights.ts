@@ -1,12 +1,12 @@
 import path from 'node:path';
 
-import { type MappedFile, mapFile } from '../runtime/mapped-file.js';
-import type { Runtime } from '../runtime/runtime.js';
-import { ELEMENT_TYPES, Tensor } from '../runtime/tensor.js';
-import { decodeFloats } from '../safetensors/index.js';
-import { type Manifest, WEIGHTS_FILE } from './compiled-model.js';
-import { CheckpointError } from './config.js';
-import { byteLength } from './weights.js';
+import { type MappedFile, mapFile } from '../../runtime/mapped-file.js';
+import type { Runtime } from '../../runtime/runtime.js';
+import { ELEMENT_TYPES, Tensor } from '../../runtime/tensor.js';
+import { decodeFloats } from '../../safetensors/index.js';
+import { type Manifest, WEIGHTS_FILE } from '../compile/compiled-model.js';
+import { CheckpointError } from '../gpt2/config.js';
+import { byteLength } from '../gpt2/weights.js';
 
 /** Native things in the order in which they were made; released in the opposite one. */
 export class Owned {

@@ -1,23 +1,23 @@
 import path from 'node:path';
 
-import { Device } from '../runtime/device.js';
-import type { Provider } from '../runtime/provider.js';
-import type { Runtime } from '../runtime/runtime.js';
-import { PackedWeights, Session } from '../runtime/session.js';
-import { type Manifest, WEIGHTS_FILE } from './compiled-model.js';
+import { Device } from '../../runtime/device.js';
+import type { Provider } from '../../runtime/provider.js';
+import type { Runtime } from '../../runtime/runtime.js';
+import { PackedWeights, Session } from '../../runtime/session.js';
+import { type Manifest, WEIGHTS_FILE } from '../compile/compiled-model.js';
 import { copyGraph } from './copy-graphs.js';
 import { DeviceArena } from './device-arena.js';
 import { DeviceLogits } from './device-logits.js';
 import { uploadWeights } from './device-weights.js';
-import { graphFile, type GraphName, GRAPHS, type GraphTarget } from './graphs.js';
+import { graphFile, type GraphName, GRAPHS, type GraphTarget } from '../gpt2/graphs.js';
 import { HostArena } from './host-arena.js';
 import { HostLogits } from './host-logits.js';
 import type { KvArena } from './kv-arena.js';
 import type { KvLayout } from './kv-blocks.js';
 import type { Logits } from './logits.js';
 import type { MappedWeights, Owned } from './mapped-weights.js';
-import type { KvPrecision } from './precision.js';
-import { BITS } from './quantize.js';
+import type { KvPrecision } from '../precision.js';
+import { BITS } from '../compile/quantize.js';
 import { StagedArena } from './staged-arena.js';
 
 /** Where a model runs: sessions that have its weights there, and memory for what they leave there, which is the caller's. */

@@ -1,9 +1,9 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import { type Dtype, DTYPE_BYTES, decodeFloats, readSafetensorsHeader } from '../safetensors/index.js';
-import { CheckpointError, type Gpt2Config, parseConfig } from './config.js';
-import { type WeightSpec, weightSpecs } from './weights.js';
+import { type Dtype, DTYPE_BYTES, decodeFloats, readSafetensorsHeader } from '../../safetensors/index.js';
+import { CheckpointError, type Gpt2Config, parseConfig } from '../gpt2/config.js';
+import { type WeightSpec, weightSpecs } from '../gpt2/weights.js';
 
 /** A tensor of a checkpoint: where its bytes lie. */
 interface SourceTensor {

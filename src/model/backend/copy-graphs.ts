@@ -1,5 +1,5 @@
-import { GraphBuilder } from '../onnx/graph.js';
-import type { KvPrecision } from './precision.js';
+import { GraphBuilder } from '../../onnx/graph.js';
+import type { KvPrecision } from '../precision.js';
 
 /**
  * Graphs without weights that move numbers within a device, or onto it and off it: JavaScript cannot. They are written when a

@@ -1,12 +1,12 @@
-import type { DeviceMemory } from '../runtime/device.js';
-import type { Runtime } from '../runtime/runtime.js';
-import { ScratchTensors } from '../runtime/scratch-tensors.js';
-import type { Binding, Session } from '../runtime/session.js';
-import type { AnyTensor, Tensor } from '../runtime/tensor.js';
+import type { DeviceMemory } from '../../runtime/device.js';
+import type { Runtime } from '../../runtime/runtime.js';
+import { ScratchTensors } from '../../runtime/scratch-tensors.js';
+import type { Binding, Session } from '../../runtime/session.js';
+import type { AnyTensor, Tensor } from '../../runtime/tensor.js';
 import { loadGraph, storeGraph } from './copy-graphs.js';
 import { ArenaSpan } from './kv-arena.js';
 import type { KvBlocks, KvLayout } from './kv-blocks.js';
-import type { OpenGraph } from './place.js';
+import type { OpenGraph } from './backend.js';
 
 /** Where positions of a slot begin. */
 interface Place {

@@ -1,11 +1,11 @@
 import fs from 'node:fs/promises';
 
-import type { Gpt2Config } from './config.js';
-import { CheckpointError } from './config.js';
+import type { Gpt2Config } from '../gpt2/config.js';
+import { CheckpointError } from '../gpt2/config.js';
 import { toFloat16 } from './float16.js';
-import type { WeightPrecision } from './precision.js';
+import type { WeightPrecision } from '../precision.js';
 import { BITS, type Bits, quantizedNames, quantizedShapes, quantizeRows } from './quantize.js';
-import { byteLength, bytesOf, compiledSpecs, layOut, type WeightPlace, type WeightSpec } from './weights.js';
+import { byteLength, bytesOf, compiledSpecs, layOut, type WeightPlace, type WeightSpec } from '../gpt2/weights.js';
 
 /** Elements read and converted at once, where a weight can be converted in pieces. */
 const PIECE = 1 << 20;

@@ -1,12 +1,12 @@
-import type { Device, DeviceMemory } from '../runtime/device.js';
-import type { Memory } from '../runtime/memory.js';
-import type { Runtime } from '../runtime/runtime.js';
-import type { Binding, Session } from '../runtime/session.js';
-import { type AnyTensor, Tensor } from '../runtime/tensor.js';
+import type { Device, DeviceMemory } from '../../runtime/device.js';
+import type { Memory } from '../../runtime/memory.js';
+import type { Runtime } from '../../runtime/runtime.js';
+import type { Binding, Session } from '../../runtime/session.js';
+import { type AnyTensor, Tensor } from '../../runtime/tensor.js';
 import { loadGraph, storeGraph } from './copy-graphs.js';
 import type { ArenaSpan, KvArena, SlotUse } from './kv-arena.js';
 import { KvBlocks, type KvLayout } from './kv-blocks.js';
-import type { OpenGraph } from './place.js';
+import type { OpenGraph } from './backend.js';
 import { SlotRows } from './slot-rows.js';
 
 /**

@@ -1,6 +1,6 @@
-import type { GraphBuilder, Value } from '../onnx/graph.js';
+import type { GraphBuilder, Value } from '../../onnx/graph.js';
 import type { Activation, Gpt2Config } from './config.js';
-import { BLOCK, quantizedNames } from './quantize.js';
+import { BLOCK, quantizedNames } from '../compile/quantize.js';
 import { byteLength, compiledInner, type WeightPlace } from './weights.js';
 
 /**

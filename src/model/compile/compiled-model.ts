@@ -3,14 +3,14 @@ import type { Hash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import { elementCount } from '../runtime/tensor.js';
+import { elementCount } from '../../runtime/tensor.js';
 import { Checkpoint, sourceFiles, TOKENIZER_FILES } from './checkpoint.js';
-import { CheckpointError, type Gpt2Config } from './config.js';
+import { CheckpointError, type Gpt2Config } from '../gpt2/config.js';
 import { deriveWeights, type DerivedPrecision } from './derived-weights.js';
 import { buildDirectory } from './draft.js';
-import { graphFile, GRAPHS, type GraphName } from './graphs.js';
-import { KV_PRECISIONS, type WeightPrecision } from './precision.js';
-import { bytesOf, compiledSpecs, layOut, type WeightPlace, weightSpecs } from './weights.js';
+import { graphFile, GRAPHS, type GraphName } from '../gpt2/graphs.js';
+import { KV_PRECISIONS, type WeightPrecision } from '../precision.js';
+import { bytesOf, compiledSpecs, layOut, type WeightPlace, weightSpecs } from '../gpt2/weights.js';
 import { widenRows } from './widen-rows.js';
 
 /** Changes whenever a compiled model of an older version must be made anew. */

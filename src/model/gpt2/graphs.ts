@@ -1,6 +1,6 @@
-import { GraphBuilder, type Value } from '../onnx/graph.js';
+import { GraphBuilder, type Value } from '../../onnx/graph.js';
 import type { Gpt2Config } from './config.js';
-import type { KvPrecision } from './precision.js';
+import type { KvPrecision } from '../precision.js';
 import { Transformer } from './transformer.js';
 import type { WeightPlace } from './weights.js';
 

@@ -1,11 +1,11 @@
-import type { KvSpan } from '../engine/runner.js';
-import type { TensorMemory } from '../runtime/memory.js';
-import type { Runtime } from '../runtime/runtime.js';
-import type { Binding } from '../runtime/session.js';
-import { type AnyTensor, ELEMENT_TYPES, Tensor } from '../runtime/tensor.js';
-import type { Gpt2Config } from './config.js';
-import { kvName } from './graphs.js';
-import type { KvPrecision } from './precision.js';
+import type { KvSpan } from '../../engine/runner.js';
+import type { TensorMemory } from '../../runtime/memory.js';
+import type { Runtime } from '../../runtime/runtime.js';
+import type { Binding } from '../../runtime/session.js';
+import { type AnyTensor, ELEMENT_TYPES, Tensor } from '../../runtime/tensor.js';
+import type { Gpt2Config } from '../gpt2/config.js';
+import { kvName } from '../gpt2/graphs.js';
+import type { KvPrecision } from '../precision.js';
 
 /** What a KV arena is made for. */
 export interface KvLayout {
