@@ -4,9 +4,9 @@ import path from 'node:path';
 
 import { Owned } from '#src/model/backend/mapped-weights.js';
 import { GraphBuilder, type Value } from '#src/onnx/graph.js';
-import { Runtime } from '#src/runtime/runtime.js';
-import { Session } from '#src/runtime/session.js';
-import { Tensor } from '#src/runtime/tensor.js';
+import { Runtime } from '#src/runtime/ort/runtime.js';
+import { Session } from '#src/runtime/ort/session.js';
+import { Tensor } from '#src/runtime/ort/tensor.js';
 
 /** What is read: 512 MiB, more than any cache and about GPT-2's weights. Rows, so that all threads get some. */
 const READ_SHAPE = [64, 2 ** 21] as const;

@@ -5,7 +5,7 @@ import { packageRoot } from '#src/config/config.js';
 import { compileModel, type Manifest, readManifest } from '#src/model/compile/compiled-model.js';
 import { baseModel } from '#src/model/model.js';
 import { RedisConnection } from '#src/redis/connection.js';
-import { RedisPrefixStore } from '#src/redis/prefix-store.js';
+import { RedisPrefixStore } from '#src/redis/prefixes/redis-prefix-store.js';
 import { DEFAULT_TENANT } from '#src/tenancy/tenancy.js';
 import { findProgram } from '../../test/support/debian-program.js';
 import { RedisProcess, redisProgram } from '../../test/support/redis-process.js';

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { packageRoot } from '#src/config/config.js';
 import { compileModel, type Manifest, readManifest } from '#src/model/compile/compiled-model.js';
 import { baseModel } from '#src/model/model.js';
-import { kvColumns } from '#src/prefix/format.js';
+import { kvColumns } from '#src/prefix/adapter/format.js';
 import type { BaseModel } from '#src/prefix/kv.js';
 import { findProgram } from '../../test/support/debian-program.js';
 import { RedisProcess, redisProgram } from '../../test/support/redis-process.js';

@@ -3,9 +3,9 @@ import path from 'node:path';
 
 import type { BaseModel } from '#src/prefix/kv.js';
 import { nameKey, tenantKey } from '#src/prefix/name.js';
-import { FilePrefixStore } from '#src/prefix/file-store.js';
+import { FilePrefixStore } from '#src/prefix/on-disk/disk-prefix-store.js';
 import { RedisConnection } from '#src/redis/connection.js';
-import { RedisPrefixStore } from '#src/redis/prefix-store.js';
+import { RedisPrefixStore } from '#src/redis/prefixes/redis-prefix-store.js';
 import { DEFAULT_TENANT } from '#src/tenancy/tenancy.js';
 import { storedPrefix } from './stored-prefix.js';
 

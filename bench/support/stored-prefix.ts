@@ -1,5 +1,5 @@
-import { kvColumns } from '#src/prefix/format.js';
-import { kvAdapter } from '#src/prefix/kv-file.js';
+import { kvColumns } from '#src/prefix/adapter/format.js';
+import { kvAdapter } from '#src/prefix/adapter/kv-file.js';
 import type { BaseModel, PrefixKv } from '#src/prefix/kv.js';
 import type { PrefixUpload } from '#src/prefix/store.js';
 import { filesVersion } from '#src/prefix/version.js';

@@ -1,10 +1,10 @@
 import { parseArgs } from 'node:util';
 
 import { type Manifest, readManifest } from '#src/model/compile/compiled-model.js';
-import { AdamW, clipScale } from '#src/tuning/adamw.js';
-import { makeBatch } from '#src/tuning/batch.js';
+import { AdamW, clipScale } from '#src/tuning/training/adamw.js';
+import { makeBatch } from '#src/tuning/training/batch.js';
 import { takePriority } from '#src/tuning/priority.js';
-import { TrainingModel } from '#src/tuning/training-model.js';
+import { TrainingModel } from '#src/tuning/training/training-model.js';
 import { answerRequests, type TrainAnswer, type TrainRequest } from '../peers/protocol.js';
 import { PREFIX_COLUMNS, PREFIX_LENGTH, randomPrefix, userName } from '../workload.js';
 

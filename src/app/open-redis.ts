@@ -7,14 +7,14 @@ import { CachedPrefixStore } from '../prefix/cached-store.js';
 import type { PrefixArchive } from '../prefix/copy.js';
 import { RedisConnection } from '../redis/connection.js';
 import { redisFailure, RedisRefusedError } from '../redis/errors.js';
-import type { RedisJobQueueOptions } from '../redis/job-queue.js';
-import { RedisJobStore } from '../redis/job-store.js';
-import { RedisPrefixArchive } from '../redis/prefix-archive.js';
-import { forgetChanges } from '../redis/prefix-changes.js';
-import { RedisPrefixStore } from '../redis/prefix-store.js';
-import { RedisRateLimiter } from '../redis/rate-limiter.js';
-import { RedisTenancyStore } from '../redis/tenancy-store.js';
-import { RedisTrainingFileStore } from '../redis/training-file-store.js';
+import type { RedisJobQueueOptions } from '../redis/jobs/redis-job-queue.js';
+import { RedisJobStore } from '../redis/jobs/redis-job-store.js';
+import { RedisPrefixArchive } from '../redis/prefixes/archive.js';
+import { forgetChanges } from '../redis/prefixes/changes.js';
+import { RedisPrefixStore } from '../redis/prefixes/redis-prefix-store.js';
+import { RedisRateLimiter } from '../redis/tenancy/rate-limiter.js';
+import { RedisTenancyStore } from '../redis/tenancy/redis-tenancy-store.js';
+import { RedisTrainingFileStore } from '../redis/files/redis-file-store.js';
 import type { RateLimiter } from '../tenancy/rate-limiter.js';
 import type { TenancyStore } from '../tenancy/store.js';
 
@@ -61,7 +61,7 @@ export async function openRedisFineTuning(
   options: Pick<RedisJobQueueOptions, 'fingerprint' | 'workers' | 'lostAfter'>,
 ): Promise<FineTuningStores> {
   // BullMQ takes as long to load as the client: whoever needs no jobs does not wait for it.
-  const { RedisJobQueue } = await import('../redis/job-queue.js');
+  const { RedisJobQueue } = await import('../redis/jobs/redis-job-queue.js');
   const jobs = new RedisJobStore(connection);
   return {
     files: new RedisTrainingFileStore(connection),

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 
 import { ConfigError, type StoreLocation, systemError } from '../config/config.js';
 import { makeDirectoryDurably } from '../disk/durable.js';
-import { FilePrefixStore } from '../prefix/file-store.js';
+import { FilePrefixStore } from '../prefix/on-disk/disk-prefix-store.js';
 import type { PrefixStore } from '../prefix/store.js';
 import type { RedisConnection } from '../redis/connection.js';
-import { type FileLock, FileLockedError, lockFile } from '../runtime/file-lock.js';
+import { type FileLock, FileLockedError, lockFile } from '../runtime/libc/file-lock.js';
 
 /** Held by the server that uses a directory. */
 const LOCK_FILE = '.lock';

@@ -5,7 +5,7 @@ import { compileModel, type CompileProgress, type Manifest, readManifest } from 
 import { baseModel } from '../model/model.js';
 import type { BaseModel } from '../prefix/kv.js';
 import { Tokenizer } from '../tokenizer/tokenizer.js';
-import { TrainingModel } from '../tuning/training-model.js';
+import { TrainingModel } from '../tuning/training/training-model.js';
 
 /** A frozen model that prefixes are trained on, with its tokenizer. */
 export interface OpenTrainingModel {

@@ -2,7 +2,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { exists } from '../disk/durable.js';
-import { CONFIG_FILE, MODEL_FILE } from '../prefix/format.js';
+import { CONFIG_FILE, MODEL_FILE } from '../prefix/adapter/format.js';
 import type { PrefixLibrary } from '../prefix/library.js';
 
 export interface SeedOptions {

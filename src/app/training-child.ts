@@ -7,8 +7,8 @@ import { PrefixError } from '../prefix/errors.js';
 import { readExamples } from '../tuning/data/read-examples.js';
 import { TuningError } from '../tuning/errors.js';
 import { takePriority } from '../tuning/priority.js';
-import type { ProgressLine } from '../tuning/progress-meter.js';
-import type { Stop } from '../tuning/trainer.js';
+import type { ProgressLine } from '../tuning/progress/progress-meter.js';
+import type { Stop } from '../tuning/training/trainer.js';
 import { tune } from '../tuning/tune.js';
 
 // The process that one fine-tuning job is trained in: `childTrainer` starts it and talks to it.

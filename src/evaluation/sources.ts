@@ -1,4 +1,4 @@
-import type { TextOrIds, TrainingExample } from '../tuning/example.js';
+import type { TextOrIds, TrainingExample } from '../tuning/data/example.js';
 
 /** A source, and every text that it may be answered with. */
 export interface SourceReferences {

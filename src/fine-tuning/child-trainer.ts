@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 
-import type { Stop } from '../tuning/trainer.js';
+import type { Stop } from '../tuning/training/trainer.js';
 import { type FromChild, STOP_WITHIN, type ToChild, type TrainingModelPlace } from './child-messages.js';
 import { type Trainer, TrainingCrashedError, TrainingRefusedError } from './trainer.js';
 

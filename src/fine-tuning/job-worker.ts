@@ -3,10 +3,10 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { exists, replaceFile } from '../disk/durable.js';
-import { CONFIG_FILE, MODEL_FILE } from '../prefix/format.js';
+import { CONFIG_FILE, MODEL_FILE } from '../prefix/adapter/format.js';
 import type { PrefixLibrary, PrefixQuota } from '../prefix/library.js';
-import type { ProgressLine } from '../tuning/progress-meter.js';
-import type { Stop } from '../tuning/trainer.js';
+import type { ProgressLine } from '../tuning/progress/progress-meter.js';
+import type { Stop } from '../tuning/training/trainer.js';
 import { resultFileId } from './file.js';
 import type { TrainingFileStore } from './file-store.js';
 import { CANCELLABLE, type FineTuningJob, type JobRef, type JobStatus, newEvent, TAKEN } from './job.js';

@@ -2,7 +2,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 
 import { exists, replaceFile } from '../disk/durable.js';
-import { CONFIG_FILE, MODEL_FILE } from '../prefix/format.js';
+import { CONFIG_FILE, MODEL_FILE } from '../prefix/adapter/format.js';
 import type { PrefixLibrary } from '../prefix/library.js';
 import { writeAdapter } from '../tuning/adapter-files.js';
 import { FineTuningError } from './errors.js';

@@ -1,4 +1,4 @@
-import type { ProgressLine } from '../tuning/progress-meter.js';
+import type { ProgressLine } from '../tuning/progress/progress-meter.js';
 import { type JobRef, newEvent } from './job.js';
 import type { JobStore } from './job-store.js';
 

@@ -1,5 +1,5 @@
-import type { ProgressLine } from '../tuning/progress-meter.js';
-import type { Stop } from '../tuning/trainer.js';
+import type { ProgressLine } from '../tuning/progress/progress-meter.js';
+import type { Stop } from '../tuning/training/trainer.js';
 import type { JobSettings } from './job.js';
 
 /** One job's training, with everything that it may see. */

@@ -2,8 +2,8 @@ import path from 'node:path';
 
 import type { BaseModel } from '../prefix/kv.js';
 import { ProviderError } from '../runtime/errors.js';
-import { type Provider, requireProvider } from '../runtime/provider.js';
-import { Runtime } from '../runtime/runtime.js';
+import { type Provider, requireProvider } from '../runtime/ort/provider.js';
+import { Runtime } from '../runtime/ort/runtime.js';
 import { type CompileOptions, compileModel, type Manifest, readManifest } from './compile/compiled-model.js';
 import { mapWeights, Owned } from './backend/mapped-weights.js';
 import { OnnxRunner } from './onnx-runner.js';

@@ -1,9 +1,9 @@
 import type { KvSpan, ModelRunner, PromptChunk, StepInput, StepOutput } from '../engine/runner.js';
 import type { PrefixKv } from '../prefix/kv.js';
-import type { MappedFile } from '../runtime/mapped-file.js';
-import type { Runtime } from '../runtime/runtime.js';
-import type { Binding, Session } from '../runtime/session.js';
-import { Tensor } from '../runtime/tensor.js';
+import type { MappedFile } from '../runtime/libc/mapped-file.js';
+import type { Runtime } from '../runtime/ort/runtime.js';
+import type { Binding, Session } from '../runtime/ort/session.js';
+import { Tensor } from '../runtime/ort/tensor.js';
 import type { Gpt2Config } from './gpt2/config.js';
 import { type KvArena, ArenaSpan } from './backend/kv-arena.js';
 import type { StepBuffers } from './step-buffers.js';

@@ -1,7 +1,7 @@
 import type { PrefixEncoder, PrefixKv } from '../prefix/kv.js';
-import type { Runtime } from '../runtime/runtime.js';
-import { ScratchTensors } from '../runtime/scratch-tensors.js';
-import type { Session } from '../runtime/session.js';
+import type { Runtime } from '../runtime/ort/runtime.js';
+import { ScratchTensors } from '../runtime/ort/scratch-tensors.js';
+import type { Session } from '../runtime/ort/session.js';
 import type { Gpt2Config } from './gpt2/config.js';
 
 /** Runs virtual tokens through the frozen model, beside the engine: it touches no slot. */

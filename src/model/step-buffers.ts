@@ -1,8 +1,8 @@
 import type { StepOutput } from '../engine/runner.js';
-import type { Memory } from '../runtime/memory.js';
-import type { Runtime } from '../runtime/runtime.js';
-import type { Binding } from '../runtime/session.js';
-import { type ElementType, Tensor } from '../runtime/tensor.js';
+import type { Memory } from '../runtime/ort/memory.js';
+import type { Runtime } from '../runtime/ort/runtime.js';
+import type { Binding } from '../runtime/ort/session.js';
+import { type ElementType, Tensor } from '../runtime/ort/tensor.js';
 import type { GraphTarget } from './gpt2/graphs.js';
 import type { Logits } from './backend/logits.js';
 

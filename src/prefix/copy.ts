@@ -1,5 +1,5 @@
 import { PrefixError } from './errors.js';
-import { CONFIG_FILE, MODEL_FILE } from './format.js';
+import { CONFIG_FILE, MODEL_FILE } from './adapter/format.js';
 import { KV_FILE, type PrefixInfo, type PrefixStore, type PrefixUpload } from './store.js';
 import { fileSums, type FileSums, filesVersion, textVersion } from './version.js';
 

@@ -1,5 +1,5 @@
-import { notePlacement } from './adapter-config.js';
-import { readAdapter } from './adapter.js';
+import { notePlacement } from './adapter/config.js';
+import { readAdapter } from './adapter/read.js';
 import { PrefixError } from './errors.js';
 import {
   type AdapterFileName,
@@ -9,9 +9,9 @@ import {
   kvColumns,
   MODEL_FILE,
   type Placement,
-} from './format.js';
+} from './adapter/format.js';
 import { KvCache, type KvCacheObserver } from './kv-cache.js';
-import { decodeKv, encodeKv, kvAdapter } from './kv-file.js';
+import { decodeKv, encodeKv, kvAdapter } from './adapter/kv-file.js';
 import type { BaseModel, PrefixEncoder, PrefixKv } from './kv.js';
 import { checkPrefixName, isAdapterId, isPrefixName } from './name.js';
 import type { PrefixQuota } from './quota.js';
@@ -27,7 +27,7 @@ import {
   type PutResult,
   type StoredFileName,
 } from './store.js';
-import { checkFiniteKv } from './values.js';
+import { checkFiniteKv } from './adapter/values.js';
 import { filesVersion, textVersion } from './version.js';
 
 export type { PrefixQuota } from './quota.js';

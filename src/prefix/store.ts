@@ -1,6 +1,12 @@
 import type { FileStream } from '../disk/file-stream.js';
 import { PrefixError } from './errors.js';
-import { type AdapterFileName, type AdapterFiles, type AdapterKind, MODEL_FILE, type Placement } from './format.js';
+import {
+  type AdapterFileName,
+  type AdapterFiles,
+  type AdapterKind,
+  MODEL_FILE,
+  type Placement,
+} from './adapter/format.js';
 import type { PrefixQuota } from './quota.js';
 
 export type { FileStream } from '../disk/file-stream.js';

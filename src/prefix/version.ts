@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-import { type AdapterFiles, CONFIG_FILE, MODEL_FILE, type Placement } from './format.js';
+import { type AdapterFiles, CONFIG_FILE, MODEL_FILE, type Placement } from './adapter/format.js';
 import { KV_FILE, type PrefixUpload, type StoredFileName } from './store.js';
 
 /** Changes when the encoding below does: an old version must not get a new meaning. */

@@ -1,8 +1,8 @@
 import path from 'node:path';
 
 import { TuningError } from '../tuning/errors.js';
-import type { TrainingExample } from '../tuning/example.js';
-import { RandomStream } from '../tuning/random-stream.js';
+import type { TrainingExample } from '../tuning/data/example.js';
+import { RandomStream } from '../tuning/start/random-stream.js';
 import { type DataFormat, readExamples } from '../tuning/data/read-examples.js';
 import type { PlannedRun } from './plan.js';
 import type { StudySpec } from './spec.js';

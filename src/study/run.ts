@@ -5,10 +5,10 @@ import { type Evaluation, evaluate, type EvaluationModel, type EvaluationProgres
 import { scoreTexts, type TextScores } from '../evaluation/scores/scores.js';
 import type { BaseModel } from '../prefix/kv.js';
 import { DivergedError } from '../tuning/errors.js';
-import type { TrainingExample } from '../tuning/example.js';
+import type { TrainingExample } from '../tuning/data/example.js';
 import { parameterCount, rowWidth } from '../tuning/method.js';
-import type { ProgressLine } from '../tuning/progress-meter.js';
-import type { Stop } from '../tuning/trainer.js';
+import type { ProgressLine } from '../tuning/progress/progress-meter.js';
+import type { Stop } from '../tuning/training/trainer.js';
 import { tune, type TuneSettings } from '../tuning/tune.js';
 import { drawExamples, splitTest, type StudyData } from './data.js';
 import type { PlannedRun, RunSettings } from './plan.js';

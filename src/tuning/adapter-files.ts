@@ -2,10 +2,10 @@ import path from 'node:path';
 import fs from 'node:fs/promises';
 
 import { replaceFile } from '../disk/durable.js';
-import { readAdapter } from '../prefix/adapter.js';
-import { type AdapterFiles, CONFIG_FILE, MODEL_FILE, PREFIX_TENSOR } from '../prefix/format.js';
+import { readAdapter } from '../prefix/adapter/read.js';
+import { type AdapterFiles, CONFIG_FILE, MODEL_FILE, PREFIX_TENSOR } from '../prefix/adapter/format.js';
 import type { BaseModel } from '../prefix/kv.js';
-import { kvAdapter } from '../prefix/kv-file.js';
+import { kvAdapter } from '../prefix/adapter/kv-file.js';
 import { encodeSafetensors } from '../safetensors/index.js';
 import { TuningError } from './errors.js';
 import type { Method } from './method.js';

@@ -4,18 +4,18 @@ import fs from 'node:fs/promises';
 import { ifExists } from '../disk/durable.js';
 import type { BaseModel } from '../prefix/kv.js';
 import { adapterFiles, writeAdapter } from './adapter-files.js';
-import { Checkpoints } from './checkpoint.js';
-import { Curve } from './curve.js';
+import { Checkpoints } from './training/checkpoint.js';
+import { Curve } from './progress/curve.js';
 import { DivergedError, TuningError } from './errors.js';
-import type { TrainingExample } from './example.js';
-import { initialValues } from './initial-values.js';
+import type { TrainingExample } from './data/example.js';
+import { initialValues } from './start/initial-values.js';
 import type { Method, TunedShape } from './method.js';
-import { type ProgressLine, ProgressMeter } from './progress-meter.js';
-import { RandomStream } from './random-stream.js';
-import { startRows } from './start-rows.js';
-import { type Encoder, tokenExamples } from './tokens.js';
-import { type Schedule, type Stop, totalSteps, train } from './trainer.js';
-import type { TrainingModel } from './training-model.js';
+import { type ProgressLine, ProgressMeter } from './progress/progress-meter.js';
+import { RandomStream } from './start/random-stream.js';
+import { startRows } from './start/start-rows.js';
+import { type Encoder, tokenExamples } from './data/tokens.js';
+import { type Schedule, type Stop, totalSteps, train } from './training/trainer.js';
+import type { TrainingModel } from './training/training-model.js';
 
 export interface TuneSettings extends Schedule {
   readonly method: Method;

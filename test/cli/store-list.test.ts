@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 
 import { base } from '../server/harness.js';
-import { FilePrefixStore } from '../../src/prefix/file-store.js';
+import { FilePrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
 import { PrefixLibrary } from '../../src/prefix/library.js';
 import { adapterFiles, temporaryDirectory } from '../server/prefix-library.js';
 import { preamble } from './preamble.js';

@@ -9,7 +9,7 @@ import { evaluate, type EvaluateOptions, type EvaluationModel } from '../../src/
 import { generate } from '../../src/evaluation/generate.js';
 import { firstSources, groupBySource } from '../../src/evaluation/sources.js';
 import { Tokenizer } from '../../src/tokenizer/tokenizer.js';
-import type { TrainingExample } from '../../src/tuning/example.js';
+import type { TrainingExample } from '../../src/tuning/data/example.js';
 import { tune, type TuneSettings } from '../../src/tuning/tune.js';
 import { temporaryDirectory } from '../server/prefix-library.js';
 import { beamGoldens, golden } from '../support/goldens.js';

@@ -12,7 +12,7 @@ import type { FineTuningJob } from '../../src/fine-tuning/job.js';
 import { JobWorker } from '../../src/fine-tuning/job-worker.js';
 import { type Trainer, TrainingCrashedError, TrainingRefusedError } from '../../src/fine-tuning/trainer.js';
 import { PrefixError } from '../../src/prefix/errors.js';
-import { type AdapterFiles, CONFIG_FILE, MODEL_FILE } from '../../src/prefix/format.js';
+import { type AdapterFiles, CONFIG_FILE, MODEL_FILE } from '../../src/prefix/adapter/format.js';
 import type { PrefixLibrary } from '../../src/prefix/library.js';
 import { DivergedError } from '../../src/tuning/errors.js';
 import { temporaryDirectory } from '../server/prefix-library.js';

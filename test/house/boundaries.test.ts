@@ -49,7 +49,7 @@ describe('layers', () => {
       "export * from '../runtime/api.js';",
       "await import('../runtime/api.js');",
       "export type A = import('../runtime/api.js').A;",
-      "import '../../src/runtime/api.js';",
+      "import '../../src/runtime/ort/api.js';",
     ]) {
       expect(await problems(file('engine'), code), code).toHaveLength(1);
     }

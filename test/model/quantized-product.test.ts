@@ -9,9 +9,9 @@ import { BITS, quantizedNames, quantizedShapes, quantizeRows } from '../../src/m
 import { Transformer } from '../../src/model/gpt2/transformer.js';
 import { layOut } from '../../src/model/gpt2/weights.js';
 import { GraphBuilder } from '../../src/onnx/graph.js';
-import { Runtime } from '../../src/runtime/runtime.js';
-import { ScratchTensors } from '../../src/runtime/scratch-tensors.js';
-import { Session } from '../../src/runtime/session.js';
+import { Runtime } from '../../src/runtime/ort/runtime.js';
+import { ScratchTensors } from '../../src/runtime/ort/scratch-tensors.js';
+import { Session } from '../../src/runtime/ort/session.js';
 
 /** Neither width is a whole number of blocks. */
 const config = parseConfig({

@@ -4,8 +4,8 @@ import { addGradients } from '../../src/onnx/autodiff/gradients.js';
 import type { Inverse } from '../../src/onnx/autodiff/rule.js';
 import { RULES } from '../../src/onnx/autodiff/rules.js';
 import { GraphBuilder, type Value } from '../../src/onnx/graph.js';
-import { Runtime } from '../../src/runtime/runtime.js';
-import { elementCount } from '../../src/runtime/tensor.js';
+import { Runtime } from '../../src/runtime/ort/runtime.js';
+import { elementCount } from '../../src/runtime/ort/tensor.js';
 import { uniform } from '../../src/engine/sampling/random.js';
 import { type Data, TestGraph } from './run-graph.js';
 

@@ -3,10 +3,10 @@ import os from 'node:os';
 import path from 'node:path';
 
 import type { GraphBuilder } from '../../src/onnx/graph.js';
-import type { Runtime } from '../../src/runtime/runtime.js';
-import { ScratchTensors } from '../../src/runtime/scratch-tensors.js';
-import { Session } from '../../src/runtime/session.js';
-import { elementCount } from '../../src/runtime/tensor.js';
+import type { Runtime } from '../../src/runtime/ort/runtime.js';
+import { ScratchTensors } from '../../src/runtime/ort/scratch-tensors.js';
+import { Session } from '../../src/runtime/ort/session.js';
+import { elementCount } from '../../src/runtime/ort/tensor.js';
 
 /** A float32 tensor, or int64 where the data say so. */
 export interface Data {

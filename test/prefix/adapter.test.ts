@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { readAdapter } from '../../src/prefix/adapter.js';
+import { readAdapter } from '../../src/prefix/adapter/read.js';
 import { PREFIX_ERRORS, PrefixError, type PrefixErrorCode } from '../../src/prefix/errors.js';
 import { encodeSafetensors, SAFETENSORS_ERROR_CODES } from '../../src/safetensors/index.js';
 import { base, columns, config, type Json, model, rawModel, values } from './fixtures.js';

@@ -6,7 +6,7 @@ import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { CachedPrefixStore } from '../../src/prefix/cached-store.js';
 import { PrefixError } from '../../src/prefix/errors.js';
-import { FilePrefixStore } from '../../src/prefix/file-store.js';
+import { FilePrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
 import { adapterId } from '../../src/prefix/name.js';
 import { base, storeUpload } from './fixtures.js';
 import { describeStore } from './store-contract.js';

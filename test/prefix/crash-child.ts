@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 
-import { FilePrefixStore } from '../../src/prefix/file-store.js';
+import { FilePrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
 import { base } from './fixtures.js';
 import { crashUpload, operationOf } from './crash-plan.js';
 

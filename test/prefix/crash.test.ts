@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
-import { FilePrefixStore } from '../../src/prefix/file-store.js';
+import { FilePrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
 import type { StoredFileName } from '../../src/prefix/store.js';
 import { crashUpload, operationOf } from './crash-plan.js';
 import { base } from './fixtures.js';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { readAdapter } from '../../src/prefix/adapter.js';
+import { readAdapter } from '../../src/prefix/adapter/read.js';
 import { PREFIX_ERRORS, PrefixError } from '../../src/prefix/errors.js';
 import { changes, damaged } from './damage.js';
 import { base, columns, config, prefixFiles, rawModel, softPromptFiles } from './fixtures.js';

@@ -5,7 +5,7 @@ import path from 'node:path';
 
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
-import { DirectoryKeys } from '../../src/prefix/directory-keys.js';
+import { DirectoryKeys } from '../../src/prefix/on-disk/directory-keys.js';
 
 const LONG_AGO = new Date('2020-01-01T00:00:00Z');
 let directory: string;

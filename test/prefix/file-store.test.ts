@@ -5,8 +5,8 @@ import path from 'node:path';
 
 import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 
-import { DirectoryKeys } from '../../src/prefix/directory-keys.js';
-import { FilePrefixStore } from '../../src/prefix/file-store.js';
+import { DirectoryKeys } from '../../src/prefix/on-disk/directory-keys.js';
+import { FilePrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
 import { adapterId, nameKey } from '../../src/prefix/name.js';
 import { base, storeUpload } from './fixtures.js';
 import { describeStore } from './store-contract.js';

@@ -1,5 +1,5 @@
 import type { BaseModel, PrefixEncoder, PrefixKv } from '../../src/prefix/kv.js';
-import type { AdapterFiles } from '../../src/prefix/format.js';
+import type { AdapterFiles } from '../../src/prefix/adapter/format.js';
 import type { PrefixInfo, PrefixUpload } from '../../src/prefix/store.js';
 import { encodeSafetensors } from '../../src/safetensors/index.js';
 

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 import { describe, expect, it } from 'vitest';
 
-import { readAdapter } from '../../src/prefix/adapter.js';
+import { readAdapter } from '../../src/prefix/adapter/read.js';
 import type { BaseModel } from '../../src/prefix/kv.js';
 
 /** A complete set beside the repository, or the part of it that the repository keeps. */

@@ -5,9 +5,9 @@ import { buffer } from 'node:stream/consumers';
 
 import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { FilePrefixStore } from '../../src/prefix/file-store.js';
+import { FilePrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
 import { PrefixLibrary, type PrefixLibraryDeps } from '../../src/prefix/library.js';
-import { readAdapter } from '../../src/prefix/adapter.js';
+import { readAdapter } from '../../src/prefix/adapter/read.js';
 import { adapterId } from '../../src/prefix/name.js';
 import type { FileStream } from '../../src/prefix/store.js';
 import { base, columns, config, FakeEncoder, model, prefixFiles, softPromptFiles, values } from './fixtures.js';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { PackedKeys } from '../../src/prefix/packed-keys.js';
+import { PackedKeys } from '../../src/prefix/on-disk/packed-keys.js';
 
 const names = (count: number): string[] => Array.from({ length: count }, (_, i) => `name-${i}`).sort();
 

@@ -1,4 +1,4 @@
-import type { AdapterOptions } from '../../src/prefix/adapter.js';
+import type { AdapterOptions } from '../../src/prefix/adapter/read.js';
 import type { PrefixErrorCode } from '../../src/prefix/errors.js';
 import { encodeSafetensors } from '../../src/safetensors/index.js';
 import { base, columns, type Json, model, rawModel, values } from './fixtures.js';

@@ -12,7 +12,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { PrefixError } from '../../src/prefix/errors.js';
 import { adapterId } from '../../src/prefix/name.js';
 import { RedisConnection } from '../../src/redis/connection.js';
-import { RedisPrefixStore } from '../../src/redis/prefix-store.js';
+import { RedisPrefixStore } from '../../src/redis/prefixes/redis-prefix-store.js';
 import { crashUpload, operationOf } from '../prefix/crash-plan.js';
 import { base, storeUpload } from '../prefix/fixtures.js';
 import { RedisServer } from '../support/redis-server.js';

@@ -8,12 +8,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { packageRoot } from '../../src/config/config.js';
-import { FilePrefixStore } from '../../src/prefix/file-store.js';
+import { FilePrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
 import { PrefixLibrary } from '../../src/prefix/library.js';
 import { adapterId, tenantKey } from '../../src/prefix/name.js';
 import type { PrefixStore } from '../../src/prefix/store.js';
 import { RedisConnection } from '../../src/redis/connection.js';
-import { RedisPrefixStore } from '../../src/redis/prefix-store.js';
+import { RedisPrefixStore } from '../../src/redis/prefixes/redis-prefix-store.js';
 import { type Outcome, preamble } from '../cli/preamble.js';
 import { base, FakeEncoder, prefixFiles, softPromptFiles } from '../prefix/fixtures.js';
 import { RedisServer } from '../support/redis-server.js';

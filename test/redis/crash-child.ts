@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 
 import { RedisConnection } from '../../src/redis/connection.js';
-import { RedisPrefixStore } from '../../src/redis/prefix-store.js';
+import { RedisPrefixStore } from '../../src/redis/prefixes/redis-prefix-store.js';
 import { crashUpload, operationOf } from '../prefix/crash-plan.js';
 import { base } from '../prefix/fixtures.js';
 

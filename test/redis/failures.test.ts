@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { openStore } from '../../src/app/open-store.js';
 import { adapterId } from '../../src/prefix/name.js';
 import { RedisConnection } from '../../src/redis/connection.js';
-import { RedisPrefixStore } from '../../src/redis/prefix-store.js';
+import { RedisPrefixStore } from '../../src/redis/prefixes/redis-prefix-store.js';
 import { base, storeUpload } from '../prefix/fixtures.js';
 import { RedisServer } from '../support/redis-server.js';
 

@@ -6,8 +6,8 @@ import { FineTuningError } from '../../src/fine-tuning/errors.js';
 import type { FineTuningJob } from '../../src/fine-tuning/job.js';
 import type { JobOutcome, JobWork } from '../../src/fine-tuning/job-queue.js';
 import { RedisConnection } from '../../src/redis/connection.js';
-import { RedisJobQueue, type RedisJobQueueOptions } from '../../src/redis/job-queue.js';
-import { RedisJobStore } from '../../src/redis/job-store.js';
+import { RedisJobQueue, type RedisJobQueueOptions } from '../../src/redis/jobs/redis-job-queue.js';
+import { RedisJobStore } from '../../src/redis/jobs/redis-job-store.js';
 import { FINGERPRINT, job } from '../fine-tuning/fixtures.js';
 import { RedisServer } from '../support/redis-server.js';
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 
 import { adapterId } from '../../src/prefix/name.js';
 import { RedisConnection } from '../../src/redis/connection.js';
-import { RedisPrefixStore } from '../../src/redis/prefix-store.js';
+import { RedisPrefixStore } from '../../src/redis/prefixes/redis-prefix-store.js';
 import { base, storeUpload } from '../prefix/fixtures.js';
 import { describeStore } from '../prefix/store-contract.js';
 import { RedisServer } from '../support/redis-server.js';

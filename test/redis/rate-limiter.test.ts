@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 
 import { RedisConnection } from '../../src/redis/connection.js';
-import { RedisRateLimiter } from '../../src/redis/rate-limiter.js';
+import { RedisRateLimiter } from '../../src/redis/tenancy/rate-limiter.js';
 import { RedisServer } from '../support/redis-server.js';
 import { describeRateLimiter } from '../tenancy/rate-limiter-contract.js';
 

@@ -6,8 +6,8 @@ import { CachedPrefixStore } from '../../src/prefix/cached-store.js';
 import { type LoadedPrefix, PrefixLibrary } from '../../src/prefix/library.js';
 import { adapterId } from '../../src/prefix/name.js';
 import { RedisConnection } from '../../src/redis/connection.js';
-import { forgetChanges } from '../../src/redis/prefix-changes.js';
-import { RedisPrefixStore } from '../../src/redis/prefix-store.js';
+import { forgetChanges } from '../../src/redis/prefixes/changes.js';
+import { RedisPrefixStore } from '../../src/redis/prefixes/redis-prefix-store.js';
 import { base, FakeEncoder, prefixFiles } from '../prefix/fixtures.js';
 import { RedisServer } from '../support/redis-server.js';
 

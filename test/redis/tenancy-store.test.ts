@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 
 import { RedisConnection } from '../../src/redis/connection.js';
-import { RedisTenancyStore } from '../../src/redis/tenancy-store.js';
+import { RedisTenancyStore } from '../../src/redis/tenancy/redis-tenancy-store.js';
 import { issueKey } from '../../src/tenancy/managed-key.js';
 import { RedisServer } from '../support/redis-server.js';
 import { describeTenancyStore } from '../tenancy/store-contract.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { expect, it, onTestFinished } from 'vitest';
 
-import { FileLockedError, lockFile } from '../../src/runtime/file-lock.js';
+import { FileLockedError, lockFile } from '../../src/runtime/libc/file-lock.js';
 
 function newFile(): string {
   const directory = mkdtempSync(join(tmpdir(), 'preamble-lock-'));

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { Runtime } from '../../src/runtime/runtime.js';
+import { Runtime } from '../../src/runtime/ort/runtime.js';
 
 const MiB = 2 ** 20;
 

@@ -5,9 +5,9 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { GraphBuilder } from '../../src/onnx/graph.js';
-import { libraryPath } from '../../src/runtime/library.js';
-import { compiledProviders, TRIVIAL_GRAPH, tryProvider } from '../../src/runtime/provider.js';
-import { Runtime } from '../../src/runtime/runtime.js';
+import { libraryPath } from '../../src/runtime/ort/library.js';
+import { compiledProviders, TRIVIAL_GRAPH, tryProvider } from '../../src/runtime/ort/provider.js';
+import { Runtime } from '../../src/runtime/ort/runtime.js';
 
 const PROVIDER_LIBRARIES = ['libonnxruntime_providers_shared.so', 'libonnxruntime_providers_cuda.so'];
 

@@ -6,10 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { GraphBuilder } from '../../src/onnx/graph.js';
 import { OnnxRuntimeError } from '../../src/runtime/errors.js';
-import { mapFile } from '../../src/runtime/mapped-file.js';
-import { Runtime } from '../../src/runtime/runtime.js';
-import { PackedWeights, Session } from '../../src/runtime/session.js';
-import { Tensor } from '../../src/runtime/tensor.js';
+import { mapFile } from '../../src/runtime/libc/mapped-file.js';
+import { Runtime } from '../../src/runtime/ort/runtime.js';
+import { PackedWeights, Session } from '../../src/runtime/ort/session.js';
+import { Tensor } from '../../src/runtime/ort/tensor.js';
 
 const SIZE = 64;
 let directory: string;

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { FilePrefixStore } from '../../src/prefix/file-store.js';
+import { FilePrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
 import { PREFIX_ERRORS, type PrefixErrorCode } from '../../src/prefix/errors.js';
 import { PrefixLibrary } from '../../src/prefix/library.js';
 import { changes, damaged } from '../prefix/damage.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { onTestFinished } from 'vitest';
 
-import { FilePrefixStore } from '../../src/prefix/file-store.js';
+import { FilePrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
 import type { PrefixEncoder } from '../../src/prefix/kv.js';
 import { PrefixLibrary } from '../../src/prefix/library.js';
 import { encodeSafetensors } from '../../src/safetensors/index.js';

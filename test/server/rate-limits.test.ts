@@ -2,7 +2,7 @@ import OpenAI from 'openai';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { RedisConnection } from '../../src/redis/connection.js';
-import { RedisRateLimiter } from '../../src/redis/rate-limiter.js';
+import { RedisRateLimiter } from '../../src/redis/tenancy/rate-limiter.js';
 import { formatDuration } from '../../src/server/rate-limit.js';
 import { MemoryRateLimiter } from '../../src/tenancy/memory-rate-limiter.js';
 import { RedisServer } from '../support/redis-server.js';

@@ -5,8 +5,8 @@ import { describe, expect, it, vi } from 'vitest';
 
 import { Tokenizer } from '../../src/tokenizer/tokenizer.js';
 import { type DataFormat, readExamples, separatorOf } from '../../src/tuning/data/read-examples.js';
-import type { TrainingExample } from '../../src/tuning/example.js';
-import { tokenExamples } from '../../src/tuning/tokens.js';
+import type { TrainingExample } from '../../src/tuning/data/example.js';
+import { tokenExamples } from '../../src/tuning/data/tokens.js';
 import { temporaryDirectory } from '../server/prefix-library.js';
 import { golden } from '../support/goldens.js';
 

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { AdamW, clipScale, linearSchedule } from '../../src/tuning/adamw.js';
-import { type Batch, makeBatch } from '../../src/tuning/batch.js';
+import { AdamW, clipScale, linearSchedule } from '../../src/tuning/training/adamw.js';
+import { type Batch, makeBatch } from '../../src/tuning/training/batch.js';
 import type { ParameterName, TunedShape } from '../../src/tuning/method.js';
-import type { TrainingModel } from '../../src/tuning/training-model.js';
-import type { Values } from '../../src/tuning/values.js';
+import type { TrainingModel } from '../../src/tuning/training/training-model.js';
+import type { Values } from '../../src/tuning/training/values.js';
 import { type FloatTensor, golden, goldenNames, trainingGolden } from '../support/goldens.js';
 import { openTrainingModel } from './models.js';
 

@@ -1,6 +1,6 @@
 import { compileModel, type Manifest, readManifest } from '../../src/model/compile/compiled-model.js';
 import { baseModel } from '../../src/model/model.js';
-import { TrainingModel } from '../../src/tuning/training-model.js';
+import { TrainingModel } from '../../src/tuning/training/training-model.js';
 import type { TuneJob, TuneSettings } from '../../src/tuning/tune.js';
 import { modelCache } from '../support/models.js';
 

@@ -5,7 +5,7 @@ import path from 'node:path';
 
 import { describe, expect, it } from 'vitest';
 
-import { readAdapter } from '../../src/prefix/adapter.js';
+import { readAdapter } from '../../src/prefix/adapter/read.js';
 import { tune } from '../../src/tuning/tune.js';
 import { golden } from '../support/goldens.js';
 import { openTestModel } from '../support/models.js';

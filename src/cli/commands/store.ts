@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 
 import { parseStore } from '../../config/config.js';
 import { copyPrefixes, type CopyCounts, type PrefixArchive } from '../../prefix/copy.js';
-import { FilePrefixArchive } from '../../prefix/file-archive.js';
+import { FilePrefixArchive } from '../../prefix/on-disk/disk-archive.js';
 import { print, type Io } from '../io.js';
 import { addStoreList } from './store-list.js';
 

@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import { readConfig } from '../../config/config.js';
 import { openConfiguredModel } from '../../app/open-model.js';
 import { openTrainingModel } from '../../app/open-training-model.js';
-import { defaultMaxLength } from '../../prefix/format.js';
+import { defaultMaxLength } from '../../prefix/adapter/format.js';
 import { compileProgress } from '../../app/compile-progress.js';
 import { separatorOf } from '../../tuning/data/read-examples.js';
 import { TuningError } from '../../tuning/errors.js';
@@ -52,7 +52,7 @@ interface StudyJob {
 
 /** `preamble tune` goes on from an adapter's directory; here it would be taken for words. */
 async function refuseDirectories({ parts }: StudySpec, directory: string): Promise<void> {
-  const { isDirectory } = await import('../../tuning/start-rows.js');
+  const { isDirectory } = await import('../../tuning/start/start-rows.js');
   for (const [part, { axes }] of parts.entries()) {
     for (const [index, init] of (axes.init ?? []).entries()) {
       if (init === 'random' || !(await isDirectory(resolve(directory, init)))) continue;

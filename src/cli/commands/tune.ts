@@ -3,12 +3,12 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 
 import { readConfig } from '../../config/config.js';
-import { defaultMaxLength } from '../../prefix/format.js';
+import { defaultMaxLength } from '../../prefix/adapter/format.js';
 import { compileProgress } from '../../app/compile-progress.js';
 import { DATA_FORMATS, type DataFormat, readExamples, separatorOf } from '../../tuning/data/read-examples.js';
 import { TuningError } from '../../tuning/errors.js';
-import type { TrainingExample } from '../../tuning/example.js';
-import type { ProgressLine } from '../../tuning/progress-meter.js';
+import type { TrainingExample } from '../../tuning/data/example.js';
+import type { ProgressLine } from '../../tuning/progress/progress-meter.js';
 import type { TuneResult, TuneSettings } from '../../tuning/tune.js';
 import { METHODS, type Method } from '../../tuning/method.js';
 import { type Io, print } from '../io.js';
@@ -79,7 +79,7 @@ export function addTune(program: Command, io: Io): void {
 async function runTune(options: TuneOptions, io: Io): Promise<TuneResult> {
   const settings = readConfig();
   const { openTrainingModel } = await import('../../app/open-training-model.js');
-  const { readInit } = await import('../../tuning/start-rows.js');
+  const { readInit } = await import('../../tuning/start/start-rows.js');
   const { tune } = await import('../../tuning/tune.js');
 
   const config = { ...settings, model: resolve(options.model ?? settings.model) };

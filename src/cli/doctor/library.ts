@@ -1,8 +1,8 @@
 import path from 'node:path';
 
-import { ONNXRUNTIME_VERSION } from '../../runtime/library.js';
-import { compiledProviders, tryProvider, type Provider, type ProviderTrial } from '../../runtime/provider.js';
-import { Runtime } from '../../runtime/runtime.js';
+import { ONNXRUNTIME_VERSION } from '../../runtime/ort/library.js';
+import { compiledProviders, tryProvider, type Provider, type ProviderTrial } from '../../runtime/ort/provider.js';
+import { Runtime } from '../../runtime/ort/runtime.js';
 import type { Fact, Problem, Section } from './report.js';
 
 /**

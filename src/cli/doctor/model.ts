@@ -7,7 +7,7 @@ import { findCompiled, readManifest, type Manifest } from '../../model/compile/c
 import type { Gpt2Config } from '../../model/gpt2/config.js';
 import type { KvPrecision } from '../../model/precision.js';
 import { compiledSpecs, layOut } from '../../model/gpt2/weights.js';
-import { ELEMENT_TYPES } from '../../runtime/tensor.js';
+import { ELEMENT_TYPES } from '../../runtime/ort/tensor.js';
 import { showBytes, type Fact, type Problem, type Section } from './report.js';
 import { findWritable } from './writable.js';
 

@@ -1,9 +1,9 @@
 import path from 'node:path';
 
-import { Device } from '../../runtime/device.js';
-import type { Provider } from '../../runtime/provider.js';
-import type { Runtime } from '../../runtime/runtime.js';
-import { PackedWeights, Session } from '../../runtime/session.js';
+import { Device } from '../../runtime/ort/device.js';
+import type { Provider } from '../../runtime/ort/provider.js';
+import type { Runtime } from '../../runtime/ort/runtime.js';
+import { PackedWeights, Session } from '../../runtime/ort/session.js';
 import { type Manifest, WEIGHTS_FILE } from '../compile/compiled-model.js';
 import { copyGraph } from './copy-graphs.js';
 import { DeviceArena } from './device-arena.js';

@@ -1,8 +1,8 @@
-import type { Device, DeviceMemory } from '../../runtime/device.js';
-import type { Runtime } from '../../runtime/runtime.js';
-import { ScratchTensors } from '../../runtime/scratch-tensors.js';
-import type { Binding, Session } from '../../runtime/session.js';
-import type { AnyTensor } from '../../runtime/tensor.js';
+import type { Device, DeviceMemory } from '../../runtime/ort/device.js';
+import type { Runtime } from '../../runtime/ort/runtime.js';
+import { ScratchTensors } from '../../runtime/ort/scratch-tensors.js';
+import type { Binding, Session } from '../../runtime/ort/session.js';
+import type { AnyTensor } from '../../runtime/ort/tensor.js';
 import { copyGraph } from './copy-graphs.js';
 import type { ArenaSpan, KvArena } from './kv-arena.js';
 import { KvBlocks, type KvLayout } from './kv-blocks.js';

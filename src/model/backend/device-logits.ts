@@ -1,8 +1,8 @@
-import type { Device, DeviceMemory } from '../../runtime/device.js';
-import type { Memory } from '../../runtime/memory.js';
-import type { Runtime } from '../../runtime/runtime.js';
-import type { Binding, Session } from '../../runtime/session.js';
-import { Tensor } from '../../runtime/tensor.js';
+import type { Device, DeviceMemory } from '../../runtime/ort/device.js';
+import type { Memory } from '../../runtime/ort/memory.js';
+import type { Runtime } from '../../runtime/ort/runtime.js';
+import type { Binding, Session } from '../../runtime/ort/session.js';
+import { Tensor } from '../../runtime/ort/tensor.js';
 import { loadGraph } from './copy-graphs.js';
 import type { Logits } from './logits.js';
 import type { OpenGraph } from './backend.js';

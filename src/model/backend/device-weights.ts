@@ -1,5 +1,5 @@
-import type { Device } from '../../runtime/device.js';
-import { type AnyTensor, ELEMENT_TYPES, elementCount, Tensor } from '../../runtime/tensor.js';
+import type { Device } from '../../runtime/ort/device.js';
+import { type AnyTensor, ELEMENT_TYPES, elementCount, Tensor } from '../../runtime/ort/tensor.js';
 import { copyGraph } from './copy-graphs.js';
 import type { OpenGraph, PlaceParts } from './backend.js';
 

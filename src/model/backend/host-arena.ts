@@ -1,6 +1,6 @@
-import type { Memory } from '../../runtime/memory.js';
-import type { Runtime } from '../../runtime/runtime.js';
-import type { Binding } from '../../runtime/session.js';
+import type { Memory } from '../../runtime/ort/memory.js';
+import type { Runtime } from '../../runtime/ort/runtime.js';
+import type { Binding } from '../../runtime/ort/session.js';
 import { ArenaSpan, type KvArena } from './kv-arena.js';
 import { KvBlocks, type KvLayout } from './kv-blocks.js';
 

@@ -1,7 +1,7 @@
-import type { Memory } from '../../runtime/memory.js';
-import type { Runtime } from '../../runtime/runtime.js';
-import type { Binding } from '../../runtime/session.js';
-import { Tensor } from '../../runtime/tensor.js';
+import type { Memory } from '../../runtime/ort/memory.js';
+import type { Runtime } from '../../runtime/ort/runtime.js';
+import type { Binding } from '../../runtime/ort/session.js';
+import { Tensor } from '../../runtime/ort/tensor.js';
 import type { Logits } from './logits.js';
 
 /** Logits in the CPU's memory. Rows are touched, and so committed, only as far as a step asks for them. */

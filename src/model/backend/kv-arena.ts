@@ -1,5 +1,5 @@
 import type { KvSpan } from '../../engine/runner.js';
-import type { Binding } from '../../runtime/session.js';
+import type { Binding } from '../../runtime/ort/session.js';
 
 /** The slots that a run reads and writes. */
 export interface SlotUse {

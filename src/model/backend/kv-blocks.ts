@@ -1,8 +1,8 @@
 import type { KvSpan } from '../../engine/runner.js';
-import type { TensorMemory } from '../../runtime/memory.js';
-import type { Runtime } from '../../runtime/runtime.js';
-import type { Binding } from '../../runtime/session.js';
-import { type AnyTensor, ELEMENT_TYPES, Tensor } from '../../runtime/tensor.js';
+import type { TensorMemory } from '../../runtime/ort/memory.js';
+import type { Runtime } from '../../runtime/ort/runtime.js';
+import type { Binding } from '../../runtime/ort/session.js';
+import { type AnyTensor, ELEMENT_TYPES, Tensor } from '../../runtime/ort/tensor.js';
 import type { Gpt2Config } from '../gpt2/config.js';
 import { kvName } from '../gpt2/graphs.js';
 import type { KvPrecision } from '../precision.js';

@@ -1,4 +1,4 @@
-import type { Binding } from '../../runtime/session.js';
+import type { Binding } from '../../runtime/ort/session.js';
 
 /** Where the logits of a step are. */
 export interface Logits {

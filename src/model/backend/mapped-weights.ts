@@ -1,8 +1,8 @@
 import path from 'node:path';
 
-import { type MappedFile, mapFile } from '../../runtime/mapped-file.js';
-import type { Runtime } from '../../runtime/runtime.js';
-import { ELEMENT_TYPES, Tensor } from '../../runtime/tensor.js';
+import { type MappedFile, mapFile } from '../../runtime/libc/mapped-file.js';
+import type { Runtime } from '../../runtime/ort/runtime.js';
+import { ELEMENT_TYPES, Tensor } from '../../runtime/ort/tensor.js';
 import { decodeFloats } from '../../safetensors/index.js';
 import { type Manifest, WEIGHTS_FILE } from '../compile/compiled-model.js';
 import { CheckpointError } from '../gpt2/config.js';

@@ -1,8 +1,8 @@
-import type { DeviceMemory } from '../../runtime/device.js';
-import type { Runtime } from '../../runtime/runtime.js';
-import { ScratchTensors } from '../../runtime/scratch-tensors.js';
-import type { Binding, Session } from '../../runtime/session.js';
-import type { AnyTensor, Tensor } from '../../runtime/tensor.js';
+import type { DeviceMemory } from '../../runtime/ort/device.js';
+import type { Runtime } from '../../runtime/ort/runtime.js';
+import { ScratchTensors } from '../../runtime/ort/scratch-tensors.js';
+import type { Binding, Session } from '../../runtime/ort/session.js';
+import type { AnyTensor, Tensor } from '../../runtime/ort/tensor.js';
 import { loadGraph, storeGraph } from './copy-graphs.js';
 import { ArenaSpan } from './kv-arena.js';
 import type { KvBlocks, KvLayout } from './kv-blocks.js';

@@ -3,7 +3,7 @@ import type { Hash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import { elementCount } from '../../runtime/tensor.js';
+import { elementCount } from '../../runtime/ort/tensor.js';
 import { Checkpoint, sourceFiles, TOKENIZER_FILES } from './checkpoint.js';
 import { CheckpointError, type Gpt2Config } from '../gpt2/config.js';
 import { deriveWeights, type DerivedPrecision } from './derived-weights.js';

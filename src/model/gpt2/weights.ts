@@ -1,4 +1,4 @@
-import { ELEMENT_TYPES, elementCount } from '../../runtime/tensor.js';
+import { ELEMENT_TYPES, elementCount } from '../../runtime/ort/tensor.js';
 import type { Gpt2Config } from './config.js';
 
 /** How a weight's elements are stored, little-endian. */

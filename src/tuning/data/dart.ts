@@ -1,4 +1,4 @@
-import type { TrainingExample } from '../example.js';
+import type { TrainingExample } from './example.js';
 import { Field } from './field.js';
 import { linearise, writeTriple } from './linearise.js';
 

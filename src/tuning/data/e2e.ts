@@ -1,5 +1,5 @@
 import { TuningError } from '../errors.js';
-import type { TrainingExample } from '../example.js';
+import type { TrainingExample } from './example.js';
 import { linearise } from './linearise.js';
 import { linesOf } from './lines.js';
 

@@ -1,5 +1,5 @@
-import type { TextOrIds, TrainingExample } from '../example.js';
-import { mapInTurns } from '../turns.js';
+import type { TextOrIds, TrainingExample } from './example.js';
+import { mapInTurns } from '../../lib/yielding.js';
 import { Field } from './field.js';
 import { type Line, linesOf } from './lines.js';
 

@@ -1,4 +1,4 @@
-import type { TrainingExample } from '../example.js';
+import type { TrainingExample } from './example.js';
 
 /** Subject, relation, object. */
 export type Triple = readonly [string, string, string];

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { isErrno } from '../../disk/durable.js';
 import type { Gpt2Config } from '../../model/gpt2/config.js';
 import { TuningError } from '../errors.js';
-import type { TrainingExample } from '../example.js';
+import type { TrainingExample } from './example.js';
 import { parseDart } from './dart.js';
 import { parseE2e } from './e2e.js';
 import { parseJsonl } from './jsonl.js';

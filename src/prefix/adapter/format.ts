@@ -1,0 +1,33 @@
+import type { BaseModel } from '../kv.js';
+
+/** `prefix`: before the prompt. `infix`: before the prompt's last token. */
+export type Placement = 'prefix' | 'infix';
+
+/** What the rows of an adapter are: keys and values, or input embeddings that are still to be encoded. */
+export type AdapterKind = 'prefix' | 'soft_prompt';
+
+/** The two files that PEFT writes. */
+export const CONFIG_FILE = 'adapter_config.json';
+export const MODEL_FILE = 'adapter_model.safetensors';
+export type AdapterFileName = typeof CONFIG_FILE | typeof MODEL_FILE;
+
+/** Their bytes, as they came. */
+export interface AdapterFiles {
+  /** `adapter_config.json`. */
+  readonly config: Uint8Array;
+  /** `adapter_model.safetensors`. */
+  readonly model: Uint8Array;
+}
+
+/** The one tensor of an adapter, as PEFT names it. */
+export const PREFIX_TENSOR = 'prompt_embeddings';
+
+/** Columns of one virtual token's keys and values: `layers * 2 * width`. */
+export function kvColumns(base: BaseModel): number {
+  return base.layers * 2 * base.width;
+}
+
+/** Most virtual tokens of one prefix, unless configured: half of the context is left to the prompt and its answer. */
+export function defaultMaxLength(base: BaseModel): number {
+  return Math.floor(base.contextLength / 2);
+}

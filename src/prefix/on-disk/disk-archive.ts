@@ -1,0 +1,32 @@
+import fs from 'node:fs/promises';
+import path from 'node:path';
+
+import type { CopyableStore, PrefixArchive, Shelf } from '../copy.js';
+import { FilePrefixStore } from './disk-prefix-store.js';
+
+const FINGERPRINT = /^[0-9a-f]{16}$/;
+
+/** All prefixes of a directory; see `FilePrefixStore` for what is where. */
+export class FilePrefixArchive implements PrefixArchive {
+  constructor(private readonly directory: string) {}
+
+  /** Throws when the directory is not there. */
+  async shelves(): Promise<Shelf[]> {
+    const shelves: Shelf[] = [];
+    for (const fingerprint of await this.#directories('')) {
+      if (!FINGERPRINT.test(fingerprint)) continue;
+      for (const tenant of await this.#directories(fingerprint)) shelves.push({ fingerprint, tenant });
+    }
+    return shelves;
+  }
+
+  async open(fingerprint: string): Promise<CopyableStore> {
+    return FilePrefixStore.open(this.directory, fingerprint);
+  }
+
+  async #directories(below: string): Promise<string[]> {
+    const entries = await fs.readdir(path.join(this.directory, below), { withFileTypes: true });
+    const visible = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'));
+    return visible.map(({ name }) => name).sort();
+  }
+}

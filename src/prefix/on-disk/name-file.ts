@@ -1,0 +1,43 @@
+import fs from 'node:fs/promises';
+
+import { ifExists } from '../../disk/durable.js';
+import { PrefixError } from '../errors.js';
+import type { PrefixInfo } from '../store.js';
+
+/** `name.json`: what a name stands for, replaced as a whole. */
+export interface NameFile {
+  readonly name: string;
+  /** The version that the bare name means. */
+  readonly current: string;
+  /** Newest first. */
+  readonly versions: readonly PrefixInfo[];
+}
+
+/** Undefined when there is none. Throws `prefix_damaged` when it is not what was written. */
+export async function readNameFile(file: string): Promise<NameFile | undefined> {
+  const text = await ifExists(fs.readFile(file, 'utf8'));
+  if (text === undefined) return undefined;
+  try {
+    const names = JSON.parse(text) as NameFile;
+    if (typeof names.name === 'string' && currentVersion(names) !== undefined) return names;
+  } catch {
+    // Not JSON, or nothing like a name file: refused below.
+  }
+  throw new PrefixError('prefix_damaged', 'name: the stored record of this prefix is damaged');
+}
+
+export function encodeNameFile(names: NameFile): string {
+  return JSON.stringify(names, undefined, 2);
+}
+
+/** The name with one more version, which becomes the current one; a version that it already has only becomes current. */
+export function withVersion(names: NameFile | undefined, info: PrefixInfo): NameFile {
+  const { name, version } = info;
+  const known = names?.versions.some((other) => other.version === version);
+  const versions = known ? (names?.versions ?? []) : [info, ...(names?.versions ?? [])];
+  return { name, current: version, versions };
+}
+
+export function currentVersion({ versions, current }: NameFile): PrefixInfo | undefined {
+  return versions.find(({ version }) => version === current);
+}

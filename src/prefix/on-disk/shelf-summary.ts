@@ -1,0 +1,39 @@
+import { namesOf, type PrefixArchive } from '../copy.js';
+
+/** What an archive holds for one base model. */
+export interface ModelSummary {
+  /** First 16 hex digits of the base model's fingerprint. */
+  readonly fingerprint: string;
+  /** Ids that the base model had when the prefixes were uploaded. */
+  readonly models: readonly string[];
+  readonly tenants: number;
+  readonly names: number;
+  readonly versions: number;
+  /** Of decoded keys and values, all versions. */
+  readonly bytes: number;
+}
+
+/** What belongs to which base model, by fingerprint. */
+export async function summarize(archive: PrefixArchive): Promise<ModelSummary[]> {
+  const all = await archive.shelves();
+  const summaries: ModelSummary[] = [];
+  for (const fingerprint of new Set(all.map((shelf) => shelf.fingerprint))) {
+    const shelves = all.filter((shelf) => shelf.fingerprint === fingerprint);
+    const store = await archive.open(fingerprint);
+    const models = new Set<string>();
+    const counts = { names: 0, versions: 0, bytes: 0 };
+    for (const { tenant } of shelves) {
+      for await (const name of namesOf(store, tenant)) {
+        const { versions = [] } = (await store.get(tenant, name)) ?? {};
+        counts.names++;
+        counts.versions += versions.length;
+        for (const { baseModel, bytes } of versions) {
+          models.add(baseModel);
+          counts.bytes += bytes;
+        }
+      }
+    }
+    summaries.push({ fingerprint, models: [...models], tenants: shelves.length, ...counts });
+  }
+  return summaries;
+}

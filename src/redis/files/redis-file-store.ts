@@ -1,0 +1,96 @@
+import { randomBytes } from 'node:crypto';
+
+import type { Redis } from 'ioredis';
+
+import { FineTuningError } from '../../fine-tuning/errors.js';
+import type { TrainingFile } from '../../fine-tuning/file.js';
+import {
+  checkFileQuota,
+  type FileQuota,
+  type FileStream,
+  type TrainingFileStore,
+} from '../../fine-tuning/file-store.js';
+import type { Page, PageOptions } from '../../lib/page.js';
+import type { RedisConnection } from '../connection.js';
+import { redisFailure } from '../errors.js';
+import { asFineTuningError, reached } from '../fine-tuning-error.js';
+import { newestFirst } from '../newest-first.js';
+import { FileDamagedError, layOut, pieceKeys, type Pieces } from '../pieces.js';
+import { addFile, deleteFile, type StoredFile, TrainingFileKeys } from './scripts.js';
+
+/** Training files on Redis. As an upload of a prefix, one writes pieces that expire and commits them with one script. */
+export class RedisTrainingFileStore implements TrainingFileStore {
+  readonly #client: Redis;
+  readonly #pieces: Pieces;
+
+  constructor({ client, pieces }: Pick<RedisConnection, 'client' | 'pieces'>) {
+    this.#client = client;
+    this.#pieces = pieces;
+  }
+
+  async put(tenant: string, file: TrainingFile, content: Uint8Array, quota?: FileQuota): Promise<void> {
+    const keys = new TrainingFileKeys(tenant);
+    const draft = randomBytes(16).toString('hex');
+    const layout = layOut(content, 0);
+    const pieces = pieceKeys(keys, draft, layout.pieces);
+    try {
+      await reached(this.#pieces.write(keys, draft, content, layout));
+      const record = JSON.stringify({ file, draft, layout } satisfies StoredFile<TrainingFile>);
+      const args = [file.id, file.created, record, file.bytes, quota?.maxFiles ?? '', quota?.maxBytes ?? ''];
+      const added = addFile.run(this.#client, [keys.ids, keys.record(file.id), keys.bytes, ...pieces], args);
+      const [result, files, bytes] = (await reached(added)) as [string, number, number];
+      if (result === 'added') return;
+      await this.#drop(pieces);
+      if (result === 'quota' && quota) checkFileQuota({ files, bytes }, file, quota);
+      if (result !== 'known') throw new FineTuningError('store_unavailable', 'The upload took too long.');
+    } catch (error) {
+      // A commit that was not answered may yet happen: then the pieces are its own. Others expire.
+      if (error instanceof FineTuningError && redisFailure(error.cause) === 'full') await this.#drop(pieces);
+      throw error;
+    }
+  }
+
+  async get(tenant: string, id: string): Promise<TrainingFile | undefined> {
+    return (await this.#find(new TrainingFileKeys(tenant), id))?.file;
+  }
+
+  async content(tenant: string, id: string): Promise<Uint8Array | undefined> {
+    const keys = new TrainingFileKeys(tenant);
+    const stored = await this.#find(keys, id);
+    if (stored === undefined) return undefined;
+    try {
+      return await reached(this.#pieces.readAll(keys, stored.draft, stored.layout));
+    } catch (error) {
+      if (error instanceof FileDamagedError && (await this.#find(keys, id)) === undefined) return undefined;
+      throw error;
+    }
+  }
+
+  async stream(tenant: string, id: string): Promise<FileStream | undefined> {
+    const keys = new TrainingFileKeys(tenant);
+    const stored = await this.#find(keys, id);
+    return stored && this.#pieces.stream(keys, stored.draft, stored.layout, asFineTuningError);
+  }
+
+  list(tenant: string, options: PageOptions): Promise<Page<TrainingFile>> {
+    return reached(newestFirst(this.#client, new TrainingFileKeys(tenant).ids, options, (id) => this.get(tenant, id)));
+  }
+
+  async delete(tenant: string, id: string): Promise<boolean> {
+    const keys = new TrainingFileKeys(tenant);
+    const stored = await this.#find(keys, id);
+    if (stored === undefined) return false;
+    const pieces = pieceKeys(keys, stored.draft, stored.layout.pieces);
+    const touched = [keys.ids, keys.record(id), keys.bytes, ...pieces];
+    return (await reached(deleteFile.run(this.#client, touched, [id, stored.file.bytes]))) === 1;
+  }
+
+  async #find(keys: TrainingFileKeys, id: string): Promise<StoredFile<TrainingFile> | undefined> {
+    const record = await reached(this.#client.get(keys.record(id)));
+    return record === null ? undefined : (JSON.parse(record) as StoredFile<TrainingFile>);
+  }
+
+  async #drop(pieces: readonly string[]): Promise<void> {
+    await Promise.allSettled(pieces.map((key) => this.#client.unlink(key)));
+  }
+}

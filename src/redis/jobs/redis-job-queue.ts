@@ -1,0 +1,170 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { DelayedError, type Job, Queue, WaitingError, Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
+
+import { type JobRef, newEvent, UNFINISHED } from '../../fine-tuning/job.js';
+import type { JobOutcome, JobQueue, JobWork } from '../../fine-tuning/job-queue.js';
+import type { JobStore } from '../../fine-tuning/job-store.js';
+import type { RedisConnection } from '../connection.js';
+import { reached } from '../fine-tuning-error.js';
+import { TUNING_ROOT } from './scripts.js';
+import { JobLock } from './job-lock.js';
+import { Turns } from './turns.js';
+
+/** Workers of one job that may die: then it is the job's fault, and it has failed. */
+const MOST_DEATHS = 5;
+const RETRY_AFTER = 5000;
+/** How often the queue is compared with the store. Milliseconds. */
+const RECOVER_EVERY = 60_000;
+/** How long `close` waits for Redis once no job runs. Milliseconds. */
+const CLOSE_TIMEOUT = 2000;
+
+export interface RedisJobQueueOptions {
+  readonly connection: RedisConnection;
+  readonly jobs: Pick<JobStore, 'unfinished' | 'change' | 'addEvent'>;
+  /** Of the base model: each has a queue of its own. */
+  readonly fingerprint: string;
+  /** Jobs that run at the same time in this process. */
+  readonly workers: number;
+  /** Another worker takes a job whose worker was not heard of for so long. Milliseconds. */
+  readonly lostAfter: number;
+  /** How long a job waits whose store was away. Milliseconds. */
+  readonly retryAfter?: number;
+}
+
+type TuningJob = Job<Pick<JobRef, 'tenant'>, void>;
+
+/**
+ * The jobs of one base model in BullMQ, for workers on any number of machines. It carries ids and tenants' names; all else is in the
+ * stores, which decide: a job that is delivered twice is done once.
+ */
+export class RedisJobQueue implements JobQueue {
+  readonly #options: RedisJobQueueOptions;
+  readonly #queue: Queue<Pick<JobRef, 'tenant'>, void>;
+  readonly #turns: Turns;
+  readonly #leaving = new AbortController();
+  #patient: Redis | undefined;
+  #worker: Worker<Pick<JobRef, 'tenant'>, void> | undefined;
+  #recovering: Promise<void> = Promise.resolve();
+  /** By the job's id. */
+  readonly #running = new Map<string, Promise<unknown>>();
+
+  constructor(options: RedisJobQueueOptions) {
+    this.#options = options;
+    const { client } = options.connection;
+    this.#queue = new Queue(this.#name, {
+      ...this.#shared,
+      connection: client,
+      defaultJobOptions: { removeOnComplete: true, removeOnFail: true },
+      streams: { events: { maxLen: 100 } }, // nobody reads them
+    });
+    this.#queue.on('error', () => undefined); // commands tell
+    this.#turns = new Turns(client, this.#name);
+  }
+
+  async add({ tenant, id }: JobRef): Promise<void> {
+    // One that is there keeps its turn.
+    if (await reached(this.#queue.getJob(id))) return;
+    const priority = await reached(this.#turns.take(tenant));
+    await reached(this.#queue.add('tune', { tenant }, { jobId: id, priority }));
+  }
+
+  async work(work: JobWork): Promise<void> {
+    const { connection, workers: concurrency, lostAfter } = this.#options;
+    this.#patient = connection.patientClient();
+    this.#worker = new Worker(this.#name, (job, token = '') => this.#run(job, token, work), {
+      ...this.#shared,
+      connection: this.#patient,
+      concurrency,
+      lockDuration: lostAfter,
+      stalledInterval: lostAfter / 2,
+      maxStalledCount: MOST_DEATHS - 1,
+      runRetryDelay: 1000,
+      skipLockRenewal: true, // `JobLock` does it, and stops a job that is another's
+    });
+    this.#worker.on('error', () => undefined); // it goes on by itself
+    this.#worker.on('failed', (job, error) => void this.#fail(job, error).catch(() => undefined));
+    this.#recovering = this.#recover();
+  }
+
+  async close(): Promise<void> {
+    this.#leaving.abort();
+    // While Redis is away, a close that waits would never end (bullmq issue 4656).
+    const closed = this.#worker?.close(this.#patient?.status !== 'ready');
+    await Promise.all([this.#recovering, ...this.#running.values()]);
+    await Promise.race([closed, delay(CLOSE_TIMEOUT)]);
+    this.#patient?.disconnect();
+  }
+
+  get #name(): string {
+    return this.#options.fingerprint.slice(0, 16);
+  }
+
+  get #shared(): { prefix: string; skipVersionCheck: boolean } {
+    // The check writes to the console, and `preamble doctor` makes it.
+    return { prefix: `${TUNING_ROOT}:queue`, skipVersionCheck: true };
+  }
+
+  async #run(job: TuningJob, token: string, work: JobWork): Promise<void> {
+    const { lostAfter, retryAfter = RETRY_AFTER } = this.#options;
+    const { data, id = '', opts } = job;
+    await this.#turns.begin(opts.priority ?? 0).catch(() => undefined); // it is for fairness only
+    const lock = new JobLock(() => this.#keep(job, token), lostAfter);
+    let outcome: JobOutcome | 'failed';
+    try {
+      await this.#running.get(id); // this worker lost it and has it again: its files are one run's at a time
+      const stop = AbortSignal.any([this.#leaving.signal, lock.lost]);
+      const running = work({ tenant: data.tenant, id }, stop).catch(() => 'failed' as const);
+      this.#running.set(id, running);
+      outcome = await running.finally(() => this.#running.delete(id));
+    } finally {
+      lock.release();
+    }
+    if (outcome === 'done') return;
+    if (lock.lost.aborted) throw new WaitingError(); // it is another's
+    if (outcome === 'failed') {
+      await job.moveToDelayed(Date.now() + retryAfter, token);
+      throw new DelayedError();
+    }
+    await job.moveToWait(token);
+    throw new WaitingError();
+  }
+
+  /**
+   * Makes a job's lock last again. While Redis is away it runs out: then it is taken once more, unless the job was brought to another
+   * worker. False when it is not this one's any more.
+   */
+  async #keep(job: TuningJob, token: string): Promise<boolean> {
+    const { lostAfter } = this.#options;
+    if ((await job.extendLock(token, lostAfter)) === 1) return true;
+    if (!(await job.isActive())) return false;
+    await this.#patient?.set(this.#queue.toKey(`${job.id}:lock`), token, 'PX', lostAfter, 'NX');
+    return (await job.extendLock(token, lostAfter)) === 1; // takes it off the list of stalled jobs too
+  }
+
+  /** BullMQ has given a job up: its workers died. */
+  async #fail(job: TuningJob | undefined, error: Error): Promise<void> {
+    if (job?.id === undefined || !/stalled/.test(error.message)) return;
+    const { tenant } = job.data;
+    const message = `The job was given up: ${MOST_DEATHS} workers died while they trained it.`;
+    const finished = Date.now();
+    const problem = { code: 'training_failed', message, param: null };
+    const change = { status: 'failed', finished, estimatedFinish: null, error: problem } as const;
+    if (!(await this.#options.jobs.change(tenant, job.id, UNFINISHED, change))) return;
+    await this.#options.jobs.addEvent(tenant, job.id, newEvent(finished, { level: 'error', message }));
+  }
+
+  /** Adds what the store has and the queue may not: a server that died between the two, a Redis that lost its last second. */
+  async #recover(): Promise<void> {
+    const { signal } = this.#leaving;
+    while (!signal.aborted) {
+      try {
+        for (const job of await this.#options.jobs.unfinished(this.#options.fingerprint)) await this.add(job);
+      } catch {
+        // The store is away: the next time.
+      }
+      await delay(RECOVER_EVERY, undefined, { signal }).catch(() => undefined);
+    }
+  }
+}

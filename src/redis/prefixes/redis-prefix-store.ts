@@ -1,0 +1,264 @@
+import { randomBytes } from 'node:crypto';
+
+import type { Redis } from 'ioredis';
+
+import { PrefixError } from '../../prefix/errors.js';
+import { CONFIG_FILE, MODEL_FILE } from '../../prefix/adapter/format.js';
+import { adapterId, nameKey } from '../../prefix/name.js';
+import { checkQuota, type PrefixQuota } from '../../prefix/quota.js';
+import {
+  type FileStream,
+  KV_FILE,
+  type ListOptions,
+  type PrefixDetails,
+  type PrefixInfo,
+  type PrefixPage,
+  type PrefixStore,
+  type PrefixUpload,
+  type PutResult,
+  type StoredFileName,
+} from '../../prefix/store.js';
+import type { RedisConnection } from '../connection.js';
+import { redisFailure } from '../errors.js';
+import { FileDamagedError, type FileLayout, layOut, pieceKeys, type Pieces } from '../pieces.js';
+import { encodeChange } from './changes.js';
+import { PrefixIndex } from './index-set.js';
+import { CHANGES_CHANNEL, PrefixKeys, TENANTS_KEY } from './keys.js';
+import {
+  decodeEntry,
+  detailsOf,
+  entryUnlessDamaged,
+  type RedisFileName,
+  TEXT_FILE,
+  undamagedEntries,
+  type VersionEntry,
+} from './record.js';
+import { addVersion, deleteName, promoteVersion } from './scripts.js';
+import { asStoreError } from './store-error.js';
+
+/** Names whose records a listing asks for together. */
+const LIST_BATCH = 100;
+/** A name that changes this often while it is being deleted is someone else's loop. */
+const DELETE_ATTEMPTS = 20;
+
+/**
+ * Prefixes on Redis, for any number of processes. Keys are in `prefix-keys.ts`. An upload writes its files in pieces that expire,
+ * and then commits them with one script: a process or a Redis that dies at any point leaves the old state or the new one. What an
+ * answered upload stored is as durable as Redis is set to be. Throws `PrefixError` of a `store_` code when Redis cannot serve.
+ */
+export class RedisPrefixStore implements PrefixStore {
+  readonly #client: Redis;
+  readonly #pieces: Pieces;
+  readonly #fingerprint: string;
+  readonly #index: PrefixIndex;
+
+  /** @param fingerprint the base model's, or its first 16 digits */
+  constructor({ client, pieces }: Pick<RedisConnection, 'client' | 'pieces'>, fingerprint: string) {
+    this.#client = client;
+    this.#pieces = pieces;
+    this.#fingerprint = fingerprint.slice(0, 16);
+    this.#index = new PrefixIndex(client, this);
+  }
+
+  async put(tenant: string, upload: PrefixUpload, quota: PrefixQuota = {}): Promise<PutResult> {
+    const keys = this.#keys(tenant);
+    return translated(async () => {
+      const known = await this.#promote(keys, upload.info);
+      if (known) return { record: known, created: false };
+      const { entry, contents } = draftOf(upload);
+      try {
+        for (const { data, layout } of contents) await this.#pieces.write(keys, entry.draft, data, layout);
+        // Before the commit: a tenant without names does no harm, names without a tenant would not be found.
+        await this.#client.sadd(TENANTS_KEY, `${this.#fingerprint} ${keys.tenant}`);
+        return await this.#commit(keys, entry, quota);
+      } catch (error) {
+        // A commit that was not answered may yet happen: then the pieces are its own.
+        if (redisFailure(error) !== 'unavailable') await this.#dropDraft(keys, entry);
+        throw error;
+      }
+    });
+  }
+
+  async promote(tenant: string, name: string, version: string): Promise<PrefixInfo | undefined> {
+    const keys = this.#keys(tenant);
+    return translated(() => this.#promote(keys, { name, version }));
+  }
+
+  async get(tenant: string, name: string, version?: string): Promise<PrefixDetails | undefined> {
+    const keys = this.#keys(tenant);
+    return translated(async () => {
+      const hash = await this.#client.hgetall(keys.record(name));
+      return hash['current'] === undefined ? undefined : detailsOf(hash, version);
+    });
+  }
+
+  async nameOf(tenant: string, id: string): Promise<string | undefined> {
+    const keys = this.#keys(tenant);
+    return translated(() => this.#index.nameOf(keys, id));
+  }
+
+  async read(tenant: string, name: string, version: string, file: StoredFileName): Promise<Uint8Array | undefined> {
+    return this.#readFile(this.#keys(tenant), name, version, file);
+  }
+
+  async stream(tenant: string, name: string, version: string, file: StoredFileName): Promise<FileStream | undefined> {
+    const keys = this.#keys(tenant);
+    return translated(async () => {
+      const found = await this.#findFile(keys, name, version, file);
+      return found && this.#pieces.stream(keys, found.draft, found.layout, asStoreError);
+    });
+  }
+
+  /** What a text prefix was made of; undefined for others. */
+  async readText(tenant: string, name: string, version: string): Promise<string | undefined> {
+    const bytes = await this.#readFile(this.#keys(tenant), name, version, TEXT_FILE);
+    return bytes && new TextDecoder().decode(bytes);
+  }
+
+  async list(tenant: string, { limit = Infinity, after }: ListOptions = {}): Promise<PrefixPage> {
+    const keys = this.#keys(tenant);
+    return translated(async () => {
+      const data: PrefixInfo[] = [];
+      let from = after === undefined ? '-' : `(${nameKey(after)}`;
+      // One more than asked for tells whether there is another page. A name may vanish before its record is read.
+      for (let more = true; more && data.length <= limit;) {
+        const count = Math.min(LIST_BATCH, limit + 1 - data.length);
+        const names = await this.#client.zrangebylex(keys.names, from, '+', 'LIMIT', 0, count);
+        data.push(...(await this.#readCurrent(keys, names)));
+        from = `(${names.at(-1) ?? ''}`;
+        more = names.length === count;
+      }
+      return { data: data.slice(0, limit), hasMore: data.length > limit };
+    });
+  }
+
+  async delete(tenant: string, name: string): Promise<boolean> {
+    const keys = this.#keys(tenant);
+    return translated(async () => {
+      for (let attempt = 0; attempt < DELETE_ATTEMPTS; attempt++) {
+        const hash = await this.#client.hgetall(keys.record(name));
+        if (hash['draft'] === undefined) return false;
+        const entries = undamagedEntries(hash);
+        const pieces = entries.flatMap((entry) => pieceKeys(keys, entry.draft, entry.pieces));
+        const bytes = entries.reduce((sum, { info }) => sum + info.bytes, 0);
+        const touched = [keys.names, keys.record(name), keys.bytes, keys.ids, ...pieces];
+        const change = [CHANGES_CHANNEL, encodeChange(keys, name)];
+        const args = [nameKey(name), hash['draft'], bytes, ...change, adapterId(tenant, name)];
+        if (await deleteName.run(this.#client, touched, args)) return true;
+      }
+      throw new PrefixError('store_unavailable', 'name: the prefix changes too often to be deleted');
+    });
+  }
+
+  async #promote(
+    keys: PrefixKeys,
+    { name, version }: Pick<PrefixInfo, 'name' | 'version'>,
+  ): Promise<PrefixInfo | undefined> {
+    const args = [version, CHANGES_CHANNEL, encodeChange(keys, name, version)];
+    const entry = await promoteVersion.run(this.#client, [keys.record(name)], args);
+    return typeof entry === 'string' ? decodeEntry(entry).info : undefined;
+  }
+
+  async #commit(keys: PrefixKeys, entry: VersionEntry, quota: PrefixQuota): Promise<PutResult> {
+    const { info, draft, pieces } = entry;
+    const touched = [keys.names, keys.record(info.name), keys.bytes, keys.ids, ...pieceKeys(keys, draft, pieces)];
+    const limits = [quota.maxPrefixes ?? '', quota.maxBytes ?? ''];
+    const change = [CHANGES_CHANNEL, encodeChange(keys, info.name, info.version)];
+    const version = [nameKey(info.name), info.version, JSON.stringify(entry), info.bytes, draft];
+    const args = [...version, ...limits, ...change, adapterId(keys.tenant, info.name), info.name];
+    const [result, ...more] = (await addVersion.run(this.#client, touched, args)) as [string, ...unknown[]];
+    if (result === 'added') return { record: info, created: true };
+    if (result === 'known') return { record: decodeEntry(String(more[0])).info, created: false };
+    const [prefixes, bytes, grows] = more.map(Number) as [number, number, number];
+    if (result === 'quota') checkQuota({ prefixes, bytes }, { prefixes: grows, bytes: info.bytes }, quota);
+    throw new PrefixError('store_unavailable', 'name: the upload took too long');
+  }
+
+  /** What a refused upload has written; it expires where this does not come through. */
+  async #dropDraft(keys: PrefixKeys, { draft, pieces }: VersionEntry): Promise<void> {
+    const dropped = pieceKeys(keys, draft, pieces).map((key) => this.#client.unlink(key));
+    await Promise.allSettled(dropped);
+  }
+
+  async #readCurrent(keys: PrefixKeys, names: readonly string[]): Promise<PrefixInfo[]> {
+    const current = await Promise.all(names.map((key) => this.#client.hget(keys.recordOf(key), 'current')));
+    // A damaged name must not hide the others.
+    return current.flatMap((text) => entryUnlessDamaged(text ?? '')).map(({ info }) => info);
+  }
+
+  async #readFile(
+    keys: PrefixKeys,
+    name: string,
+    version: string,
+    file: RedisFileName,
+  ): Promise<Uint8Array | undefined> {
+    return translated(async () => {
+      const find = (): Promise<FoundFile | undefined> => this.#findFile(keys, name, version, file);
+      const found = await find();
+      if (!found) return undefined;
+      try {
+        return await this.#pieces.readAll(keys, found.draft, found.layout);
+      } catch (error) {
+        if (error instanceof FileDamagedError && (await find())?.draft !== found.draft) return undefined;
+        throw error;
+      }
+    });
+  }
+
+  async #findFile(
+    keys: PrefixKeys,
+    name: string,
+    version: string,
+    file: RedisFileName,
+  ): Promise<FoundFile | undefined> {
+    const text = await this.#client.hget(keys.record(name), `v:${version}`);
+    if (text === null) return undefined;
+    const { draft, files } = decodeEntry(text);
+    const layout = files[file];
+    return layout && { draft, layout };
+  }
+
+  #keys(tenant: string): PrefixKeys {
+    return new PrefixKeys(this.#fingerprint, tenant);
+  }
+}
+
+/** Where a file of a version is. */
+interface FoundFile {
+  readonly draft: string;
+  readonly layout: FileLayout;
+}
+
+interface Content {
+  readonly data: Uint8Array;
+  readonly layout: FileLayout;
+}
+
+/** How an upload's files are cut into pieces, under a name that nobody can guess. */
+function draftOf({ info, files, kv, text }: PrefixUpload): { entry: VersionEntry; contents: Content[] } {
+  const given: [RedisFileName, Uint8Array | undefined][] = [
+    [CONFIG_FILE, files.config],
+    [MODEL_FILE, files.model],
+    [KV_FILE, kv],
+    [TEXT_FILE, text === undefined ? undefined : new TextEncoder().encode(text)],
+  ];
+  const layouts: Partial<Record<RedisFileName, FileLayout>> = {};
+  const contents: Content[] = [];
+  let pieces = 0;
+  for (const [name, data] of given) {
+    if (data === undefined) continue;
+    const layout = layOut(data, pieces);
+    layouts[name] = layout;
+    contents.push({ data, layout });
+    pieces += layout.pieces;
+  }
+  return { entry: { info, draft: randomBytes(16).toString('hex'), pieces, files: layouts }, contents };
+}
+
+async function translated<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw asStoreError(error);
+  }
+}

@@ -1,0 +1,85 @@
+import { Script } from '../script.js';
+
+/**
+ * Adds a version whose pieces are there, and makes it current. The first write is one that a full Redis refuses, so that
+ * nothing is half-written.
+ *
+ * KEYS: names, record, bytes, ids, pieces...
+ * ARGV: name's key, version, entry, its bytes, draft, most names or '', most bytes or '', channel, message, adapter's id, name
+ * Returns {'added'}, {'known', entry}, {'lost'} when a piece has expired, or {'quota', names, bytes, 1 when the name is new}
+ */
+export const addVersion = new Script(`
+local names, record, bytes, ids = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local key, version, entry, size, draft = ARGV[1], 'v:' .. ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local maxNames, maxBytes = tonumber(ARGV[6]), tonumber(ARGV[7])
+
+local known = redis.call('HGET', record, version)
+if known then
+  redis.call('HSET', record, 'current', known)
+  for i = 5, #KEYS do redis.call('UNLINK', KEYS[i]) end
+  redis.call('PUBLISH', ARGV[8], ARGV[9])
+  return {'known', known}
+end
+
+local new = 1 - redis.call('EXISTS', record)
+local used = {names = redis.call('ZCARD', names), bytes = tonumber(redis.call('GET', bytes) or '0')}
+local tooMany = maxNames and new == 1 and used.names + 1 > maxNames
+local tooLarge = maxBytes and tonumber(size) > 0 and used.bytes + tonumber(size) > maxBytes
+if tooMany or tooLarge then
+  return {'quota', used.names, used.bytes, new}
+end
+for i = 5, #KEYS do
+  if redis.call('EXISTS', KEYS[i]) == 0 then return {'lost'} end
+end
+
+local order = redis.call('HINCRBY', record, 'last', 1)
+entry = string.format('%d %s', order, entry)
+redis.call('HSET', record, version, entry, 'current', entry, 'draft', draft)
+redis.call('ZADD', names, 0, key)
+redis.call('HSET', ids, ARGV[10], ARGV[11])
+redis.call('HINCRBY', ids, 'names', new)
+redis.call('INCRBY', bytes, size)
+for i = 5, #KEYS do redis.call('PERSIST', KEYS[i]) end
+redis.call('PUBLISH', ARGV[8], ARGV[9])
+return {'added'}
+`);
+
+/**
+ * Makes a version current.
+ *
+ * KEYS: record
+ * ARGV: version, channel, message
+ * Returns its entry, or false when there is none.
+ */
+export const promoteVersion = new Script(`
+local entry = redis.call('HGET', KEYS[1], 'v:' .. ARGV[1])
+if entry and entry ~= redis.call('HGET', KEYS[1], 'current') then
+  redis.call('HSET', KEYS[1], 'current', entry)
+  redis.call('PUBLISH', ARGV[2], ARGV[3])
+end
+return entry
+`);
+
+/**
+ * Removes a name with all its versions, as long as it is the one that the caller read.
+ *
+ * KEYS: names, record, bytes, ids, pieces...
+ * ARGV: name's key, newest draft, bytes of all versions, channel, message, adapter's id
+ * Returns 1, or 0 when the name has changed.
+ */
+export const deleteName = new Script(`
+local names, record, bytes, ids = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+if redis.call('HGET', record, 'draft') ~= ARGV[2] then return 0 end
+redis.call('UNLINK', record)
+redis.call('ZREM', names, ARGV[1])
+for i = 5, #KEYS do redis.call('UNLINK', KEYS[i]) end
+if redis.call('ZCARD', names) == 0 then
+  redis.call('UNLINK', bytes, ids)
+else
+  redis.call('DECRBY', bytes, ARGV[3])
+  redis.call('HDEL', ids, ARGV[6])
+  redis.call('HINCRBY', ids, 'names', -1)
+end
+redis.call('PUBLISH', ARGV[4], ARGV[5])
+return 1
+`);

@@ -1,0 +1,217 @@
+import type { Pointer } from './api.js';
+import { DisposeGuard } from '../dispose-guard.js';
+import { appendProvider, type Provider } from './provider.js';
+import type { Runtime } from './runtime.js';
+import type { AnyTensor } from './tensor.js';
+
+/** Graph rewriting by ONNX Runtime: none, or everything it knows. */
+const OPTIMIZATION_LEVELS = { none: 0, basic: 1, all: 99 } as const;
+
+const FILES_DIRECTORY = 'session.model_external_initializers_file_folder_path';
+
+export interface SessionOptions {
+  /** Where the whole graph runs; the CPU unless given. Its initialisers must be there too. */
+  readonly provider?: Provider;
+  /** Values for the graph's initialisers, by name. Sessions that get the same tensors share memory. */
+  readonly initializers?: ReadonlyMap<string, AnyTensor>;
+  /** The directory of the files that the graph refers to, where its bytes come from elsewhere. */
+  readonly filesDirectory?: string;
+  /** Where sessions with the same initialisers also share the packed copies that matrix products make of them. */
+  readonly packedWeights?: PackedWeights;
+  readonly optimization?: keyof typeof OPTIMIZATION_LEVELS;
+  /** Whether matrix products make packed copies of their weights: faster runs, a slower start, as much memory again. True unless given. */
+  readonly packWeights?: boolean;
+  /** Whether memory is planned ahead for each shape: no slower runs, and more memory where shapes vary. True unless given. */
+  readonly planMemory?: boolean;
+}
+
+/** Packed weights of several sessions. Dispose it after them. */
+export class PackedWeights {
+  readonly handle: Pointer;
+  readonly #guard = new DisposeGuard('PackedWeights');
+
+  constructor(private readonly runtime: Runtime) {
+    this.handle = runtime.api.create('CreatePrepackedWeightsContainer');
+  }
+
+  dispose(): void {
+    if (this.#guard.dispose()) this.runtime.api.release('ReleasePrepackedWeightsContainer', this.handle);
+  }
+}
+
+/** A loaded graph. Runs one binding at a time; disposing waits for the run in flight. */
+export class Session {
+  readonly #guard = new DisposeGuard('Session');
+  #running: Promise<void> | undefined;
+
+  private constructor(
+    private readonly runtime: Runtime,
+    private readonly handle: Pointer,
+    /** Held, not read: the session points to their memory. */
+    protected readonly lent: SessionOptions,
+    readonly inputs: ReadonlySet<string>,
+    readonly outputs: ReadonlySet<string>,
+  ) {}
+
+  /**
+   * Loads a graph, the file at a path or its bytes, on a worker thread.
+   * Throws `OnnxRuntimeError` when it is missing or corrupt, and `ProviderError` when its provider is not to be had.
+   */
+  static async open(runtime: Runtime, graph: string | Uint8Array, options: SessionOptions = {}): Promise<Session> {
+    const { api } = runtime;
+    const native = nativeOptions(runtime, options);
+    try {
+      const handle = await createSession(runtime, graph, native, options.packedWeights);
+      const inputs = names(runtime, handle, 'Input');
+      return new Session(runtime, handle, options, inputs, names(runtime, handle, 'Output'));
+    } finally {
+      api.release('ReleaseSessionOptions', native);
+    }
+  }
+
+  /** A new, empty binding of this session's inputs and outputs. */
+  bind(): Binding {
+    this.#guard.check();
+    return new Binding(this.runtime, this.runtime.api.create('CreateIoBinding', this.handle), this);
+  }
+
+  /** Runs the graph on a worker thread. The bound memory belongs to native code until the promise settles. */
+  async run(binding: Binding): Promise<void> {
+    this.#checkRunnable(binding);
+    this.#running = this.runtime.api.callAsync('RunWithBinding', this.handle, null, binding.handle);
+    try {
+      await this.#running;
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  /** Runs the graph at once, on the event loop's own thread: for graphs that take less time than a message to a worker. */
+  runNow(binding: Binding): void {
+    this.#checkRunnable(binding);
+    this.runtime.api.call('RunWithBinding', this.handle, null, binding.handle);
+  }
+
+  /** The allocator of the memory described by `info`. The caller releases it, before this session. */
+  createAllocator(info: Pointer): Pointer {
+    this.#guard.check();
+    return this.runtime.api.create('CreateAllocator', this.handle, info);
+  }
+
+  async dispose(): Promise<void> {
+    if (!this.#guard.dispose()) return;
+    await this.#running?.catch(() => undefined); // whoever ran it gets the error
+    this.runtime.api.release('ReleaseSession', this.handle);
+  }
+
+  #checkRunnable(binding: Binding): void {
+    this.#guard.check();
+    if (binding.session !== this) throw new Error('the binding belongs to another session');
+    if (this.#running !== undefined) throw new Error('the session is running');
+    binding.checkComplete();
+  }
+}
+
+/** Tensors bound to a session's inputs and outputs; it holds what it lends. Dispose it before its session. */
+export class Binding {
+  readonly #guard = new DisposeGuard('Binding');
+  readonly #inputs = new Map<string, AnyTensor>();
+  readonly #outputs = new Map<string, AnyTensor>();
+
+  constructor(
+    private readonly runtime: Runtime,
+    readonly handle: Pointer,
+    readonly session: Session,
+  ) {}
+
+  /** Binds an input. A device's graph copies it there now if it is elsewhere: write it first. Throws for a name that the graph does not have. */
+  input(name: string, tensor: AnyTensor): this {
+    this.#guard.check();
+    expectName('input', name, this.session.inputs);
+    this.runtime.api.call('BindInput', this.handle, name, tensor.handle);
+    this.#inputs.set(name, tensor);
+    return this;
+  }
+
+  /** Binds an output to memory of the right size; throws for a name that the graph does not have. */
+  output(name: string, tensor: AnyTensor): this {
+    this.#guard.check();
+    expectName('output', name, this.session.outputs);
+    this.runtime.api.call('BindOutput', this.handle, name, tensor.handle);
+    this.#outputs.set(name, tensor);
+    return this;
+  }
+
+  /** Throws unless every input and output of the graph is bound: native code would find out the hard way. */
+  checkComplete(): void {
+    this.#guard.check();
+    expectBound('input', this.session.inputs, this.#inputs);
+    expectBound('output', this.session.outputs, this.#outputs);
+  }
+
+  dispose(): void {
+    if (!this.#guard.dispose()) return;
+    this.runtime.api.release('ReleaseIoBinding', this.handle);
+    this.#inputs.clear();
+    this.#outputs.clear();
+  }
+}
+
+function expectName(kind: string, name: string, names: ReadonlySet<string>): void {
+  if (!names.has(name)) throw new Error(`the graph has no ${kind} '${name}'; it has ${[...names].join(', ')}`);
+}
+
+function expectBound(kind: string, names: ReadonlySet<string>, bound: ReadonlyMap<string, AnyTensor>): void {
+  for (const name of names) {
+    const tensor = bound.get(name);
+    if (tensor === undefined) throw new Error(`${kind} '${name}' is not bound`);
+    void tensor.handle; // throws when the tensor was disposed since
+  }
+}
+
+function createSession(
+  { api, env }: Runtime,
+  graph: string | Uint8Array,
+  native: Pointer,
+  packed: PackedWeights | undefined,
+): Promise<Pointer> {
+  if (typeof graph !== 'string') return api.createAsync('CreateSessionFromArray', env, graph, graph.length, native);
+  if (packed === undefined) return api.createAsync('CreateSession', env, graph, native);
+  return api.createAsync('CreateSessionWithPrepackedWeightsContainer', env, graph, native, packed.handle);
+}
+
+function nativeOptions(runtime: Runtime, options: SessionOptions): Pointer {
+  const { api } = runtime;
+  const native = api.create('CreateSessionOptions');
+  try {
+    api.call('DisablePerSessionThreads', native);
+    if (options.provider !== undefined && options.provider !== 'cpu') {
+      appendProvider(runtime, native, options.provider);
+      // A node that runs on the CPU after all would drag its inputs there and back in every run.
+      api.call('AddSessionConfigEntry', native, 'session.disable_cpu_ep_fallback', '1');
+    }
+    api.call('SetSessionGraphOptimizationLevel', native, OPTIMIZATION_LEVELS[options.optimization ?? 'all']);
+    if (options.filesDirectory !== undefined) {
+      api.call('AddSessionConfigEntry', native, FILES_DIRECTORY, options.filesDirectory);
+    }
+    if (options.packWeights === false) {
+      api.call('AddSessionConfigEntry', native, 'session.disable_prepacking', '1');
+    }
+    if (options.planMemory === false) api.call('DisableMemPattern', native);
+    for (const [name, tensor] of options.initializers ?? []) api.call('AddInitializer', native, name, tensor.handle);
+    return native;
+  } catch (error) {
+    api.release('ReleaseSessionOptions', native);
+    throw error;
+  }
+}
+
+function names(runtime: Runtime, session: Pointer, kind: 'Input' | 'Output'): ReadonlySet<string> {
+  const { api } = runtime;
+  const count = api.count(`SessionGet${kind}Count`, session);
+  return new Set(
+    Array.from({ length: count }, (_, index) =>
+      runtime.takeString(api.create(`SessionGet${kind}Name`, session, index, runtime.allocator)),
+    ),
+  );
+}

@@ -1,0 +1,71 @@
+import type { Gpt2Config } from '../../model/gpt2/config.js';
+import { inputLength } from '../training/batch.js';
+import { TuningError } from '../errors.js';
+import type { TextOrIds, TokenExample, TrainingExample } from './example.js';
+import { mapInTurns } from '../../lib/yielding.js';
+
+/** Text to token ids, as a served prompt's. */
+export interface Encoder {
+  encode(text: string): number[];
+  /** The fewest tokens that `encode` can give for the text. Quick, however long that is. */
+  minTokens(text: string): number;
+}
+
+export interface TokenOptions {
+  readonly encoder: Encoder;
+  readonly config: Pick<Gpt2Config, 'eosTokenIds' | 'vocabularySize' | 'contextLength'>;
+  /** Virtual tokens, which take places of the context. */
+  readonly length: number;
+  /** What the examples are, for errors. */
+  readonly name: string;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * One example of ids for each target; the end token is appended to it. Source and target are encoded apart, as a served
+ * prompt is. Throws `TuningError` naming the example that is empty, has an unknown id or does not fit the context, and the
+ * signal's reason.
+ */
+export async function tokenExamples(
+  examples: readonly TrainingExample[],
+  options: TokenOptions,
+): Promise<TokenExample[]> {
+  const { config, name, signal } = options;
+  const [end] = config.eosTokenIds;
+  if (end === undefined) throw new TuningError('the model has no end token to learn');
+  const encode = (example: TrainingExample, index: number): TokenExample[] =>
+    encodeExample(example, end, example.where ?? `${name}: example ${index + 1}`, options);
+  const result = (await mapInTurns(examples, encode, signal)).flat();
+  if (result.length === 0) throw new TuningError(`${name}: no examples`);
+  return result;
+}
+
+function encodeExample(
+  { source, targets }: TrainingExample,
+  end: number,
+  where: string,
+  { encoder, config, length }: TokenOptions,
+): TokenExample[] {
+  const { contextLength, vocabularySize } = config;
+  const refuse = (problem: string): TuningError => new TuningError(`${where}: ${problem}`);
+  const refuseTooLong = (tokens: number, atLeast = ''): void => {
+    const needed = tokens + length;
+    if (needed <= contextLength) return;
+    throw refuse(`${atLeast}${needed} tokens with the ${length} virtual ones; the context has ${contextLength}`);
+  };
+  /** A text that cannot stand behind so many tokens is refused before it is encoded. */
+  const ids = (text: TextOrIds, behind = 0): readonly number[] => {
+    if (typeof text === 'string') refuseTooLong(behind + encoder.minTokens(text), 'at least ');
+    const encoded = typeof text === 'string' ? encoder.encode(text) : text;
+    const unknown = encoded.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize);
+    if (unknown !== undefined) throw refuse(`token id ${unknown} is not in the vocabulary of ${vocabularySize}`);
+    return encoded;
+  };
+  const prompt = ids(source);
+  if (prompt.length === 0) throw refuse('the prompt has no token');
+  return targets.map((target) => {
+    const example = { source: prompt, target: [...ids(target, prompt.length), end] };
+    refuseTooLong(inputLength(example));
+    return example;
+  });
+}

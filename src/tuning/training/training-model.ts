@@ -1,0 +1,209 @@
+import fs from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+
+import { type Manifest } from '../../model/compile/compiled-model.js';
+import { type MappedWeights, mapWeights, Owned } from '../../model/backend/mapped-weights.js';
+import { OnnxPrefixEncoder } from '../../model/prefix-encoder.js';
+import type { GraphBuilder } from '../../onnx/graph.js';
+import { Runtime } from '../../runtime/ort/runtime.js';
+import { ScratchTensors } from '../../runtime/ort/scratch-tensors.js';
+import { type Binding, PackedWeights, Session } from '../../runtime/ort/session.js';
+import type { Tensor } from '../../runtime/ort/tensor.js';
+import type { Batch } from './batch.js';
+import { EXTERNAL_WEIGHTS, rowsGraph, trainingGraph } from '../graph/training-graph.js';
+import { type ParameterName, parameterShapes, rowWidth, type TunedShape } from '../method.js';
+import type { Values } from './values.js';
+
+export interface TrainingModelOptions {
+  /** A compiled model. */
+  readonly directory: string;
+  readonly manifest: Manifest;
+  readonly threads: number;
+  /** Whether threads that wait spin: faster, and at the expense of whoever else needs the cores. True unless given. */
+  readonly spin?: boolean;
+}
+
+/** A frozen compiled model that prefixes are trained on; its weights are mapped read-only. */
+export class TrainingModel {
+  readonly #owned: Owned;
+
+  private constructor(
+    readonly options: TrainingModelOptions,
+    private readonly runtime: Runtime,
+    private readonly weights: MappedWeights,
+    private readonly packedWeights: PackedWeights,
+    owned: Owned,
+  ) {
+    this.#owned = owned;
+  }
+
+  static async open(options: TrainingModelOptions): Promise<TrainingModel> {
+    const owned = new Owned();
+    try {
+      const runtime = owned.add(new Runtime({ threads: options.threads, spin: options.spin ?? true }));
+      const weights = mapWeights(runtime, options.directory, options.manifest, owned);
+      return new TrainingModel(options, runtime, weights, owned.add(new PackedWeights(runtime)), owned);
+    } catch (error) {
+      await owned.dispose();
+      throw error;
+    }
+  }
+
+  /** The token embeddings `[vocabulary, width]`. */
+  get tokenEmbeddings(): Float32Array {
+    return this.weights.allEmbeddings();
+  }
+
+  /** Opens the graph that computes losses and gradients; it belongs to the caller. */
+  async openLoss(shape: TunedShape, gradients: boolean): Promise<LossGraph> {
+    const { config, weights: places } = this.options.manifest;
+    const session = await this.#open(trainingGraph({ config, places, shape, gradients }));
+    return new LossGraph(this.runtime, session, parameterShapes(config, shape), gradients);
+  }
+
+  /** The rows that are exported: the MLP, if there is one, is applied and dropped. */
+  async exportRows(shape: TunedShape, values: Values): Promise<Float32Array> {
+    const { config } = this.options.manifest;
+    const session = await this.#open(rowsGraph(config, shape));
+    const tensors = new ScratchTensors(this.runtime);
+    const binding = session.bind();
+    try {
+      bindValues(binding, tensors, values, parameterShapes(config, shape));
+      const dims = [shape.length, rowWidth(config, shape.method)] as const;
+      const rows = tensors.make('float32', dims);
+      binding.output('exported', rows);
+      await session.run(binding);
+      return rows.memory.float32(0, dims[0] * dims[1]).slice();
+    } finally {
+      binding.dispose();
+      tensors.dispose();
+      await session.dispose();
+    }
+  }
+
+  /** Keys and values `[tokens, layers * 2 * width]` that the frozen model computes for a text. */
+  async activations(tokens: readonly number[]): Promise<Float32Array> {
+    const file = path.join(this.options.directory, 'encode.onnx');
+    const { tensors: initializers } = this.weights;
+    const session = await Session.open(this.runtime, file, { initializers, packWeights: false, planMemory: false });
+    try {
+      const encoder = new OnnxPrefixEncoder(
+        this.runtime,
+        this.options.manifest.config,
+        session,
+        this.weights.embedding,
+      );
+      return (await encoder.encodeTokens(tokens)).rows;
+    } finally {
+      await session.dispose();
+    }
+  }
+
+  dispose(): Promise<void> {
+    return this.#owned.dispose();
+  }
+
+  async #open(graph: GraphBuilder): Promise<Session> {
+    const directory = await fs.mkdtemp(path.join(os.tmpdir(), 'preamble-tune-'));
+    try {
+      const file = path.join(directory, 'training.onnx');
+      await fs.writeFile(file, graph.toBytes());
+      // ONNX Runtime insists that the file of external weights exists, and reads none of it: every weight comes as a tensor.
+      await fs.writeFile(path.join(directory, EXTERNAL_WEIGHTS), '');
+      const { packedWeights } = this;
+      const { tensors: initializers } = this.weights;
+      return await Session.open(this.runtime, file, { initializers, packedWeights, planMemory: false });
+    } finally {
+      this.weights.file.releasePages(); // the packed copies are what runs from now on
+      await fs.rm(directory, { recursive: true });
+    }
+  }
+}
+
+/** What one batch gave. */
+export interface LossResult {
+  /** Of each learned token, in nats. */
+  readonly losses: Float32Array;
+  /** Of the mean over rows of the summed losses; empty when the graph computes none. */
+  readonly gradients: Values;
+}
+
+type Shapes = ReturnType<typeof parameterShapes>;
+
+/** The training graph, loaded. Runs one batch at a time. */
+export class LossGraph {
+  constructor(
+    private readonly runtime: Runtime,
+    private readonly session: Session,
+    private readonly shapes: Shapes,
+    private readonly gradients: boolean,
+  ) {}
+
+  async run(values: Values, batch: Batch): Promise<LossResult> {
+    const tensors = new ScratchTensors(this.runtime);
+    const binding = this.session.bind();
+    try {
+      bindValues(binding, tensors, values, this.shapes);
+      bindBatch(binding, tensors, batch, this.session.inputs);
+      const losses = tensors.make('float32', [batch.keep.length, 1]);
+      binding.output('losses', losses);
+      const gradients = this.gradients ? bindGradients(binding, tensors, values, this.shapes) : new Map<never, never>();
+      await this.session.run(binding);
+      return {
+        losses: losses.memory.float32(0, batch.learned).slice(),
+        gradients: new Map(
+          [...gradients].map(([name, { memory }]) => [name, memory.float32(0, memory.bytes / 4).slice()]),
+        ),
+      };
+    } finally {
+      binding.dispose();
+      tensors.dispose();
+    }
+  }
+
+  dispose(): Promise<void> {
+    return this.session.dispose();
+  }
+}
+
+function bindValues(binding: Binding, tensors: ScratchTensors, values: Values, shapes: Shapes): void {
+  for (const [name, value] of values) binding.input(name, floats(tensors, shapes[name] ?? [], value));
+}
+
+function bindGradients(
+  binding: Binding,
+  tensors: ScratchTensors,
+  values: Values,
+  shapes: Shapes,
+): Map<ParameterName, Tensor> {
+  return new Map(
+    [...values.keys()].map((name) => {
+      const tensor = tensors.make('float32', shapes[name] ?? []);
+      binding.output(`grad_${name}`, tensor);
+      return [name, tensor];
+    }),
+  );
+}
+
+function bindBatch(binding: Binding, tensors: ScratchTensors, batch: Batch, inputs: ReadonlySet<string>): void {
+  const bind = (name: string, make: () => Tensor): void => {
+    if (inputs.has(name)) binding.input(name, make());
+  };
+  const indices = (data: Int32Array, shape: readonly number[] = [data.length]): Tensor =>
+    tensors.make('int32', shape, (memory) => memory.int32(0, data.length).set(data));
+  const { ids, positions, keep, targets, keepBack: keep_back, virtualPositions: virtual_positions } = batch;
+  for (const [name, data] of Object.entries({ ids, positions, keep, keep_back, targets, virtual_positions })) {
+    bind(name, () => indices(data));
+  }
+  const { pad, unpad, padBack: pad_back, unpadBack: unpad_back } = batch.padding;
+  for (const [name, { data, shape }] of Object.entries({ pad, unpad, pad_back, unpad_back })) {
+    bind(name, () => indices(data, shape));
+  }
+  bind('mask', () => floats(tensors, batch.maskShape, batch.mask));
+  bind('weights', () => floats(tensors, [batch.weights.length, 1], batch.weights));
+}
+
+function floats(tensors: ScratchTensors, shape: readonly number[], data: Float32Array): Tensor {
+  return tensors.make('float32', shape, (memory) => memory.float32(0, data.length).set(data));
+}
