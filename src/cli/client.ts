@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 
 import { readAdminKey, readClientKey } from '../config/config.js';
-import type { ErrorEnvelope } from '../server/schemas/error.js';
+import type { ErrorEnvelope } from '../server/schema/error.js';
 
 const DEFAULT_URL = 'http://127.0.0.1:8000';
 

@@ -2,7 +2,7 @@ import { EngineError, type EngineErrorCode } from '../engine/errors.js';
 import { FineTuningError, type FineTuningErrorCode } from '../fine-tuning/errors.js';
 import { PREFIX_ERRORS, PrefixError, type PrefixErrorCode, type PrefixErrorReason } from '../prefix/errors.js';
 import { TenancyError, type TenancyErrorCode } from '../tenancy/errors.js';
-import type { ErrorEnvelope } from './schemas/error.js';
+import type { ErrorEnvelope } from './schema/error.js';
 
 /** `requests` and `tokens` are what OpenAI says of the limit that was reached. */
 type OpenAIErrorType =

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import type { IssuedKey, Key, Tenant } from '../../src/server/schemas/admin.js';
+import type { IssuedKey, Key, Tenant } from '../../src/server/admin/schema.js';
 import { listen, post, testServer } from '../server/harness.js';
 import { testLibrary } from '../server/prefix-library.js';
 import { preamble, type Outcome } from './preamble.js';

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import OpenAI, { toFile } from 'openai';
 import { describe, expect, it } from 'vitest';
 
-import type { IssuedKey, Key, KeyList, Tenant, TenantList } from '../../src/server/schemas/admin.js';
-import type { ErrorEnvelope } from '../../src/server/schemas/error.js';
+import type { IssuedKey, Key, KeyList, Tenant, TenantList } from '../../src/server/admin/schema.js';
+import type { ErrorEnvelope } from '../../src/server/schema/error.js';
 import { realServer } from '../support/real-server.js';
 import { post, sharedServer, testServer, type TestServer } from './harness.js';
 import { temporaryDirectory, testLibrary } from './prefix-library.js';

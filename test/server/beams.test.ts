@@ -4,7 +4,7 @@ import { Engine } from '../../src/engine/engine.js';
 import { toBeamRequests } from '../../src/server/completions/beam-requests.js';
 import { readParams } from '../../src/server/completions/params.js';
 import { ApiError } from '../../src/server/errors.js';
-import type { CompletionRequest } from '../../src/server/schemas/completion.js';
+import type { CompletionRequest } from '../../src/server/completions/schema.js';
 import { FakeRunner } from '../engine/fake-runner.js';
 import { base, post, testServer } from './harness.js';
 import { byteTokenizer } from './scripted-engine.js';

@@ -9,7 +9,7 @@ import { readParams } from '../../src/server/completions/params.js';
 import { readPrompts, splitPrompts } from '../../src/server/completions/prompts.js';
 import { Turns } from '../../src/server/completions/turns.js';
 import type { ApiError } from '../../src/server/errors.js';
-import type { CompletionRequest } from '../../src/server/schemas/completion.js';
+import type { CompletionRequest } from '../../src/server/completions/schema.js';
 
 const bytes = new TextEncoder();
 const minimal: CompletionRequest = { model: 'm', prompt: 'p' };

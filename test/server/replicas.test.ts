@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { defaultConfig } from '../../src/config/config.js';
 import { openTenancy } from '../../src/app/open-tenancy.js';
 import { RedisConnection } from '../../src/redis/connection.js';
-import type { IssuedKey } from '../../src/server/schemas/admin.js';
+import type { IssuedKey } from '../../src/server/admin/schema.js';
 import { RedisServer } from '../support/redis-server.js';
 import { post, testServer, type TestServer } from './harness.js';
 

@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 
 import { describe, expect, it, vi } from 'vitest';
 
-import { SseStream } from '../../src/server/sse-stream.js';
+import { SseStream } from '../../src/server/http/sse-stream.js';
 import { listen, testServer } from './harness.js';
 
 const forever = { model: 'tiny', prompt: 'abc', max_tokens: 60 };

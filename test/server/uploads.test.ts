@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 
 import { describe, expect, it } from 'vitest';
 
-import { MOST_FORMS } from '../../src/server/form-turns.js';
+import { MOST_FORMS } from '../../src/server/http/form-turns.js';
 import { encodeForm, send } from '../support/http.js';
 import { listen, testServer } from './harness.js';
 import { adapterFiles, testLibrary } from './prefix-library.js';

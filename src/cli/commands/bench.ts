@@ -1,7 +1,7 @@
 import { InvalidArgumentError, type Command } from 'commander';
 
-import type { CompletionResponse } from '../../server/schemas/completion.js';
-import type { Model } from '../../server/schemas/model.js';
+import type { CompletionResponse } from '../../server/completions/schema.js';
+import type { Model } from '../../server/models/schema.js';
 import { Client, withClientOptions, type ClientOptions } from '../client.js';
 import { print, table, type Io } from '../io.js';
 

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 
-import type { IssuedKey, Key } from '../../server/schemas/admin.js';
+import type { IssuedKey, Key } from '../../server/admin/schema.js';
 import { adminClient, listAll, withAdminOptions, type AdminOptions } from '../client.js';
 import { print, table, type Io } from '../io.js';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Option, type Command } from 'commander';
 
 import { replaceFile } from '../../disk/durable.js';
-import type { Prefix, PrefixDetails } from '../../server/schemas/prefix.js';
+import type { Prefix, PrefixDetails } from '../../server/prefixes/schema.js';
 import { Client, listAll, withClientOptions, type ClientOptions } from '../client.js';
 import { print, table, type Io } from '../io.js';
 

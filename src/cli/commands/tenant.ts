@@ -1,6 +1,6 @@
 import { InvalidArgumentError, type Command } from 'commander';
 
-import type { Tenant, TenantChanges } from '../../server/schemas/admin.js';
+import type { Tenant, TenantChanges } from '../../server/admin/schema.js';
 import { adminClient, listAll, withAdminOptions, type AdminOptions } from '../client.js';
 import { print, table, type Io } from '../io.js';
 

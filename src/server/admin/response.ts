@@ -2,7 +2,7 @@ import { LIMIT_NAMES, type LimitChanges, type LimitName } from '../../tenancy/li
 import type { IssuedKey as Issued } from '../../tenancy/managed-key.js';
 import type { Page } from '../../tenancy/store.js';
 import type { KeyInfo, TenantInfo } from '../../tenancy/tenancy.js';
-import type { IssuedKey, Key, KeyList, Tenant, TenantChanges, TenantList } from '../schemas/admin.js';
+import type { IssuedKey, Key, KeyList, Tenant, TenantChanges, TenantList } from './schema.js';
 
 const FIELDS = {
   weight: 'weight',

@@ -2,8 +2,8 @@ import type { Caller } from '../../tenancy/tenancy.js';
 import { startCompletion, type Completion, type CompletionDeps } from '../completions/completion.js';
 import type { Exchange } from '../completions/exchange.js';
 import { ApiError, toApiError } from '../errors.js';
-import type { BatchRequest } from '../schemas/batch.js';
-import type { CompletionRequest } from '../schemas/completion.js';
+import type { BatchRequest } from './schema.js';
+import type { CompletionRequest } from '../completions/schema.js';
 
 /** What batches need of the rest of the program. */
 export interface BatchDeps extends CompletionDeps {

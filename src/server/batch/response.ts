@@ -2,9 +2,9 @@ import type { FastifyRequest } from 'fastify';
 
 import { collectCompletion, streamCompletion, type Send } from '../completions/response.js';
 import { toApiError, type ApiError } from '../errors.js';
-import { logError } from '../plugins/error-handler.js';
-import type { BatchResponse, BatchResult } from '../schemas/batch.js';
-import type { Usage } from '../schemas/completion.js';
+import { logError } from '../http/plugins/error-handler.js';
+import type { BatchResponse, BatchResult } from './schema.js';
+import type { Usage } from '../completions/schema.js';
 import type { BatchItem } from './batch.js';
 
 /** Reads every item to its end; an item that fails has its error where its answer would be. */

@@ -1,5 +1,5 @@
 import { ApiError } from '../errors.js';
-import type { CompletionRequest } from '../schemas/completion.js';
+import type { CompletionRequest } from './schema.js';
 
 /** What is particular to a beam search; its width is `bestOf`. */
 export interface BeamParams {

@@ -1,4 +1,4 @@
-import type { Choice } from '../schemas/completion.js';
+import type { Choice } from './schema.js';
 
 /** A whole choice and what it is judged by. */
 export interface Candidate {

@@ -1,7 +1,7 @@
 import type { Generation, GenerationEvent } from '../../engine/request.js';
 import type { TokenBytes } from '../../tokenizer/text-stream.js';
 import { ApiError } from '../errors.js';
-import type { Choice, ChunkChoice, Logprobs } from '../schemas/completion.js';
+import type { Choice, ChunkChoice, Logprobs } from './schema.js';
 import { appendLogprobs, LogprobsWriter, noLogprobs } from './logprobs.js';
 import { PromptEcho } from './prompt-echo.js';
 

@@ -5,7 +5,7 @@ import type { BaseModel } from '../../prefix/kv.js';
 import type { RateLimiter } from '../../tenancy/rate-limiter.js';
 import type { Caller } from '../../tenancy/tenancy.js';
 import type { TokenBytes } from '../../tokenizer/text-stream.js';
-import type { CompletionRequest, Usage } from '../schemas/completion.js';
+import type { CompletionRequest, Usage } from './schema.js';
 import { ChoiceWriter, type ChoiceOptions } from './choice.js';
 import type { Exchange } from './exchange.js';
 import { refuseTooManyChoices } from './generation-requests.js';

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
 import type { RequestTrace } from '../../tracing/request-trace.js';
-import { disconnectSignal } from '../disconnect.js';
+import { disconnectSignal } from '../http/disconnect.js';
 import { Turns } from './turns.js';
 
 /** The HTTP request that a completion, or each of a batch, belongs to. */

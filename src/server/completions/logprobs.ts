@@ -1,6 +1,6 @@
 import type { TokenLogprob } from '../../engine/request.js';
 import { TextStream, type TokenBytes } from '../../tokenizer/text-stream.js';
-import type { Logprobs } from '../schemas/completion.js';
+import type { Logprobs } from './schema.js';
 
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 

@@ -1,5 +1,5 @@
 import { ApiError } from '../errors.js';
-import type { CompletionRequest } from '../schemas/completion.js';
+import type { CompletionRequest } from './schema.js';
 import { readBeams, type BeamParams } from './beam-params.js';
 
 /** A completion request with every default filled in; its limits are checked. */

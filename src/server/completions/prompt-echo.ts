@@ -1,6 +1,6 @@
 import type { GenerationEvent } from '../../engine/request.js';
 import { TextStream, type TokenBytes } from '../../tokenizer/text-stream.js';
-import type { Logprobs } from '../schemas/completion.js';
+import type { Logprobs } from './schema.js';
 import { appendLogprobs, noLogprobs, type LogprobsWriter } from './logprobs.js';
 
 /** A piece of the prompt. */

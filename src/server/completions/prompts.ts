@@ -1,5 +1,5 @@
 import { ApiError } from '../errors.js';
-import type { CompletionRequest } from '../schemas/completion.js';
+import type { CompletionRequest } from './schema.js';
 import { refuseUnknownIds } from './token-ids.js';
 import type { Turns } from './turns.js';
 

@@ -1,7 +1,7 @@
 import type { Admission, Cost, RateLimiter } from '../../tenancy/rate-limiter.js';
 import type { Caller } from '../../tenancy/tenancy.js';
 import type { CompletionParams } from './params.js';
-import { rateLimitHeaders, toRateLimitError } from '../rate-limit.js';
+import { rateLimitHeaders, toRateLimitError } from '../http/rate-limit-headers.js';
 
 /** What a completion has taken from its tenant's limits: one request and, once its prompts are read, all tokens that it may use. */
 export class Reservation {

@@ -1,4 +1,4 @@
-import type { CompletionChunk, CompletionResponse } from '../schemas/completion.js';
+import type { CompletionChunk, CompletionResponse } from './schema.js';
 import { keepBest, type Candidate } from './best-of.js';
 import { collectChoice, isSilent } from './choice.js';
 import type { Completion, RunningChoice } from './completion.js';

@@ -5,7 +5,7 @@ import type { PrefixDetails, PrefixLibrary } from '../../prefix/library.js';
 import { isPrefixName } from '../../prefix/name.js';
 import type { Encoder } from '../completions/prompts.js';
 import { ApiError } from '../errors.js';
-import type { NewJob, PrefixTuning } from '../schemas/fine-tuning.js';
+import type { NewJob, PrefixTuning } from './schema.js';
 
 /** What the request's `model` is: the base model, or a version of a prefix to go on from. */
 export type StartingModel =

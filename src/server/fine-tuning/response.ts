@@ -1,8 +1,8 @@
 import type { TrainingFile } from '../../fine-tuning/file.js';
 import type { FineTuningJob, JobEvent } from '../../fine-tuning/job.js';
 import type { Page } from '../../lib/page.js';
-import type { FileList, FileObject } from '../schemas/file.js';
-import type { Job, JobEventList, JobEventObject, JobList } from '../schemas/fine-tuning.js';
+import type { FileList, FileObject } from '../files/schema.js';
+import type { Job, JobEventList, JobEventObject, JobList } from './schema.js';
 
 export function toFile({ id, filename, purpose, bytes, created }: TrainingFile): FileObject {
   return { id, object: 'file', bytes, created_at: toSeconds(created), filename, purpose, status: 'processed' };

@@ -1,6 +1,6 @@
 import type { PrefixDetails as StoredDetails, PrefixInfo, PrefixPage } from '../../prefix/library.js';
 import { adapterId } from '../../prefix/name.js';
-import type { Prefix, PrefixDetails, PrefixList, PrefixVersion } from '../schemas/prefix.js';
+import type { Prefix, PrefixDetails, PrefixList, PrefixVersion } from './schema.js';
 
 /** A prefix as the API shows it to its tenant. */
 export function toPrefix(info: PrefixInfo, tenant: string): Prefix {

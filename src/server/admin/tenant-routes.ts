@@ -1,0 +1,100 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+
+import type { FineTuning } from '../../fine-tuning/fine-tuning.js';
+import type { PrefixLibrary } from '../../prefix/library.js';
+import { TenancyError } from '../../tenancy/errors.js';
+import type { Tenancy } from '../../tenancy/tenancy.js';
+import { toLimitChanges, toTenant, toTenantList } from './response.js';
+import {
+  DeletedTenant,
+  DeleteTenantQuery,
+  Tenant,
+  TenantChanges,
+  TenantList,
+  TenantParams,
+  TenantQuery,
+} from './schema.js';
+import { errorResponses } from '../schema/error.js';
+
+/** What the tenant routes need of the rest of the program. */
+export interface AdminTenantDeps {
+  readonly tenancy: Pick<Tenancy, 'listTenants' | 'getTenant' | 'setTenant' | 'deleteTenant'>;
+  readonly library: Pick<PrefixLibrary, 'list' | 'delete'>;
+  /** Undefined: tenants have no files and jobs. */
+  readonly fineTuning?: Pick<FineTuning, 'cancelAll' | 'deleteAll'> | undefined;
+}
+
+const tags = ['admin'];
+const listSchema = {
+  summary: 'List tenants and their limits',
+  tags,
+  querystring: TenantQuery,
+  response: { 200: TenantList, ...errorResponses },
+};
+const getSchema = {
+  summary: 'A tenant and its limits',
+  tags,
+  params: TenantParams,
+  response: { 200: Tenant, ...errorResponses },
+};
+const setSchema = {
+  summary: 'Create a tenant, or change its limits',
+  description: 'In force on every replica within half a second.',
+  tags,
+  params: TenantParams,
+  body: TenantChanges,
+  response: { 200: Tenant, 201: Tenant, ...errorResponses },
+};
+const deleteSchema = {
+  summary: 'Delete a tenant and revoke its keys',
+  description:
+    'Its fine-tuning jobs that are queued or running are cancelled. Its prefixes, files and jobs stay unless `prefixes=true`: a tenant of the same name finds them again.',
+  tags,
+  params: TenantParams,
+  querystring: DeleteTenantQuery,
+  response: { 200: DeletedTenant, ...errorResponses },
+};
+
+/** `/tenants` and all below it. */
+const adminTenantRoutes: FastifyPluginAsyncTypebox<AdminTenantDeps> = async (app, deps) => {
+  const { tenancy } = deps;
+  app.get('/tenants', { schema: listSchema }, async ({ query: { limit, after } }) =>
+    toTenantList(await tenancy.listTenants({ after, limit: Number(limit ?? 20) })),
+  );
+
+  app.get('/tenants/:tenant', { schema: getSchema }, async ({ params }) =>
+    toTenant(await tenancy.getTenant(params.tenant)),
+  );
+
+  app.post('/tenants/:tenant', { schema: setSchema }, async ({ params, body }, reply) => {
+    const { created, info } = await tenancy.setTenant(params.tenant, toLimitChanges(body));
+    return reply.code(created ? 201 : 200).send(toTenant(info));
+  });
+
+  app.delete('/tenants/:tenant', { schema: deleteSchema }, async ({ params: { tenant }, query }) => {
+    // The keys go first, then what is trained: nothing may be stored while prefixes are deleted. Asked again, it goes on where it was cut off.
+    const existed = await tenancy.deleteTenant(tenant);
+    await deps.fineTuning?.cancelAll(tenant);
+    const { prefixes, others } = query.prefixes === 'true' ? await deleteAll(deps, tenant) : NOTHING;
+    if (!existed && prefixes + others === 0) throw new TenancyError('tenant_not_found', 'There is no such tenant.');
+    return { id: tenant, object: 'tenant' as const, deleted: true as const, prefixes_deleted: prefixes };
+  });
+};
+
+export default adminTenantRoutes;
+
+/** How much of a tenant was deleted. */
+interface Deleted {
+  readonly prefixes: number;
+  /** Files and jobs. */
+  readonly others: number;
+}
+
+const NOTHING: Deleted = { prefixes: 0, others: 0 };
+
+async function deleteAll({ library, fineTuning }: AdminTenantDeps, tenant: string): Promise<Deleted> {
+  const others = (await fineTuning?.deleteAll(tenant)) ?? 0;
+  const { data } = await library.list(tenant);
+  for (const { name } of data) await library.delete(tenant, name);
+  return { prefixes: data.length, others };
+}

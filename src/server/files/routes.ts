@@ -1,0 +1,88 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+
+import type { FineTuning } from '../../fine-tuning/fine-tuning.js';
+import { ApiError } from '../errors.js';
+import { toFile, toFileList } from '../fine-tuning/response.js';
+import type { FormTurns } from '../http/form-turns.js';
+import forms from '../http/plugins/forms.js';
+import { Bytes } from '../schema/bytes.js';
+import { errorResponses } from '../schema/error.js';
+import { DeletedFile, FileForm, FileList, FileObject, FileQuery, StoredFileParams } from './schema.js';
+import { sendFile } from '../http/send-file.js';
+
+/** What the file routes need of the rest of the program. */
+export interface FileDeps {
+  readonly fineTuning: Pick<FineTuning, 'addFile' | 'file' | 'content' | 'listFiles' | 'deleteFile'>;
+  /** Of one file. */
+  readonly maxTrainingFileBytes: number;
+  readonly formTurns: FormTurns;
+}
+
+/** Room in a form for the fields and what is between them. */
+const FORM_ROOM_BYTES = 2 ** 16;
+
+const tags = ['fine-tuning'];
+const params = StoredFileParams;
+const createSchema = {
+  summary: 'Upload training data',
+  tags,
+  body: { content: { 'multipart/form-data': { schema: FileForm } } },
+  response: { 200: FileObject, ...errorResponses },
+};
+const listSchema = {
+  summary: 'List files',
+  tags,
+  querystring: FileQuery,
+  response: { 200: FileList, ...errorResponses },
+};
+const getSchema = { summary: 'A file', tags, params, response: { 200: FileObject, ...errorResponses } };
+const contentSchema = {
+  summary: 'Download a file',
+  tags,
+  params,
+  response: {
+    200: { description: 'The bytes of the file.', content: { 'application/octet-stream': { schema: Bytes } } },
+    ...errorResponses,
+  },
+};
+const deleteSchema = {
+  summary: 'Delete a file',
+  description: 'A job that is queued with it fails; one that runs has its own copy.',
+  tags,
+  params,
+  response: { 200: DeletedFile, ...errorResponses },
+};
+
+/** `/files` and all below it: data to train on, and the curves of jobs. */
+const fileRoutes: FastifyPluginAsyncTypebox<FileDeps> = async (app, deps) => {
+  const { fineTuning, maxTrainingFileBytes: maxFileBytes, formTurns: turns } = deps;
+  await app.register(forms, { turns, maxFiles: 1, maxFileBytes, roomBytes: FORM_ROOM_BYTES });
+  app.addHook('preValidation', async (request) => {
+    if (request.method === 'POST' && !request.isMultipart())
+      throw new ApiError('unsupported_media_type', 'A file comes as multipart/form-data.');
+  });
+
+  app.post('/files', { schema: createSchema }, async ({ tenant, body }) => {
+    const { file } = body as FileForm;
+    return toFile(await fineTuning.addFile(tenant, file.filename, file));
+  });
+
+  app.get('/files', { schema: listSchema }, async ({ tenant, query: { after, limit, purpose } }) =>
+    toFileList(await fineTuning.listFiles(tenant, { after, limit: Number(limit ?? 20) }, purpose)),
+  );
+
+  app.get('/files/:file_id', { schema: getSchema }, async ({ tenant, params: { file_id } }) =>
+    toFile(await fineTuning.file(tenant, file_id)),
+  );
+
+  app.get('/files/:file_id/content', { schema: contentSchema }, async ({ tenant, params: { file_id } }, reply) =>
+    sendFile(reply, 'application/octet-stream', await fineTuning.content(tenant, file_id)),
+  );
+
+  app.delete('/files/:file_id', { schema: deleteSchema }, async ({ tenant, params: { file_id: id } }) => {
+    await fineTuning.deleteFile(tenant, id);
+    return { id, object: 'file' as const, deleted: true as const };
+  });
+};
+
+export default fileRoutes;

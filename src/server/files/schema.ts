@@ -1,0 +1,60 @@
+import { Type, type Static } from 'typebox';
+
+import { JobQuery } from '../fine-tuning/schema.js';
+import { nullable } from '../schema/optional.js';
+
+/** `POST /v1/files`. Form fields are strings. */
+export const FileForm = Type.Object(
+  {
+    purpose: Type.Enum(['fine-tune']),
+    file: Type.Unsafe<Buffer & { readonly filename: string }>({
+      isFile: true,
+      description: 'Lines of `{"prompt", "completion"}`, each a string or an array of token ids.',
+    }),
+  },
+  { additionalProperties: false, title: 'FileForm' },
+);
+export type FileForm = Static<typeof FileForm>;
+
+export const FileObject = Type.Object(
+  {
+    id: Type.String(),
+    object: Type.Literal('file'),
+    bytes: Type.Integer(),
+    created_at: Type.Integer({ description: 'Unix seconds.' }),
+    filename: Type.String(),
+    purpose: Type.Enum(['fine-tune', 'fine-tune-results']),
+    status: Type.Literal('processed'),
+  },
+  { title: 'File' },
+);
+export type FileObject = Static<typeof FileObject>;
+
+export const FileList = Type.Object(
+  {
+    object: Type.Literal('list'),
+    data: Type.Array(FileObject, { description: 'Newest first.' }),
+    first_id: nullable(Type.String()),
+    last_id: nullable(Type.String({ description: 'The next page is `after` this one.' })),
+    has_more: Type.Boolean(),
+  },
+  { title: 'FileList' },
+);
+export type FileList = Static<typeof FileList>;
+
+/** As OpenAI has it. */
+export const FileQuery = Type.Object(
+  {
+    ...JobQuery.properties,
+    purpose: Type.Optional(FileObject.properties.purpose),
+    order: Type.Optional(Type.Enum(['desc'], { description: 'By the time of their upload.' })),
+  },
+  { additionalProperties: false },
+);
+
+export const StoredFileParams = Type.Object({ file_id: Type.String() });
+
+export const DeletedFile = Type.Object(
+  { id: Type.String(), object: Type.Literal('file'), deleted: Type.Literal(true) },
+  { title: 'DeletedFile' },
+);

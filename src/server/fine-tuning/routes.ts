@@ -1,0 +1,93 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+
+import type { FineTuning } from '../../fine-tuning/fine-tuning.js';
+import type { BaseModel } from '../../prefix/kv.js';
+import type { PrefixLibrary } from '../../prefix/library.js';
+import { asModelError } from '../completions/resolve-prefix.js';
+import { type JobRequestDeps, type StartingModel, toJobRequest } from './params.js';
+import { toEventList, toJob, toJobList } from './response.js';
+import { toReferenceOf } from '../prefixes/reference.js';
+import { errorResponses } from '../schema/error.js';
+import { Job, JobEventList, JobList, JobParams, JobQuery, NewJob } from './schema.js';
+
+/** What the fine-tuning routes need of the rest of the program. */
+export interface FineTuningRouteDeps extends JobRequestDeps {
+  readonly fineTuning: Pick<FineTuning, 'createJob' | 'job' | 'listJobs' | 'cancel' | 'events'>;
+  readonly library: JobRequestDeps['library'] & Pick<PrefixLibrary, 'get' | 'nameOf'>;
+  readonly base: BaseModel;
+}
+
+const tags = ['fine-tuning'];
+const createSchema = {
+  summary: 'Train a prefix',
+  description:
+    'The prefix is trained on one file of the caller. `fine_tuned_model` is what it is called, once `status` is `succeeded`.',
+  tags,
+  body: NewJob,
+  response: { 200: Job, ...errorResponses },
+};
+const listSchema = {
+  summary: 'List fine-tuning jobs',
+  tags,
+  querystring: JobQuery,
+  response: { 200: JobList, ...errorResponses },
+};
+const getSchema = {
+  summary: 'A fine-tuning job',
+  tags,
+  params: JobParams,
+  response: { 200: Job, ...errorResponses },
+};
+const cancelSchema = {
+  summary: 'Cancel a fine-tuning job',
+  description:
+    'Training ends within seconds, and nothing of it is kept. A job that is trained, and whose prefix is being stored, is refused with `job_finished`.',
+  tags,
+  params: JobParams,
+  response: { 200: Job, ...errorResponses },
+};
+const eventsSchema = {
+  summary: 'What happened to a fine-tuning job',
+  tags,
+  params: JobParams,
+  querystring: JobQuery,
+  response: { 200: JobEventList, ...errorResponses },
+};
+
+/** `/fine_tuning/jobs` and all below it. */
+const fineTuningRoutes: FastifyPluginAsyncTypebox<FineTuningRouteDeps> = async (app, deps) => {
+  const { fineTuning, library, base } = deps;
+  const startOf = async (tenant: string, model: string): Promise<StartingModel> => {
+    if (model === base.id) return undefined;
+    try {
+      return await library.get(tenant, ...(await toReferenceOf(library, tenant, model)));
+    } catch (error) {
+      throw asModelError(error, model);
+    }
+  };
+
+  app.post('/fine_tuning/jobs', { schema: createSchema }, async ({ tenant, body }) => {
+    const request = toJobRequest(body, deps, await startOf(tenant, body.model));
+    return toJob(await fineTuning.createJob(tenant, request), tenant);
+  });
+
+  app.get('/fine_tuning/jobs', { schema: listSchema }, async ({ tenant, query: { after, limit } }) =>
+    toJobList(await fineTuning.listJobs(tenant, { after, limit: Number(limit ?? 20) }), tenant),
+  );
+
+  app.get('/fine_tuning/jobs/:fine_tuning_job_id', { schema: getSchema }, async ({ tenant, params }) =>
+    toJob(await fineTuning.job(tenant, params.fine_tuning_job_id), tenant),
+  );
+
+  app.post('/fine_tuning/jobs/:fine_tuning_job_id/cancel', { schema: cancelSchema }, async ({ tenant, params }) =>
+    toJob(await fineTuning.cancel(tenant, params.fine_tuning_job_id), tenant),
+  );
+
+  app.get('/fine_tuning/jobs/:fine_tuning_job_id/events', { schema: eventsSchema }, async (request) => {
+    const { tenant, params, query } = request;
+    const options = { after: query.after, limit: Number(query.limit ?? 20) };
+    return toEventList(await fineTuning.events(tenant, params.fine_tuning_job_id, options));
+  });
+};
+
+export default fineTuningRoutes;

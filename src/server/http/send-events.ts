@@ -1,0 +1,31 @@
+import type { FastifyReply } from 'fastify';
+
+import type { Send } from '../completions/response.js';
+import { toApiError } from '../errors.js';
+import { SseStream } from './sse-stream.js';
+import { logError } from './plugins/error-handler.js';
+
+/**
+ * Answers with server-sent events. Call it when nothing can be refused any more: the status is out from here on, and an error
+ * goes into the stream as an event.
+ */
+export function sendEvents(reply: FastifyReply, produce: (send: Send) => Promise<void>): FastifyReply {
+  const events = new SseStream();
+  void produceAll(events, reply, produce);
+  return reply
+    .header('content-type', 'text/event-stream; charset=utf-8')
+    .header('cache-control', 'no-cache')
+    .header('x-accel-buffering', 'no')
+    .send(events.readable);
+}
+
+async function produceAll(events: SseStream, { request }: FastifyReply, produce: (send: Send) => Promise<void>) {
+  try {
+    await produce((data) => events.send(data));
+  } catch (thrown) {
+    const error = toApiError(thrown);
+    logError(error, request);
+    await events.send(error.toEnvelope());
+  }
+  await events.done();
+}

@@ -1,0 +1,99 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+
+import type { BaseModel } from '../../prefix/kv.js';
+import type { PrefixDetails, PrefixInfo, PrefixLibrary } from '../../prefix/library.js';
+import { adapterId } from '../../prefix/name.js';
+import { asModelError } from '../completions/resolve-prefix.js';
+import { ApiError } from '../errors.js';
+import { toReferenceOf } from '../prefixes/reference.js';
+import { errorResponses } from '../schema/error.js';
+import { DeletedModel, Model, ModelList, ModelParams } from './schema.js';
+
+/** What the model routes need of the rest of the program. */
+export interface ModelDeps {
+  readonly base: BaseModel;
+  /** Unix seconds since when the base model is served. */
+  readonly created: number;
+  readonly library: Pick<PrefixLibrary, 'list' | 'get' | 'nameOf' | 'delete'>;
+}
+
+/** `/models` and all below it: the base model, and the caller's prefixes as its children. */
+const modelRoutes: FastifyPluginAsyncTypebox<ModelDeps> = async (app, { base, created, library }) => {
+  const baseModel: Model = {
+    id: base.id,
+    object: 'model',
+    created,
+    owned_by: 'preamble',
+    parent: null,
+    adapter_id: null,
+  };
+  const toModel = (prefix: PrefixInfo, tenant: string): Model => ({
+    id: prefix.name,
+    object: 'model',
+    created: prefix.created,
+    owned_by: tenant,
+    parent: base.id,
+    adapter_id: adapterId(tenant, prefix.name),
+  });
+
+  const find = async (tenant: string, model: string): Promise<PrefixDetails> => {
+    try {
+      return await library.get(tenant, ...(await toReferenceOf(library, tenant, model)));
+    } catch (error) {
+      throw asModelError(error, model);
+    }
+  };
+
+  app.get(
+    '/models',
+    { schema: { summary: 'List models', tags: ['models'], response: { 200: ModelList, ...errorResponses } } },
+    async ({ tenant }) => {
+      const { data } = await library.list(tenant);
+      return { object: 'list' as const, data: [baseModel, ...data.map((prefix) => toModel(prefix, tenant))] };
+    },
+  );
+
+  app.get(
+    '/models/:id',
+    {
+      schema: {
+        summary: 'One model',
+        tags: ['models'],
+        params: ModelParams,
+        response: { 200: Model, ...errorResponses },
+      },
+    },
+    async ({ params, tenant }) => {
+      if (params.id === base.id) return baseModel;
+      return { ...toModel(await find(tenant, params.id), tenant), id: params.id };
+    },
+  );
+
+  app.delete(
+    '/models/:id',
+    {
+      schema: {
+        summary: 'Delete a prefix',
+        description: 'As `DELETE /v1/prefixes/{name}`. With `@VERSION` only where that is the only one.',
+        tags: ['models'],
+        params: ModelParams,
+        response: { 200: DeletedModel, ...errorResponses },
+      },
+    },
+    async ({ params: { id }, tenant }) => {
+      if (id === base.id) throw refuseDeletion('The base model cannot be deleted.');
+      const { name, versions } = await find(tenant, id);
+      if (id.includes('@') && versions.length > 1) {
+        throw refuseDeletion(`One of several versions cannot be deleted; '${name}' is all of them.`);
+      }
+      await library.delete(tenant, name);
+      return { id, object: 'model' as const, deleted: true as const };
+    },
+  );
+};
+
+export default modelRoutes;
+
+function refuseDeletion(message: string): ApiError {
+  return new ApiError('invalid_value', message, { param: 'model' });
+}

@@ -1,0 +1,137 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+
+import { PrefixError } from '../../prefix/errors.js';
+import type { BaseModel } from '../../prefix/kv.js';
+import type { AdapterUpload, PrefixLibrary } from '../../prefix/library.js';
+import type { Encoder } from '../completions/prompts.js';
+import { ApiError } from '../errors.js';
+import type { FormTurns } from '../http/form-turns.js';
+import forms from '../http/plugins/forms.js';
+import { callerOf } from '../http/plugins/tenant.js';
+import { toQuota } from './quota.js';
+import { toReference } from './reference.js';
+import { toPrefix, toPrefixDetails, toPrefixList } from './response.js';
+import { Bytes } from '../schema/bytes.js';
+import { errorResponses } from '../schema/error.js';
+import {
+  DeletedPrefix,
+  FileParams,
+  FileUpload,
+  ListQuery,
+  Prefix,
+  PrefixDetails,
+  PrefixList,
+  PrefixParams,
+  TextUpload,
+} from './schema.js';
+import { sendFile } from '../http/send-file.js';
+
+/** What the prefix routes need of the rest of the program. */
+export interface PrefixDeps {
+  readonly library: Pick<PrefixLibrary, 'upload' | 'uploadText' | 'list' | 'get' | 'file' | 'delete'>;
+  readonly tokenizer: Encoder;
+  readonly base: BaseModel;
+  readonly maxUploadBytes: number;
+  readonly formTurns: FormTurns;
+}
+
+/** Room in a form for the config, the fields and what is between them. */
+const FORM_ROOM_BYTES = 2 ** 21;
+
+const tags = ['prefixes'];
+const uploadSchema = {
+  summary: 'Upload a prefix',
+  description:
+    'The two files that PEFT wrote, as a form; or a text, as JSON. The same content under the same name is 200. Four forms of a tenant are read at a time; others wait.',
+  tags,
+  body: { content: { 'application/json': { schema: TextUpload }, 'multipart/form-data': { schema: FileUpload } } },
+  response: { 200: Prefix, 201: Prefix, ...errorResponses },
+};
+const listSchema = {
+  summary: 'List prefixes',
+  tags,
+  querystring: ListQuery,
+  response: { 200: PrefixList, ...errorResponses },
+};
+const getSchema = {
+  summary: 'A prefix and its versions',
+  tags,
+  params: PrefixParams,
+  response: { 200: PrefixDetails, ...errorResponses },
+};
+const fileAnswers = {
+  description: 'The bytes of the file.',
+  content: { 'application/json': { schema: Bytes }, 'application/octet-stream': { schema: Bytes } },
+};
+const fileSchema = {
+  summary: 'Download what PEFT loads',
+  tags,
+  params: FileParams,
+  response: { 200: fileAnswers, ...errorResponses },
+};
+const deleteSchema = {
+  summary: 'Delete a prefix',
+  description: 'New requests do not find it any more; running ones finish.',
+  tags,
+  params: PrefixParams,
+  response: { 200: DeletedPrefix, ...errorResponses },
+};
+
+/** `/prefixes` and all below it. */
+const prefixRoutes: FastifyPluginAsyncTypebox<PrefixDeps> = async (app, deps) => {
+  const { library, tokenizer, base, maxUploadBytes: maxFileBytes, formTurns: turns } = deps;
+  const encode = (text: string): number[] => encodeText(text, tokenizer, base);
+  await app.register(forms, { turns, maxFiles: 2, maxFileBytes, roomBytes: FORM_ROOM_BYTES });
+  app.addHook('preValidation', async (request) => {
+    if (request.method === 'POST' && request.body === undefined) {
+      throw new ApiError('unsupported_media_type', 'A prefix comes as multipart/form-data or application/json.');
+    }
+  });
+
+  app.post('/prefixes', { schema: uploadSchema }, async (request, reply) => {
+    // The content type has chosen one of the two schemas.
+    const body = request.body as TextUpload | FileUpload;
+    const { tenant, limits } = callerOf(request);
+    const { created, record } = await ('text' in body
+      ? library.uploadText(tenant, { ...body, tokens: encode(body.text) }, toQuota(limits))
+      : library.upload(tenant, toAdapterUpload(body), toQuota(limits)));
+    return reply.code(created ? 201 : 200).send(toPrefix(record, tenant));
+  });
+
+  app.get('/prefixes', { schema: listSchema }, async ({ tenant, query }) =>
+    toPrefixList(await library.list(tenant, { after: query.after, limit: Number(query.limit ?? 20) }), tenant),
+  );
+
+  app.get('/prefixes/:name', { schema: getSchema }, async ({ tenant, params }) =>
+    toPrefixDetails(await library.get(tenant, ...toReference(params.name)), tenant),
+  );
+
+  app.get('/prefixes/:name/files/:file', { schema: fileSchema }, async ({ tenant, params }, reply) => {
+    const [name, version] = toReference(params.name);
+    const file = await library.file(tenant, name, params.file, version);
+    reply.header('content-disposition', `attachment; filename="${params.file}"`);
+    return sendFile(
+      reply,
+      params.file === 'adapter_config.json' ? 'application/json' : 'application/octet-stream',
+      file,
+    );
+  });
+
+  app.delete('/prefixes/:name', { schema: deleteSchema }, async ({ tenant, params }) => {
+    await library.delete(tenant, params.name);
+    return { id: params.name, object: 'prefix' as const, deleted: true as const };
+  });
+};
+
+export default prefixRoutes;
+
+/** What no prefix can be is refused before it is tokenized: nobody is served meanwhile. */
+function encodeText(text: string, tokenizer: Encoder, { contextLength }: BaseModel): number[] {
+  const least = tokenizer.minTokens(text);
+  if (least <= contextLength) return tokenizer.encode(text);
+  throw new PrefixError('text_too_long', `text: at least ${least} tokens; the model's context is ${contextLength}`);
+}
+
+function toAdapterUpload({ name, placement, force, adapter_config, adapter_model }: FileUpload): AdapterUpload {
+  return { name, placement, force: force === 'true', config: adapter_config, model: adapter_model };
+}

@@ -1,0 +1,102 @@
+import { Type, type Static } from 'typebox';
+
+import { nullable } from '../schema/optional.js';
+
+const Name = Type.String({
+  minLength: 1,
+  maxLength: 128,
+  description: 'Segments of `A-Z a-z 0-9 . _ -` joined by `/`.',
+});
+/** A file part. The OpenAPI document shows it as binary; the validator has a keyword for it. */
+const File = Type.Unsafe<Buffer>({ isFile: true });
+
+/** `POST /v1/prefixes` as multipart: the two files that PEFT wrote. Form fields are strings. */
+export const FileUpload = Type.Object(
+  {
+    name: Name,
+    placement: Type.Optional(Type.Enum(['prefix', 'infix'])),
+    force: Type.Optional(Type.Enum(['true', 'false'])),
+    adapter_config: File,
+    adapter_model: File,
+  },
+  { additionalProperties: false, title: 'PrefixFiles' },
+);
+export type FileUpload = Static<typeof FileUpload>;
+
+/** `POST /v1/prefixes` as JSON: a prefix made of text. */
+export const TextUpload = Type.Object(
+  { name: Name, text: Type.String({ minLength: 1 }) },
+  {
+    additionalProperties: false,
+    title: 'PrefixText',
+    examples: [{ name: 'examples/greeting', text: 'Dear customer, thank you for your letter.' }],
+  },
+);
+export type TextUpload = Static<typeof TextUpload>;
+
+const version = {
+  version: Type.String({ description: 'Hex sha256 of the content.' }),
+  kind: Type.Enum(['prefix', 'soft_prompt', 'text']),
+  placement: Type.Enum(['prefix', 'infix']),
+  num_virtual_tokens: Type.Integer(),
+  bytes: Type.Integer({ description: 'Of its keys and values in memory.' }),
+  created: Type.Integer({ description: 'Unix seconds.' }),
+};
+const PrefixVersion = Type.Object(version);
+export type PrefixVersion = Static<typeof PrefixVersion>;
+
+/** What `adapterId` gives. */
+export const AdapterId = Type.String({
+  description:
+    '16 hex digits, from tenant and name. Requests may say it as `model` instead of the name, and `/metrics` calls the prefix so: a gateway that reads both finds the replica that runs it.',
+});
+
+const prefix = {
+  object: Type.Literal('prefix'),
+  name: Type.String(),
+  adapter_id: AdapterId,
+  ...version,
+  base_model: Type.String(),
+  warnings: Type.Array(Type.String()),
+};
+
+export const Prefix = Type.Object(prefix, { title: 'Prefix' });
+export type Prefix = Static<typeof Prefix>;
+
+export const PrefixDetails = Type.Object(
+  { ...prefix, versions: Type.Array(PrefixVersion, { description: 'Newest first.' }) },
+  { title: 'PrefixDetails' },
+);
+export type PrefixDetails = Static<typeof PrefixDetails>;
+
+export const PrefixList = Type.Object(
+  {
+    object: Type.Literal('list'),
+    data: Type.Array(Prefix),
+    first_id: nullable(Type.String()),
+    last_id: nullable(Type.String({ description: 'The next page is `after` this name.' })),
+    has_more: Type.Boolean(),
+  },
+  { title: 'PrefixList' },
+);
+export type PrefixList = Static<typeof PrefixList>;
+
+/** Query strings stay strings: nothing in this server is coerced. */
+export const ListQuery = Type.Object(
+  {
+    limit: Type.Optional(Type.String({ pattern: '^([1-9][0-9]?|100)$', title: '1 to 100', default: '20' })),
+    after: Type.Optional(Type.String({ description: 'A name: the page begins behind it.' })),
+  },
+  { additionalProperties: false },
+);
+
+export const PrefixParams = Type.Object({ name: Type.String() });
+export const FileParams = Type.Object({
+  name: Type.String(),
+  file: Type.Enum(['adapter_config.json', 'adapter_model.safetensors']),
+});
+
+export const DeletedPrefix = Type.Object(
+  { id: Type.String(), object: Type.Literal('prefix'), deleted: Type.Literal(true) },
+  { title: 'DeletedPrefix' },
+);
