@@ -17,7 +17,7 @@ export const layers = {
   engine: ['tokenizer', 'prefix/kv.ts'],
   model: ['engine/runner.ts', 'prefix/kv.ts', 'onnx', 'runtime', 'safetensors'],
   prefix: ['safetensors', 'disk', 'lib'],
-  tuning: ['engine/random.ts', 'model', 'prefix', 'onnx', 'runtime', 'safetensors', 'disk', 'charts', 'lib'],
+  tuning: ['engine/sampling/random.ts', 'model', 'prefix', 'onnx', 'runtime', 'safetensors', 'disk', 'charts', 'lib'],
   'fine-tuning': ['prefix', 'tuning', 'disk', 'lib'],
   evaluation: ['engine', 'tokenizer', 'model', 'prefix', 'tuning'],
   study: ['evaluation', 'prefix/kv.ts', 'tuning', 'charts', 'disk'],
