@@ -1,6 +1,6 @@
 import { ticks } from './ticks.js';
 
-/** A point, and the spread around it if it has one. */
+/** A point and, optionally, the ends of the spread around it, in the units of the data. */
 export interface ChartPoint {
   readonly x: number;
   readonly y: number;
@@ -8,18 +8,23 @@ export interface ChartPoint {
   readonly high?: number | undefined;
 }
 
+/** One line or set of marks, with its name in the legend. */
 export interface Series {
   readonly name: string;
   readonly points: readonly ChartPoint[];
 }
 
+/** The content of a chart: axes, series and drawing style. */
 export interface LineChart {
   readonly xLabel: string;
   readonly yLabel: string;
-  /** Places on the x axis that are named; the axis goes from the first to the last. */
+  /** Labelled positions on the x axis, which reaches from the first to the last. */
   readonly xTicks: readonly { readonly at: number; readonly label: string }[];
   readonly series: readonly Series[];
-  /** `line`; `marked`: with a mark at each point and the spread as a band; `marks`: not joined, the spread as whiskers. */
+  /**
+   * `line`: a line only. `marked`: a line with a mark at each point and the spread as a band. `marks`: marks that are
+   * not joined, with the spread as whiskers.
+   */
   readonly style: 'line' | 'marked' | 'marks';
 }
 
@@ -29,13 +34,13 @@ const [LEFT, RIGHT, TOP, BOTTOM] = [64, WIDTH - 24, 24, HEIGHT - 56];
 const LEGEND_ROW = 16;
 const COLOURS = ['#1f77b4', '#d62728', '#2ca02c', '#9467bd', '#ff7f0e', '#17becf', '#8c564b', '#7f7f7f'] as const;
 
-/** Places in the picture of places in the data. */
+/** Maps data coordinates to pixels. */
 interface Scale {
   readonly x: (value: number) => number;
   readonly y: (value: number) => number;
 }
 
-/** Lines or marks over a numeric axis, the legend below. A whole SVG file. */
+/** Draws lines or marks over a numeric x axis, with the legend below. Returns a whole SVG file. */
 export function lineChart(chart: LineChart): string {
   const values = chart.series.flatMap(({ points }) => points.flatMap(({ y, low = y, high = y }) => [low, high]));
   const yTicks = ticks(least(values), most(values));

@@ -1,6 +1,9 @@
 const INTERVALS = 5;
 
-/** Round numbers, about six, whose first and last enclose `low` to `high`. */
+/**
+ * About six round, evenly spaced values that enclose `low` to `high`; 0 and 1 when there is no data (`low` above
+ * `high`, or NaN).
+ */
 export function ticks(low: number, high: number): number[] {
   if (!(low <= high)) return [0, 1]; // there is no value
   const range = high > low ? high - low : Math.abs(low) || 1;

@@ -2,8 +2,8 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 
 /**
- * Writes a new file and returns once it is on the disk.
- * @param mode who may read it; what the process gives to new files unless given
+ * Writes a new file and returns once its content is on the disk. Throws when the file exists.
+ * @param mode permission bits; the process's default unless given
  */
 export async function writeDurably(file: string, data: Uint8Array | string, mode?: number): Promise<void> {
   const handle = await fs.open(file, 'wx', mode);
@@ -15,7 +15,7 @@ export async function writeDurably(file: string, data: Uint8Array | string, mode
   }
 }
 
-/** Makes a directory's entries durable: a rename or a new file is one only after this. */
+/** Makes the entries of a directory durable. A new file or a rename survives a power failure only after this. */
 export async function syncDirectory(directory: string): Promise<void> {
   if (process.platform === 'win32') return; // directories cannot be opened there, and NTFS logs its renames
   const handle = await fs.open(directory, 'r');
@@ -26,7 +26,7 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** Creates a directory and those above it that are missing, and returns once their entries are on the disk. */
+/** Creates a directory and its missing parents, and returns once their entries are on the disk. */
 export async function makeDirectoryDurably(directory: string): Promise<void> {
   const first = await fs.mkdir(directory, { recursive: true });
   if (first === undefined) return;
@@ -34,15 +34,16 @@ export async function makeDirectoryDurably(directory: string): Promise<void> {
   for (let at = path.resolve(directory); at !== above; at = path.dirname(at)) await syncDirectory(path.dirname(at));
 }
 
-/** Renames `from` to `to`, durably in the directory that `to` is in. */
+/** Renames `from` to `to`, and returns once the directory of `to` is on the disk. */
 export async function renameDurably(from: string, to: string): Promise<void> {
   await fs.rename(from, to);
   await syncDirectory(path.dirname(to));
 }
 
 /**
- * Writes a file in place of what is there, by way of one beside it: after a crash there is the old file or the new one.
- * @param mode as of `writeDurably`
+ * Replaces a file, or creates it, by renaming a draft beside it: a crash leaves the old content or the new, never a
+ * mixture.
+ * @param mode permission bits, as for `writeDurably`
  */
 export async function replaceFile(file: string, data: Uint8Array | string, mode?: number): Promise<void> {
   const draft = `${file}.draft`;
@@ -51,7 +52,7 @@ export async function replaceFile(file: string, data: Uint8Array | string, mode?
   await renameDurably(draft, file);
 }
 
-/** What a read resolves to, or undefined when the file is not there. */
+/** Awaits a read. Undefined when the file does not exist. */
 export async function ifExists<T>(read: Promise<T>): Promise<T | undefined> {
   try {
     return await read;
@@ -61,12 +62,12 @@ export async function ifExists<T>(read: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** Whether there is a file or a directory of that name. */
+/** Whether a file or directory exists at this path. */
 export async function exists(file: string): Promise<boolean> {
   return (await ifExists(fs.stat(file))) !== undefined;
 }
 
-/** Whether it is a system's error with one of the codes, such as `ENOENT`. */
+/** Whether an error is a system error with one of these codes, for example `ENOENT`. */
 export function isErrno(error: unknown, ...codes: readonly string[]): boolean {
   return error instanceof Error && codes.includes((error as NodeJS.ErrnoException).code ?? '');
 }

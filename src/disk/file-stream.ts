@@ -3,24 +3,27 @@ import type { Readable } from 'node:stream';
 
 import { ifExists } from './durable.js';
 
-/** A stored file whose bytes are read as they are taken. Whoever gets one reads or destroys it. */
+/** A stored file, read as its bytes are consumed. Its owner must read `content` to the end or destroy it. */
 export interface FileStream {
-  /** How many there are in all. */
+  /** Size of the whole file. */
   readonly bytes: number;
-  /** Fails, and does not end, where not all of them are there. */
+  /** Errors instead of ending if the file is cut short. */
   readonly content: Readable;
 }
 
-/** Bytes that are read ahead. */
-const AHEAD = 64 * 1024;
+/** Bytes read ahead of the consumer. */
+const READ_AHEAD_BYTES = 64 * 1024;
 
-/** Opens a file, which is then read to its end though it be deleted meanwhile; undefined when it is not there. */
+/**
+ * Opens a file for streaming. A file that is deleted meanwhile is still read to its end. Undefined when it does not
+ * exist.
+ */
 export async function streamFile(file: string): Promise<FileStream | undefined> {
   const handle = await ifExists(fs.open(file));
   if (handle === undefined) return undefined;
   try {
     const { size } = await handle.stat();
-    return { bytes: size, content: handle.createReadStream({ highWaterMark: AHEAD }) };
+    return { bytes: size, content: handle.createReadStream({ highWaterMark: READ_AHEAD_BYTES }) };
   } catch (error) {
     await handle.close();
     throw error;

@@ -4,16 +4,19 @@ import path from 'node:path';
 
 import { ifExists, isErrno } from './durable.js';
 
-/** Tells this process from an earlier one with the same pid: in a container, every start may get the same. */
+/** Random token of this process. The pid alone is not enough: in a container every start may get the same one. */
 const PROCESS_TOKEN = randomBytes(4).toString('hex');
 const ENTRY = /^(\d+)-([0-9a-f]+)-[0-9a-f]+$/;
 const ABANDONED_AFTER_MS = 3_600_000;
 
-/** The directory in which a store builds what it then renames into place. What a killed process left is garbage. */
+/**
+ * A directory in which a store builds files before it renames them into place. Entries left by a killed process are
+ * garbage.
+ */
 export class Scratch {
   private constructor(private readonly directory: string) {}
 
-  /** Creates the directory where it is missing, and sweeps what no running process can still need. */
+  /** Creates the directory if it is missing, and removes entries that no running process can still need. */
   static async open(directory: string): Promise<Scratch> {
     await fs.mkdir(directory, { recursive: true });
     for (const entry of await fs.readdir(directory)) {
@@ -23,12 +26,12 @@ export class Scratch {
     return new Scratch(directory);
   }
 
-  /** A new path, of nothing yet, which carries its owner's pid. */
+  /** A path that is not used yet. Its file name starts with this process's pid. */
   newPath(): string {
     return path.join(this.directory, `${process.pid}-${PROCESS_TOKEN}-${randomBytes(8).toString('hex')}`);
   }
 
-  /** Runs `build` with a new directory; whatever it has not moved away is removed afterwards. */
+  /** Runs `build` with a new directory, and afterwards removes everything that `build` has not moved away. */
   async withDirectory<T>(build: (directory: string) => Promise<T>): Promise<T> {
     const directory = this.newPath();
     await fs.mkdir(directory);
@@ -39,7 +42,10 @@ export class Scratch {
     }
   }
 
-  /** Moves a directory out of sight in one step, then removes it. False when it was not there. */
+  /**
+   * Removes a directory: first moves it out of sight by one rename, then deletes it. False when the directory did not
+   * exist.
+   */
   async discard(target: string): Promise<boolean> {
     const away = this.newPath();
     const moved = await ifExists(fs.rename(target, away).then(() => true));
@@ -64,7 +70,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** A cleanup that is lost is harmless: the next sweep gets it. */
+/** Removes a file or directory and ignores failures: the next sweep tries again. */
 async function removeQuietly(target: string): Promise<void> {
   await fs.rm(target, { recursive: true, force: true }).catch(() => undefined);
 }

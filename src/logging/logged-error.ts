@@ -1,4 +1,4 @@
-/** Errors of ours whose messages are written from ids, counts and fixed words. */
+/** Errors of this program whose messages contain only ids, counts and fixed words. */
 const ownErrors: ReadonlySet<string> = new Set([
   'ApiError',
   'EngineError',
@@ -8,20 +8,21 @@ const ownErrors: ReadonlySet<string> = new Set([
   'TrainingCrashedError',
 ]);
 
-/** What of an error goes into the log. */
+/** The part of an error that may be logged. */
 export interface LoggedError {
   readonly type: string;
   readonly message?: string;
-  /** Such as `ENOSPC`. */
+  /** System error code, for example `ENOSPC`. */
   readonly code?: string;
-  /** Where it was thrown, without its message. */
+  /** Stack frames, without the message. */
   readonly stack?: string;
   readonly cause?: LoggedError;
 }
 
 /**
- * An error as the log may have it: where it happened and what kind it is. The messages and fields of other people's errors stay
- * out, because they quote: a parser the text, the file system a path with a prefix's name in it, a store's client its command.
+ * Reduces an error to the part that may be logged: its type, code and stack. Messages and fields of foreign errors
+ * are left out because they quote user data: a parser quotes the text, the file system a path with a prefix's name, a
+ * store's client its command.
  */
 export function loggedError(thrown: unknown): LoggedError {
   if (!(thrown instanceof Error)) return { type: typeof thrown };
@@ -36,7 +37,7 @@ export function loggedError(thrown: unknown): LoggedError {
   };
 }
 
-/** A stack begins with the message, however many lines that has. */
+/** The frames of a stack, without the message that the stack begins with (one line or many). */
 function frames(stack: string, message: string): string {
   const lines = stack.split('\n').slice(message.split('\n').length);
   return lines.map((line) => line.trim()).join('\n');

@@ -4,12 +4,13 @@ import { destination, type LoggerOptions } from 'pino';
 
 import { loggedError } from './logged-error.js';
 
-/** Where log lines go. */
+/** Destination of log lines. */
 export type LogStream = Pick<Writable, 'write'>;
 
 /**
- * Pino's options. Lines hold ids, counts and times: requests and answers are not serialized at all, so no prompt, text, token,
- * key or prefix name can get in by them.
+ * Options for pino. Lines hold ids, counts and times. Requests and answers are never serialized, so no prompt, text,
+ * token, key or prefix name reaches the log through them.
+ * @param stream destination of the lines; standard error unless given
  */
 export function loggerOptions(level: string, stream?: LogStream): LoggerOptions & { stream: LogStream } {
   return {
@@ -18,7 +19,7 @@ export function loggerOptions(level: string, stream?: LogStream): LoggerOptions 
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: { level: (label) => ({ level: label }) },
     serializers: { req: () => undefined, res: () => undefined, err: loggedError },
-    // Without a message of its own, a line would have the error's.
+    // Without an explicit message, pino would log the error's message.
     hooks: {
       logMethod(args, method) {
         const [first, message = 'error'] = args as [unknown, string?];
