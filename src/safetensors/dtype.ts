@@ -1,9 +1,13 @@
-/** Element types that can be decoded, and their sizes in bytes. Others are valid in a file, but not for us. */
+/** Element types that can be decoded, and their sizes in bytes. */
 export const DTYPE_BYTES = { F32: 4, F16: 2, BF16: 2 } as const;
 
+/** An element type that can be decoded. */
 export type Dtype = keyof typeof DTYPE_BYTES;
 
-/** Element types of the format that Preamble does not read, with their sizes: a file may hold such tensors beside. */
+/**
+ * Other element types of the format, and their sizes in bytes. A file may contain tensors of these types; they are checked but
+ * not decoded.
+ */
 export const OTHER_DTYPE_BYTES = {
   F64: 8,
   C64: 8,
@@ -21,13 +25,15 @@ export const OTHER_DTYPE_BYTES = {
   BOOL: 1,
 } as const;
 
-/** All bits of the exponent: infinity or NaN. */
+/** Bit mask of the exponent. All bits set: infinity or NaN. */
 const EXPONENT_BITS = { F32: 0x7f800000, F16: 0x7c00, BF16: 0x7f80 } as const;
 
 /**
- * Decodes little-endian floats of any alignment to float32, into `out` where it is given (it must have room).
- * Every F16 and BF16 value, NaN and infinities included, has an exact float32. Returns the part of `out` that was
- * written. Throws RangeError when `bytes` is no whole number of elements or `out` is too small.
+ * Decodes little-endian floats of any alignment to float32. F16 and BF16 values, NaN and infinities included, are
+ * converted exactly.
+ * @param out where to write, with room for all values; a new array unless given
+ * @returns the part of `out` that was written
+ * @throws RangeError when `bytes` is not a whole number of elements, or `out` is too small
  */
 export function decodeFloats(
   bytes: Uint8Array,
@@ -48,7 +54,7 @@ export function decodeFloats(
   return values;
 }
 
-/** Whether no element is infinite or NaN, told from the bits as they are stored. Throws RangeError as `decodeFloats`. */
+/** Whether no element is infinite or NaN. Throws RangeError when `bytes` is not a whole number of elements. */
 export function allFinite(bytes: Uint8Array, dtype: Dtype): boolean {
   elementCount(bytes, dtype);
   const exponent = EXPONENT_BITS[dtype];
@@ -63,7 +69,10 @@ function elementCount(bytes: Uint8Array, dtype: Dtype): number {
   return count;
 }
 
-/** A tensor may start anywhere in a file; typed arrays may not. */
+/**
+ * The bytes as 16-bit words, copied if they are not aligned: a tensor may start at any byte of a file, a typed array
+ * may not.
+ */
 function words16(bytes: Uint8Array): Uint16Array {
   const aligned = bytes.byteOffset % 2 === 0 ? bytes : new Uint8Array(bytes);
   return new Uint16Array(aligned.buffer, aligned.byteOffset, aligned.length / 2);
@@ -78,7 +87,7 @@ function widenBfloats(bfloats: Uint16Array, bits: Uint32Array): void {
   for (let i = 0; i < bfloats.length; i++) bits[i] = (bfloats[i] as number) << 16;
 }
 
-/** binary32 bits of every binary16 value: 256 KiB, made when the first half-precision tensor comes. */
+/** Table from each binary16 value to its binary32 bits: 256 KiB, built when the first F16 tensor is decoded. */
 let halfTable: Uint32Array | undefined;
 
 function widenHalves(halves: Uint16Array, bits: Uint32Array): void {
@@ -86,7 +95,7 @@ function widenHalves(halves: Uint16Array, bits: Uint32Array): void {
   for (let i = 0; i < halves.length; i++) bits[i] = table[halves[i] as number] as number;
 }
 
-/** IEEE 754 binary16 (1 sign, 5 exponent, 10 fraction bits) to binary32 (1, 8, 23). */
+/** Converts IEEE 754 binary16 (1 sign, 5 exponent, 10 fraction bits) to the bits of binary32 (1, 8, 23). */
 function float32BitsOfHalf(half: number): number {
   const sign = (half & 0x8000) << 16;
   const exponent = (half >> 10) & 0x1f;

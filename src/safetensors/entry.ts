@@ -1,7 +1,7 @@
 import { DTYPE_BYTES, OTHER_DTYPE_BYTES } from './dtype.js';
 import { SafetensorsError } from './errors.js';
 
-/** A tensor as the header declares it. `begin` and `end` count from the start of the data. */
+/** A tensor as the header declares it. `begin` and `end` are byte offsets from the start of the data. */
 export interface RawEntry {
   readonly name: string;
   readonly dtype: string;
@@ -13,7 +13,7 @@ export interface RawEntry {
 const ELEMENT_BYTES: ReadonlyMap<string, number> = new Map(Object.entries({ ...DTYPE_BYTES, ...OTHER_DTYPE_BYTES }));
 const FIELDS = ['dtype', 'shape', 'data_offsets'];
 
-/** Checks one entry of a header: everything that can be told without the other entries. Throws `SafetensorsError`. */
+/** Checks one entry of a header, as far as that is possible without the others. Throws `SafetensorsError`. */
 export function parseEntry(name: string, value: unknown): RawEntry {
   if (name === '' || name.includes('\0')) {
     throw new SafetensorsError('bad_name', `the tensor name ${quoted(name)} is empty or holds a NUL`);
@@ -38,7 +38,7 @@ export function parseEntry(name: string, value: unknown): RawEntry {
   return { name, dtype: dtype as string, shape: shape as number[], begin, end };
 }
 
-/** A name from an untrusted file, short and escaped, for a message. */
+/** Quotes a name from an untrusted file for a message: escaped, at most 100 characters. */
 export function quoted(text: string): string {
   return JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}...` : text);
 }
@@ -50,7 +50,10 @@ function checkFields(name: string, value: unknown): Record<string, unknown> {
   throw new SafetensorsError('bad_entry', `tensor ${quoted(name)} needs exactly ${FIELDS.join(', ')}`);
 }
 
-/** Every partial product is checked: a dimension of 0 must not hide an overflow before it. */
+/**
+ * Bytes that a tensor of this shape takes. Checks every partial product: a dimension of 0 must not hide an overflow
+ * before it.
+ */
 function shapeBytes(name: string, shape: unknown, elementBytes: number): number {
   if (!isCounts(shape)) {
     throw new SafetensorsError('bad_shape', `tensor ${quoted(name)}: the shape is not a list of whole numbers`);

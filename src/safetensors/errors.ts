@@ -1,6 +1,6 @@
-/** Every reason to refuse a safetensors file, in the order in which they are checked. */
+/** Reasons to refuse a safetensors file, in the order in which they are checked. */
 export const SAFETENSORS_ERROR_CODES = [
-  /** Shorter than the eight bytes that every file starts with. */
+  /** Shorter than the 8 bytes of the length field. */
   'truncated',
   'header_empty',
   'header_past_end',
@@ -11,13 +11,13 @@ export const SAFETENSORS_ERROR_CODES = [
   'duplicate_key',
   'bad_metadata',
   'bad_name',
-  /** A tensor without exactly dtype, shape and data_offsets. */
+  /** A tensor whose fields are not exactly dtype, shape and data_offsets. */
   'bad_entry',
   'unknown_dtype',
   'bad_shape',
   'shape_overflow',
   'bad_offsets',
-  /** A range that is not shape times element size. */
+  /** A byte range that is not shape times element size. */
   'size_mismatch',
   'overlap',
   'gap',
@@ -27,7 +27,7 @@ export const SAFETENSORS_ERROR_CODES = [
 
 export type SafetensorsErrorCode = (typeof SAFETENSORS_ERROR_CODES)[number];
 
-/** A file that is not valid safetensors; `code` says which rule it broke. */
+/** A file that is not valid safetensors; `code` names the rule that it breaks. */
 export class SafetensorsError extends Error {
   override readonly name = 'SafetensorsError';
 

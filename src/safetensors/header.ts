@@ -14,34 +14,37 @@ export interface TensorEntry {
   readonly end: number;
 }
 
-/** What a safetensors file says it holds, every claim checked against the file's size. */
+/** The tensors and metadata that a safetensors file declares, checked against the file's size. */
 export interface SafetensorsHeader {
-  /** Tensors of a float type that can be decoded, by name. */
+  /** Tensors that can be decoded, by name. */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
-  /** Valid tensors of other types: name to type. */
+  /** Valid tensors of other element types: name to type. */
   readonly others: ReadonlyMap<string, string>;
-  /** `__metadata__`, free text of whoever wrote the file. */
+  /** `__metadata__`: free text from the file's author. */
   readonly metadata: ReadonlyMap<string, string>;
 }
 
+/** Limits for parsing a header. */
 export interface HeaderOptions {
-  /** Longest JSON header accepted, in bytes; 1 MiB unless given. */
+  /** Maximum size of the JSON header; 1 MiB unless given. */
   readonly maxHeaderBytes?: number;
 }
 
-/** Longest JSON header accepted by default, in bytes: enough for any prefix, not for every checkpoint. */
+/** Default maximum size of the JSON header: enough for any prefix, too small for some checkpoints. */
 export const DEFAULT_MAX_HEADER_BYTES = 1 << 20;
-/** The header's length, before it: little-endian, 64 bits. */
+/** Size of the length field before the header: a little-endian 64-bit integer. */
 const LENGTH_BYTES = 8;
 const METADATA = '__metadata__';
 
-/** Parses a whole file held in memory. Throws `SafetensorsError`; never trusts a length before it is checked. */
+/**
+ * Parses the header of a whole file in memory. Every length is checked before it is used. Throws `SafetensorsError`.
+ */
 export function parseSafetensors(file: Uint8Array, options: HeaderOptions = {}): SafetensorsHeader {
   const length = headerLength(file.subarray(0, LENGTH_BYTES), file.length, options);
   return parseHeader(file.subarray(LENGTH_BYTES, LENGTH_BYTES + length), file.length);
 }
 
-/** Parses the header of the file at `path`, reading no more than that. Throws `SafetensorsError`, or what `fs` throws. */
+/** Parses the header of the file at `path` without reading the data. Throws `SafetensorsError`, and errors of `fs`. */
 export async function readSafetensorsHeader(path: string, options: HeaderOptions = {}): Promise<SafetensorsHeader> {
   const file = await fs.open(path, 'r');
   try {
@@ -54,7 +57,7 @@ export async function readSafetensorsHeader(path: string, options: HeaderOptions
   }
 }
 
-/** `read` may return less than was asked for. A file that shrinks meanwhile is truncated. */
+/** Reads exactly `length` bytes; one `read` may return fewer. Throws `truncated` when the file ends early. */
 async function readExactly(file: fs.FileHandle, position: number, length: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(length);
   for (let at = 0; at < length;) {
@@ -146,7 +149,7 @@ function parseMetadata(header: Record<string, unknown>): Map<string, string> {
   throw new SafetensorsError('bad_metadata', `${METADATA} is not an object of strings`);
 }
 
-/** The ranges follow each other without a gap or an overlap, from 0 to the last byte of the data. */
+/** Checks that the tensors cover the data exactly, from byte 0 to the last, without gap or overlap. */
 function checkCoverage(entries: readonly RawEntry[], dataBytes: number): void {
   let at = 0;
   for (const { name, begin, end } of [...entries].sort((a, b) => a.begin - b.begin || a.end - b.end)) {

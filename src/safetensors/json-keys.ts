@@ -5,8 +5,8 @@ const OPEN = 0x7b;
 const CLOSE = 0x7d;
 
 /**
- * The first key that occurs twice in one object of a JSON text, at any depth: `JSON.parse` keeps only the last silently.
- * The text must be valid JSON. A scan without recursion: the text is untrusted and may be nested a million deep.
+ * The first key that occurs twice in one object of a JSON text, at any depth. (`JSON.parse` silently keeps only the
+ * last value.) The text must be valid JSON. No recursion: an untrusted text may be nested a million deep.
  */
 export function findDuplicateKey(json: string): string | undefined {
   const open: Set<string>[] = [];
@@ -29,7 +29,7 @@ export function findDuplicateKey(json: string): string | undefined {
   return undefined;
 }
 
-/** Index of the quote that closes the string whose opening quote is at `start`. */
+/** Index of the quote that closes the string opened at `start`. */
 function endOfString(json: string, start: number): number {
   for (let at = start + 1; at < json.length; at++) {
     const char = json.charCodeAt(at);

@@ -5,8 +5,8 @@ export interface FloatTensor {
 }
 
 /**
- * Encodes float32 tensors as a safetensors file, in the order given, with PyTorch's metadata as PEFT writes it.
- * Throws RangeError when a tensor's data are not as many as its shape says.
+ * Encodes float32 tensors as a safetensors file, in the given order, with the metadata that PEFT writes (`format:
+ * pt`). Throws RangeError when the number of values of a tensor does not match its shape.
  */
 export function encodeSafetensors(tensors: Readonly<Record<string, FloatTensor>>): Uint8Array<ArrayBuffer> {
   const header = encodeHeader(tensors);
@@ -22,7 +22,7 @@ export function encodeSafetensors(tensors: Readonly<Record<string, FloatTensor>>
   return file;
 }
 
-/** The JSON header, padded with spaces so that the data start at a multiple of 8 bytes. */
+/** The JSON header, padded with spaces so that the data starts at a multiple of 8 bytes. */
 function encodeHeader(tensors: Readonly<Record<string, FloatTensor>>): Uint8Array {
   const header: Record<string, unknown> = { __metadata__: { format: 'pt' } };
   let at = 0;

@@ -5,7 +5,7 @@
 const isPrintable = (byte: number): boolean =>
   (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff);
 
-/** The byte that each character of the alphabet stands for. */
+/** The byte for each character of the alphabet. */
 export const byteOfCharacter: ReadonlyMap<string, number> = buildAlphabet();
 
 function buildAlphabet(): Map<string, number> {
@@ -17,7 +17,7 @@ function buildAlphabet(): Map<string, number> {
   return alphabet;
 }
 
-/** The bytes of a token of the vocabulary, or undefined where a character is not of the alphabet. */
+/** The bytes of a vocabulary token; undefined if one of its characters is not in the alphabet. */
 export function toBytes(token: string): Uint8Array | undefined {
   const bytes = new Uint8Array(token.length);
   for (let i = 0; i < token.length; i++) {

@@ -1,25 +1,25 @@
-/** What a text stream needs of a tokenizer. */
+/** The part of a tokenizer that a text stream uses. */
 export interface TokenBytes {
-  /** The bytes that a token stands for; empty for an id that is no token. */
+  /** The bytes of a token; empty for an unknown id. */
   tokenBytes(id: number): Uint8Array;
 }
 
 /**
- * Turns tokens into text as they come and never emits half a character: the texts of all calls, `end` included, joined are the
- * tokens' decoded text. Bytes that are no UTF-8 become U+FFFD.
+ * Decodes tokens to text as they arrive, never emitting half a character. The results of all calls, `end` included,
+ * concatenate to the decoded text. Invalid UTF-8 becomes U+FFFD.
  */
 export class TextStream {
-  // Hugging Face keeps a byte order mark, so it is no mark here.
+  // Hugging Face keeps a byte order mark as text, and so does this decoder.
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
   constructor(private readonly tokenizer: TokenBytes) {}
 
-  /** The text that becomes certain with this token; empty while a character is incomplete. */
+  /** Adds a token and returns the text that is now certain; empty while a character is incomplete. */
   push(id: number): string {
     return this.#decoder.decode(this.tokenizer.tokenBytes(id), { stream: true });
   }
 
-  /** What an incomplete last character becomes. The stream is then as new. */
+  /** Ends the text: U+FFFD for an incomplete last character, else empty. The stream can then be reused. */
   end(): string {
     return this.#decoder.decode();
   }

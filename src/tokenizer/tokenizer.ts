@@ -6,7 +6,10 @@ import * as library from '@huggingface/tokenizers';
 import { byteOfCharacter, toBytes } from './byte-alphabet.js';
 import { TextStream, type TokenBytes } from './text-stream.js';
 
-/** What is used of the library's class: its own declarations do not resolve under Node's module resolution. */
+/**
+ * The part of the library's class in use. (The library's own declarations do not resolve under Node's module
+ * resolution.)
+ */
 interface ByteLevelBpe {
   encode(text: string, options: { add_special_tokens: boolean }): { ids: number[] };
   id_to_token(id: number): string | undefined;
@@ -19,7 +22,7 @@ const { Tokenizer: ByteLevelBpe } = library as unknown as {
 
 const noBytes = new Uint8Array(0);
 
-/** The parts of `tokenizer.json` that are checked; the library reads the rest. */
+/** The parts of `tokenizer.json` that are checked here; the library reads the rest. */
 interface TokenizerJson {
   readonly model?: { readonly type?: string; readonly vocab?: Readonly<Record<string, number>> };
   readonly normalizer?: object | null;
@@ -27,7 +30,7 @@ interface TokenizerJson {
   readonly decoder?: { readonly type?: string } | null;
 }
 
-/** GPT-2's byte-level BPE. It gives the ids and texts that Hugging Face's tokenizer gives. */
+/** GPT-2's byte-level BPE, with the same ids and texts as Hugging Face's tokenizer. */
 export class Tokenizer implements TokenBytes {
   readonly #bpe: ByteLevelBpe;
   readonly #addedTokens: ReadonlyMap<number, { readonly content: string }>;
@@ -35,9 +38,9 @@ export class Tokenizer implements TokenBytes {
   readonly #longestToken: number;
 
   /**
-   * @param tokenizer the content of `tokenizer.json`
-   * @param config the content of `tokenizer_config.json`
-   * @throws TypeError when it is not a byte-level BPE that can write every byte
+   * @param tokenizer content of `tokenizer.json`
+   * @param config content of `tokenizer_config.json`
+   * @throws TypeError when the tokenizer is not a byte-level BPE that can write every byte
    */
   constructor(tokenizer: object, config: object = {}) {
     refuseOtherKinds(tokenizer);
@@ -46,7 +49,7 @@ export class Tokenizer implements TokenBytes {
     this.#longestToken = longestToken(tokenizer);
   }
 
-  /** Reads `tokenizer.json` and, where there is one, `tokenizer_config.json` of a checkpoint directory. */
+  /** Loads `tokenizer.json` and, if present, `tokenizer_config.json` from a checkpoint directory. */
   static async load(directory: string): Promise<Tokenizer> {
     const [tokenizer, config] = await Promise.all([
       readJson(join(directory, 'tokenizer.json')),
@@ -55,28 +58,31 @@ export class Tokenizer implements TokenBytes {
     return new Tokenizer(tokenizer, config);
   }
 
-  /** The ids of a text. Special tokens written in it are parsed; none is added. */
+  /** Token ids of a text. Special tokens written in the text are recognised; none is added. */
   encode(text: string): number[] {
     return text === '' ? [] : this.#bpe.encode(text, { add_special_tokens: false }).ids;
   }
 
-  /** The fewest tokens that a text can have: known at once, where `encode` takes its time over a long one. */
+  /**
+   * Lower bound on the number of tokens of a text, from its byte length. Instant, where `encode` takes long on a long
+   * text.
+   */
   minTokens(text: string): number {
     return Math.ceil(Buffer.byteLength(text) / this.#longestToken);
   }
 
-  /** The text of ids, special tokens included. Ids that are no token have no text. */
+  /** The text of token ids, special tokens included. Unknown ids have no text. */
   decode(ids: readonly number[]): string {
     const stream = this.textStream();
     return ids.map((id) => stream.push(id)).join('') + stream.end();
   }
 
-  /** The bytes of a token: a character of the text may span several. Shared: do not write to it. */
+  /** The bytes of a token; a character may span several tokens. The array is shared: do not write to it. */
   tokenBytes(id: number): Uint8Array {
     return (this.#bytes[id] ??= this.#bytesOf(id));
   }
 
-  /** Decodes one sequence of tokens as they come. */
+  /** A decoder for the tokens of one sequence as they arrive. */
   textStream(): TextStream {
     return new TextStream(this);
   }
@@ -104,7 +110,7 @@ function refuseOtherKinds({ model, decoder }: TokenizerJson): void {
   );
 }
 
-/** Most bytes of text that one token can stand for; without end where the tokenizer drops text before it looks for tokens. */
+/** Most bytes of text that one token can stand for; Infinity if the tokenizer drops text before it looks for tokens. */
 function longestToken({ model, normalizer, added_tokens: added = [] }: TokenizerJson): number {
   if (normalizer || added.some(({ lstrip, rstrip }) => (lstrip ?? false) || (rstrip ?? false))) return Infinity;
   // A character of the vocabulary is a byte.
