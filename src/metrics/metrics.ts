@@ -3,30 +3,35 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import type { EngineObserver, ObservedEnd, ObservedStep } from '../engine/observer.js';
 import { countBuckets, SECONDS_BUCKETS } from './buckets.js';
 
-/** What the gauges are read from. */
+/** State of the engine that the gauges show. */
 export interface EngineState {
   readonly waiting: number;
   readonly running: number;
   readonly slots: number;
-  /** 0 to 1. */
+  /** Fraction of the KV positions in use, 0 to 1. */
   readonly kvUsage: number;
   readonly promptCacheBytes: number;
-  /** Opaque ids, each once. */
+  /** Adapter ids of running sequences, without repeats. */
   readonly runningPrefixes: readonly string[];
+  /** Adapter ids of waiting sequences, without repeats. */
   readonly waitingPrefixes: readonly string[];
 }
 
+/** Labels and sources of the series. */
 export interface MetricsOptions {
-  /** The base model's id: the label `model_name` of every series. */
+  /** Id of the base model: the label `model_name` of every series. */
   readonly modelName: string;
   readonly contextLength: number;
-  /** Asked at each scrape. */
+  /** Reads the engine's state; called at each scrape. */
   readonly engine: () => EngineState;
-  /** Bytes of decoded keys and values in memory. Asked at each scrape. */
+  /** Reads the bytes of decoded prefixes in memory; called at each scrape. */
   readonly cachedBytes: () => number;
 }
 
-/** Every series of the process. Sequences are counted, not API requests: a request for `n` choices of a prompt is `n` of them. */
+/**
+ * All Prometheus series of the process. Counts are per sequence, not per API request: a request with `n` choices of
+ * one prompt counts `n` times.
+ */
 export class Metrics implements EngineObserver {
   readonly #registry = new Registry();
   readonly #promptTokens: Counter;
@@ -90,7 +95,7 @@ export class Metrics implements EngineObserver {
     return this.#registry.contentType;
   }
 
-  /** What a scrape gets. */
+  /** The text of a scrape. */
   text(): Promise<string> {
     return this.#registry.metrics();
   }
@@ -127,27 +132,37 @@ export class Metrics implements EngineObserver {
     this.#latency.observe(seconds);
   }
 
-  /** An answer was an error. @param code one of the error table's */
+  /**
+   * Counts an answer that was an error.
+   * @param code a code of the server's error table
+   */
   failed(code: string): void {
     this.#errors.inc({ code });
   }
 
-  /** A prefix was asked for, whose keys and values were in memory or not. */
+  /**
+   * Counts a look-up of a prefix.
+   * @param held whether its keys and values were in memory
+   */
   prefixLookedUp(held: boolean): void {
     this.#prefixQueries.inc();
     if (held) this.#prefixHits.inc();
   }
 
-  /** A prefix's keys and values came from the store. */
+  /** Records the time to load a prefix's keys and values from the store. */
   prefixLoaded(seconds: number): void {
     this.#coldLoads.observe(seconds);
   }
 
+  /** Counts a fine-tuning job that begins to train in this process. */
   jobStarted(): void {
     this.#jobsRunning.inc();
   }
 
-  /** @param status OpenAI's, or `interrupted` for a job that will be taken up again */
+  /**
+   * Counts a fine-tuning job that ended in this process.
+   * @param status OpenAI's status, or `interrupted` for a job that will be resumed
+   */
   jobEnded(status: string): void {
     this.#jobsRunning.dec();
     this.#jobs.inc({ status });

@@ -1,12 +1,16 @@
 import type { SpanExporter } from '@opentelemetry/sdk-trace-base';
 
+/** Destination of the spans. */
 export interface ExporterOptions {
-  /** Where OTLP goes: the whole URL. */
+  /** The whole URL of the OTLP endpoint. */
   readonly url: string;
   readonly protocol: 'http/protobuf' | 'http/json';
 }
 
-/** What sends spans. Headers, timeout, compression and certificates it reads from the standard variables. */
+/**
+ * Creates the OTLP exporter. It reads headers, timeout, compression and certificates from OpenTelemetry's standard
+ * variables.
+ */
 export async function openExporter({ url, protocol }: ExporterOptions): Promise<SpanExporter> {
   const { OTLPTraceExporter } =
     protocol === 'http/json'

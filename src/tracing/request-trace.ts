@@ -4,16 +4,16 @@ import { AnchoredClock } from '@opentelemetry/core';
 import type { SequenceObserver } from '../engine/observer.js';
 import { SequenceTrace } from './sequence-trace.js';
 
-/** An HTTP request that begins. */
+/** An HTTP request at its start. */
 export interface StartedRequest {
-  /** For logs: safe in them. */
+  /** Request id, as in the log; made of characters that are safe there. */
   readonly id: string;
   readonly method: string;
-  /** The pattern of its route. */
+  /** Pattern of the route; undefined when no route matches. */
   readonly route: string | undefined;
 }
 
-/** What a prefix was loaded from, and how many virtual tokens it has. */
+/** A loaded prefix: where it came from, and its number of virtual tokens. */
 interface PrefixLoad {
   readonly source: 'memory' | 'store';
   readonly kv: { readonly length: number };
@@ -21,14 +21,14 @@ interface PrefixLoad {
 
 /** The spans of one HTTP request. */
 export class RequestTrace {
-  /** One for all its spans: the SDK's own starts are whole milliseconds. */
+  /** One clock for all spans of the request: the SDK's own start times are whole milliseconds. */
   readonly #clock = new AnchoredClock(Date, performance);
   readonly #span: Span;
   readonly #context: Context;
 
   /**
-   * @param parent the context of its caller's span, if there is one
-   * @param modelName the base model's id
+   * @param parent context of the caller's span, or the root context
+   * @param modelName id of the base model
    */
   constructor(
     private readonly tracer: Tracer,
@@ -43,12 +43,12 @@ export class RequestTrace {
     this.#context = trace.setSpan(parent, this.#span);
   }
 
-  /** False where the sampler leaves it out. */
+  /** False when the sampler drops this trace. */
   get isRecording(): boolean {
     return this.#span.isRecording();
   }
 
-  /** A span as long as the loading of a prefix, whose outcome it is. */
+  /** Adds a span that lasts as long as `loading`, and returns the loaded prefix. */
   async prefixLoad<T extends PrefixLoad>(loading: Promise<T>): Promise<T> {
     const span = this.tracer.startSpan('prefix load', { startTime: this.#clock.now() }, this.#context);
     try {
@@ -61,19 +61,22 @@ export class RequestTrace {
     }
   }
 
-  /** The spans of one of its sequences, which begins to wait now. */
+  /** Starts the spans of one sequence, which is waiting from now on. */
   sequence(): SequenceObserver {
     const { tracer, modelName } = this;
     return new SequenceTrace({ tracer, modelName, parent: this.#context, now: () => this.#clock.now() });
   }
 
-  /** The answer, or a part of it, is an error. @param code one of the error table's */
+  /**
+   * Records that the answer, or a part of it, is an error.
+   * @param code a code of the server's error table
+   */
   failed({ code, status }: { readonly code: string; readonly status: number }): void {
     this.#span.setAttribute('error.type', code);
     if (status >= 500) this.#span.setStatus({ code: SpanStatusCode.ERROR });
   }
 
-  /** The answer is out, or its connection gone. */
+  /** Ends the request's span: the answer was sent, or the connection is gone. */
   end(status: number): void {
     this.#span.setAttribute('http.response.status_code', status).end(this.#clock.now());
   }

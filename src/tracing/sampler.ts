@@ -8,14 +8,15 @@ import {
 
 type RootSampler = 'always_on' | 'always_off' | 'traceidratio';
 
+/** The sampling of traces, in OpenTelemetry's terms. */
 export interface SamplerOptions {
-  /** One of the standard's; `parentbased_`: where the request's `traceparent` says, what it says. */
+  /** OpenTelemetry's name of the sampler. With `parentbased_`, a request's `traceparent` decides if it has one. */
   readonly sampler: RootSampler | `parentbased_${RootSampler}`;
-  /** The part of the traces that `traceidratio` takes, 0 to 1. */
+  /** Fraction of the traces that `traceidratio` records, 0 to 1. */
   readonly ratio: number;
 }
 
-/** Decides which traces are recorded. */
+/** The sampler that decides which traces are recorded. */
 export function createSampler({ sampler, ratio }: SamplerOptions): Sampler {
   switch (sampler) {
     case 'always_on':

@@ -4,17 +4,18 @@ import type { ObservedEnd, SequenceObserver } from '../engine/observer.js';
 
 const OPERATION = 'text_completion';
 
+/** Tracer, parent and clock of a sequence's spans. */
 export interface SequenceTraceOptions {
   readonly tracer: Tracer;
-  /** The context of the request's span. */
+  /** Context of the request's span. */
   readonly parent: Context;
-  /** The base model's id. */
+  /** Id of the base model. */
   readonly modelName: string;
-  /** Milliseconds since 1970. */
+  /** Current time, in milliseconds since 1970. */
   readonly now: () => number;
 }
 
-/** The spans of one sequence: its own and, below it, one for each phase: waiting, prefill, decode. */
+/** The spans of one sequence: one for the whole and, below it, one for each phase (waiting, prefill, decode). */
 export class SequenceTrace implements SequenceObserver {
   readonly #tracer: Tracer;
   readonly #now: () => number;
@@ -39,7 +40,7 @@ export class SequenceTrace implements SequenceObserver {
     this.#phase = this.#start('prefill', now, { 'preamble.prompt.reused_tokens': reusedTokens });
   }
 
-  /** The first token ends prefill; decode makes the others. */
+  /** Ends the prefill phase and starts the decode phase. */
   firstToken(rows: number): void {
     if (this.#hasEnded) return; // cancelled during the step
     const now = this.#now();

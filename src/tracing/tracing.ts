@@ -9,13 +9,14 @@ import { openExporter, type ExporterOptions } from './exporter.js';
 import { RequestTrace, type StartedRequest } from './request-trace.js';
 import { createSampler, type SamplerOptions } from './sampler.js';
 
-/** A failed export is told once in this time. Milliseconds. */
-const REPORT_EVERY = 60_000;
+/** Shortest time between two reports of failed exports. */
+const REPORT_INTERVAL_MS = 60_000;
 
+/** Where traces go, which are recorded, and whom to tell of failures. */
 export interface TracingOptions extends ExporterOptions, SamplerOptions {
-  /** The base model's id. */
+  /** Id of the base model. */
   readonly modelName: string;
-  /** Told of spans that could not be sent, at most once a minute. */
+  /** Called when spans could not be sent, at most once a minute. */
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -25,12 +26,12 @@ const headerGetter = {
   keys: (headers: unknown) => Object.keys(headers as IncomingHttpHeaders),
 };
 
-/** Makes spans and sends them in batches, in the background. What cannot be sent is dropped. */
+/** Records spans and sends them in batches in the background. Spans that cannot be sent are dropped. */
 export class Tracing {
   readonly #tracer: Tracer;
   #reportedAt = -Infinity;
 
-  /** @param provider what is not in the options, it reads from the standard variables */
+  /** @param provider reads the settings that are not in `options` from OpenTelemetry's standard variables */
   private constructor(
     private readonly provider: BasicTracerProvider,
     private readonly options: Pick<TracingOptions, 'modelName' | 'onFailure'>,
@@ -39,6 +40,7 @@ export class Tracing {
     setGlobalErrorHandler((error) => this.#report(error));
   }
 
+  /** Opens the exporter and starts tracing. Process-wide: it sets OpenTelemetry's global error handler. */
   static async open(options: TracingOptions): Promise<Tracing> {
     const resource = defaultResource()
       .merge(resourceFromAttributes({ 'service.name': 'preamble' }))
@@ -48,21 +50,24 @@ export class Tracing {
     return new Tracing(new BasicTracerProvider({ resource, spanProcessors, sampler }), options);
   }
 
-  /** The spans of a request, below the span that its `traceparent` names; undefined where the sampler leaves it out. */
+  /**
+   * Starts the trace of a request, below the span named in its `traceparent` header. Undefined when the sampler drops
+   * the trace.
+   */
   startRequest(request: StartedRequest, headers: IncomingHttpHeaders): RequestTrace | undefined {
     const parent = propagator.extract(ROOT_CONTEXT, headers, headerGetter);
     const trace = new RequestTrace(this.#tracer, parent, request, this.options.modelName);
     return trace.isRecording ? trace : undefined;
   }
 
-  /** Sends what there is. The exporter's own timeout bounds it. */
+  /** Sends the remaining spans, within the exporter's timeout, and stops. */
   async close(): Promise<void> {
     await this.provider.shutdown().catch((error: unknown) => this.#report(error));
   }
 
   #report(error: unknown): void {
     const now = performance.now();
-    if (now - this.#reportedAt < REPORT_EVERY) return;
+    if (now - this.#reportedAt < REPORT_INTERVAL_MS) return;
     this.#reportedAt = now;
     this.options.onFailure(error);
   }
