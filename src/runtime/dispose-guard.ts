@@ -1,15 +1,15 @@
-/** Keeps a disposed object from being used: its native handle is gone, and using it would be a crash. */
+/** Guards a native handle against use after disposal, which would crash the process. */
 export class DisposeGuard {
   #disposed = false;
 
   constructor(private readonly what: string) {}
 
-  /** Throws when the object was disposed. */
+  /** Throws if the object was disposed. */
   check(): void {
     if (this.#disposed) throw new Error(`${this.what} was disposed`);
   }
 
-  /** True the first time. */
+  /** Marks the object as disposed. True only on the first call. */
   dispose(): boolean {
     const first = !this.#disposed;
     this.#disposed = true;

@@ -1,4 +1,4 @@
-/** ONNX Runtime refused or failed: `message` is its own, `call` the C function that said it. */
+/** An error from ONNX Runtime: `message` is its text, `call` the C function that failed. */
 export class OnnxRuntimeError extends Error {
   override readonly name = 'OnnxRuntimeError';
 
@@ -10,7 +10,7 @@ export class OnnxRuntimeError extends Error {
   }
 }
 
-/** An execution provider is not to be had on this machine; `message` says what is missing, and how ONNX Runtime put it. */
+/** An execution provider that does not work on this machine. `message` says what is missing and quotes ONNX Runtime. */
 export class ProviderError extends Error {
   override readonly name = 'ProviderError';
 

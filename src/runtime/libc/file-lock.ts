@@ -3,14 +3,14 @@ import os from 'node:os';
 
 import koffi from 'koffi';
 
-/** Of `flock`, on Linux and on macOS. */
+/** Constants of `flock`, the same on Linux and macOS. */
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 
-/** Somebody else holds the lock. */
+/** A lock that is already held. */
 export class FileLockedError extends Error {
   override readonly name = 'FileLockedError';
-  /** @param holder what the one that holds it called itself */
+  /** @param holder name that the holder gave itself */
   constructor(
     path: string,
     readonly holder: string,
@@ -19,17 +19,18 @@ export class FileLockedError extends Error {
   }
 }
 
-/** A lock that is held. */
+/** A held lock. */
 export interface FileLock {
-  /** Doing it again does nothing. */
+  /** Releases the lock. Further calls do nothing. */
   release(): void;
 }
 
 /**
- * Locks a file, which is created where it is missing and stays. The system keeps the lock, not the file: it is gone when this process
- * is, however it ended, and it is seen from other containers. Windows has no such lock; nothing is locked there.
- * @param holder what to call this process to those that find the file locked
- * @throws FileLockedError when it is locked, by another process or by this one
+ * Locks a file, creating it if it is missing; the file remains afterwards. The system drops the lock when this
+ * process ends, however it ends, and other containers on the machine see it. Windows has no lock of this kind:
+ * nothing is locked there.
+ * @param holder name of this process for those who find the file locked
+ * @throws FileLockedError when the file is locked, by another process or by this one
  */
 export function lockFile(path: string, holder: string): FileLock {
   const file = fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT);

@@ -1,14 +1,14 @@
 import koffi from 'koffi';
 
-/** `M_MMAP_THRESHOLD` of glibc's `mallopt`. */
+/** `M_MMAP_THRESHOLD`, a parameter of glibc's `mallopt`. */
 const MMAP_THRESHOLD = -3;
-/** Blocks of this size and more have pages of their own. Bytes. */
+/** Size from which a block gets pages of its own. */
 const LARGE_BYTES = 1 << 20;
 
 /**
- * Makes the C library give large blocks back to the system when they are freed. Left alone, glibc raises the size that counts
- * as large to that of the largest block freed so far: packing the weights of a GPT-2 of 124M's shape then leaves 100 MB behind, and uploads
- * more. Other C libraries have no such setting, and nothing happens.
+ * Makes glibc return large blocks to the system when they are freed. By default glibc raises its threshold for
+ * "large" to the size of the largest block freed so far: packing the weights of GPT-2 124M then leaves 100 MB behind,
+ * and uploads leave more. Other C libraries lack this setting, and nothing happens there.
  */
 export function returnLargeBlocks(): void {
   if (process.platform !== 'linux') return;

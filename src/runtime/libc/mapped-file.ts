@@ -10,19 +10,19 @@ const PROT_READ = 1;
 const MAP_PRIVATE = 2;
 const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
 const MADV_DONTNEED = 4;
-/** `fs.readSync` takes at most 2 GiB at once. */
+/** Bytes of one read: `fs.readSync` takes at most 2 GiB at once. */
 const READ_BYTES = 1 << 28;
 
-/** A file's content as read-only memory. */
+/** The content of a file as read-only memory. */
 export interface MappedFile {
   readonly memory: Memory;
-  /** Gives back the pages that were read so far; they come back from the file when they are touched again. */
+  /** Gives the pages read so far back to the system. They are read from the file again when touched. */
   releasePages(): void;
 }
 
 /**
- * Maps a file into memory. Where the platform has no `mmap`, reads it into memory of `runtime`.
- * The file must not shrink while it is mapped. Throws what the file system throws.
+ * Maps a file into memory, or, where the platform has no `mmap`, reads it into memory of `runtime`. The file must not
+ * shrink while it is mapped. Throws errors of the file system, and for an empty file.
  */
 export function mapFile(runtime: Runtime, path: string): MappedFile {
   const file = fs.openSync(path, 'r');

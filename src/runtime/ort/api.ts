@@ -6,15 +6,15 @@ import { ONNXRUNTIME_VERSION } from './library.js';
 /** A native pointer. Never leaves `src/runtime/`. */
 export type Pointer = bigint;
 
-/** A path is `ORTCHAR_T`: wide on Windows. */
+/** C type of a path (`ORTCHAR_T`): wide characters on Windows. */
 const PATH = process.platform === 'win32' ? 'const char16_t *' : 'const char *';
 
-/** `ORT_API_VERSION` asked for: every function below exists since then. */
+/** Requested `ORT_API_VERSION`: every function below exists since this version. */
 const API_VERSION = 20;
 
 /**
- * The part of ONNX Runtime's C API in use: index in the `OrtApi` table, and C prototype.
- * The table's order never changes (`onnxruntime_c_api.h`); handles are `void *`.
+ * The functions of ONNX Runtime's C API in use: index in the `OrtApi` table, and C prototype. The table's order never
+ * changes (`onnxruntime_c_api.h`). Handles are `void *`.
  */
 const FUNCTIONS = {
   GetErrorMessage: [2, 'const char *(const void *status)'],
@@ -76,8 +76,8 @@ const FUNCTIONS = {
 } as const satisfies Record<string, readonly [number, string]>;
 
 /**
- * koffi runs a call on a stack of its own, of 128 KiB on a worker thread. ONNX Runtime needs as much as any thread has: WebGPU's
- * compiler of shaders overruns that.
+ * Stack of a native call on a worker thread. koffi's default of 128 KiB is too small: WebGPU's shader compiler
+ * overruns it.
  */
 const STACK_BYTES = 8 << 20;
 
@@ -87,19 +87,19 @@ type NativeFunction = ((...args: Argument[]) => unknown) & {
   async(...args: [...Argument[], (error: Error | null, result: unknown) => void]): void;
 };
 
-/** The C API's functions as they are. Those that return a status go through `call`, which checks it. */
+/** The C API's functions, without further safety. Functions that return a status go through `call`, which checks it. */
 export class Api {
   readonly #functions: Record<FunctionName, NativeFunction>;
 
   private constructor(
     functions: Record<FunctionName, NativeFunction>,
-    /** Held because a handle that is collected unloads its library, and every function with it. */
+    /** Keeps the library loaded: when koffi's handle is collected, the library and its functions are unloaded. */
     readonly library: LibraryHandle,
   ) {
     this.#functions = functions;
   }
 
-  /** Loads the library at `path`. Throws when it is missing, is none, or is of another version. */
+  /** Loads the library at `path`. Throws when it is missing, is not ONNX Runtime, or has another version. */
   static load(path: string): Api {
     const library = loadLibrary(path);
     const base = library.func('void *OrtGetApiBase()')() as Pointer;
@@ -119,12 +119,12 @@ export class Api {
     return new Api(Object.fromEntries(entries) as Record<FunctionName, NativeFunction>, library);
   }
 
-  /** Calls a function that returns a status; throws ONNX Runtime's own message when it is an error. */
+  /** Calls a function that returns a status. Throws `OnnxRuntimeError` if the status is an error. */
   call(name: FunctionName, ...args: Argument[]): void {
     this.#check(name, this.#functions[name](...args));
   }
 
-  /** Calls a function whose last parameter is an out pointer, and returns what was written there. */
+  /** Calls a function whose last parameter is an out pointer, and returns the pointer written there. */
   create(name: FunctionName, ...args: Argument[]): Pointer {
     const out: [Pointer | null] = [null];
     this.call(name, ...args, out);
@@ -132,7 +132,7 @@ export class Api {
     return out[0];
   }
 
-  /** Like `create`, for a `size_t`. */
+  /** Calls a function whose last parameter is a `size_t` out pointer, and returns the number written there. */
   count(name: FunctionName, ...args: Argument[]): number {
     const out: [number] = [0];
     this.call(name, ...args, out);
@@ -144,7 +144,10 @@ export class Api {
     this.#functions[name](handle);
   }
 
-  /** Like `call`, on a worker thread: the event loop goes on. The arguments must stay alive until it settles. */
+  /**
+   * `call` on a worker thread, while the event loop continues. The arguments must stay alive until the promise
+   * settles.
+   */
   async callAsync(name: FunctionName, ...args: Argument[]): Promise<void> {
     const status = await new Promise<unknown>((resolve, reject) => {
       this.#functions[name].async(...args, (error, result) => {
@@ -155,7 +158,7 @@ export class Api {
     this.#check(name, status);
   }
 
-  /** Like `create`, on a worker thread. */
+  /** `create` on a worker thread. */
   async createAsync(name: FunctionName, ...args: Argument[]): Promise<Pointer> {
     const out: [Pointer | null] = [null];
     await this.callAsync(name, ...args, out);

@@ -5,19 +5,23 @@ import { type Provider, providerMemoryInfo } from './provider.js';
 import type { Runtime } from './runtime.js';
 import type { Session } from './session.js';
 
+/** Properties of a device's memory. */
 export interface DeviceOptions {
-  /** Whether a block of memory has an address for each of its bytes; WebGPU gives it a handle as a whole. */
+  /** Whether each byte of a block has an address. A WebGPU block has only a handle as a whole. */
   readonly hasAddresses?: boolean;
 }
 
-/** Memory where a provider's graphs run, from the provider's own allocator. Dispose it after its memory, before its session. */
+/**
+ * Allocates memory on a provider's device. Dispose it after that memory and before the session that lent its
+ * allocator.
+ */
 export class Device {
   readonly hasAddresses: boolean;
   readonly #info: Pointer;
   readonly #allocator: Pointer;
   readonly #guard = new DisposeGuard('Device');
 
-  /** @param session any session on the provider: it lends its allocator */
+  /** @param session any session on the provider; lends its allocator */
   constructor(
     private readonly runtime: Runtime,
     session: Session,
@@ -29,7 +33,7 @@ export class Device {
     this.#allocator = session.createAllocator(this.#info);
   }
 
-  /** Memory on the device; its content is undefined. Throws `OnnxRuntimeError` when the device has no more. */
+  /** Allocates memory with undefined content. Throws `OnnxRuntimeError` when the device has not enough. */
   allocate(bytes: number): DeviceMemory {
     this.#guard.check();
     const pointer = this.runtime.api.create('AllocatorAlloc', this.#allocator, bytes);
@@ -45,7 +49,7 @@ export class Device {
   }
 }
 
-/** A block of a device's memory with one owner. Nothing can read it but graphs. Tensors borrow it: dispose it after them. */
+/** A block of device memory with one owner, readable only by graphs. Dispose it after the tensors that use it. */
 export class DeviceMemory implements TensorMemory {
   readonly #pointer: Pointer;
   readonly #guard = new DisposeGuard('DeviceMemory');
@@ -60,7 +64,10 @@ export class DeviceMemory implements TensorMemory {
     this.#pointer = pointer;
   }
 
-  /** Throws RangeError for an offset into memory that has only a handle. */
+  /**
+   * Address of byte `offset`. Throws RangeError for a range outside the block, and for an offset above 0 in a block
+   * with only a handle.
+   */
   address(offset: number, bytes: number): Pointer {
     this.#guard.check();
     checkRange(offset, bytes, this.bytes);

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import path from 'node:path';
 
-/** The version of `onnxruntime-node` that the function table below was checked against. */
+/** Version of `onnxruntime-node` that the function table in `api.ts` was checked against. */
 export const ONNXRUNTIME_VERSION = '1.30.0';
 
 const FILE_NAMES: Partial<Record<NodeJS.Platform, string>> = {
@@ -10,7 +10,10 @@ const FILE_NAMES: Partial<Record<NodeJS.Platform, string>> = {
   win32: 'onnxruntime.dll',
 };
 
-/** Path of the shared library that the installed `onnxruntime-node` ships for this platform. */
+/**
+ * Path of ONNX Runtime's shared library in the installed `onnxruntime-node`. Throws for a platform that it does not
+ * support.
+ */
 export function libraryPath(): string {
   const fileName = FILE_NAMES[process.platform];
   if (fileName === undefined) throw new Error(`onnxruntime-node has no library for platform ${process.platform}`);

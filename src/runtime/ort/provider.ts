@@ -7,7 +7,10 @@ import type { Pointer } from './api.js';
 import { ProviderError } from '../errors.js';
 import type { Runtime } from './runtime.js';
 
-/** ONNX Runtime's execution providers in use: its name for each, what it calls the provider's memory, and what it needs. */
+/**
+ * Execution providers in use: ONNX Runtime's name, its name for the provider's memory, and the provider's
+ * requirements.
+ */
 const PROVIDERS = {
   cpu: { name: 'CPUExecutionProvider', memory: 'Cpu', needs: 'nothing' },
   cuda: {
@@ -24,21 +27,21 @@ const PROVIDERS = {
   },
 } as const;
 
-/** Where graphs run. */
+/** Execution provider: where graphs run. */
 export type Provider = keyof typeof PROVIDERS;
 
-/** Whether a provider works here; `problem` is what is missing. */
+/** Result of trying a provider; `problem` says what is missing. */
 export type ProviderTrial =
   | { readonly provider: Provider; readonly ok: true }
   | { readonly provider: Provider; readonly ok: false; readonly problem: string };
 
-/** The providers that the library was built to run or to load. */
+/** Providers that the library was built with. Not all of them need work on this machine. */
 export function compiledProviders(runtime: Runtime): Provider[] {
   const names = runtime.providers();
   return (Object.keys(PROVIDERS) as Provider[]).filter((provider) => names.includes(PROVIDERS[provider].name));
 }
 
-/** Opens a session of one node on a provider: whether it works on this machine. */
+/** Tries a provider on this machine by opening a session of one node. */
 export async function tryProvider(runtime: Runtime, provider: Provider): Promise<ProviderTrial> {
   try {
     await requireProvider(runtime, provider);
@@ -48,7 +51,7 @@ export async function tryProvider(runtime: Runtime, provider: Provider): Promise
   }
 }
 
-/** Throws `ProviderError` unless a provider works on this machine. */
+/** Throws `ProviderError` unless the provider works on this machine. */
 export async function requireProvider(runtime: Runtime, provider: Provider): Promise<void> {
   const { api } = runtime;
   const options = api.create('CreateSessionOptions');
@@ -65,7 +68,7 @@ export async function requireProvider(runtime: Runtime, provider: Provider): Pro
   }
 }
 
-/** Adds a provider to the options of a session. Throws `ProviderError` where it is not to be had. */
+/** Adds a provider to a session's options. Throws `ProviderError` when it is not available. */
 export function appendProvider(runtime: Runtime, options: Pointer, provider: Provider): void {
   const { api } = runtime;
   try {
@@ -84,12 +87,12 @@ export function appendProvider(runtime: Runtime, options: Pointer, provider: Pro
   }
 }
 
-/** Describes a provider's memory on its first device. The caller releases it. */
+/** Native description of a provider's memory on its first device. The caller releases it. */
 export function providerMemoryInfo(runtime: Runtime, provider: Provider): Pointer {
   return runtime.api.create('CreateMemoryInfo', PROVIDERS[provider].memory, 0, 0, 0);
 }
 
-/** An error about a provider as one that says what it needs, what of that is missing, and what ONNX Runtime said. */
+/** Wraps an error as one that names the provider's requirements, what is missing, and ONNX Runtime's message. */
 export function asProviderError(runtime: Runtime, provider: Provider, error: unknown): ProviderError {
   if (error instanceof ProviderError) return error;
   const missing = provider === 'cuda' ? missingCuda(path.dirname(runtime.library)) : undefined;
@@ -98,7 +101,7 @@ export function asProviderError(runtime: Runtime, provider: Provider, error: unk
   return new ProviderError(provider, [missing && `${missing}.`, needs, `ONNX Runtime says: ${said}`]);
 }
 
-/** ONNX Runtime says only in its log which library it could not load; this finds out. */
+/** The CUDA library that cannot be loaded, and why. ONNX Runtime tells this only in its own log. */
 function missingCuda(directory: string): string | undefined {
   for (const name of ['libonnxruntime_providers_shared.so', 'libonnxruntime_providers_cuda.so']) {
     const file = path.join(directory, name);
@@ -112,7 +115,7 @@ function missingCuda(directory: string): string | undefined {
   return undefined;
 }
 
-/** A graph of one Identity node over one float, as `src/onnx` writes it; a test compares. */
+/** A graph of one Identity node over one float, base64, as `src/onnx` writes it; a test compares them. */
 export const TRIVIAL_GRAPH =
   'CAoSCHByZWFtYmxlOkkKHgoBeBIBeRoKSWRlbnRpdHk6MCIISWRlbnRpdHk6ABIFcHJvYmVaDwoBeBIKCggIARIECgIIAWIPCgF5EgoK' +
   'CAgBEgQKAggBQgQKABAVQhEKDWNvbS5taWNyb3NvZnQQAQ==';

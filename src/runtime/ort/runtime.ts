@@ -6,35 +6,36 @@ import { libraryPath } from './library.js';
 import { returnLargeBlocks } from '../libc/malloc.js';
 import { Memory } from './memory.js';
 
-/** `ORT_LOGGING_LEVEL_ERROR`: warnings about operators' placement are of no use to an operator of ours. */
+/** `ORT_LOGGING_LEVEL_ERROR`: hides warnings about operator placement, of no use to whoever runs the server. */
 const LOG_LEVEL_ERROR = 3;
 const LOG_LEVEL_FATAL = 4;
-/** `OrtDeviceAllocator`, `OrtMemTypeDefault`. */
+/** ONNX Runtime's constants `OrtDeviceAllocator` and `OrtMemTypeDefault`. */
 const DEVICE_ALLOCATOR = 0;
 const MEMORY_DEFAULT = 0;
 
+/** Threads and library of a runtime. */
 export interface RuntimeOptions {
-  /** Threads that work on one step, shared by all sessions of this runtime; at least 1. */
+  /** Threads inside one step, shared by all sessions of this runtime; at least 1. */
   readonly threads: number;
-  /** Whether threads that wait for the next operator spin instead of going to sleep; true unless given. */
+  /** Whether threads that wait for the next operator spin instead of sleeping; true unless given. */
   readonly spin?: boolean;
-  /** ONNX Runtime does not write to the standard error stream what it throws as well. */
+  /** Whether ONNX Runtime writes no errors to standard error (they are thrown anyway); false unless given. */
   readonly quiet?: boolean;
-  /** Another ONNX Runtime library than the one in `onnxruntime-node`. */
+  /** Path of another ONNX Runtime library than the one in `onnxruntime-node`. */
   readonly library?: string;
 }
 
 /**
- * ONNX Runtime, loaded once: its environment with one thread pool for all sessions, and the memory it hands out.
- * Dispose it after everything that it made.
+ * ONNX Runtime, loaded once: an environment with one thread pool for all sessions, and a CPU allocator. Dispose it
+ * after everything made from it.
  */
 export class Runtime {
   readonly api: Api;
-  /** Path of ONNX Runtime's library. */
+  /** Path of the loaded library. */
   readonly library: string;
   /** Environment handle. */
   readonly env: Pointer;
-  /** Describes CPU memory. */
+  /** Native description of CPU memory. */
   readonly cpuMemoryInfo: Pointer;
   readonly #allocator: Pointer;
   readonly #guard = new DisposeGuard('Runtime');
@@ -48,7 +49,7 @@ export class Runtime {
     this.#allocator = this.api.create('GetAllocatorWithDefaultOptions'); // the library's own, not to be released
   }
 
-  /** Names of the execution providers that the library was built with, such as `CPUExecutionProvider`. */
+  /** Names of the execution providers that the library was built with, for example `CPUExecutionProvider`. */
   providers(): string[] {
     const names: [Pointer | null] = [null];
     const count: [number] = [0];
@@ -58,7 +59,10 @@ export class Runtime {
     return result;
   }
 
-  /** CPU memory that does not move. Its pages cost nothing until they are touched; their content is undefined. */
+  /**
+   * Allocates CPU memory at a fixed address. Its content is undefined, and its pages take no memory until they are
+   * touched.
+   */
   allocate(bytes: number): Memory {
     this.#guard.check();
     const pointer = this.api.create('AllocatorAlloc', this.#allocator, bytes);
@@ -67,14 +71,14 @@ export class Runtime {
     });
   }
 
-  /** Reads a string that the C API allocated, and frees it. */
+  /** Reads and frees a string that the C API allocated. */
   takeString(pointer: Pointer): string {
     const text = koffi.decode.string(pointer);
     this.api.call('AllocatorFree', this.#allocator, pointer);
     return text;
   }
 
-  /** The allocator that strings from the C API come from. */
+  /** Allocator of the strings that the C API returns. */
   get allocator(): Pointer {
     return this.#allocator;
   }
@@ -86,7 +90,7 @@ export class Runtime {
   }
 }
 
-/** An environment whose sessions share one pool: several pools would spin against each other. */
+/** An environment whose sessions share one thread pool: several pools would spin against each other. */
 function createEnvironment(api: Api, { threads, spin = true, quiet }: RuntimeOptions): Pointer {
   const threading = api.create('CreateThreadingOptions');
   try {

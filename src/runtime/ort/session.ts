@@ -4,28 +4,33 @@ import { appendProvider, type Provider } from './provider.js';
 import type { Runtime } from './runtime.js';
 import type { AnyTensor } from './tensor.js';
 
-/** Graph rewriting by ONNX Runtime: none, or everything it knows. */
+/** ONNX Runtime's levels of graph optimization. */
 const OPTIMIZATION_LEVELS = { none: 0, basic: 1, all: 99 } as const;
 
+/** Configuration key for the directory of external weights. */
 const FILES_DIRECTORY = 'session.model_external_initializers_file_folder_path';
 
+/** How to load and run a graph. */
 export interface SessionOptions {
-  /** Where the whole graph runs; the CPU unless given. Its initialisers must be there too. */
+  /** Where the whole graph runs; the CPU unless given. Initializers must be in memory of the same device. */
   readonly provider?: Provider;
-  /** Values for the graph's initialisers, by name. Sessions that get the same tensors share memory. */
+  /** Values of the graph's initializers, by name. Sessions given the same tensors share their memory. */
   readonly initializers?: ReadonlyMap<string, AnyTensor>;
-  /** The directory of the files that the graph refers to, where its bytes come from elsewhere. */
+  /** Directory of the graph's external files, for a graph given as bytes. */
   readonly filesDirectory?: string;
-  /** Where sessions with the same initialisers also share the packed copies that matrix products make of them. */
+  /** Shared store of packed weights, for sessions with the same initializers. */
   readonly packedWeights?: PackedWeights;
   readonly optimization?: keyof typeof OPTIMIZATION_LEVELS;
-  /** Whether matrix products make packed copies of their weights: faster runs, a slower start, as much memory again. True unless given. */
+  /**
+   * Whether matrix products keep packed copies of their weights: faster runs, a slower start, twice the memory. True
+   * unless given.
+   */
   readonly packWeights?: boolean;
-  /** Whether memory is planned ahead for each shape: no slower runs, and more memory where shapes vary. True unless given. */
+  /** Whether ONNX Runtime plans memory ahead for each input shape. Costs memory when shapes vary. True unless given. */
   readonly planMemory?: boolean;
 }
 
-/** Packed weights of several sessions. Dispose it after them. */
+/** Packed weights that several sessions share. Dispose it after them. */
 export class PackedWeights {
   readonly handle: Pointer;
   readonly #guard = new DisposeGuard('PackedWeights');
@@ -39,7 +44,7 @@ export class PackedWeights {
   }
 }
 
-/** A loaded graph. Runs one binding at a time; disposing waits for the run in flight. */
+/** A loaded graph. Runs one binding at a time. */
 export class Session {
   readonly #guard = new DisposeGuard('Session');
   #running: Promise<void> | undefined;
@@ -47,15 +52,15 @@ export class Session {
   private constructor(
     private readonly runtime: Runtime,
     private readonly handle: Pointer,
-    /** Held, not read: the session points to their memory. */
+    /** Not read, only kept referenced: the native session points into the memory of these options. */
     protected readonly lent: SessionOptions,
     readonly inputs: ReadonlySet<string>,
     readonly outputs: ReadonlySet<string>,
   ) {}
 
   /**
-   * Loads a graph, the file at a path or its bytes, on a worker thread.
-   * Throws `OnnxRuntimeError` when it is missing or corrupt, and `ProviderError` when its provider is not to be had.
+   * Loads a graph, given as a path or as bytes, on a worker thread. Throws `OnnxRuntimeError` when the graph is
+   * missing or corrupt, and `ProviderError` when the provider does not work here.
    */
   static async open(runtime: Runtime, graph: string | Uint8Array, options: SessionOptions = {}): Promise<Session> {
     const { api } = runtime;
@@ -69,13 +74,16 @@ export class Session {
     }
   }
 
-  /** A new, empty binding of this session's inputs and outputs. */
+  /** A new binding with nothing bound yet. */
   bind(): Binding {
     this.#guard.check();
     return new Binding(this.runtime, this.runtime.api.create('CreateIoBinding', this.handle), this);
   }
 
-  /** Runs the graph on a worker thread. The bound memory belongs to native code until the promise settles. */
+  /**
+   * Runs the graph on a worker thread. Until the promise settles, the bound memory must not be touched: native code
+   * uses it.
+   */
   async run(binding: Binding): Promise<void> {
     this.#checkRunnable(binding);
     this.#running = this.runtime.api.callAsync('RunWithBinding', this.handle, null, binding.handle);
@@ -86,18 +94,19 @@ export class Session {
     }
   }
 
-  /** Runs the graph at once, on the event loop's own thread: for graphs that take less time than a message to a worker. */
+  /** Runs the graph on the event loop's thread, for graphs that take less time than a message to a worker thread. */
   runNow(binding: Binding): void {
     this.#checkRunnable(binding);
     this.runtime.api.call('RunWithBinding', this.handle, null, binding.handle);
   }
 
-  /** The allocator of the memory described by `info`. The caller releases it, before this session. */
+  /** An allocator for the memory described by `info`. The caller releases it before disposing the session. */
   createAllocator(info: Pointer): Pointer {
     this.#guard.check();
     return this.runtime.api.create('CreateAllocator', this.handle, info);
   }
 
+  /** Releases the session once the current run, if there is one, has ended. */
   async dispose(): Promise<void> {
     if (!this.#guard.dispose()) return;
     await this.#running?.catch(() => undefined); // whoever ran it gets the error
@@ -112,7 +121,7 @@ export class Session {
   }
 }
 
-/** Tensors bound to a session's inputs and outputs; it holds what it lends. Dispose it before its session. */
+/** Tensors bound to a session's inputs and outputs. Keeps them referenced. Dispose it before its session. */
 export class Binding {
   readonly #guard = new DisposeGuard('Binding');
   readonly #inputs = new Map<string, AnyTensor>();
@@ -124,7 +133,10 @@ export class Binding {
     readonly session: Session,
   ) {}
 
-  /** Binds an input. A device's graph copies it there now if it is elsewhere: write it first. Throws for a name that the graph does not have. */
+  /**
+   * Binds an input. If the graph runs on another device, the tensor is copied there now, so write it first. Throws
+   * for an unknown name.
+   */
   input(name: string, tensor: AnyTensor): this {
     this.#guard.check();
     expectName('input', name, this.session.inputs);
@@ -133,7 +145,7 @@ export class Binding {
     return this;
   }
 
-  /** Binds an output to memory of the right size; throws for a name that the graph does not have. */
+  /** Binds an output to memory of the right size. Throws for an unknown name. */
   output(name: string, tensor: AnyTensor): this {
     this.#guard.check();
     expectName('output', name, this.session.outputs);
@@ -142,7 +154,7 @@ export class Binding {
     return this;
   }
 
-  /** Throws unless every input and output of the graph is bound: native code would find out the hard way. */
+  /** Throws unless every input and output is bound and not disposed; running would crash. */
   checkComplete(): void {
     this.#guard.check();
     expectBound('input', this.session.inputs, this.#inputs);

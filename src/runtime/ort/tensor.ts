@@ -3,7 +3,7 @@ import { DisposeGuard } from '../dispose-guard.js';
 import type { Memory, TensorMemory } from './memory.js';
 import type { Runtime } from './runtime.js';
 
-/** Element types in use: `ONNXTensorElementDataType` and size in bytes. */
+/** Element types in use: value of `ONNXTensorElementDataType`, and size in bytes. */
 export const ELEMENT_TYPES = {
   float32: { onnx: 1, bytes: 4 },
   uint8: { onnx: 2, bytes: 1 },
@@ -14,14 +14,17 @@ export const ELEMENT_TYPES = {
 
 export type ElementType = keyof typeof ELEMENT_TYPES;
 
-/** A tensor over borrowed memory: no copy. It keeps the memory's owner alive, but not undisposed. */
+/**
+ * A tensor over borrowed memory, without a copy. Keeps the memory object referenced; the memory must be disposed
+ * after the tensor.
+ */
 export class Tensor<M extends TensorMemory = Memory> {
   readonly #handle: Pointer;
   readonly #guard = new DisposeGuard('Tensor');
 
   /**
-   * A tensor of `shape` over `memory` from byte `offset`.
-   * Throws RangeError for a negative or fractional dimension and for a range outside of the memory.
+   * @param offset first byte in `memory`; 0 unless given
+   * @throws RangeError for a negative or fractional dimension, and for a range outside the memory
    */
   constructor(
     private readonly runtime: Runtime,
@@ -45,7 +48,7 @@ export class Tensor<M extends TensorMemory = Memory> {
     );
   }
 
-  /** The native value; throws when the tensor was disposed. */
+  /** Native handle. Throws if the tensor was disposed. */
   get handle(): Pointer {
     this.#guard.check();
     return this.#handle;
@@ -56,10 +59,12 @@ export class Tensor<M extends TensorMemory = Memory> {
   }
 }
 
-/** A tensor in memory of any kind. */
+/** A tensor in memory of any device. */
 export type AnyTensor = Tensor<TensorMemory>;
 
-/** Number of elements of a shape; 1 for a scalar. Throws RangeError unless every dimension is a whole number >= 0. */
+/**
+ * Number of elements of a shape; 1 for a scalar. Throws RangeError unless every dimension is a non-negative integer.
+ */
 export function elementCount(shape: readonly number[]): number {
   let count = 1;
   for (const dim of shape) {
