@@ -1,21 +1,26 @@
 import onnxProto, { type onnx } from 'onnx-proto';
 
-/** Name of a value in the graph: an input, an initialiser or an output of a node. */
+/** Name of a value in a graph: an input, an initializer or a node's output. */
 export type Value = string;
 
-/** Where an initialiser's bytes lie: a file beside the graph's. */
+/** Location of an initializer's bytes: a range of a file beside the graph's file. */
 export interface ExternalData {
   readonly file: string;
   readonly offset: number;
   readonly bytes: number;
 }
 
-/** A dimension: a number, or a name for one that varies. */
+/** A dimension: a number, or a name for one that varies between runs. */
 export type Dim = number | string;
+/** Element type of a tensor. */
 export type TensorType = 'float32' | 'float16' | 'uint8' | 'int32' | 'int64';
+/** Value of a node's attribute; a plain number is an integer. */
 export type Attribute = number | string | readonly number[] | { readonly float: number };
 
-/** A node as it was added. `op` carries its domain, as in `com.microsoft:Name`; an undefined input is one left out. */
+/**
+ * A node of a graph. `op` starts with its domain if that is not ONNX's own (`com.microsoft:Name`). An undefined input
+ * is an optional one left out.
+ */
 export interface GraphNode {
   readonly op: string;
   readonly inputs: readonly (Value | undefined)[];
@@ -31,12 +36,12 @@ const DATA_TYPES: Record<TensorType, number> = {
   int32: TensorProto.DataType.INT32,
   int64: TensorProto.DataType.INT64,
 };
-/** Versions that the graphs are written for. */
+/** Versions of the format and of the operator sets that graphs are written for. */
 const IR_VERSION = 10;
 const OPSET = 21;
 const MICROSOFT_OPSET = 1;
 
-/** Collects the nodes of one ONNX graph, in execution order, and writes them as a model file. */
+/** Collects the nodes of one ONNX graph in execution order, and encodes them as a model file. */
 export class GraphBuilder {
   readonly #nodes: GraphNode[] = [];
   readonly #inputs: onnx.IValueInfoProto[] = [];
@@ -46,17 +51,18 @@ export class GraphBuilder {
 
   constructor(private readonly name: string) {}
 
+  /** Declares an input of the graph. */
   input(name: string, type: TensorType, shape: readonly Dim[]): Value {
     this.#inputs.push(valueInfo(name, type, shape));
     return name;
   }
 
-  /** Declares an existing value as an output of the graph, under its own name. */
+  /** Declares an existing value as an output of the graph. */
   output(value: Value, type: TensorType, shape: readonly Dim[]): void {
     this.#outputs.push(valueInfo(value, type, shape));
   }
 
-  /** An initialiser whose bytes lie in another file; declared once however often it is used. */
+  /** Declares an initializer whose bytes lie in another file. Further calls with the same name change nothing. */
   weight(name: string, shape: readonly number[], data: ExternalData, type: TensorType = 'float32'): Value {
     if (!this.#initializers.has(name)) {
       const location = { location: data.file, offset: String(data.offset), length: String(data.bytes) };
@@ -71,7 +77,7 @@ export class GraphBuilder {
     return name;
   }
 
-  /** A small constant of 64-bit integers (shapes, indices); a scalar when `values` is a number. */
+  /** A small constant of 64-bit integers, for shapes and indices; a scalar if `values` is a number. */
   int64(values: number | readonly number[]): Value {
     const name = `int64_${typeof values === 'number' ? values : `[${values.join(',')}]`}`;
     if (!this.#initializers.has(name)) {
@@ -82,7 +88,7 @@ export class GraphBuilder {
     return name;
   }
 
-  /** A small float32 constant; a scalar. */
+  /** A float32 scalar constant. */
   float32(value: number): Value {
     const name = `float32_${value}`;
     if (!this.#initializers.has(name)) {
@@ -91,27 +97,28 @@ export class GraphBuilder {
     return name;
   }
 
-  /** The nodes so far, in execution order. */
+  /** The nodes added so far, in execution order. */
   get history(): readonly GraphNode[] {
     return this.#nodes;
   }
 
-  /** Adds a node with one output and returns it. */
+  /** Adds a node with one output, and returns that output. */
   node(op: string, inputs: readonly (Value | undefined)[], attributes: Record<string, Attribute> = {}): Value {
     const [output] = this.nodes(op, inputs, 1, attributes);
     return output as Value;
   }
 
-  /** Converts a value; under the name `output` where it is given. */
+  /** Adds a Cast node. Its output is named `output` if that is given. */
   cast(value: Value, type: TensorType, output?: Value): Value {
     const [converted] = this.nodes('Cast', [value], output === undefined ? 1 : [output], { to: DATA_TYPES[type] });
     return converted as Value;
   }
 
   /**
-   * Adds a node with several outputs. An undefined input is one left out.
-   * `outputs` is their number, or their names where the graph's outputs are among them.
-   * An operator of ONNX Runtime's own is written `com.microsoft:Name`.
+   * Adds a node with several outputs, and returns them.
+   * @param op operator; ONNX Runtime's own are written `com.microsoft:Name`
+   * @param inputs undefined for an optional input left out
+   * @param outputs number of outputs, or their names if they are outputs of the graph
    */
   nodes(
     op: string,

@@ -1,13 +1,13 @@
 import type { GraphBuilder, Value } from '../graph.js';
 import { float, inputOf, outputGradient, type Rule } from './rule.js';
 
-/** An operand whose gradient is wanted must have the result's shape; the other one may be broadcast. */
+/** Rule of Add. An operand whose gradient is needed must have the result's shape; the other may be broadcast. */
 const add: Rule = (input) => {
   const dy = outputGradient(input);
   return [dy, dy];
 };
 
-/** As `add`. */
+/** Rule of Mul, with the same restriction as `add`. */
 const mul: Rule = (input) => {
   const { graph, node, needs } = input;
   const dy = outputGradient(input);
@@ -15,7 +15,9 @@ const mul: Rule = (input) => {
   return [needs(0) ? graph.node('Mul', [dy, b]) : undefined, needs(1) ? graph.node('Mul', [dy, a]) : undefined];
 };
 
-/** A function of one operand, from its input and output to its derivative. */
+/**
+ * Rule of a function of one operand. `derivative` writes the derivative from the function's input `x` and output `y`.
+ */
 function unary(derivative: (write: Arithmetic, x: Value, y: Value) => Value): Rule {
   return (input) => {
     const { graph, node } = input;
@@ -24,7 +26,7 @@ function unary(derivative: (write: Arithmetic, x: Value, y: Value) => Value): Ru
   };
 }
 
-/** Elementwise arithmetic with constants. */
+/** Writes elementwise arithmetic with constants. */
 class Arithmetic {
   constructor(private readonly graph: GraphBuilder) {}
 
@@ -47,25 +49,25 @@ class Arithmetic {
     return this.graph.node(op, [a]);
   }
 
-  /** The derivative of `x * sigmoid(u)`: `s * (1 + x * du/dx * (1 - s))`. */
+  /** Derivative of `x * sigmoid(u)`: `s * (1 + x * du/dx * (1 - s))`, with `s = sigmoid(u)`. */
   gated(x: Value, u: Value, du: Value | number): Value {
     const s = this.apply('Sigmoid', u);
     return this.times(s, this.plus(this.times(this.times(x, du), this.oneMinus(s)), 1));
   }
 }
 
-/** sqrt(2 / pi) and the cubic coefficient of the tanh approximation (Hendrycks and Gimpel 2016). */
+/** `sqrt(2 / pi)`, and the cubic coefficient of the tanh approximation (Hendrycks and Gimpel 2016). */
 const GELU_SCALE = Math.sqrt(2 / Math.PI);
 const GELU_CUBIC = 0.044715;
 
-/** The tanh form is `x * sigmoid(2u)`, `u = scale * (x + cubic * x^3)`. */
+/** Derivative of Gelu's tanh form, which is `x * sigmoid(2u)` with `u = scale * (x + cubic * x^3)`. */
 function geluTanh(write: Arithmetic, x: Value): Value {
   const cubic = write.times(write.times(x, x), 2 * GELU_SCALE * GELU_CUBIC); // 2 * scale * cubic * x^2
   const u = write.times(x, write.plus(cubic, 2 * GELU_SCALE));
   return write.gated(x, u, write.plus(write.times(cubic, 3), 2 * GELU_SCALE));
 }
 
-/** `Phi(x) + x * phi(x)`. */
+/** Derivative of Gelu's exact form: `Phi(x) + x * phi(x)`. */
 function geluErf(write: Arithmetic, x: Value): Value {
   const cumulative = write.times(write.plus(write.apply('Erf', write.times(x, Math.SQRT1_2)), 1), 0.5);
   const density = write.times(write.apply('Exp', write.times(write.times(x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
@@ -79,13 +81,13 @@ const quickGelu: Rule = (input) => {
   return unary((write, x) => write.gated(x, write.times(x, alpha), alpha))(input);
 };
 
-/** The derivative at 0 is 0, as in PyTorch. */
+/** Rule of Relu. The derivative at 0 is 0, as in PyTorch. */
 const relu: Rule = (input) => {
   const { graph, node } = input;
   return [graph.node('Mul', [outputGradient(input), graph.node('Sign', [node.outputs[0]])])];
 };
 
-/** Rules of operators that work on each element by itself. */
+/** Rules of operators that treat each element by itself. */
 export const ELEMENTWISE_RULES: Readonly<Record<string, Rule>> = {
   Add: add,
   Mul: mul,

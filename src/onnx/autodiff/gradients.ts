@@ -3,13 +3,14 @@ import type { Inverses } from './rule.js';
 import { RULES } from './rules.js';
 
 /**
- * Appends to `graph` the gradient of a scalar with respect to `parameters`: reverse-mode differentiation, one rule per
- * operator. A node that no parameter reaches gets no gradient, so a frozen weight costs nothing.
+ * Appends to `graph` the gradient of a scalar with respect to `parameters`, by reverse-mode differentiation with one
+ * rule per operator. Nodes that depend on no parameter get no gradient, so frozen weights cost nothing.
  *
- * @param seeds values with the scalar's gradient with respect to each, of the value's shape
- * @param inverses of indices: to gather gradients is faster than to scatter them
- * @returns the gradient of each parameter, of its shape
- * @throws Error for an operator without a rule on the way, and for a parameter that no seed depends on
+ * @param seeds values of the graph, each with the scalar's gradient with respect to it, of the value's shape
+ * @param inverses inverses of index tensors, so that a gather's gradient is gathered too, which is faster than
+ * scattering
+ * @returns the gradient of each parameter, of the parameter's shape
+ * @throws Error for an operator on the way that has no rule, and for a parameter that no seed depends on
  */
 export function addGradients(
   graph: GraphBuilder,
@@ -30,7 +31,7 @@ export function addGradients(
   );
 }
 
-/** The values that depend on one of `parameters`, and these themselves. */
+/** `parameters`, and the values that depend on one of them. */
 function reachableFrom(parameters: readonly Value[], nodes: readonly GraphNode[]): ReadonlySet<Value> {
   const reached = new Set(parameters);
   for (const { inputs, outputs } of nodes) {
@@ -39,7 +40,7 @@ function reachableFrom(parameters: readonly Value[], nodes: readonly GraphNode[]
   return reached;
 }
 
-/** Adds what one node contributes to the gradients of its inputs, once those of its outputs are complete. */
+/** Adds a node's contribution to the gradients of its inputs. The gradients of its outputs must be complete. */
 function differentiate(
   graph: GraphBuilder,
   node: GraphNode,

@@ -2,7 +2,7 @@ import type { Value } from '../graph.js';
 import type { GraphBuilder } from '../graph.js';
 import { inputOf, integer, type Inverse, outputGradient, type Rule, zerosLike } from './rule.js';
 
-/** For every operator that only gives the same elements another shape. */
+/** Rule of operators that only change the shape. */
 const reshape: Rule = (input) => {
   const { graph, node } = input;
   return [graph.node('Reshape', [outputGradient(input), graph.node('Shape', [inputOf(node, 0)])])];
@@ -31,13 +31,16 @@ const concat: Rule = (input) => {
   return graph.nodes('Split', inputs, sizes.length, { axis }).map((part, index) => (needs(index) ? part : undefined));
 };
 
-/** Along the first axis, from 1. */
+/** Rule of Expand along the first axis, from length 1. */
 const expand: Rule = (input) => {
   const { graph } = input;
   return [graph.node('ReduceSum', [outputGradient(input), graph.int64([0])])];
 };
 
-/** Rows at indices `[n]`, which may repeat; or at indices of any shape that have an inverse. */
+/**
+ * Rule of Gather along the first axis: rows at indices `[n]`, which may repeat, or at indices of any shape that have
+ * an inverse.
+ */
 const gather: Rule = (input) => {
   const { graph, node, inverses } = input;
   if (integer(node, 'axis', 0) !== 0) throw new Error('Gather is differentiated along the first axis');
@@ -49,7 +52,7 @@ const gather: Rule = (input) => {
   return [graph.node('ScatterND', inputs, { reduction: 'add' })];
 };
 
-/** The gradient of `data` [rows, columns] from that of rows taken from it. */
+/** Gradient of `data` [rows, columns] from `dy`, the gradient of the rows gathered from it. */
 function gatherBack(graph: GraphBuilder, data: Value, dy: Value, { index, zeros }: Inverse): Value {
   const columns = graph.node('Gather', [graph.node('Shape', [data]), graph.int64([1])]);
   const rows = graph.node('Reshape', [dy, graph.node('Concat', [graph.int64([-1]), columns], { axis: 0 })]);

@@ -1,7 +1,7 @@
 import type { Value } from '../graph.js';
 import { float, inputOf, integer, outputGradient, type Rule } from './rule.js';
 
-/** `A @ B' + C` without alpha, beta and transA; C is `[columns]`. */
+/** Rule of Gemm: `A @ B + C` or `A @ B' + C`, without alpha, beta and transA; C is `[columns]`. */
 const gemm: Rule = (input) => {
   const { graph, node, needs } = input;
   const { attributes } = node;
@@ -19,7 +19,7 @@ const gemm: Rule = (input) => {
   ];
 };
 
-/** `alpha * A' @ B'` over equal leading dimensions. */
+/** Rule of FusedMatMul: `alpha * A @ B`, either factor transposed or not, with equal leading dimensions. */
 const fusedMatMul: Rule = (input) => {
   const { graph, node, needs } = input;
   const dy = outputGradient(input);

@@ -1,7 +1,7 @@
 import type { Value } from '../graph.js';
 import { inputOf, integer, outputGradient, type Rule } from './rule.js';
 
-/** Over the last axis. */
+/** Rule of Softmax over the last axis. */
 const softmax: Rule = (input) => {
   const { graph, node } = input;
   if (integer(node, 'axis', -1) !== -1) throw new Error('Softmax is differentiated over the last axis');
@@ -11,7 +11,10 @@ const softmax: Rule = (input) => {
   return [graph.node('Sub', [weighted, graph.node('Mul', [y, sum])])];
 };
 
-/** Over the last axis, with frozen scale and bias; the node must have its outputs for mean and 1 / deviation. */
+/**
+ * Rule of LayerNormalization over the last axis, with frozen scale and bias. The node must have its outputs for mean
+ * and 1 / deviation.
+ */
 const layerNormalization: Rule = (input) => {
   const { graph, node, needs } = input;
   const [, mean, inverse] = node.outputs;
@@ -25,7 +28,7 @@ const layerNormalization: Rule = (input) => {
   return [graph.node('Mul', [graph.node('Sub', [centred, along]), inverse])];
 };
 
-/** Rules of operators that work on each row by itself. */
+/** Rules of operators that treat each row by itself. */
 export const ROW_RULES: Readonly<Record<string, Rule>> = {
   Softmax: softmax,
   LayerNormalization: layerNormalization,

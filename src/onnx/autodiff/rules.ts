@@ -4,7 +4,7 @@ import { PRODUCT_RULES } from './products.js';
 import { ROW_RULES } from './rows.js';
 import type { Rule } from './rule.js';
 
-/** The rule of each operator that can be differentiated. */
+/** Rules by operator. An operator that is not here cannot be differentiated. */
 export const RULES: Readonly<Record<string, Rule | undefined>> = {
   ...PRODUCT_RULES,
   ...ELEMENTWISE_RULES,
