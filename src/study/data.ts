@@ -9,23 +9,29 @@ import type { StudySpec } from './spec.js';
 
 type Examples = readonly TrainingExample[];
 
+/** The data of a study after splitting. */
 export interface StudyData {
   readonly train: Examples;
   readonly valid: Examples | undefined;
   readonly test: Examples | undefined;
-  /** Categories of the test data that are not in the training data; where that has no categories, those that the spec names. */
+  /**
+   * Categories of the test data that are not in the training data. Where the training data has no categories: those
+   * that the spec names.
+   */
   readonly unseen: readonly string[];
 }
 
-/** Streams of random numbers that training does not use. */
+/** Numbers of random streams that training does not use. */
 const [SUBSET, HELD_BACK, SOURCES] = [2 ** 32 - 1, 2 ** 32 - 2, 2 ** 32 - 3];
-/** What is held back or left out is the same in every run. */
+/** Seed of draws that are the same in every run. */
 const FIXED_SEED = 1;
 
 /**
- * Reads a study's data; files are relative to `directory`. Examples of unseen categories are neither trained on nor validated with, and a source that
- * is held back from the training data for validation is held back with all its examples.
- * Throws `TuningError` naming the field of the spec, or file, line and field of the data.
+ * Reads and splits a study's data. Examples of unseen categories are used neither for training nor for validation. A
+ * source that is held back for validation is held back with all its examples.
+ * @param directory that file names in the spec are relative to
+ * @param separator text that ends a prompt in formats written as the paper's code writes them
+ * @throws TuningError naming the field of the spec, or file, line and field of the data
  */
 export async function readStudyData(spec: StudySpec, directory: string, separator: string): Promise<StudyData> {
   const { data } = spec;
@@ -52,7 +58,7 @@ export async function readStudyData(spec: StudySpec, directory: string, separato
   };
 }
 
-/** The test data by whether its category was trained on. */
+/** The test data, split by whether its category was trained on. */
 export function splitTest({ test = [], unseen }: Pick<StudyData, 'test' | 'unseen'>): {
   seen: Examples;
   unseen: Examples;
@@ -61,7 +67,7 @@ export function splitTest({ test = [], unseen }: Pick<StudyData, 'test' | 'unsee
   return { seen: test.filter((example) => !isUnseen(example)), unseen: test.filter(isUnseen) };
 }
 
-/** The training examples of a run; with the same seed, fewer are among more. */
+/** Draws the training examples of a run. With the same seed, a smaller draw is a subset of a larger one. */
 export function drawExamples(train: Examples, { examples, share, seed }: PlannedRun['settings']): Examples {
   const count = examples ?? Math.max(1, Math.round(share * train.length));
   if (count === train.length) return train;
@@ -69,12 +75,13 @@ export function drawExamples(train: Examples, { examples, share, seed }: Planned
   return order.map((index) => train[index] as TrainingExample);
 }
 
-/** Sources in both, which makes a loss look better than it is. */
+/** Number of sources that occur in both. Test sources that were trained on make a loss look better than it is. */
 export function sharedSources(train: Examples, other: Examples): number {
   const trained = new Set(train.map(sourceKey));
   return sourcesOf(other).filter((source) => trained.has(source)).length;
 }
 
+/** Keys of the different sources. */
 export function sourcesOf(examples: Examples): string[] {
   return [...new Set(examples.map(sourceKey))];
 }

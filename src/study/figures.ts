@@ -4,7 +4,7 @@ import type { GroupSettings } from './plan.js';
 import type { Tested } from './run.js';
 import { type Group, type Spread, spreadOf } from './summary.js';
 
-/** An axis that groups differ in, and its values in the order in which they are shown. */
+/** An axis on which groups differ, and its values in display order. */
 export interface VaryingAxis {
   readonly axis: GroupAxis;
   readonly values: readonly (string | number | null)[];
@@ -12,7 +12,7 @@ export interface VaryingAxis {
 
 type GroupAxis = keyof GroupSettings;
 
-/** How an axis is called in tables and figures. */
+/** Names of the axes in tables and figures. */
 export const AXIS_LABELS: Readonly<Record<GroupAxis, string>> = {
   method: 'method',
   length: 'virtual tokens',
@@ -22,13 +22,14 @@ export const AXIS_LABELS: Readonly<Record<GroupAxis, string>> = {
   share: 'share of the training data',
 };
 
+/** A plot of a report, and its path in the report's directory. */
 export interface Figure {
   readonly file: string;
   readonly title: string;
   readonly svg: string;
 }
 
-/** The axes that groups differ in; the bare model is in none. */
+/** Axes on which groups differ, leaving out the bare model. */
 export function varyingAxes(groups: readonly Group[]): VaryingAxis[] {
   const axes = Object.keys(AXIS_LABELS) as GroupAxis[];
   const trained = groups.filter(isTrained);
@@ -43,7 +44,12 @@ function isTrained({ settings }: Pick<Group, 'settings'>): boolean {
   return settings.method !== 'none';
 }
 
-/** One figure for each metric over each axis that is no method; lines are what else the groups differ in. */
+/**
+ * Draws one figure for each plotted metric over each varying axis except the method. Each line is one combination of
+ * the other varying settings.
+ * @param tested test results by run name
+ * @param part number of the part, from 1: part of the file names
+ */
 export function drawFigures(
   groups: readonly Group[],
   metrics: readonly Metric[],
@@ -92,7 +98,9 @@ function drawFigure(
   });
 }
 
-/** Of the runs with the chosen rate, one for each seed. */
+/**
+ * Spread of a metric over the runs with the chosen learning rate, one for each seed; undefined when none has a value.
+ */
 export function metricSpread(group: Group, metric: Metric, tested: ReadonlyMap<string, Tested>): Spread | undefined {
   return spreadOf(group.runs.flatMap((run) => metric.of(run, tested.get(run.run.name)) ?? []));
 }

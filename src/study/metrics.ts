@@ -1,27 +1,31 @@
 import type { Measured, Tested } from './run.js';
 import type { TrainedRun } from './summary.js';
 
-/** What tables and plots can show of a run. */
+/** A number of a run that tables and plots can show. */
 export interface Metric {
   readonly label: string;
   readonly digits: number;
-  /** Whether figures show it. */
+  /** Whether figures show the metric. */
   readonly plotted: boolean;
   readonly of: (run: TrainedRun, tested: Tested | undefined) => number | undefined;
 }
 
-/** What a study was measured on. */
+/** The kinds of data and measurement that a study has. */
 export interface StudyParts {
   readonly valid: boolean;
   readonly test: boolean;
-  /** Whether the test data has examples of categories that were trained on, and of others. */
+  /** Whether the test data has examples of categories that were trained on. */
   readonly seen: boolean;
+  /** Whether the test data has examples of categories that were not trained on. */
   readonly unseen: boolean;
   /** Whether texts were generated. */
   readonly scores: boolean;
 }
 
-/** The metrics of a study, those of the test data for seen, unseen and all categories where there are unseen ones. */
+/**
+ * The metrics of a study. Where there are unseen categories, test metrics are shown for seen, unseen and all
+ * categories.
+ */
 export function metricsOf({ valid, test, seen, unseen, scores }: StudyParts): Metric[] {
   const measured = (['seen', 'unseen', 'all'] as const).filter((part) => part !== 'seen' || seen);
   const parts = unseen ? measured : (['all'] as const);

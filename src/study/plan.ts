@@ -3,31 +3,31 @@ import { createHash } from 'node:crypto';
 import type { Method } from '../tuning/method.js';
 import type { StudyAxes, StudySpec } from './spec.js';
 
-/** The settings that a study varies. For the bare model only `method` says anything. */
+/** The settings that a study varies. For the bare model only `method` counts. */
 export interface RunSettings {
   readonly method: Method | 'none';
   readonly length: number;
   readonly mlp: number;
   readonly init: string;
   readonly lr: number;
-  /** Training examples; null: see `share`. */
+  /** Number of training examples; null when `share` says it. */
   readonly examples: number | null;
   readonly share: number;
   readonly seed: number;
 }
 
-/** A run, and the directory that its settings name. */
+/** A run, and the name of its directory, made from its settings. */
 export interface PlannedRun {
   readonly name: string;
   readonly settings: RunSettings;
 }
 
-/** Settings without those that are not compared: seeds give the spread, and the best rate is chosen. */
+/** The settings that are compared. The seeds of a group give the spread, and its best rate is chosen. */
 export type GroupSettings = Omit<RunSettings, 'lr' | 'seed'>;
 
 /**
- * The runs of the same settings. Those of the first seed try every rate; the other seeds train with the one that was best in
- * validation.
+ * Runs that differ only in rate and seed. The first seed tries every rate; the other seeds train with the rate that
+ * was best in validation.
  */
 export interface PlannedGroup {
   readonly settings: GroupSettings;
@@ -35,12 +35,13 @@ export interface PlannedGroup {
   readonly seeds: readonly number[];
 }
 
+/** A section of the report, and its groups. */
 export interface PlannedPart {
   readonly title: string;
   readonly groups: readonly PlannedGroup[];
 }
 
-/** Those of `preamble tune`; all examples. */
+/** The defaults of `preamble tune`, with all examples. */
 const DEFAULTS: RunSettings = {
   method: 'prefix',
   length: 10,
@@ -52,7 +53,7 @@ const DEFAULTS: RunSettings = {
   seed: 101,
 };
 
-/** What each part of a study consists of: the product of its axes, without what is the same twice. */
+/** Plans the groups of each part: the product of its axes, without repetitions. */
 export function planParts({ parts }: StudySpec): PlannedPart[] {
   return parts.map(({ title, axes }) => {
     const settings = new Map(product(axes).map((one) => [JSON.stringify(one), one]));
@@ -65,12 +66,12 @@ export function searchRuns({ settings, rates, seeds: [first] }: PlannedGroup): P
   return rates.map((lr) => planRun({ ...settings, lr, seed: first as number }));
 }
 
-/** The runs of a rate, one for each seed. */
+/** The runs with one rate, one for each seed. */
 export function seedRuns({ settings, seeds }: PlannedGroup, lr: number): PlannedRun[] {
   return seeds.map((seed) => planRun({ ...settings, lr, seed }));
 }
 
-/** The names of all runs that a study may consist of, where the best rate is not known yet. */
+/** Names of all runs that a study may consist of. Where the best rate is not known yet, the name says `best`. */
 export function runNames(parts: readonly PlannedPart[]): string[] {
   const names = parts.flatMap(({ groups }) =>
     groups.flatMap((group) => {
@@ -103,7 +104,7 @@ function planRun(settings: RunSettings): PlannedRun {
   return { settings, name: nameOf(settings) };
 }
 
-/** The bare model has no settings. */
+/** Gives the bare model one fixed combination of settings: it has none of its own. */
 function meaningful(settings: GroupSettings): GroupSettings {
   if (settings.method !== 'none') return settings;
   return { method: 'none', length: 0, mlp: 0, init: 'random', examples: null, share: 1 };
@@ -116,7 +117,7 @@ function nameOf(settings: GroupSettings & { readonly lr: number | 'best'; readon
   return `${method}-${length}-mlp-${mlp}-${fileName(init)}-lr-${lr}-${amount}-seed-${seed}`;
 }
 
-/** Words as part of a file's name; a hash tells apart what looks the same. */
+/** Words as part of a file name, with a hash if characters were changed or cut off. */
 function fileName(words: string): string {
   const plain = words
     .toLowerCase()

@@ -5,8 +5,9 @@ import { ifExists, makeDirectoryDurably, replaceFile } from '../disk/durable.js'
 import { TuningError } from '../tuning/errors.js';
 
 /**
- * What is computed once and kept in a file. `key` is a hash of everything that decides the result: a file with another key is
- * another study's, and refused. The file appears by one rename.
+ * Computes a result once and keeps it in a file, which appears by one rename.
+ * @param key hash of everything that decides the result
+ * @throws TuningError when the file has another key: the file belongs to another study
  */
 export async function recorded<T>(file: string, key: string, compute: () => Promise<T>): Promise<T> {
   const saved = await ifExists(fs.readFile(file, 'utf8'));

@@ -7,7 +7,7 @@ import type { Tested } from './run.js';
 import type { StudySpec } from './spec.js';
 import { atEdge, type Group, type Spread, summarise, type TrainedRun } from './summary.js';
 
-/** All that a report is written from; runs by name. */
+/** The input of a report. Runs are by name. */
 export interface StudyResults {
   readonly spec: StudySpec;
   readonly base: Pick<BaseModel, 'id' | 'fingerprint'>;
@@ -19,7 +19,7 @@ export interface StudyResults {
   readonly complete: boolean;
 }
 
-/** The files of a report by their place: `results.jsonl`, `report.md` and its plots. The same results give the same bytes. */
+/** The files of a report by path: `results.jsonl`, `report.md` and plots. The same results give the same bytes. */
 export function reportFiles(results: StudyResults): Map<string, string> {
   const metrics = metricsOfStudy(results);
   const sections = results.parts.map((part, index) => writePart(results, part, metrics, index + 1));
@@ -112,7 +112,7 @@ function commonSettings(groups: readonly Group[]): string[] {
   return [`Everywhere: ${same.map((axis) => `${AXIS_LABELS[axis]} ${settings[axis]}`).join(', ')}.`, ''];
 }
 
-/** The settings that a group is told apart by. */
+/** The settings that tell a group from the others. */
 function labels(group: Group, groups: readonly Group[]): string[] {
   const { settings } = group;
   const axes = varyingAxes(groups).filter(({ axis }) => axis !== 'method');
@@ -156,7 +156,7 @@ function rateOf({ settings, chosen }: Group): string {
   return chosen === undefined ? 'all diverged' : String(chosen.run.settings.lr);
 }
 
-/** What each rate came to, where several were tried. */
+/** Validation losses of the rates, where several were tried. */
 function rateTable(groups: readonly Group[]): string[] {
   const searched = groups.filter(({ search }) => search.length > 1);
   if (searched.length === 0) return [];

@@ -15,34 +15,35 @@ import type { PlannedRun, RunSettings } from './plan.js';
 import { recorded } from './record.js';
 import type { StudySpec } from './spec.js';
 
-/** What a run is done with. */
+/** The spec, model, data and callbacks that all runs of a study share. */
 export interface RunContext {
   readonly spec: StudySpec;
   readonly model: EvaluationModel;
   readonly base: BaseModel;
-  /** Most virtual tokens of a run: more could be trained, but not measured. */
+  /** Most virtual tokens of a run. Longer prefixes could be trained, but not measured. */
   readonly maxLength: number;
   readonly data: StudyData;
-  /** Of the study; every run has a directory in it. */
+  /** Directory of the study; each run has a directory in it. */
   readonly out: string;
   readonly signal: AbortSignal | undefined;
   readonly onTraining: ((run: PlannedRun, line: ProgressLine) => void) | undefined;
   readonly onEvaluation: ((run: PlannedRun, progress: EvaluationProgress) => void) | undefined;
 }
 
-/** How training ended. Losses are means per learned token, in nats; null where there is none. */
+/** Outcome of training. Losses are means per learned token, in nats; null when there is none. */
 export interface Trained {
   readonly stop: Stop | 'diverged' | 'not_trained';
   readonly steps: number;
   readonly best_step: number | null;
   readonly train_loss: number | null;
   readonly valid_loss: number | null;
-  /** Numbers that training changes, and that the adapter holds. */
+  /** Count of numbers that training changes. */
   readonly trained_parameters: number;
+  /** Count of numbers that the adapter stores. */
   readonly stored_parameters: number;
 }
 
-/** On one part of the test data. */
+/** Results on one part of the test data; `loss` is the mean per learned token, in nats. */
 export interface Measured {
   readonly loss: number;
   readonly learned_tokens: number;
@@ -50,15 +51,16 @@ export interface Measured {
   readonly scores?: TextScores | undefined;
 }
 
+/** Results on the test data. */
 export interface Tested {
   readonly all: Measured;
-  /** Where the test data has categories that were not trained on, and others. */
+  /** Present when the test data has both seen and unseen categories. */
   readonly seen?: Measured;
-  /** Where the test data has categories that were not trained on. */
+  /** Present when the test data has unseen categories. */
   readonly unseen?: Measured;
 }
 
-/** Trains a run, goes on with it, or finds that it is done. Throws the signal's reason. */
+/** Trains a run, resumes it, or returns the recorded outcome. Throws the signal's reason when interrupted. */
 export function trainRun(context: RunContext, run: PlannedRun): Promise<Trained> {
   const { spec, base, data } = context;
   const train = drawExamples(data.train, run.settings);
@@ -125,7 +127,7 @@ async function trainPrefix(
 
 type Schedule = Omit<TuneSettings, 'method' | 'length' | 'mlp' | 'init' | 'learningRate' | 'seed'>;
 
-/** The defaults are those of `preamble tune`. */
+/** The spec's schedule, with the defaults of `preamble tune`. */
 function scheduleOf({ training = {} }: StudySpec): Schedule {
   return {
     epochs: training.epochs ?? 10,
@@ -138,7 +140,10 @@ function scheduleOf({ training = {} }: StudySpec): Schedule {
   };
 }
 
-/** Measures a trained run on the test data, or finds that it is done. Throws the signal's reason. */
+/**
+ * Measures a trained run on the test data, or returns the recorded results. Throws the signal's reason when
+ * interrupted.
+ */
 export function testRun(context: RunContext, run: PlannedRun, test: readonly TrainingExample[]): Promise<Tested> {
   const { spec, base, data } = context;
   const { settings } = run;
@@ -174,7 +179,7 @@ function measure(context: RunContext, run: PlannedRun, examples: readonly Traini
   });
 }
 
-/** Of evaluations of different sources together. */
+/** Combines evaluations of different sources. */
 function measured(evaluations: readonly Evaluation[]): Measured {
   const tokens = evaluations.reduce((sum, { learned_tokens }) => sum + learned_tokens, 0);
   const texts = evaluations.flatMap(({ predictions }) => predictions);

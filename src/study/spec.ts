@@ -10,7 +10,10 @@ const whole = (minimum: number) => Type.Integer({ minimum, maximum: Number.MAX_S
 const text = Type.String({ minLength: 1 });
 const axis = <T extends TSchema>(value: T) => Type.Optional(Type.Array(value, { minItems: 1, uniqueItems: true }));
 
-/** Values of each setting; the runs are their product. What is left out has the value that `preamble tune` gives it. */
+/**
+ * Values to try for each setting; the runs are their product. A setting that is left out has the default of `preamble
+ * tune`.
+ */
 const axes = Type.Object(
   {
     /** `none`: the bare model. */
@@ -18,12 +21,12 @@ const axes = Type.Object(
     length: axis(whole(1)),
     mlp: axis(whole(0)),
     init: axis(text),
-    /** Tables and plots show the one with the lowest validation loss. */
+    /** Learning rates; tables and plots show the one with the lowest validation loss. */
     lr: axis(Type.Number({ exclusiveMinimum: 0 })),
-    /** Training examples, drawn by the seed; all unless given here or as a share. */
+    /** Numbers of training examples, drawn by the seed. All examples are used if neither this nor `share` is given. */
     examples: axis(whole(1)),
     share: axis(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
-    /** Of the start, the order and the examples that are drawn. */
+    /** Seeds of the initial prefix, the order of the examples, and the drawing of examples. */
     seed: axis(whole(0)),
   },
   strict,
@@ -50,7 +53,7 @@ const training = Type.Object(
     warmup_steps: Type.Optional(whole(0)),
     batch_size: Type.Optional(whole(1)),
     eval_every: Type.Optional(whole(1)),
-    /** Stops early; never unless given. */
+    /** Turns early stopping on. */
     patience: Type.Optional(whole(1)),
     checkpoint_every: Type.Optional(whole(1)),
   },
@@ -74,17 +77,20 @@ const spec = Type.Object(
     data,
     parts: Type.Array(part, { minItems: 1 }),
     training: Type.Optional(training),
-    /** Texts are generated for the test data and scored; only losses unless given. */
+    /** Turns on generating and scoring texts for the test data; without it only losses are measured. */
     generation: Type.Optional(generation),
   },
   strict,
 );
 
-/** What a study is made of; `docs/studies.md` says what each field means. */
+/** The specification of a study; `docs/studies.md` describes each field. */
 export type StudySpec = Static<typeof spec>;
+/** The axes of one part of a study. */
 export type StudyAxes = Static<typeof axes>;
 
-/** Throws `TuningError` naming the field that is unknown, missing or has a bad value. */
+/**
+ * Parses a study's specification. Throws `TuningError` naming the field that is unknown, missing or has a bad value.
+ */
 export function parseSpec(content: string): StudySpec {
   let value: unknown;
   try {
@@ -116,7 +122,7 @@ function firstProblem(errors: readonly SchemaError[]): string {
   return `${at === '' ? 'the spec' : at}: ${error.message}`;
 }
 
-/** `/parts/0/axes/lr/1` is `parts[0].axes.lr[1]`. */
+/** Turns a JSON pointer into a path: `/parts/0/axes/lr/1` becomes `parts[0].axes.lr[1]`. */
 function pathOf(instancePath: string): string {
   const segments = instancePath.split('/').slice(1);
   return segments

@@ -8,17 +8,18 @@ import { reportFiles } from './report.js';
 import { type RunContext, type Tested, testRun, trainRun } from './run.js';
 import { summarise, type TrainedRun } from './summary.js';
 
-/** What a study has come to. */
+/** Result of running a study. */
 export interface StudyOutcome {
-  /** Runs that are trained. */
+  /** Number of trained runs. */
   readonly runs: number;
   readonly interrupted: boolean;
 }
 
 /**
- * Trains the runs of a study, tests those with the best learning rate of their group, and writes the report to `out`. What an
- * earlier process did is not done again, and a run that was cut off goes on from its checkpoint: the report is the same.
- * Interrupted, it reports what there is. Throws `TuningError` naming a field of the spec or what cannot be trained with.
+ * Trains the runs of a study, tests those with the best learning rate of their group, and writes the report to `out`.
+ * Finished runs of an earlier process are not repeated and a run that was cut off resumes from its checkpoint, so the
+ * report is the same. When interrupted, reports the results so far. Throws `TuningError` naming the field of the
+ * spec, or the data that cannot be trained on.
  */
 export async function runStudy(context: RunContext): Promise<StudyOutcome> {
   const parts = planParts(context.spec);
@@ -68,7 +69,7 @@ class Study {
   }
 }
 
-/** Whether the signal ended the work. */
+/** Runs `work` until it ends or the signal aborts it. True when it was aborted. */
 async function untilAborted(signal: AbortSignal | undefined, work: () => Promise<void>): Promise<boolean> {
   try {
     await work();

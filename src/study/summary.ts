@@ -1,22 +1,23 @@
 import { type PlannedGroup, type PlannedRun, searchRuns, seedRuns } from './plan.js';
 import type { Trained } from './run.js';
 
+/** A run and the outcome of its training. */
 export interface TrainedRun {
   readonly run: PlannedRun;
   readonly trained: Trained;
 }
 
-/** What is known of a group. */
+/** A group's results so far. */
 export interface Group extends Pick<PlannedGroup, 'settings'> {
-  /** Those that the first seed has tried, rising. */
+  /** Ended runs of the first seed, by rising rate. */
   readonly search: readonly TrainedRun[];
-  /** The one of the first seed with the lowest validation loss; undefined: all diverged, or none has ended. */
+  /** The run of the first seed with the lowest validation loss; undefined when all diverged or none has ended. */
   readonly chosen: TrainedRun | undefined;
-  /** The runs of the chosen rate, one for each seed that has ended. */
+  /** Ended runs with the chosen rate, one for each seed. */
   readonly runs: readonly TrainedRun[];
 }
 
-/** Mean, standard deviation of the sample (0 of one value), smallest and largest. */
+/** Mean, sample standard deviation (0 for one value), smallest and largest of `count` values. */
 export interface Spread {
   readonly mean: number;
   readonly deviation: number;
@@ -25,7 +26,10 @@ export interface Spread {
   readonly count: number;
 }
 
-/** @param trained runs by name */
+/**
+ * Collects the results of a group.
+ * @param trained runs by name
+ */
 export function summarise(group: PlannedGroup, trained: ReadonlyMap<string, TrainedRun>): Group {
   const ended = (runs: readonly PlannedRun[]): TrainedRun[] => runs.flatMap(({ name }) => trained.get(name) ?? []);
   const search = ended(searchRuns(group));
@@ -43,11 +47,12 @@ function better({ trained }: TrainedRun, best: TrainedRun | undefined): boolean 
   return best === undefined || (trained.valid_loss ?? Infinity) < (best.trained.valid_loss ?? Infinity);
 }
 
-/** Whether a lower or higher rate than those tried may be better still. */
+/** Whether the chosen rate is the lowest or highest of those tried, so that one beyond might be better still. */
 export function atEdge({ search, chosen }: Group): boolean {
   return search.length > 1 && (chosen === search[0] || chosen === search.at(-1));
 }
 
+/** Spread of some values; undefined when there are none. */
 export function spreadOf(values: readonly number[]): Spread | undefined {
   if (values.length === 0) return undefined;
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;

@@ -6,15 +6,20 @@ const ORDERS = [1, 2, 3, 4] as const;
 
 /** Counts over a corpus. */
 interface Statistics {
-  /** Matching n-grams and n-grams of the hypotheses, n = 1 to 4. */
+  /** Matching n-grams, for n = 1 to 4. */
   readonly hits: readonly number[];
+  /** All n-grams of the hypotheses, for n = 1 to 4. */
   readonly totals: readonly number[];
-  /** Words of the hypotheses, and of the references closest to them in length. */
+  /** Number of words of the hypotheses. */
   readonly length: number;
+  /** Number of words of the references closest to the hypotheses in length. */
   readonly referenceLength: number;
 }
 
-/** BLEU as sacrebleu computes it by default: corpus, 13a words with their case, exponential smoothing; 0 to 100. */
+/**
+ * BLEU as sacrebleu computes it by default: over the corpus, 13a words with their case, exponential smoothing. 0 to
+ * 100.
+ */
 export function sacreBleu(texts: readonly ScoredText[]): number {
   const { hits, totals, length, referenceLength } = count(texts, words13a, (n) => Math.max(0, n));
   if (hits.every((n) => n === 0)) return 0;
@@ -28,10 +33,10 @@ export function sacreBleu(texts: readonly ScoredText[]): number {
   return brevity * Math.exp(mean(logs));
 }
 
-/** What stands for no matches and no n-grams, so that the logarithm exists. */
+/** Stand-ins for 0 matches and 0 n-grams, so that the logarithm exists. */
 const [TINY, SMALL] = [1e-15, 1e-9];
 
-/** BLEU as the E2E script computes it (pymteval): corpus, 13a words in lower case, no smoothing; 0 to 1. */
+/** BLEU as the E2E script computes it (pymteval): over the corpus, lower-case 13a words, no smoothing. 0 to 1. */
 export function e2eBleu(texts: readonly ScoredText[]): number {
   const { hits, totals, length, referenceLength } = count(texts, mtevalWords, (n) => n);
   const logs = ORDERS.map((_, i) => Math.log(Math.max(hits[i] ?? 0, TINY) / Math.max(totals[i] ?? 0, SMALL)));
@@ -39,7 +44,10 @@ export function e2eBleu(texts: readonly ScoredText[]): number {
   return brevity * Math.exp(mean(logs));
 }
 
-/** @param numNgrams what a text of length - n + 1 = `x` words counts: below 0 for one of fewer than n - 1 words */
+/**
+ * @param numNgrams number of n-grams to count for a text, from `length - n + 1`, which is negative for a text of
+ * fewer than n - 1 words
+ */
 function count(
   texts: readonly ScoredText[],
   toWords: (text: string) => string[],
@@ -64,7 +72,7 @@ function count(
   return { hits, totals, length, referenceLength };
 }
 
-/** The shorter one of two that are equally close. */
+/** The candidate closest to `length`; the shorter of two that are equally close. */
 function closest(length: number, candidates: readonly number[]): number {
   const distance = (n: number): number => Math.abs(n - length);
   return candidates.reduce((best, n) => {

@@ -3,13 +3,16 @@ import { stemmer } from 'stemmer';
 import type { ScoredText } from './scores.js';
 import { captionWords } from './words.js';
 
-/** Of Lavie and Agarwal 2007, as NLTK has them: weight of recall, and form and weight of the penalty. */
+/**
+ * Constants of Lavie and Agarwal 2007, with NLTK's values: weight of recall, exponent of the penalty, weight of the
+ * penalty.
+ */
 const [ALPHA, BETA, GAMMA] = [0.9, 3, 0.5];
 
 /**
- * METEOR (Lavie and Agarwal 2007) of one text by exact and stem matches, aligned as NLTK aligns them; the best over the references,
- * 0 to 1. There are no synonyms (WordNet) and no paraphrases, and the weights are not those of METEOR 1.5, the E2E script's: the
- * numbers compare with each other and not with that script's.
+ * METEOR (Lavie and Agarwal 2007) of one text from exact and stem matches, aligned as NLTK aligns them: the best over
+ * the references, 0 to 1. Without synonyms (WordNet) and paraphrases, and not with the weights of METEOR 1.5, which
+ * the E2E script uses, so scores are not comparable with that script's.
  */
 export function meteorExactStem({ hypothesis, references }: ScoredText): number {
   const words = captionWords(hypothesis);
@@ -25,20 +28,23 @@ function score(hypothesis: readonly string[], reference: readonly string[]): num
   return mean * (1 - GAMMA * (countChunks(matches) / matches.length) ** BETA);
 }
 
-/** Places of two words that match. */
+/** Positions of two matching words. */
 interface Match {
   readonly hypothesis: number;
   readonly reference: number;
 }
 
-/** Matches words, then stems of the words that are left; in the order of the hypothesis. */
+/** Matches equal words, then the remaining words by stem. Ordered by position in the hypothesis. */
 function align(hypothesis: readonly string[], reference: readonly string[]): Match[] {
   const exact = match(hypothesis, reference, []);
   const matches = match(hypothesis.map(stemmer), reference.map(stemmer), exact);
   return matches.sort((a, b) => a.hypothesis - b.hypothesis);
 }
 
-/** Adds matches to those that are `known`, from the end: each word takes the last place of its like that is free. */
+/**
+ * Adds matches to `known`, going from the end of the hypothesis: each word takes the last free equal word of the
+ * reference.
+ */
 function match(hypothesis: readonly string[], reference: readonly string[], known: readonly Match[]): Match[] {
   const taken = new Set(known.map((one) => one.hypothesis));
   const used = new Set(known.map((one) => one.reference));
@@ -54,7 +60,7 @@ function match(hypothesis: readonly string[], reference: readonly string[], know
   return [...known, ...added];
 }
 
-/** Runs of words that stand side by side in both texts. */
+/** Number of runs of matches whose words are adjacent in both texts. */
 function countChunks(matches: readonly Match[]): number {
   return matches.filter(({ hypothesis, reference }, at) => {
     const before = matches[at - 1];

@@ -1,7 +1,7 @@
-/** Words of one n-gram, with spaces between: words have none. */
+/** The words of an n-gram, joined by spaces. (Words contain none.) */
 export type Ngram = string;
 
-/** How often each n-gram occurs. */
+/** Number of occurrences of each n-gram. */
 export function countNgrams(words: readonly string[], n: number): Map<Ngram, number> {
   const counts = new Map<Ngram, number>();
   for (let at = 0; at + n <= words.length; at++) {
@@ -11,7 +11,10 @@ export function countNgrams(words: readonly string[], n: number): Map<Ngram, num
   return counts;
 }
 
-/** The n-grams of a hypothesis that a reference has too, each at most as often as the reference that has it most. */
+/**
+ * The n-grams of a hypothesis that also occur in a reference, each counted at most as often as in the reference that
+ * has it most.
+ */
 export function matchNgrams(
   hypothesis: readonly string[],
   references: readonly (readonly string[])[],

@@ -3,10 +3,13 @@ import type { ScoredText } from './scores.js';
 import { mtevalWords } from './words.js';
 
 const ORDERS = [1, 2, 3, 4, 5] as const;
-/** Halves the score where hypotheses have two thirds of the references' words. */
+/** Chosen so that the length penalty is 0.5 when hypotheses have two thirds of the references' words. */
 const BETA = Math.LN2 / Math.log(1.5) ** 2;
 
-/** NIST (Doddington 2002) as the E2E script computes it (pymteval): corpus, n-grams of 1 to 5 words in lower case; from 0. */
+/**
+ * NIST (Doddington 2002) as the E2E script computes it (pymteval): over the corpus, with n-grams of 1 to 5 lower-case
+ * words. From 0.
+ */
 export function nist(texts: readonly ScoredText[]): number {
   const words = texts.map(({ hypothesis, references }) => ({
     hypothesis: mtevalWords(hypothesis),
@@ -28,7 +31,7 @@ export function nist(texts: readonly ScoredText[]): number {
   return lengthPenalty(length / expected) * sum(terms);
 }
 
-/** How much n-grams tell, by how often the references have them. */
+/** Information content of n-grams, from their frequency in the references. */
 class Information {
   readonly #counts: Map<Ngram, number>[];
   readonly #words: number;
@@ -44,7 +47,7 @@ class Information {
     });
   }
 
-  /** Bits that the last word tells once the ones before it are known. */
+  /** Bits of information in the last word of an n-gram when the words before are known. */
   of(ngram: Ngram, n: number): number {
     const before = n === 1 ? this.#words : this.#count(ngram.slice(0, ngram.lastIndexOf(' ')), n - 1);
     return Math.log2(before / this.#count(ngram, n));

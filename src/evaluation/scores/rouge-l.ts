@@ -1,12 +1,12 @@
 import type { ScoredText } from './scores.js';
 import { captionWords } from './words.js';
 
-/** Weight of recall against precision in COCO's evaluation. */
+/** Weight of recall relative to precision in COCO's evaluation. */
 const BETA = 1.2;
 
 /**
- * ROUGE-L of one text as COCO's caption evaluation, and with it the E2E script, computes it: the best precision and the best recall
- * over the references, which need not be of the same one; 0 to 1.
+ * ROUGE-L of one text as COCO's caption evaluation (used by the E2E script) computes it, 0 to 1. The best precision
+ * and the best recall count, even if they come from different references.
  */
 export function cocoRougeL({ hypothesis, references }: ScoredText): number {
   const words = (text: string): string[] => {
@@ -18,7 +18,10 @@ export function cocoRougeL({ hypothesis, references }: ScoredText): number {
   return ((1 + BETA ** 2) * precision * recall) / (recall + BETA ** 2 * precision);
 }
 
-/** ROUGE-L of one text as Google's rouge-score computes it without a stemmer: the best F-measure over the references; 0 to 1. */
+/**
+ * ROUGE-L of one text as Google's rouge-score computes it without a stemmer: the best F-measure over the references,
+ * 0 to 1.
+ */
 export function rougeScoreL({ hypothesis, references }: ScoredText): number {
   const words = alphanumericWords(hypothesis);
   return Math.max(
@@ -47,7 +50,7 @@ function best(
   };
 }
 
-/** Its length. */
+/** Length of the longest common subsequence. */
 function longestCommonSubsequence(a: readonly string[], b: readonly string[]): number {
   let above = new Uint32Array(b.length + 1);
   for (const word of a) {

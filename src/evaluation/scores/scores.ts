@@ -3,29 +3,29 @@ import { meteorExactStem } from './meteor.js';
 import { nist } from './nist.js';
 import { cocoRougeL, rougeScoreL } from './rouge-l.js';
 
-/** A text that was generated, and at least one that it is compared with. */
+/** A generated text, and at least one reference to compare it with. */
 export interface ScoredText {
   readonly hypothesis: string;
   readonly references: readonly string[];
 }
 
-/** Scores of generated texts against references, each on its reference implementation's own scale. */
+/** Scores of generated texts against references, each on the scale of its reference implementation. */
 export interface TextScores {
-  /** sacrebleu's, 0 to 100. */
+  /** sacrebleu's BLEU, 0 to 100. */
   readonly bleu: number;
-  /** The E2E script's, 0 to 1. */
+  /** The E2E script's BLEU, 0 to 1. */
   readonly e2e_bleu: number;
-  /** The E2E script's, from 0. */
+  /** The E2E script's NIST, from 0. */
   readonly nist: number;
-  /** The E2E script's (COCO's), 0 to 1. */
+  /** The E2E script's (COCO's) ROUGE-L, 0 to 1. */
   readonly rouge_l: number;
-  /** rouge-score's F-measure without stemming, 0 to 1. */
+  /** rouge-score's ROUGE-L: F-measure without stemming, 0 to 1. */
   readonly rouge_score_l: number;
-  /** Exact and stem matches with METEOR's penalty, no synonyms or paraphrases, 0 to 1. */
+  /** METEOR from exact and stem matches, without synonyms or paraphrases, 0 to 1. */
   readonly meteor_exact_stem: number;
 }
 
-/** Of at least one text; ROUGE and METEOR are means over the texts. */
+/** Scores at least one text. ROUGE and METEOR are means over the texts. */
 export function scoreTexts(texts: readonly ScoredText[]): TextScores {
   const mean = (score: (text: ScoredText) => number): number =>
     texts.reduce((sum, text) => sum + score(text), 0) / texts.length;

@@ -1,4 +1,4 @@
-/** ASCII punctuation but `'`, `-`, `,` and `.`, and the space. */
+/** ASCII punctuation except `'`, `-`, `,` and `.`, and the space. */
 const PUNCTUATION = /([{-~[-` -&(-+:-@/])/g;
 const ENTITIES: readonly (readonly [string, string])[] = [
   ['&quot;', '"'],
@@ -7,7 +7,10 @@ const ENTITIES: readonly (readonly [string, string])[] = [
   ['&gt;', '>'],
 ];
 
-/** The words of mteval-v13a, which sacrebleu's tokenizer `13a` and the E2E script's BLEU and NIST go by. */
+/**
+ * Splits a text into words as mteval-v13a does. Sacrebleu's tokenizer `13a` and the E2E script's BLEU and NIST use
+ * these words.
+ */
 export function words13a(text: string): string[] {
   let line = text.replaceAll('<skipped>', '').replaceAll('-\n', '').replaceAll('\n', ' ');
   for (const [entity, character] of ENTITIES) line = line.replaceAll(entity, character);
@@ -20,18 +23,18 @@ export function words13a(text: string): string[] {
     .filter((word) => word !== '');
 }
 
-/** The E2E script's words for BLEU and NIST: there, an empty text has one word, which is empty. */
+/** The E2E script's words for BLEU and NIST: lower case, and one empty word for an empty text. */
 export function mtevalWords(text: string): string[] {
   const words = lowerCase(words13a(text));
   return words.length > 0 ? words : [''];
 }
 
-/** What COCO's caption evaluation, and with it the E2E script, drops. */
+/** Tokens that COCO's caption evaluation, used by the E2E script, drops. */
 const DROPPED = new Set(["''", "'", '``', '`', '.', '?', '!', ',', ':', '-', '--', '...', ';']);
 
 /**
- * Lower-case words without punctuation. COCO takes them from Stanford's tokenizer, which also parts contractions (`it 's`); these
- * are those of `words13a`, which does not.
+ * Lower-case words without punctuation, split by `words13a`. COCO splits with Stanford's tokenizer, which also splits
+ * contractions (`it 's`).
  */
 export function captionWords(text: string): string[] {
   return lowerCase(words13a(text)).filter((word) => !DROPPED.has(word));
