@@ -6,11 +6,11 @@ import { FilePrefixStore } from './disk-prefix-store.js';
 
 const FINGERPRINT = /^[0-9a-f]{16}$/;
 
-/** All prefixes of a directory; see `FilePrefixStore` for what is where. */
+/** All prefixes in a directory, of all tenants and base models; for the layout see `FilePrefixStore`. */
 export class FilePrefixArchive implements PrefixArchive {
   constructor(private readonly directory: string) {}
 
-  /** Throws when the directory is not there. */
+  /** Throws when the directory does not exist. */
   async shelves(): Promise<Shelf[]> {
     const shelves: Shelf[] = [];
     for (const fingerprint of await this.#directories('')) {

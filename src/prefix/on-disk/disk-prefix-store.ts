@@ -37,16 +37,16 @@ import { fileSums, type FileSums } from '../version.js';
 
 const NAME_FILE = 'name.json';
 const INFO_FILE = 'prefix.json';
-/** Name files that a listing opens at the same time. */
+/** Name files that a listing opens at a time. */
 const LIST_BATCH = 32;
-/** Adapters' ids whose names are remembered, over all tenants. */
+/** Adapter ids whose directories are remembered, over all tenants. */
 const MAX_IDS = 10_000;
 
-/** What `INFO_FILE` has beside a version's `PrefixInfo`. */
+/** The fields of `INFO_FILE` beside those of `PrefixInfo`. */
 interface VersionRecord {
-  /** What a text prefix was made of. */
+  /** Source text of a text prefix. */
   readonly text?: string;
-  /** Undefined for what was stored before sums were kept. */
+  /** Undefined for versions stored before sums were kept. */
   readonly sha256?: FileSums;
 }
 
@@ -58,16 +58,16 @@ interface VersionRecord {
  *       name.json                               the current version and all others
  *       <version>/                              what PEFT loads, prefix.json, and a soft prompt's kv.safetensors
  *
- * Everything is built and synced under `.tmp` and renamed into place, so that a process killed at any point leaves the
- * old state or the new one. Only sums for quotas, keys of names and adapters' ids are kept in memory. One process may write a directory at a time; any may
- * read it.
+ * Everything is built and synced under `.tmp`, then renamed into place: a process killed at any point leaves the old
+ * state or the new one. Memory holds only usage for quotas, keys of names and directories of adapter ids. One process
+ * at a time may write to the directory; any number may read it.
  */
 export class FilePrefixStore implements CopyableStore {
-  /** One writer a tenant. */
+  /** One writer for each tenant. */
   readonly #locks = new KeyedLock();
   readonly #usage = new UsageLedger();
   readonly #keys = new DirectoryKeys();
-  /** Name directories by tenant's key and adapter's id, which never means another. */
+  /** Name directories by tenant's key and adapter id. An id never changes its name. */
   readonly #directories = new LRUCache<string, string>({ max: MAX_IDS });
 
   private constructor(
@@ -75,7 +75,10 @@ export class FilePrefixStore implements CopyableStore {
     private readonly scratch: Scratch,
   ) {}
 
-  /** Opens or creates the store in `directory`, for the base model of that fingerprint, and sweeps left-overs. */
+  /**
+   * Opens or creates the store in `directory` for the base model with this fingerprint, and removes left-overs of
+   * killed processes.
+   */
   static async open(directory: string, fingerprint: string): Promise<FilePrefixStore> {
     const root = path.join(directory, fingerprint.slice(0, 16));
     const scratch = await Scratch.open(path.join(directory, '.tmp'));
@@ -162,7 +165,7 @@ export class FilePrefixStore implements CopyableStore {
     });
   }
 
-  /** The name directory of an adapter's id: looking for it costs a hash for each name. */
+  /** The name directory of an adapter id. Looking for an id that is not remembered costs one hash for each name. */
   async #directoryOf(tenant: string, id: string): Promise<string | undefined> {
     const known = this.#directories.get(`${tenant} ${id}`);
     if (known !== undefined) return known;
@@ -174,7 +177,7 @@ export class FilePrefixStore implements CopyableStore {
     return found;
   }
 
-  /** A new name appears with its first version in one rename. */
+  /** Adds a name: its directory appears with its first version, by one rename. */
   async #addName(directory: string, upload: PrefixUpload): Promise<void> {
     await makeDirectoryDurably(path.dirname(directory));
     await this.scratch.withDirectory(async (draft) => {
@@ -186,7 +189,9 @@ export class FilePrefixStore implements CopyableStore {
     });
   }
 
-  /** The version's directory comes first: until the name file tells of it, nobody looks. */
+  /**
+   * Adds a version to a name. The version's directory comes first: nobody looks for it until the name file lists it.
+   */
   async #addVersion(directory: string, names: NameFile, upload: PrefixUpload): Promise<void> {
     await this.#addVersionDirectory(path.join(directory, upload.info.version), upload);
     await this.#replaceNames(directory, withVersion(names, upload.info));
@@ -217,13 +222,13 @@ export class FilePrefixStore implements CopyableStore {
     });
   }
 
-  /** Undefined when there is no such name, and when the directory is another name's. */
+  /** The name file of `name`; undefined when there is none, or when the directory belongs to another name. */
   async #readNames(directory: string, name: string): Promise<NameFile | undefined> {
     const names = await readNameFile(path.join(directory, NAME_FILE));
     return names?.name === name ? names : undefined;
   }
 
-  /** Empty when the version is not there. Throws `prefix_damaged`. */
+  /** The record of a version; empty when there is none. Throws `prefix_damaged`. */
   async #readRecord(tenant: string, name: string, version: string): Promise<VersionRecord> {
     const file = path.join(this.#nameDirectory(tenant, name), version, INFO_FILE);
     const text = await ifExists(fs.readFile(file, 'utf8'));
@@ -234,7 +239,7 @@ export class FilePrefixStore implements CopyableStore {
     }
   }
 
-  /** The tenant's lock is held. */
+  /** The tenant's usage. The caller must hold the tenant's lock. */
   #usageOf(tenant: string): Promise<PrefixUsage> {
     return this.#usage.usage(tenantKey(tenant), async () => {
       const keys = (await ifExists(fs.readdir(this.#tenantDirectory(tenant)))) ?? [];
@@ -247,7 +252,10 @@ export class FilePrefixStore implements CopyableStore {
     });
   }
 
-  /** Undefined for what vanished, and for a damaged name: it must not hide the others. */
+  /**
+   * The name file of a directory; undefined when it vanished or is damaged, so that a damaged name does not hide the
+   * others.
+   */
   async #readUndamaged(directory: string): Promise<NameFile | undefined> {
     try {
       return await readNameFile(path.join(directory, NAME_FILE));

@@ -4,16 +4,16 @@ import { ifExists } from '../../disk/durable.js';
 import { PrefixError } from '../errors.js';
 import type { PrefixInfo } from '../store.js';
 
-/** `name.json`: what a name stands for, replaced as a whole. */
+/** Content of `name.json`: the versions of a name. The file is always replaced as a whole. */
 export interface NameFile {
   readonly name: string;
-  /** The version that the bare name means. */
+  /** The version that the bare name stands for. */
   readonly current: string;
   /** Newest first. */
   readonly versions: readonly PrefixInfo[];
 }
 
-/** Undefined when there is none. Throws `prefix_damaged` when it is not what was written. */
+/** Reads a name file; undefined when there is none. Throws `prefix_damaged` when the content is not valid. */
 export async function readNameFile(file: string): Promise<NameFile | undefined> {
   const text = await ifExists(fs.readFile(file, 'utf8'));
   if (text === undefined) return undefined;
@@ -26,11 +26,12 @@ export async function readNameFile(file: string): Promise<NameFile | undefined> 
   throw new PrefixError('prefix_damaged', 'name: the stored record of this prefix is damaged');
 }
 
+/** Encodes a name file as JSON. */
 export function encodeNameFile(names: NameFile): string {
   return JSON.stringify(names, undefined, 2);
 }
 
-/** The name with one more version, which becomes the current one; a version that it already has only becomes current. */
+/** The name file with `info` as its current version, added if it is new. */
 export function withVersion(names: NameFile | undefined, info: PrefixInfo): NameFile {
   const { name, version } = info;
   const known = names?.versions.some((other) => other.version === version);
@@ -38,6 +39,7 @@ export function withVersion(names: NameFile | undefined, info: PrefixInfo): Name
   return { name, current: version, versions };
 }
 
+/** The version that the bare name stands for; undefined when the file is damaged. */
 export function currentVersion({ versions, current }: NameFile): PrefixInfo | undefined {
   return versions.find(({ version }) => version === current);
 }

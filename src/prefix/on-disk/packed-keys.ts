@@ -1,20 +1,20 @@
-/** Keys of a block, which is what a change copies and a look-up unpacks. */
+/** Keys of a block: a change rewrites one block, a look-up unpacks one. */
 const BLOCK_KEYS = 512;
-/** Between the keys of a block: no file name has it. */
+/** Separates the keys of a block; cannot occur in a file name. */
 const SEPARATOR = '/';
 
 interface Block {
   readonly first: string;
-  /** Its keys in order, joined. */
+  /** The block's keys in order, joined. */
   readonly text: string;
 }
 
-/** File names in order, in few strings: as many as there are names would take ten times the memory. */
+/** Sorted file names, joined to few long strings: one string for each name would take ten times the memory. */
 export class PackedKeys {
   readonly #blocks: Block[] = [];
   #length: number;
 
-  /** @param keys in order, each once */
+  /** @param keys sorted, without repeats */
   constructor(keys: readonly string[]) {
     this.#length = keys.length;
     for (let from = 0; from < keys.length; from += BLOCK_KEYS) {
@@ -26,7 +26,7 @@ export class PackedKeys {
     return this.#length;
   }
 
-  /** The first `count` keys behind `cursor`, in order. */
+  /** The first `count` keys after `cursor`, in order. */
   after(cursor: string, count: number): string[] {
     const found: string[] = [];
     for (let index = this.#indexOf(cursor); index < this.#blocks.length && found.length < count; index++) {
@@ -35,7 +35,7 @@ export class PackedKeys {
     return found.slice(0, count);
   }
 
-  /** Adds a key or takes it out; one that is there, or is not, already changes nothing. */
+  /** Adds (`isThere`) or removes a key. Does nothing if the key is there already, or is not. */
   set(key: string, isThere: boolean): void {
     const index = this.#indexOf(key);
     const keys = unpack(this.#blocks[index]);
@@ -47,7 +47,7 @@ export class PackedKeys {
     this.#length += isThere ? 1 : -1;
   }
 
-  /** The block that has a key, or would have it. */
+  /** Index of the block that has a key, or would have it. */
   #indexOf(key: string): number {
     let [low, high] = [0, this.#blocks.length];
     while (low < high) {

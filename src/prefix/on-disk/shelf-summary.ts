@@ -1,19 +1,19 @@
 import { namesOf, type PrefixArchive } from '../copy.js';
 
-/** What an archive holds for one base model. */
+/** Counts of an archive's content for one base model. */
 export interface ModelSummary {
   /** First 16 hex digits of the base model's fingerprint. */
   readonly fingerprint: string;
-  /** Ids that the base model had when the prefixes were uploaded. */
+  /** Ids of the base model when the prefixes were uploaded. */
   readonly models: readonly string[];
   readonly tenants: number;
   readonly names: number;
   readonly versions: number;
-  /** Of decoded keys and values, all versions. */
+  /** Bytes of decoded keys and values, over all versions. */
   readonly bytes: number;
 }
 
-/** What belongs to which base model, by fingerprint. */
+/** Counts the content of an archive by base model. */
 export async function summarize(archive: PrefixArchive): Promise<ModelSummary[]> {
   const all = await archive.shelves();
   const summaries: ModelSummary[] = [];

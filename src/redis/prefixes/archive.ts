@@ -3,7 +3,7 @@ import type { RedisConnection } from '../connection.js';
 import { TENANTS_KEY } from './keys.js';
 import { RedisPrefixStore } from './redis-prefix-store.js';
 
-/** All prefixes of a Redis. */
+/** All prefixes in a Redis, of all tenants and base models. */
 export class RedisPrefixArchive implements PrefixArchive {
   constructor(private readonly connection: RedisConnection) {}
 

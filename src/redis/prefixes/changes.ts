@@ -2,22 +2,23 @@ import type { CachedPrefixStore } from '../../prefix/cached-store.js';
 import type { RedisConnection } from '../connection.js';
 import { CHANGES_CHANNEL, type PrefixKeys } from './keys.js';
 
-/** A name that was put, promoted or deleted, by any process. */
+/** A change of a name by any process: an upload, a promotion or a deletion. */
 export interface PrefixChange {
-  /** 16 hex digits of the base model's fingerprint. */
+  /** First 16 hex digits of the base model's fingerprint. */
   readonly fingerprint: string;
   /** The tenant's key. */
   readonly tenant: string;
   readonly name: string;
-  /** What it stands for now; undefined when it was deleted. */
+  /** The version that is current now; undefined when the name was deleted. */
   readonly version?: string | undefined;
 }
 
+/** Encodes a change as a message. `version` is undefined for a deletion. */
 export function encodeChange({ fingerprint, tenant }: PrefixKeys, name: string, version?: string): string {
   return JSON.stringify({ fingerprint, tenant, name, version } satisfies PrefixChange);
 }
 
-/** Undefined for what is no such message. */
+/** Decodes a message; undefined when it is not a change. */
 export function decodeChange(message: string): PrefixChange | undefined {
   try {
     const { fingerprint, tenant, name, version } = JSON.parse(message) as Partial<PrefixChange>;
@@ -28,7 +29,10 @@ export function decodeChange(message: string): PrefixChange | undefined {
   }
 }
 
-/** Lets a store forget what other processes change, and everything when messages may have been missed. */
+/**
+ * Makes a cached store forget what other processes change, and everything after a reconnect, when messages may have
+ * been missed.
+ */
 export async function forgetChanges(
   connection: RedisConnection,
   fingerprint: string,

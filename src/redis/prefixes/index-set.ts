@@ -5,15 +5,15 @@ import type { PrefixStore } from '../../prefix/store.js';
 import type { PrefixKeys } from './keys.js';
 import { Script } from '../script.js';
 
-/** Names that are added together. */
+/** Names added to the index at a time. */
 const PAGE = 100;
 
 /**
- * Finds what an adapter's id stands for.
+ * Finds the name of an adapter id.
  *
  * KEYS: ids, names
- * ARGV: id, the `nameKey` that it has as a name
- * Returns {the name or false, how many names the index does not have}
+ * ARGV: id, the id's `nameKey` (a name may look like an id)
+ * Returns {the name or false, how many names the index lacks}
  */
 const findName = new Script(`
 local ids, names = KEYS[1], KEYS[2]
@@ -23,10 +23,10 @@ return {redis.call('HGET', ids, ARGV[1]), missing}
 `);
 
 /**
- * Adds names, without those that were deleted meanwhile.
+ * Adds names to the index, except names that were deleted meanwhile.
  *
  * KEYS: ids, names
- * ARGV: name's key, adapter's id, name, for each
+ * ARGV: for each name: its key, its adapter id, the name
  */
 const addNames = new Script(`
 for i = 1, #ARGV, 3 do
@@ -35,10 +35,10 @@ end
 `);
 
 /**
- * Says that the index has every name, unless names came or went meanwhile that it was not told of.
+ * Records that the index has every name, unless names were added or removed meanwhile without updating the index.
  *
  * KEYS: ids, names
- * ARGV: how many it did not have before
+ * ARGV: how many names the index lacked before
  */
 const markWhole = new Script(`
 local names = redis.call('ZCARD', KEYS[2])
@@ -48,9 +48,8 @@ elseif missing == tonumber(ARGV[1]) then redis.call('HSET', KEYS[1], 'names', na
 `);
 
 /**
- * Which names adapters' ids stand for: a tenant's hash from ids to names. Its field `names` counts the names that it was told of: it has all
- * while that is how many there are. Servers of before tell it of none; what they stored is gone through by the first who asks for an id
- * that is not there.
+ * Finds a prefix's name by adapter id: a hash from ids to names for each tenant. The hash's field `names` counts the
+ * names in the index; when it is lower than the number of names, the next look-up that fails adds the missing ones.
  */
 export class PrefixIndex {
   readonly #filling = new Map<string, Promise<void>>();
@@ -60,7 +59,7 @@ export class PrefixIndex {
     private readonly store: Pick<PrefixStore, 'list'>,
   ) {}
 
-  /** As `PrefixStore.nameOf`. */
+  /** See `PrefixStore.nameOf`. */
   async nameOf(keys: PrefixKeys, id: string): Promise<string | undefined> {
     const { name, missing } = await this.#find(keys, id);
     if (name !== null || missing === 0) return name ?? undefined;
@@ -74,7 +73,7 @@ export class PrefixIndex {
     return { name, missing };
   }
 
-  /** However many ask. */
+  /** Fills the index once for all callers that wait for it. */
   #fillOnce(keys: PrefixKeys, missing: number): Promise<void> {
     const { ids } = keys;
     const filling = this.#filling.get(ids) ?? this.#fill(keys, missing).finally(() => this.#filling.delete(ids));

@@ -1,17 +1,17 @@
 import { nameKey, tenantKey } from '../../prefix/name.js';
 
-/** Changes when the layout does: two layouts live side by side. */
+/** Version of the key layout. Two layouts can live side by side in one Redis. */
 const LAYOUT = 'preamble:1';
 
-/** Every change of a prefix is told here. */
+/** Channel on which every change of a prefix is published. */
 export const CHANGES_CHANNEL = `${LAYOUT}:changes`;
 
-/** The set of all tenants that ever stored something, as `<16 hex of the fingerprint> <tenant's key>`. */
+/** Set of all tenants that ever stored a prefix, as `<16 hex of the fingerprint> <tenant's key>`. */
 export const TENANTS_KEY = `${LAYOUT}:tenants`;
 
 /**
- * Keys of one tenant's prefixes for one base model. The braces keep them in one slot of a cluster, so that a script may touch
- * them together.
+ * Redis keys of one tenant's prefixes for one base model. The braces keep them in one cluster slot, so that a script
+ * may use them together.
  */
 export class PrefixKeys {
   readonly #root: string;
@@ -27,31 +27,32 @@ export class PrefixKeys {
 
   readonly tenant: string;
 
-  /** Sorted set of the `nameKey` of every name, all with score 0: in order of their bytes. */
+  /** Sorted set of the `nameKey` of every name, all with score 0, so ordered by their bytes. */
   get names(): string {
     return `${this.#root}:names`;
   }
 
-  /** Sum of `PrefixInfo.bytes` over every version. */
+  /** Sum of `PrefixInfo.bytes` over all versions. */
   get bytes(): string {
     return `${this.#root}:bytes`;
   }
 
-  /** Hash from the `adapterId` of every name to the name; see `prefix-index.ts`. */
+  /** Hash from adapter id to name; see `index-set.ts`. */
   get ids(): string {
     return `${this.#root}:ids`;
   }
 
-  /** Hash of what is known of a name; see `prefix-record.ts`. */
+  /** Hash of the versions of a name; see `record.ts`. */
   record(name: string): string {
     return this.recordOf(nameKey(name));
   }
 
+  /** The same by the name's `nameKey`. */
   recordOf(key: string): string {
     return `${this.#root}:name:${key}`;
   }
 
-  /** Part of a file of an upload. */
+  /** One piece of a file of an upload. */
   piece(draft: string, index: number): string {
     return `${this.#root}:piece:${draft}:${index}`;
   }

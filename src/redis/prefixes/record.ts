@@ -2,24 +2,28 @@ import { PrefixError } from '../../prefix/errors.js';
 import { findVersion, type PrefixDetails, type PrefixInfo, type StoredFileName } from '../../prefix/store.js';
 import type { FileLayout } from '../pieces.js';
 
-/** What a text prefix was made of, kept like a file. */
+/** The source text of a text prefix, stored like a file. */
 export const TEXT_FILE = 'text';
+/** Name of a stored file of a version. */
 export type RedisFileName = StoredFileName | typeof TEXT_FILE;
 
-/** What is known of one version: `<order> <JSON>` in the field `v:<version>` of the name's hash. */
+/** The record of one version: `<order> <JSON>` in the field `v:<version>` of the name's hash. */
 export interface VersionEntry {
   readonly info: PrefixInfo;
-  /** Random, and part of its pieces' keys. */
+  /** Random id of the upload; part of the keys of its pieces. */
   readonly draft: string;
-  /** Of all its files. */
+  /** Number of pieces of all files together. */
   readonly pieces: number;
   readonly files: Readonly<Partial<Record<RedisFileName, FileLayout>>>;
 }
 
-/** A name's hash as Redis gives it: `current` (an entry), `draft` (of the newest version), `last` (order) and the versions. */
+/**
+ * The hash of a name, as Redis returns it: `current` (an entry), `draft` (of the newest version), `last` (order of
+ * the newest version), and an entry for each version.
+ */
 export type NameHash = Readonly<Record<string, string>>;
 
-/** Throws `prefix_damaged`. */
+/** Decodes an entry. Throws `prefix_damaged`. */
 export function decodeEntry(text: string): VersionEntry {
   try {
     const entry = JSON.parse(text.slice(text.indexOf(' ') + 1)) as Partial<VersionEntry>;
@@ -32,17 +36,17 @@ export function decodeEntry(text: string): VersionEntry {
   throw new PrefixError('prefix_damaged', 'name: the stored record of this prefix is damaged');
 }
 
-/** Every version, newest first. Throws `prefix_damaged`. */
+/** Decodes the entries of all versions, newest first. Throws `prefix_damaged`. */
 export function decodeEntries(hash: NameHash): VersionEntry[] {
   return entryTexts(hash).map(decodeEntry);
 }
 
-/** As `decodeEntries`, without those that are damaged. */
+/** Decodes the entries of all versions, newest first, leaving out damaged ones. */
 export function undamagedEntries(hash: NameHash): VersionEntry[] {
   return entryTexts(hash).flatMap(entryUnlessDamaged);
 }
 
-/** One entry or none. */
+/** Decodes an entry: an array of one, or empty if the entry is damaged. */
 export function entryUnlessDamaged(text: string): VersionEntry[] {
   try {
     return [decodeEntry(text)];
@@ -56,7 +60,10 @@ function entryTexts(hash: NameHash): string[] {
   return versions.map(([, text]) => text).sort((a, b) => Number.parseInt(b, 10) - Number.parseInt(a, 10));
 }
 
-/** The current version, or the one that begins with `version`. Throws `prefix_damaged` and `prefix_version_ambiguous`. */
+/**
+ * The current version, or the one whose id begins with `version`; undefined when there is none. Throws
+ * `prefix_damaged` and `prefix_version_ambiguous`.
+ */
 export function detailsOf(hash: NameHash, version?: string): PrefixDetails | undefined {
   const versions = decodeEntries(hash).map(({ info }) => info);
   const info = version === undefined ? decodeEntry(hash['current'] ?? '').info : findVersion(versions, version);

@@ -36,15 +36,16 @@ import {
 import { addVersion, deleteName, promoteVersion } from './scripts.js';
 import { asStoreError } from './store-error.js';
 
-/** Names whose records a listing asks for together. */
+/** Names whose records a listing reads at a time. */
 const LIST_BATCH = 100;
-/** A name that changes this often while it is being deleted is someone else's loop. */
+/** Attempts to delete a name that keeps changing. */
 const DELETE_ATTEMPTS = 20;
 
 /**
- * Prefixes on Redis, for any number of processes. Keys are in `prefix-keys.ts`. An upload writes its files in pieces that expire,
- * and then commits them with one script: a process or a Redis that dies at any point leaves the old state or the new one. What an
- * answered upload stored is as durable as Redis is set to be. Throws `PrefixError` of a `store_` code when Redis cannot serve.
+ * Prefixes on Redis, for any number of processes; keys are in `keys.ts`. An upload writes its files in pieces that
+ * expire, then commits them with one script. A process or a Redis that dies at any point leaves the old state or the
+ * new one. Answered uploads are as durable as Redis is configured to be. Throws `PrefixError` with a `store_` code
+ * when Redis cannot serve.
  */
 export class RedisPrefixStore implements PrefixStore {
   readonly #client: Redis;
@@ -52,7 +53,7 @@ export class RedisPrefixStore implements PrefixStore {
   readonly #fingerprint: string;
   readonly #index: PrefixIndex;
 
-  /** @param fingerprint the base model's, or its first 16 digits */
+  /** @param fingerprint the base model's fingerprint, or its first 16 digits */
   constructor({ client, pieces }: Pick<RedisConnection, 'client' | 'pieces'>, fingerprint: string) {
     this.#client = client;
     this.#pieces = pieces;
@@ -72,7 +73,7 @@ export class RedisPrefixStore implements PrefixStore {
         await this.#client.sadd(TENANTS_KEY, `${this.#fingerprint} ${keys.tenant}`);
         return await this.#commit(keys, entry, quota);
       } catch (error) {
-        // A commit that was not answered may yet happen: then the pieces are its own.
+        // A commit without an answer may still happen, and then needs the pieces.
         if (redisFailure(error) !== 'unavailable') await this.#dropDraft(keys, entry);
         throw error;
       }
@@ -109,7 +110,7 @@ export class RedisPrefixStore implements PrefixStore {
     });
   }
 
-  /** What a text prefix was made of; undefined for others. */
+  /** The source text of a text prefix; undefined for other kinds. */
   async readText(tenant: string, name: string, version: string): Promise<string | undefined> {
     const bytes = await this.#readFile(this.#keys(tenant), name, version, TEXT_FILE);
     return bytes && new TextDecoder().decode(bytes);
@@ -174,7 +175,7 @@ export class RedisPrefixStore implements PrefixStore {
     throw new PrefixError('store_unavailable', 'name: the upload took too long');
   }
 
-  /** What a refused upload has written; it expires where this does not come through. */
+  /** Deletes the pieces of a refused upload. If this fails, they expire. */
   async #dropDraft(keys: PrefixKeys, { draft, pieces }: VersionEntry): Promise<void> {
     const dropped = pieceKeys(keys, draft, pieces).map((key) => this.#client.unlink(key));
     await Promise.allSettled(dropped);
@@ -223,7 +224,7 @@ export class RedisPrefixStore implements PrefixStore {
   }
 }
 
-/** Where a file of a version is. */
+/** Location of a file of a version. */
 interface FoundFile {
   readonly draft: string;
   readonly layout: FileLayout;
@@ -234,7 +235,7 @@ interface Content {
   readonly layout: FileLayout;
 }
 
-/** How an upload's files are cut into pieces, under a name that nobody can guess. */
+/** Lays out an upload's files as pieces, under a random id. */
 function draftOf({ info, files, kv, text }: PrefixUpload): { entry: VersionEntry; contents: Content[] } {
   const given: [RedisFileName, Uint8Array | undefined][] = [
     [CONFIG_FILE, files.config],

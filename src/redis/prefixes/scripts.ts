@@ -1,12 +1,14 @@
 import { Script } from '../script.js';
 
 /**
- * Adds a version whose pieces are there, and makes it current. The first write is one that a full Redis refuses, so that
- * nothing is half-written.
+ * Adds a version whose pieces are already written, and makes it current. The script's first write is one that a full
+ * Redis refuses, so that nothing is half-written.
  *
  * KEYS: names, record, bytes, ids, pieces...
- * ARGV: name's key, version, entry, its bytes, draft, most names or '', most bytes or '', channel, message, adapter's id, name
- * Returns {'added'}, {'known', entry}, {'lost'} when a piece has expired, or {'quota', names, bytes, 1 when the name is new}
+ * ARGV: name's key, version, entry, its bytes, draft, most names or '', most bytes or '', channel, message, adapter
+ * id, name
+ * Returns {'added'}, {'known', entry}, {'lost'} when a piece has expired, or {'quota', names, bytes, 1 when the name
+ * is new}
  */
 export const addVersion = new Script(`
 local names, record, bytes, ids = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -49,7 +51,7 @@ return {'added'}
  *
  * KEYS: record
  * ARGV: version, channel, message
- * Returns its entry, or false when there is none.
+ * Returns the version's entry, or false when there is none.
  */
 export const promoteVersion = new Script(`
 local entry = redis.call('HGET', KEYS[1], 'v:' .. ARGV[1])
@@ -61,10 +63,10 @@ return entry
 `);
 
 /**
- * Removes a name with all its versions, as long as it is the one that the caller read.
+ * Removes a name with all its versions, unless the name has changed since the caller read it.
  *
  * KEYS: names, record, bytes, ids, pieces...
- * ARGV: name's key, newest draft, bytes of all versions, channel, message, adapter's id
+ * ARGV: name's key, newest draft, bytes of all versions, channel, message, adapter id
  * Returns 1, or 0 when the name has changed.
  */
 export const deleteName = new Script(`
