@@ -5,7 +5,7 @@ import { toIssuedKey, toKeyList } from './response.js';
 import { IssuedKey, KeyList, KeyParams, KeyQuery, NewKey, RevokedKey } from './schema.js';
 import { errorResponses } from '../schema/error.js';
 
-/** What the key routes need of the rest of the program. */
+/** Parts of the program that the key routes use. */
 export interface AdminKeyDeps {
   readonly tenancy: Pick<Tenancy, 'createKey' | 'listKeys' | 'revokeKey'>;
 }
@@ -32,7 +32,7 @@ const revokeSchema = {
   response: { 200: RevokedKey, ...errorResponses },
 };
 
-/** `/keys` and all below it. */
+/** Routes of `/v1/admin/keys`. */
 const adminKeyRoutes: FastifyPluginAsyncTypebox<AdminKeyDeps> = async (app, { tenancy }) => {
   app.post('/keys', { schema: createSchema }, async ({ body: { tenant, label }, log }, reply) => {
     const issued = await tenancy.createKey({ tenant, label });

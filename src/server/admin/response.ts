@@ -13,12 +13,13 @@ const FIELDS = {
   queueShare: 'queue_share',
 } as const satisfies Record<LimitName, keyof TenantChanges>;
 
-/** The limits that a body gives; null and zero are values. */
+/** The limits given in a body. Null and zero are values. */
 export function toLimitChanges(body: TenantChanges): LimitChanges {
   const given = LIMIT_NAMES.filter((name) => body[FIELDS[name]] !== undefined);
   return Object.fromEntries(given.map((name) => [name, body[FIELDS[name]]]));
 }
 
+/** A tenant as the API shows it. */
 export function toTenant({ tenant, created, isStatic, limits, own }: TenantInfo): Tenant {
   return {
     object: 'tenant',
@@ -35,11 +36,12 @@ export function toTenant({ tenant, created, isStatic, limits, own }: TenantInfo)
   };
 }
 
+/** A page of tenants. */
 export function toTenantList({ data, hasMore }: Page<TenantInfo>): TenantList {
   return toList(data.map(toTenant), hasMore, ({ tenant }) => tenant);
 }
 
-/** What may be shown of a key: nothing that helps to use it. */
+/** A key as the API shows it, without its secret and the secret's hash. */
 export function toKey(key: KeyInfo): Key {
   const { id, tenant, last4 = null } = key;
   const stored = 'hash' in key;
@@ -54,11 +56,12 @@ export function toKey(key: KeyInfo): Key {
   };
 }
 
+/** A page of keys. */
 export function toKeyList({ data, hasMore }: Page<KeyInfo>): KeyList {
   return toList(data.map(toKey), hasMore, ({ id }) => id);
 }
 
-/** The one answer that has a key in it. */
+/** A new key with its secret: the only answer that contains one. */
 export function toIssuedKey({ text, record }: Issued): IssuedKey {
   return { ...toKey(record), key: text };
 }

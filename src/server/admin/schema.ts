@@ -12,7 +12,7 @@ const Weight = Type.Number({ exclusiveMinimum: 0, maximum: MAX_WEIGHT });
 const Share = Type.Number({ exclusiveMinimum: 0, maximum: 1 });
 const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
-/** A limit as a change may give it. */
+/** A limit in a request: a value, or 'default'. */
 function change<T extends TSchema>(limit: T, description: string, title: string) {
   return Type.Optional(Type.Union([limit, Type.Literal('default')], { description, title: `${title}, or 'default'` }));
 }
@@ -21,7 +21,7 @@ function countChange(description: string) {
   return change(Type.Union([Count, Type.Null()]), description, 'an integer from 0, null for no limit');
 }
 
-/** `POST /v1/admin/tenants/{tenant}`: what is left out stays as it is. */
+/** Body of `POST /v1/admin/tenants/{tenant}`. Limits that are left out stay as they are. */
 export const TenantChanges = Type.Object(
   {
     weight: change(
@@ -57,6 +57,7 @@ const limits = {
   queue_share: nullable(Type.Number()),
 };
 
+/** A tenant and its limits. */
 export const Tenant = Type.Object(
   {
     object: Type.Literal('tenant'),
@@ -70,7 +71,7 @@ export const Tenant = Type.Object(
 );
 export type Tenant = Static<typeof Tenant>;
 
-/** `POST /v1/admin/keys`. */
+/** Body of `POST /v1/admin/keys`. */
 export const NewKey = Type.Object(
   { tenant: TenantName, label: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })) },
   { additionalProperties: false, title: 'NewKey', examples: [{ tenant: 'alice', label: 'laptop' }] },
@@ -86,9 +87,11 @@ const key = {
   created: nullable(Type.Integer({ description: 'Unix seconds; null for a key from the settings.' })),
   static: Type.Boolean({ description: 'Whether it is in PREAMBLE_API_KEYS, and cannot be revoked here.' }),
 };
+/** A key, without its secret. */
 export const Key = Type.Object(key, { title: 'Key' });
 export type Key = Static<typeof Key>;
 
+/** A new key, with its secret. */
 export const IssuedKey = Type.Object(
   { ...key, key: Type.String({ description: 'What the customer sends. It is shown here and never again.' }) },
   { title: 'IssuedKey' },

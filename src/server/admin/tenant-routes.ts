@@ -16,11 +16,11 @@ import {
 } from './schema.js';
 import { errorResponses } from '../schema/error.js';
 
-/** What the tenant routes need of the rest of the program. */
+/** Parts of the program that the tenant routes use. */
 export interface AdminTenantDeps {
   readonly tenancy: Pick<Tenancy, 'listTenants' | 'getTenant' | 'setTenant' | 'deleteTenant'>;
   readonly library: Pick<PrefixLibrary, 'list' | 'delete'>;
-  /** Undefined: tenants have no files and jobs. */
+  /** Undefined when tenants have no files and jobs. */
   readonly fineTuning?: Pick<FineTuning, 'cancelAll' | 'deleteAll'> | undefined;
 }
 
@@ -55,7 +55,7 @@ const deleteSchema = {
   response: { 200: DeletedTenant, ...errorResponses },
 };
 
-/** `/tenants` and all below it. */
+/** Routes of `/v1/admin/tenants`. */
 const adminTenantRoutes: FastifyPluginAsyncTypebox<AdminTenantDeps> = async (app, deps) => {
   const { tenancy } = deps;
   app.get('/tenants', { schema: listSchema }, async ({ query: { limit, after } }) =>
@@ -72,7 +72,7 @@ const adminTenantRoutes: FastifyPluginAsyncTypebox<AdminTenantDeps> = async (app
   });
 
   app.delete('/tenants/:tenant', { schema: deleteSchema }, async ({ params: { tenant }, query }) => {
-    // The keys go first, then what is trained: nothing may be stored while prefixes are deleted. Asked again, it goes on where it was cut off.
+    // Keys first, then jobs, so that nothing is stored while prefixes are deleted. A call that was cut off can be repeated.
     const existed = await tenancy.deleteTenant(tenant);
     await deps.fineTuning?.cancelAll(tenant);
     const { prefixes, others } = query.prefixes === 'true' ? await deleteAll(deps, tenant) : NOTHING;
@@ -83,7 +83,7 @@ const adminTenantRoutes: FastifyPluginAsyncTypebox<AdminTenantDeps> = async (app
 
 export default adminTenantRoutes;
 
-/** How much of a tenant was deleted. */
+/** Counts of a tenant's deleted things. */
 interface Deleted {
   readonly prefixes: number;
   /** Files and jobs. */

@@ -13,15 +13,16 @@ interface HealthDeps {
   readonly storeReady: () => Promise<boolean>;
 }
 
-// Probes come every few seconds: they are logged when something is wrong.
+// Probes come every few seconds, so only failures are logged.
 const logLevel = 'warn';
 const tags = ['health'];
 const liveSchema = { summary: 'Whether the process answers', tags, response: { 200: Alive } };
 const readySchema = { summary: 'Whether it takes requests', tags, response: { 200: Readiness, ...errorResponses } };
 
 /**
- * `/livez`: the process answers. `/readyz`: it takes new requests. Without its store it still does, for the base model and for
- * prefixes in memory, and says that it is degraded: taking every replica out at once would make that worse.
+ * Routes of `/livez` (the process answers) and `/readyz` (it accepts requests). Without its store a server is
+ * degraded but stays ready, since it still serves the base model and prefixes in memory: taking out all replicas at
+ * once would be worse.
  */
 const healthRoutes: FastifyPluginAsync<HealthDeps> = async (app, { drain, engine, storeReady }) => {
   app.get('/livez', { logLevel, schema: liveSchema }, () => ({ status: 'ok' }));

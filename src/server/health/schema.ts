@@ -1,9 +1,9 @@
 import { Type } from 'typebox';
 
-/** `GET /livez`. */
+/** Answer of `GET /livez`. */
 export const Alive = Type.Object({ status: Type.Literal('ok') });
 
-/** `GET /readyz`: 200 also when a part is away, because the rest is served. */
+/** Answer of `GET /readyz`. The status is 200 also when the store is away, because the rest is served. */
 export const Readiness = Type.Object({
   status: Type.Union([Type.Literal('ok'), Type.Literal('degraded')]),
   degraded: Type.Optional(

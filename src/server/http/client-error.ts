@@ -4,14 +4,14 @@ import type { Socket } from 'node:net';
 import { ApiError } from '../errors.js';
 import { requestId } from './plugins/request-id.js';
 
-/** Node's name for the answer that a connection is busy with; it has no other. */
+/** A socket with the answer in progress on it. The field is Node's internal name; there is no public one. */
 export interface BusySocket {
   readonly _httpMessage?: ServerResponse | null;
 }
 
 /**
- * Answers what is no HTTP at all, has too large a header or comes too slowly, with the same envelope as everything else; then hangs
- * up. Where an answer is under way already, a second one would only be read as a part of it.
+ * Answers a connection that sends no HTTP, has too large headers or is too slow, with the usual error envelope, then
+ * hangs up. If an answer was already begun, only hangs up: a second answer would be read as part of the first.
  */
 export function handleClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   const answering = (socket as BusySocket)._httpMessage?.headersSent ?? false;

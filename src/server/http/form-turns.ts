@@ -3,17 +3,18 @@ import type { ServerResponse } from 'node:http';
 import { ConcurrencyLimit } from '../../lib/concurrency-limit.js';
 import { ApiError } from '../errors.js';
 
-/** Forms of one tenant that are in memory at once. */
+/** Forms of one tenant that may be in memory at the same time. */
 export const MOST_FORMS = 4;
 
-/** Who may read a form: few requests of each tenant at once, in the order in which they came. */
+/** Limits how many forms of each tenant are read at the same time, in order of arrival. */
 export class FormTurns {
-  /** Of tenants that have forms here. */
+  /** Limits of the tenants that have forms here. */
   readonly #limits = new Map<string, ConcurrencyLimit>();
 
   /**
-   * Settles when it is a request's turn, which lasts until its answer is out or its client is gone.
-   * @throws ApiError when the client leaves before
+   * Waits until the request may read its form. The permission lasts until the answer is sent or the client
+   * disconnects.
+   * @throws ApiError when the client disconnects while waiting
    */
   async take(tenant: string, answer: ServerResponse): Promise<void> {
     const gone = new ApiError('client_closed_request', 'The client went away.');

@@ -1,14 +1,14 @@
 import type { Admission, Allowance, Refusal } from '../../tenancy/rate-limiter.js';
 import { ApiError } from '../errors.js';
 
-/** OpenAI's headers: what the limits are, what is left of them, and when they are whole again. */
+/** OpenAI's `x-ratelimit-*` headers: the limits, what remains of them, and when they are full again. */
 export function rateLimitHeaders({ requests, tokens }: Admission): Record<string, string> {
   return { ...headersOf('requests', requests), ...headersOf('tokens', tokens) };
 }
 
 /**
- * The answer to a request that a rate limit refuses.
- * @param tokens that the request asked for
+ * The error for a request that a rate limit refuses.
+ * @param tokens number of tokens that the request asked for
  */
 export function toRateLimitError(admission: Admission, { by, retryAfter }: Refusal, tokens: number): ApiError {
   const limit = admission[by]?.limit ?? 0;
@@ -29,7 +29,7 @@ export function formatDuration(milliseconds: number): string {
   return minutes > 0 ? `${minutes}m${seconds}` : seconds;
 }
 
-/** OpenAI's clients obey both: they come again by themselves, or not at all. */
+/** OpenAI's clients obey both headers: they retry after that time, or not at all. */
 function retryHeaders(retryAfter: number | undefined): Record<string, string> {
   if (retryAfter === undefined) return { 'x-should-retry': 'false' };
   return { 'retry-after': String(Math.max(1, Math.ceil(retryAfter / 1000))) };

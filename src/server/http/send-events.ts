@@ -6,8 +6,8 @@ import { SseStream } from './sse-stream.js';
 import { logError } from './plugins/error-handler.js';
 
 /**
- * Answers with server-sent events. Call it when nothing can be refused any more: the status is out from here on, and an error
- * goes into the stream as an event.
+ * Answers with server-sent events. Call it once nothing can be refused any more: the status is sent at once, and
+ * later errors become events of the stream.
  */
 export function sendEvents(reply: FastifyReply, produce: (send: Send) => Promise<void>): FastifyReply {
   const events = new SseStream();

@@ -1,16 +1,16 @@
 import { PassThrough } from 'node:stream';
 
-/** Server-sent events on a stream that fastify sends. Many writers may send at once; each event is whole. */
+/** A stream of server-sent events. Several writers may send at the same time; events are never mixed. */
 export class SseStream {
   readonly readable = new PassThrough();
   #writable: Promise<void> | undefined;
 
-  /** Sends one event. Settles when the client can take more, or has gone away: then events are dropped. */
+  /** Sends one event. Resolves when the client can take more. After the client has gone away, events are dropped. */
   async send(data: object): Promise<void> {
     await this.#write(JSON.stringify(data));
   }
 
-  /** Ends the stream as OpenAI's clients expect. */
+  /** Sends `[DONE]`, as OpenAI's clients expect, and ends the stream. */
   async done(): Promise<void> {
     await this.#write('[DONE]');
     this.readable.end();
@@ -21,7 +21,7 @@ export class SseStream {
     if (!this.readable.write(`data: ${data}\n\n`)) await this.#drained();
   }
 
-  /** One promise for all writers that wait: a listener each would be too many. */
+  /** Resolves when the stream drains or closes. All waiting writers share one promise, to avoid a listener for each. */
   #drained(): Promise<void> {
     this.#writable ??= new Promise((resolve) => {
       const settle = (): void => {

@@ -3,12 +3,12 @@ import type { Socket } from 'node:net';
 
 import type { BusySocket } from './client-error.js';
 
-/** How long a connection may be still. Milliseconds. */
+/** Longest time without traffic on a connection. */
 const STILL_MS = 120_000;
 
 /**
- * Hangs up on a client that takes nothing of its answer for two minutes. A connection whose answer is still to come may be still for as
- * long as it likes, and one without a request for as long as it is kept alive.
+ * Hangs up on a client that has read nothing of its answer for two minutes. A connection that waits for its answer
+ * may stay silent for as long as it takes; one without a request until its keep-alive time ends.
  */
 export function hangUpOnStalled(server: Server): void {
   server.setTimeout(STILL_MS, (socket: Socket & BusySocket) => {

@@ -2,7 +2,7 @@ import type { FastifyServerOptions } from 'fastify';
 
 import { ApiError } from '../errors.js';
 
-/** Ajv as this server wants it: it refuses, and never mends what was sent. */
+/** Ajv's options: refuse invalid requests, never repair them. */
 export const ajvOptions: NonNullable<FastifyServerOptions['ajv']> = {
   customOptions: {
     removeAdditional: false,
@@ -10,13 +10,13 @@ export const ajvOptions: NonNullable<FastifyServerOptions['ajv']> = {
     useDefaults: false,
     allErrors: false,
     allowUnionTypes: true,
-    // A schema's title says what is wanted where a keyword's own message cannot.
+    // Errors carry their schema: its title describes the wanted value where a keyword's message cannot.
     verbose: true,
     keywords: [{ keyword: 'isFile', validate: (_: unknown, data: unknown) => Buffer.isBuffer(data) }],
   },
 };
 
-/** What of the validator's errors is used. */
+/** The part of a validator's error that is used. */
 export interface ValidationError {
   readonly keyword: string;
   /** JSON pointer of the value. */
@@ -26,9 +26,9 @@ export interface ValidationError {
   readonly parentSchema?: object | undefined;
 }
 
-/** The refusal for what the validator found, with the field's name in `param`. */
+/** The error answer for a failed validation, with the field's name in `param`. */
 export function toValidationError(errors: readonly ValidationError[]): ApiError {
-  // Of a union's errors, the branches come first and the union itself comes last; so does the outer of two.
+  // The errors of a union's branches come before the union's own; an outer union comes after an inner one.
   const error = errors.findLast(({ keyword }) => keyword === 'anyOf') ?? errors[0];
   if (!error) return new ApiError('invalid_request', 'The request is not valid.');
   const at = pathOf(error.instancePath);
@@ -45,7 +45,7 @@ function missingField(param: string): ApiError {
   return new ApiError('missing_parameter', `'${param}' is required.`, { param });
 }
 
-/** An index at the end is left out of `at`: the array is the field. */
+/** A trailing index is not part of `at`: the array is the field. */
 function invalidField(error: ValidationError, at: string): ApiError {
   const code = error.keyword === 'type' ? 'invalid_type' : 'invalid_value';
   return new ApiError(code, `${at ? `'${at}'` : 'The body'} ${wanted(error)}.`, { param: at || undefined });
@@ -59,7 +59,7 @@ function wanted({ keyword, message, params, parentSchema }: ValidationError): st
   return named ? `must be ${String(parentSchema.title)}` : (message ?? 'is not valid');
 }
 
-/** `/requests/3/custom_id` is `requests[3].custom_id`. */
+/** Turns a JSON pointer into a path: `/requests/3/custom_id` becomes `requests[3].custom_id`. */
 function pathOf(instancePath: string): string {
   const segments = instancePath.split('/').slice(1);
   return segments.reduce((path, segment) => (/^\d+$/.test(segment) ? `${path}[${segment}]` : join(path, segment)), '');

@@ -9,15 +9,15 @@ import { toReferenceOf } from '../prefixes/reference.js';
 import { errorResponses } from '../schema/error.js';
 import { DeletedModel, Model, ModelList, ModelParams } from './schema.js';
 
-/** What the model routes need of the rest of the program. */
+/** Parts of the program that the model routes use. */
 export interface ModelDeps {
   readonly base: BaseModel;
-  /** Unix seconds since when the base model is served. */
+  /** Start of serving, in Unix seconds: the base model's `created`. */
   readonly created: number;
   readonly library: Pick<PrefixLibrary, 'list' | 'get' | 'nameOf' | 'delete'>;
 }
 
-/** `/models` and all below it: the base model, and the caller's prefixes as its children. */
+/** Routes of `/v1/models`: the base model, and the caller's prefixes as its children. */
 const modelRoutes: FastifyPluginAsyncTypebox<ModelDeps> = async (app, { base, created, library }) => {
   const baseModel: Model = {
     id: base.id,

@@ -4,22 +4,22 @@ import type { FastifyRequest } from 'fastify';
 
 import { ApiError, toApiError } from '../errors.js';
 
-/** Parts of bytes need no name, says the parser; files do. */
+/** File name for a part that the client sent without one. */
 const UNNAMED = 'file';
 
 /**
- * Reads a multipart body into memory, within the limits that the plugin was given: text fields are strings, files are buffers
- * with the `filename` that the client gave, or `file`.
- * @param maxBytes of the whole form: what is in no part has no other limit
+ * Reads a multipart body into memory, within the limits of the multipart plugin. Text fields become strings; files
+ * become buffers with a `filename`.
+ * @param maxBytes size of the whole form: bytes outside of the parts have no other limit
  * @throws ApiError when the form is broken, too large or has a field twice
  */
 export async function readForm(request: FastifyRequest, maxBytes: number): Promise<Record<string, unknown>> {
-  // The first listener lets the body flow, from the next tick on: the parser listens by then.
+  // Adding a listener makes the body flow from the next tick on. The parser listens by then.
   const tooLarge = countBytes(request.raw, maxBytes);
   return Promise.race([readParts(request), tooLarge]);
 }
 
-/** Rejects when more bytes have come; never settles otherwise. */
+/** Rejects when the body exceeds `maxBytes`. Never resolves. */
 function countBytes(body: Readable, maxBytes: number): Promise<never> {
   let bytes = 0;
   return new Promise((_, reject) => {
@@ -44,7 +44,7 @@ async function readParts(request: FastifyRequest): Promise<Record<string, unknow
     }
   } catch (thrown) {
     const error = toApiError(thrown);
-    // What the parser throws at a broken form has no code.
+    // The parser's errors about a broken form have no code.
     if (error.code !== 'internal_error') throw error;
     throw new ApiError('invalid_multipart', 'The form cannot be read.', { cause: thrown });
   }

@@ -4,13 +4,16 @@ import { parsePrefixReference } from '../../prefix/name.js';
 /** A name and a version, as the library's methods take them. */
 type Reference = [name: string, version: string | undefined];
 
-/** What `name` or `name@VERSION` stands for. What can be neither is passed on as a name, which the library does not find. */
+/** Parses `name` or `name@VERSION`. An invalid text is returned as a name, which the library will not find. */
 export function toReference(text: string): Reference {
   const reference = parsePrefixReference(text);
   return reference ? [reference.name, reference.version] : [text, undefined];
 }
 
-/** As `toReference`, for what may also begin with an `adapter_id`: a tenant's `model`. Throws `prefix_not_found`. */
+/**
+ * Parses `name` or `name@VERSION`, where an `adapter_id` may stand for the name: the `model` of a request. Throws
+ * `prefix_not_found`.
+ */
 export async function toReferenceOf(
   library: Pick<PrefixLibrary, 'nameOf'>,
   tenant: string,

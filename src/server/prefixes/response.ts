@@ -19,7 +19,7 @@ export function toPrefixDetails(details: StoredDetails, tenant: string): PrefixD
   return { ...toPrefix(details, tenant), versions: details.versions.map(toVersion) };
 }
 
-/** One page of a list; `last_id` is the cursor of the next. */
+/** A page of a list; `last_id` is the cursor of the next page. */
 export function toPrefixList({ data, hasMore }: PrefixPage, tenant: string): PrefixList {
   return {
     object: 'list',

@@ -26,7 +26,7 @@ import {
 } from './schema.js';
 import { sendFile } from '../http/send-file.js';
 
-/** What the prefix routes need of the rest of the program. */
+/** Parts of the program that the prefix routes use. */
 export interface PrefixDeps {
   readonly library: Pick<PrefixLibrary, 'upload' | 'uploadText' | 'list' | 'get' | 'file' | 'delete'>;
   readonly tokenizer: Encoder;
@@ -35,7 +35,7 @@ export interface PrefixDeps {
   readonly formTurns: FormTurns;
 }
 
-/** Room in a form for the config, the fields and what is between them. */
+/** Size of a form beyond its large file: the config, the fields and the separators. */
 const FORM_ROOM_BYTES = 2 ** 21;
 
 const tags = ['prefixes'];
@@ -77,7 +77,7 @@ const deleteSchema = {
   response: { 200: DeletedPrefix, ...errorResponses },
 };
 
-/** `/prefixes` and all below it. */
+/** Routes of `/v1/prefixes`. */
 const prefixRoutes: FastifyPluginAsyncTypebox<PrefixDeps> = async (app, deps) => {
   const { library, tokenizer, base, maxUploadBytes: maxFileBytes, formTurns: turns } = deps;
   const encode = (text: string): number[] => encodeText(text, tokenizer, base);
@@ -125,7 +125,7 @@ const prefixRoutes: FastifyPluginAsyncTypebox<PrefixDeps> = async (app, deps) =>
 
 export default prefixRoutes;
 
-/** What no prefix can be is refused before it is tokenized: nobody is served meanwhile. */
+/** Tokenizes a text. Refuses a text longer than the context before tokenizing it, which would block the event loop. */
 function encodeText(text: string, tokenizer: Encoder, { contextLength }: BaseModel): number[] {
   const least = tokenizer.minTokens(text);
   if (least <= contextLength) return tokenizer.encode(text);

@@ -7,10 +7,10 @@ const Name = Type.String({
   maxLength: 128,
   description: 'Segments of `A-Z a-z 0-9 . _ -` joined by `/`.',
 });
-/** A file part. The OpenAPI document shows it as binary; the validator has a keyword for it. */
+/** A file part of a form. OpenAPI shows it as binary; the validator has a keyword of its own for it. */
 const File = Type.Unsafe<Buffer>({ isFile: true });
 
-/** `POST /v1/prefixes` as multipart: the two files that PEFT wrote. Form fields are strings. */
+/** Body of `POST /v1/prefixes` as a form: the two files that PEFT wrote. Form fields are strings. */
 export const FileUpload = Type.Object(
   {
     name: Name,
@@ -23,7 +23,7 @@ export const FileUpload = Type.Object(
 );
 export type FileUpload = Static<typeof FileUpload>;
 
-/** `POST /v1/prefixes` as JSON: a prefix made of text. */
+/** Body of `POST /v1/prefixes` as JSON: a prefix made from a text. */
 export const TextUpload = Type.Object(
   { name: Name, text: Type.String({ minLength: 1 }) },
   {
@@ -45,7 +45,7 @@ const version = {
 const PrefixVersion = Type.Object(version);
 export type PrefixVersion = Static<typeof PrefixVersion>;
 
-/** What `adapterId` gives. */
+/** The id of a prefix in metrics, made by `adapterId`. */
 export const AdapterId = Type.String({
   description:
     '16 hex digits, from tenant and name. Requests may say it as `model` instead of the name, and `/metrics` calls the prefix so: a gateway that reads both finds the replica that runs it.',
@@ -60,9 +60,11 @@ const prefix = {
   warnings: Type.Array(Type.String()),
 };
 
+/** A prefix in its current version. */
 export const Prefix = Type.Object(prefix, { title: 'Prefix' });
 export type Prefix = Static<typeof Prefix>;
 
+/** A prefix and its versions. */
 export const PrefixDetails = Type.Object(
   { ...prefix, versions: Type.Array(PrefixVersion, { description: 'Newest first.' }) },
   { title: 'PrefixDetails' },
@@ -81,7 +83,7 @@ export const PrefixList = Type.Object(
 );
 export type PrefixList = Static<typeof PrefixList>;
 
-/** Query strings stay strings: nothing in this server is coerced. */
+/** Query of a list. Values stay strings, because nothing in this server is coerced. */
 export const ListQuery = Type.Object(
   {
     limit: Type.Optional(Type.String({ pattern: '^([1-9][0-9]?|100)$', title: '1 to 100', default: '20' })),

@@ -1,4 +1,4 @@
 import { Type } from 'typebox';
 
-/** A file that is downloaded. */
+/** Content of a downloaded file. */
 export const Bytes = Type.Unsafe<Uint8Array>({ type: 'string', format: 'binary' });

@@ -16,7 +16,7 @@ export const ErrorEnvelope = Type.Object(
 );
 export type ErrorEnvelope = Static<typeof ErrorEnvelope>;
 
-/** The answers that any route may give beside its own. */
+/** Error answers that any route may give. */
 export const errorResponses = {
   '4xx': { ...ErrorEnvelope, description: 'The request is refused; `error.param` names the field.' },
   '5xx': { ...ErrorEnvelope, description: 'The server failed or is full; `retry-after` says when to try again.' },

@@ -1,8 +1,8 @@
 import { Type, type Static, type TSchema, type TObjectOptions, type TUnsafe } from 'typebox';
 
 /**
- * An object with values of one kind, whatever its keys. `Type.Record` has a pattern for the keys, whose `.` matches no line break:
- * keys with one would be neither checked nor written.
+ * An object with arbitrary keys and values of one kind. Unlike `Type.Record`: its pattern for keys does not match
+ * line breaks, so values under keys with line breaks would be neither checked nor serialized.
  */
 export function mapOf<T extends TSchema>(
   values: T,

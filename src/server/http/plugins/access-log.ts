@@ -5,12 +5,12 @@ import type { Usage } from '../../completions/schema.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Token counts of a completion, once it is admitted: the access log reads them when the answer is out. */
+    /** Reads the token counts of a completion, for the access log. Null until a completion is admitted. */
     usage: (() => Usage) | null;
   }
 }
 
-/** `logRequest` for each request that reaches a route or finds none. */
+/** Logs each request, with or without a route, when its answer is out. */
 export default fp(
   async (app) => {
     app.decorateRequest('usage', null);
@@ -20,8 +20,8 @@ export default fp(
 );
 
 /**
- * Writes one line when the answer is out: who, which route, how it ended, how long it took and how many tokens. The route's pattern
- * stands for its URL, because paths carry prefix names.
+ * Writes one line when the answer is out: tenant, route, status, duration and token counts. Logs the route's pattern,
+ * not the URL, because paths contain prefix names.
  */
 export function logRequest(request: FastifyRequest, reply: FastifyReply): void {
   reply.raw.once('close', () => {

@@ -4,7 +4,7 @@ import { isSameSecret } from '../../../tenancy/static-keys.js';
 import { bearerKey } from '../bearer-key.js';
 import { ApiError } from '../../errors.js';
 
-/** Lets only the operator into the routes of its scope. A tenant's key is a stranger's here. */
+/** Admits only the operator's key to the routes of its scope. Tenants' keys are refused. */
 export default fp<{ key: string }>(
   async (app, { key }) => {
     app.addHook('onRequest', async (request) => {

@@ -5,13 +5,15 @@ import type { Tenancy } from '../../../tenancy/tenancy.js';
 import { bearerKey } from '../bearer-key.js';
 import { ApiError } from '../../errors.js';
 
+/** The part of tenancy that authentication uses. */
 export interface AuthOptions {
   readonly tenancy: Pick<Tenancy, 'authenticate'>;
 }
 
 /**
- * Sets `request.tenant` and `request.caller` from the bearer key for every route of its scope, before the body is read, and once more
- * when it is there: that may take minutes, and nothing of a tenant that was deleted meanwhile may be stored.
+ * Sets `request.tenant` and `request.caller` from the bearer key, for every route of its scope. Checks the key before
+ * the body is read, and again afterwards: a body may take minutes, and nothing may be stored for a tenant deleted
+ * meanwhile.
  */
 export default fp<AuthOptions>(
   async (app, { tenancy }) => {

@@ -2,7 +2,7 @@ import fp from 'fastify-plugin';
 
 import { ApiError } from '../../errors.js';
 
-/** Refuses bodies that are compressed, JSON or forms, before they are read: nothing here would unpack them. */
+/** Refuses compressed bodies before they are read: nothing in this server decompresses. */
 export default fp(
   async (app) => {
     app.addHook('preParsing', async ({ headers }) => {

@@ -2,24 +2,24 @@ import fp from 'fastify-plugin';
 
 import { ApiError } from '../../errors.js';
 
-/** Which requests are running, and whether new ones are let in. */
+/** Counts running requests, and refuses new ones during shutdown. */
 export class Drain {
   #leaving = false;
   #draining = false;
   #running = 0;
   #onIdle: (() => void) | undefined;
 
-  /** Whether the server is about to go, be requests let in still or not. */
+  /** Whether the server is going to shut down. Requests may still be accepted. */
   get leaving(): boolean {
     return this.#leaving;
   }
 
-  /** Says that the server is about to go; requests are let in until `start`. */
+  /** Announces the shutdown. Requests are accepted until `start`. */
   announce(): void {
     this.#leaving = true;
   }
 
-  /** Lets no new request in. Settles when those that were let in are answered. */
+  /** Refuses new requests from now on. Resolves when the running ones are answered. */
   async start(): Promise<void> {
     this.#leaving = true;
     this.#draining = true;
@@ -27,26 +27,30 @@ export class Drain {
     await new Promise<void>((resolve) => (this.#onIdle = resolve));
   }
 
-  /** Lets a request in; the caller says when it is over. */
+  /** Counts a request as running until `leave`. Throws `server_draining` during shutdown. */
   enter(): void {
     if (this.#draining) throw new ApiError('server_draining', 'The server is shutting down.');
     this.#running++;
   }
 
+  /** Counts a request as answered. */
   leave(): void {
     this.#running--;
     if (this.#running === 0) this.#onIdle?.();
   }
 }
 
-/** Counts the requests of its scope, turns new ones away while the server shuts down, and closes connections when it is about to. */
+/**
+ * Counts the requests of its scope, refuses new ones during shutdown, and closes connections once shutdown is
+ * announced.
+ */
 export default fp<{ drain: Drain }>(
   async (app, { drain }) => {
     app.addHook('onRequest', async (_, reply) => {
       drain.enter();
       reply.raw.once('close', () => drain.leave());
     });
-    // The next request on this connection could come when the server is gone.
+    // The next request on this connection might come after the server is gone.
     app.addHook('onSend', async (_, reply) => {
       if (drain.leaving) reply.header('connection', 'close');
     });

@@ -4,7 +4,7 @@ import fp from 'fastify-plugin';
 import { ApiError, toApiError } from '../../errors.js';
 import { toValidationError, type ValidationError } from '../validation.js';
 
-/** Every error, thrown anywhere, leaves as OpenAI's envelope. Failures of ours are logged with their details. */
+/** Answers every error with OpenAI's envelope, and logs the details of internal failures. */
 export default fp(
   async (app) => {
     app.setErrorHandler((error, request, reply) => sendError(error, request, reply));
@@ -22,7 +22,7 @@ export function sendError(error: unknown, request: FastifyRequest, reply: Fastif
   reply.headers(refusal.headers);
   if (refusal.code === 'invalid_api_key') reply.header('www-authenticate', 'Bearer');
   if (refusal.code === 'server_draining') reply.header('connection', 'close');
-  // Fastify would have the connection end with this answer, in the midst of what the client sends: `unread-body` waits for it.
+  // Fastify would close the connection while the client is still sending; `unread-body` closes it later.
   if (refusal.code === 'request_too_large') reply.removeHeader('connection');
   void reply
     .code(refusal.status)
@@ -31,7 +31,10 @@ export function sendError(error: unknown, request: FastifyRequest, reply: Fastif
     .send(refusal.toEnvelope());
 }
 
-/** Counts an error and logs it. Refusals are the client's and leave only their code in the log: `param` may be a word of theirs. A failure of ours leaves its place. */
+/**
+ * Counts and logs an error. A refusal leaves only its code in the log, because `param` may be a word of the client's;
+ * an internal failure leaves its stack.
+ */
 export function logError(error: ApiError, request: FastifyRequest): void {
   request.server.metrics.failed(error.code);
   request.trace?.failed(error);

@@ -4,17 +4,18 @@ import fp from 'fastify-plugin';
 import type { FormTurns } from '../form-turns.js';
 import { readForm } from '../../prefixes/form.js';
 
+/** Limits on forms. */
 export interface FormOptions {
   readonly turns: FormTurns;
-  /** Of one form. */
+  /** Most files in a form. */
   readonly maxFiles: number;
-  /** Of one file. */
+  /** Size of one file. */
   readonly maxFileBytes: number;
-  /** Room in a form for what is in no large file. */
+  /** Size of a form beyond its large file. */
   readonly roomBytes: number;
 }
 
-/** Reads the forms of its scope, each when it is its tenant's turn; what waits is left with its sender. */
+/** Reads the forms of its scope, each when its tenant's turn comes. Until then the body stays unread. */
 export default fp<FormOptions>(
   async (app, { turns, maxFiles, maxFileBytes, roomBytes }) => {
     await app.register(multipart, { limits: { fileSize: maxFileBytes, files: maxFiles, fields: 8, fieldSize: 4096 } });

@@ -2,21 +2,29 @@ import fp from 'fastify-plugin';
 
 import { ApiError } from '../../errors.js';
 
-/** Levels of objects and arrays in a JSON body. The deepest that a route takes is 5, token ids in a batch. */
+/**
+ * Deepest nesting of objects and arrays in a JSON body. Routes need at most 5 levels, for token ids in many requests.
+ */
 export const MAX_JSON_DEPTH = 32;
-/** Fields, objects and arrays in a JSON body: what parsing it costs, while nobody else is served. A bias for every token has 50,257. */
+/**
+ * Most fields, objects and arrays in a JSON body. They determine how long parsing blocks the event loop. (A
+ * `logit_bias` for every token has 50,257 fields.)
+ */
 const MAX_JSON_PARTS = 65_536;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-/** Reads JSON bodies: whole UTF-8, not nested too deep, of not too many parts, and without keys that would reach an object's prototype. */
+/**
+ * Parses JSON bodies. Refuses invalid UTF-8, deep nesting, too many parts, and keys that would reach an object's
+ * prototype.
+ */
 export default fp(
   async (app) => {
     const parse = app.getDefaultJsonParser('error', 'error');
     app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
-      // OpenAI's Python client announces JSON wherever it goes.
+      // OpenAI's Python client sends a JSON content type even without a body.
       if (body.length === 0 && request.routeOptions.schema?.body === undefined) {
         done(null);
         return;
@@ -40,7 +48,10 @@ function decode(body: Buffer): string {
   }
 }
 
-/** Looks at bytes: in UTF-8, a bracket or a quote is never a part of another character. */
+/**
+ * Checks nesting and number of parts on the bytes: in UTF-8, the byte of a bracket or quote is never part of another
+ * character.
+ */
 function refuseCostly(body: Buffer): void {
   let [depth, parts] = [0, 0];
   for (let at = 0; at < body.length; at++) {

@@ -2,16 +2,17 @@ import fp from 'fastify-plugin';
 
 import type { Metrics } from '../../../metrics/metrics.js';
 
-/** What the server tells and shows of the process's metrics. */
+/** The part of the metrics that the server uses. */
 export type ServerMetrics = Pick<Metrics, 'contentType' | 'failed' | 'text'>;
 
 declare module 'fastify' {
   interface FastifyInstance {
+    /** Metrics of the process. */
     metrics: ServerMetrics;
   }
 }
 
-/** `/metrics`, for Prometheus; every handler finds the metrics at its server. */
+/** Serves `/metrics` for Prometheus, and gives handlers access to the metrics. */
 export default fp<{ readonly metrics: ServerMetrics }>(
   async (app, { metrics }) => {
     app.decorate('metrics', metrics);

@@ -3,8 +3,8 @@ import type { Socket } from 'node:net';
 import fp from 'fastify-plugin';
 
 /**
- * Lets each connection have one request at a time: what a client sends before it has its answer waits for that, and costs nothing
- * meanwhile. Where the connection ends with the answer, it is never let in.
+ * Handles one request at a time on each connection. A request that a client sends before it has the previous answer
+ * waits, at no cost. If the connection closes with that answer, the waiting request is never handled.
  */
 export default fp(
   async (app) => {

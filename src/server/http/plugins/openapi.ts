@@ -2,7 +2,10 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import fp from 'fastify-plugin';
 
-/** The page gets everything from here, over plain HTTP too, so that it works offline. */
+/**
+ * Content security policy of the page. Everything comes from this server, over plain HTTP too, so the page works
+ * offline.
+ */
 const PAGE_POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'";
 
 export interface OpenApiOptions {
@@ -10,7 +13,7 @@ export interface OpenApiOptions {
   readonly needsKey: boolean;
 }
 
-/** `/openapi.json` and, on it, `/docs`. Register it before the routes that it describes. */
+/** Serves `/openapi.json` and Swagger UI at `/docs`. Register it before the routes that it describes. */
 export default fp<OpenApiOptions>(
   async (app, { version, needsKey }) => {
     await app.register(swagger, {
@@ -28,7 +31,7 @@ export default fp<OpenApiOptions>(
   { name: 'openapi', fastify: '5.x' },
 );
 
-/** The validator's keyword for a file part becomes what OpenAPI has for it. */
+/** Replaces the validator's keyword for a file part by OpenAPI's notation. */
 function showFiles<T>(schema: T): T {
   if (typeof schema !== 'object' || schema === null) return schema;
   if (Array.isArray(schema)) return schema.map(showFiles) as T;

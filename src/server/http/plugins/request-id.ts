@@ -5,7 +5,7 @@ import fp from 'fastify-plugin';
 
 const HEADER = 'x-request-id';
 
-/** The caller's request id if it is one that is safe in logs and headers, else a new one. */
+/** The client's request id if it is safe in logs and headers, otherwise a new one. */
 export function requestId(headers: IncomingHttpHeaders): string {
   const given = headers[HEADER];
   return typeof given === 'string' && /^[A-Za-z0-9._-]{1,128}$/.test(given) ? given : randomUUID();

@@ -5,14 +5,14 @@ import type { Caller } from '../../../tenancy/tenancy.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Whose things this request may see. Empty until `auth` has found out. */
+    /** The tenant that sends the request, and whose things it may see. Empty until `auth` has set it. */
     tenant: string;
-    /** That tenant, and what it may take. Null until `auth` has found out. */
+    /** The tenant with its limits. Null until `auth` has set it. */
     caller: Caller | null;
   }
 }
 
-/** Gives each request a place for its tenant. */
+/** Adds the fields `tenant` and `caller` to every request. */
 export default fp(
   async (app) => {
     app.decorateRequest('tenant', '');
@@ -21,7 +21,7 @@ export default fp(
   { name: 'tenant', fastify: '5.x' },
 );
 
-/** Who sends a request that `auth` has let in. */
+/** The caller of a request that `auth` admitted. Throws on routes outside of `auth`. */
 export function callerOf({ caller }: Pick<FastifyRequest, 'caller'>): Caller {
   if (!caller) throw new Error('a route that needs its caller is outside of auth');
   return caller;

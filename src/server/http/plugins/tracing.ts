@@ -3,17 +3,19 @@ import fp from 'fastify-plugin';
 import type { RequestTrace } from '../../../tracing/request-trace.js';
 import type { Tracing } from '../../../tracing/tracing.js';
 
-/** What the server needs of tracing. */
+/** The part of tracing that the server uses. */
 export type ServerTracing = Pick<Tracing, 'startRequest'>;
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Its spans; undefined where it is not traced. */
+    /** The request's trace; undefined when it is not recorded. */
     trace: RequestTrace | undefined;
   }
 }
 
-/** Traces the requests of its scope. The route's pattern stands for the URL, because paths carry prefix names. */
+/**
+ * Traces the requests of its scope. Spans have the route's pattern, not the URL, because paths contain prefix names.
+ */
 export default fp<{ readonly tracing: ServerTracing | undefined }>(
   async (app, { tracing }) => {
     app.decorateRequest('trace', undefined);

@@ -2,10 +2,13 @@ import type { IncomingMessage } from 'node:http';
 
 import fp from 'fastify-plugin';
 
-/** Long enough for an honest client to send the rest and read its answer: hanging up at once could take that from it. */
+/** Time for a client to send the rest of its body and read the answer. Hanging up at once could lose the answer. */
 const LINGER_MS = 1000;
 
-/** Hangs up on a client that goes on sending a body although its request was answered, as refusals are before the body is read. */
+/**
+ * Hangs up on a client that keeps sending a body after its request was answered, as happens when a request is refused
+ * before its body is read.
+ */
 export default fp(
   async (app) => {
     app.addHook('onResponse', async ({ raw }) => hangUpLater(raw));
