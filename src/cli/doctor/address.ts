@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import type { Config } from '../../config/config.js';
 import type { Problem, Section } from './report.js';
 
-/** Whether the server could listen where it is told to. */
+/** Examines whether the server can listen on the configured address. */
 export async function examineAddress({ host, port }: Config): Promise<Section> {
   const code = await tryToListen(host, port);
   const address = { value: `${host}:${port}`, ...(port === 0 && { why: 'a free port is picked' }) };
@@ -15,7 +15,7 @@ export async function examineAddress({ host, port }: Config): Promise<Section> {
   };
 }
 
-/** Why it cannot be listened on, in the system's word; undefined when it can. */
+/** The system's error code when the address cannot be listened on; undefined when it can. */
 async function tryToListen(host: string, port: number): Promise<string | undefined> {
   const server = createServer();
   try {

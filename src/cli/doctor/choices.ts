@@ -3,7 +3,7 @@ import { physicalCores, type Cores } from '../../config/cores.js';
 import type { ExaminedModel } from './model.js';
 import { showBytes, type Fact, type Problem, type Section } from './report.js';
 
-/** What Preamble chose for this machine, and why. */
+/** Reports the settings that were chosen for this machine, and why. */
 export function examineChoices(
   settings: readonly SettingInEffect[],
   cores: Cores,
@@ -33,7 +33,7 @@ function pick({ value, why = '' }: Fact): Fact {
   return { value, why };
 }
 
-/** Which of the limits in `physicalCores` is the one that counts. */
+/** The reason for the default number of threads: the limit in `physicalCores` that decides. */
 export function whyThreads(cores: Cores): string {
   const { logical, physical, allowed, quota } = cores;
   const threads = physicalCores(cores);

@@ -10,13 +10,14 @@ import type { Section } from './report.js';
 import { examineSettings } from './settings.js';
 import { examineStore } from './store.js';
 
+/** The result of all checks. */
 export interface Examination {
   readonly sections: readonly Section[];
-  /** Times the model; undefined where there is none that could be served. */
+  /** Times the model; undefined when there is none that can be served. */
   readonly measureModel: ((log: (line: string) => void) => Promise<Measured>) | undefined;
 }
 
-/** Looks at everything that a start would need. Changes nothing: no model is compiled and no store written to. */
+/** Examines everything that a start needs. Changes nothing: compiles no model and writes to no store. */
 export async function examine(): Promise<Examination> {
   const cores = readCores();
   const config = tryReadConfig();
@@ -45,7 +46,7 @@ function tryReadConfig(): Config | ConfigError {
   }
 }
 
-/** The other settings say nothing while one of them is wrong. */
+/** The section for a setting that is refused. The others are not shown: they mean nothing while one is wrong. */
 function refused({ message, variable }: ConfigError): Section {
   const fix = `Change ${variable} or leave it out; docs/settings.md says what it takes.`;
   return { name: 'settings', facts: {}, problems: [{ problem: message, fix, fatal: true }] };

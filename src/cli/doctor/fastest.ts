@@ -1,7 +1,7 @@
 import type { Config } from '../../config/config.js';
 import type { ChunkTime, StepTime } from './measure.js';
 
-/** A setting that is fastest here. */
+/** The value of a setting that is fastest on this machine. */
 export interface Choice {
   readonly key: 'threads' | 'spin' | 'maxChunkTokens';
   readonly variable: string;
@@ -9,14 +9,17 @@ export interface Choice {
   readonly why: string;
 }
 
-/** Times differ by so much from run to run: what is set stays unless something else is faster by more. */
+/** Ratio by which times differ from run to run. The configured value stays unless another is faster by more. */
 const NOISE = 1.05;
-/** How much longer a step may take for a chunk of somebody else's prompt. */
+/** How many times longer a step may take because of a chunk of another prompt. */
 const MAX_SLOWDOWN = 2;
-/** A step that is over by then holds nobody up, however short it would have been without. Milliseconds. */
-const UNNOTICED = 20;
+/** A step no longer than this delays nobody noticeably, whatever its slowdown. */
+const UNNOTICED_MS = 20;
 
-/** Chooses by the steps of all slots, and the chunk by the prompt tokens that it computes without holding the others up too long. */
+/**
+ * Chooses threads and spinning by the speed of steps with all slots, and the chunk size by prompt tokens per second
+ * among chunks that do not slow the other rows too much.
+ */
 export function chooseFastest(config: Config, steps: readonly StepTime[], chunks: readonly ChunkTime[]): Choice[] {
   return [...chooseThreads(config, steps), ...(chunks.length > 0 ? [chooseChunk(config, chunks)] : [])];
 }
@@ -36,7 +39,9 @@ function chooseThreads({ threads, spin }: Config, steps: readonly StepTime[]): C
 }
 
 function chooseChunk({ maxChunkTokens }: Config, chunks: readonly ChunkTime[]): Choice {
-  const bearable = chunks.filter(({ slowdown, milliseconds }) => slowdown <= MAX_SLOWDOWN || milliseconds <= UNNOTICED);
+  const bearable = chunks.filter(
+    ({ slowdown, milliseconds }) => slowdown <= MAX_SLOWDOWN || milliseconds <= UNNOTICED_MS,
+  );
   const { best, isSet } = pick(
     bearable.length > 0 ? bearable : chunks.slice(0, 1),
     (chunk) => chunk.prompt_tokens_per_second,
@@ -49,7 +54,7 @@ function chooseChunk({ maxChunkTokens }: Config, chunks: readonly ChunkTime[]): 
   return { key: 'maxChunkTokens', variable: 'PREAMBLE_MAX_CHUNK_TOKENS', value, why };
 }
 
-/** The fastest, or what is set where that is as fast. */
+/** The fastest, or the configured one if it is as fast within noise. */
 function pick<T>(
   all: readonly T[],
   speed: (one: T) => number,

@@ -6,8 +6,8 @@ import { Runtime } from '../../runtime/ort/runtime.js';
 import type { Fact, Problem, Section } from './report.js';
 
 /**
- * Whether ONNX Runtime can be loaded, and which of the providers that it was built with work here: each opens a small session.
- * @param wanted what PREAMBLE_PROVIDER names; undefined where the settings cannot be read
+ * Examines whether ONNX Runtime loads, and which of its providers work here, by opening a small session on each.
+ * @param wanted the provider of PREAMBLE_PROVIDER; undefined when the settings cannot be read
  */
 export async function examineLibrary(wanted: Provider | undefined): Promise<Section> {
   try {

@@ -4,7 +4,7 @@ import { openConfiguredModel } from '../../app/open-model.js';
 import { chooseFastest, type Choice } from './fastest.js';
 import { StepTimer } from './step-timer.js';
 
-/** A step of decode rows alone. */
+/** Time of a step of decode rows only. */
 export interface StepTime {
   readonly threads: number;
   readonly spin: Config['spin'];
@@ -13,28 +13,32 @@ export interface StepTime {
   readonly tokens_per_second: number;
 }
 
-/** A step of decode rows with a chunk of a prompt. */
+/** Time of a step of decode rows with a chunk of a prompt. */
 export interface ChunkTime {
   readonly chunk_tokens: number;
   readonly rows: number;
   readonly milliseconds: number;
   readonly prompt_tokens_per_second: number;
-  /** Over a step of the same rows without the chunk. */
+  /** Ratio to the time of a step of the same rows without the chunk. */
   readonly slowdown: number;
 }
 
+/** All measured times, and the fastest settings. */
 export interface Measured {
   readonly steps: readonly StepTime[];
   readonly chunks: readonly ChunkTime[];
-  /** Settings under which this machine is fastest. */
+  /** Settings with which this machine is fastest. */
   readonly fastest: readonly Choice[];
 }
 
 const CHUNK_SIZES = [16, 32, 64, 128, 256];
-/** Rows beside which chunks are timed, if there are so many slots. */
+/** Decode rows beside a timed chunk; fewer if there are not enough slots. */
 const ROWS_BESIDE_CHUNK = 8;
 
-/** Times the configured model on this machine with other threads, without spinning, and with other chunk sizes. Compiles it if needed. */
+/**
+ * Times the configured model on this machine with different threads, with and without spinning, and with different
+ * chunk sizes. Compiles the model if needed.
+ */
 export async function measure(config: Config, cores: Cores, log: (line: string) => void): Promise<Measured> {
   const steps: StepTime[] = [];
   for (const threads of candidates(config.threads, cores)) {
@@ -52,7 +56,7 @@ export async function measure(config: Config, cores: Cores, log: (line: string) 
   return { steps, chunks, fastest: chooseFastest(config, steps, chunks) };
 }
 
-/** Numbers of threads that are worth a look: each up to 4, then powers of two, and what the machine's own numbers suggest. */
+/** Numbers of threads to try: each up to 4, powers of two, and the machine's own numbers. */
 function candidates(configured: number, { allowed, physical = allowed }: Cores): number[] {
   const powers = [1, 2, 3, 4, 8, 16, 32, 64, 128].filter((threads) => threads <= allowed);
   return [...new Set([...powers, Math.min(physical, allowed), allowed, configured])].sort((a, b) => a - b);

@@ -11,14 +11,14 @@ import { ELEMENT_TYPES } from '../../runtime/ort/tensor.js';
 import { showBytes, type Fact, type Problem, type Section } from './report.js';
 import { findWritable } from './writable.js';
 
-/** What other sections have to know of the model. */
+/** Facts about the model that other sections use. */
 export interface ExaminedModel {
   readonly weightBytes: number;
-  /** Keys and values of one full slot. */
+  /** Bytes of keys and values of one full slot. */
   readonly slotBytes: number;
 }
 
-/** Whether the model can be served and whether it is compiled. Nothing is compiled here. */
+/** Examines whether the model can be served and whether it is compiled. Compiles nothing. */
 export async function examineModel(config: Config): Promise<{ section: Section; model?: ExaminedModel }> {
   const source: Fact = { value: path.basename(config.model), why: config.model };
   try {
@@ -62,7 +62,7 @@ function describeCompiled(directory: string | undefined): Fact {
   return { value: false, why: 'the first start does it, or `npx preamble import-model`' };
 }
 
-/** Whether the model can be compiled into the cache. */
+/** Problems that would prevent compiling the model into the cache. */
 async function checkCache(cache: string, weightBytes: number): Promise<Problem[]> {
   const place = await findWritable(cache);
   if (place === undefined) {

@@ -1,40 +1,41 @@
 import { table } from '../io.js';
 
-/** One thing that was found out, or that Preamble chose. */
+/** A finding about the machine or a choice made for it. */
 export interface Fact {
-  /** In bytes where the fact's name ends in `_bytes`; null: there is none. */
+  /** In bytes if the fact's name ends in `_bytes`; null for none. */
   readonly value: string | number | boolean | null;
   readonly why?: string;
 }
 
+/** A problem and its remedy. */
 export interface Problem {
   readonly problem: string;
-  /** What to do about it. */
+  /** The remedy. */
   readonly fix: string;
-  /** Whether it would keep the server from starting. */
+  /** Whether the problem keeps the server from starting. */
   readonly fatal: boolean;
 }
 
-/** What the doctor says about one matter. Names are in snake case: programs read them. */
+/** The findings on one subject. Names are in snake case, for programs. */
 export interface Section {
   readonly name: string;
   readonly facts: Readonly<Record<string, Fact>>;
   readonly problems: readonly Problem[];
 }
 
-/** All problems, those that keep the server from starting first. */
+/** All problems, fatal ones first. */
 export function problemsOf(sections: readonly Section[]): Problem[] {
   const all = sections.flatMap(({ problems }) => problems);
   return [...all.filter(({ fatal }) => fatal), ...all.filter(({ fatal }) => !fatal)];
 }
 
-/** For programs: one object of facts for each section, and all problems. */
+/** The report for programs: one object of facts for each section, and all problems. */
 export function toJson(sections: readonly Section[]): Record<string, unknown> {
   const facts = Object.fromEntries(sections.map(({ name, facts }) => [name, facts]));
   return { ...facts, problems: problemsOf(sections) };
 }
 
-/** For people: a table for each section, then the problems and what to do about them. */
+/** The report for people: a table for each section, then the problems and their remedies. */
 export function toText(sections: readonly Section[]): string {
   return [...sections.filter(({ facts }) => Object.keys(facts).length > 0).map(describe), summarise(sections)].join(
     '\n\n',
@@ -52,7 +53,7 @@ function summarise(sections: readonly Section[]): string {
   return problems.map(({ problem, fix, fatal }) => `${fatal ? 'ERROR' : 'WARNING'}  ${problem}\n  ${fix}`).join('\n');
 }
 
-/** Settings are called by their variables. */
+/** A fact's name in words; settings keep the names of their variables. */
 function title(fact: string): string {
   return /^[A-Z]/.test(fact) ? fact : fact.replace(/_bytes$/, '').replaceAll('_', ' ');
 }
@@ -63,7 +64,7 @@ function show(fact: string, value: Fact['value']): string {
   return typeof value === 'number' && fact.endsWith('_bytes') ? showBytes(value) : String(value);
 }
 
-/** In the largest binary unit that leaves at least 1. */
+/** A number of bytes in the largest binary unit that leaves at least 1. */
 export function showBytes(bytes: number): string {
   const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
   const unit = Math.min(units.length - 1, bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10));

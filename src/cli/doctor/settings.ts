@@ -2,7 +2,7 @@ import type { Config, SettingInEffect } from '../../config/config.js';
 import { describeStore } from '../../app/open-store.js';
 import type { Fact, Section } from './report.js';
 
-/** Texts that are no secrets. All others are hidden: who adds a setting need not remember to. */
+/** Text settings that are not secret. All others are hidden, so that a new setting is hidden by default. */
 const SHOWN: ReadonlySet<keyof Config> = new Set([
   'host',
   'model',
@@ -19,7 +19,7 @@ const SHOWN: ReadonlySet<keyof Config> = new Set([
   'tracesSampler',
 ]);
 
-/** The settings in effect, and which of them the environment sets. */
+/** Reports the settings in effect, and which of them the environment sets. */
 export function examineSettings(config: Config, settings: readonly SettingInEffect[]): Section {
   const facts = settings.map((setting): [string, Fact] => [
     setting.variable,

@@ -1,21 +1,22 @@
 import type { ModelRunner, PromptChunk } from '../../engine/runner.js';
 
-/** Positions that every row has before the timed ones. */
-const CONTEXT = 128;
-const WARM_UP = 3;
-/** A time is the median of at least so many steps that take at least so long together. Milliseconds. */
+/** Computed positions of each row before the timed steps. */
+const PAST_TOKENS = 128;
+/** Untimed steps before the timed ones. */
+const WARM_UP_STEPS = 3;
+/** A measured time is the median of at least 7 steps and at least 600 ms. */
 const MIN_STEPS = 7;
-const MIN_TIME = 600;
+const MIN_TOTAL_MS = 600;
 
-/** Times steps of a model as a server at work would run them: rows with a context behind them, and chunks of a prompt beside them. */
+/** Times steps of a model as in a busy server: rows with a context behind them, and chunks of a prompt beside them. */
 export class StepTimer {
   readonly #past: number;
 
   private constructor(private readonly runner: ModelRunner) {
-    this.#past = Math.min(CONTEXT, runner.contextLength >> 1);
+    this.#past = Math.min(PAST_TOKENS, runner.contextLength >> 1);
   }
 
-  /** Gives every slot its context. */
+  /** Fills every slot with the context, then returns the timer. */
   static async start(runner: ModelRunner): Promise<StepTimer> {
     const timer = new StepTimer(runner);
     await runner.step({ decode: [], topK: 1, chunk: timer.#chunk(0, 0, timer.#past) });
@@ -23,12 +24,15 @@ export class StepTimer {
     return timer;
   }
 
-  /** The most tokens that a chunk can have. */
+  /** Most tokens that a chunk can have. */
   get maxChunkTokens(): number {
     return this.runner.contextLength - this.#past;
   }
 
-  /** Median milliseconds of a step of `rows` decode rows, with the next `chunkTokens` tokens of a prompt if that is above 0. */
+  /**
+   * Median time in milliseconds of a step of `rows` decode rows, with the next `chunkTokens` tokens of a prompt if
+   * above 0.
+   */
   async time(rows: number, chunkTokens = 0): Promise<number> {
     const decode = Array.from({ length: rows }, () => ({ token: 0, past: this.#past, temperature: 1 }));
     const chunk = chunkTokens > 0 ? { chunk: this.#chunk(rows, this.#past, chunkTokens) } : {};
@@ -37,9 +41,9 @@ export class StepTimer {
       await this.runner.step({ decode, topK: 1, ...chunk });
       return performance.now() - start;
     };
-    for (let i = 0; i < WARM_UP; i++) await step();
+    for (let i = 0; i < WARM_UP_STEPS; i++) await step();
     const times: number[] = [];
-    const end = performance.now() + MIN_TIME;
+    const end = performance.now() + MIN_TOTAL_MS;
     while (times.length < MIN_STEPS || performance.now() < end) times.push(await step());
     return median(times);
   }

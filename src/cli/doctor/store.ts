@@ -5,7 +5,7 @@ import { serverFacts, type RedisFacts } from '../../redis/server-facts.js';
 import type { Fact, Problem, Section } from './report.js';
 import { findWritable } from './writable.js';
 
-/** Whether the store can be used, and whether what it takes is kept. Nothing is written. */
+/** Examines whether the store can be used and whether it keeps what it accepts. Writes nothing. */
 export async function examineStore(store: StoreLocation): Promise<Section> {
   const place: Fact = { value: describeStore(store) };
   const found = store.kind === 'file' ? await examineDirectory(store.directory) : await examineRedis(store.url);
@@ -53,7 +53,7 @@ function describeRedis({ version, appendOnly, evictionPolicy, usedMemory, maxMem
   };
 }
 
-/** What README asks of Redis: that it keeps what it took, over a restart and when its memory is full. */
+/** Warnings about a Redis that would lose data at a restart or when its memory is full. */
 function riskyRedis({ appendOnly, evictionPolicy }: RedisFacts): Problem[] {
   const problems: Problem[] = [];
   if (appendOnly === false) {

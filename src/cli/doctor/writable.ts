@@ -2,8 +2,8 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 
 /**
- * Where this process would begin to write to make a directory and files in it: the directory itself, or the nearest one above it that
- * is there. Undefined when it may not.
+ * The directory in which this process would begin to write in order to create `directory` and files in it: itself, or
+ * its nearest existing parent. Undefined when writing there is not permitted.
  */
 export async function findWritable(directory: string): Promise<string | undefined> {
   const stat = await fs.stat(directory).catch((error: NodeJS.ErrnoException) => error.code);
