@@ -11,12 +11,16 @@ const pages = [
   'README.md',
   'ARCHITECTURE.md',
   'CONTRIBUTING.md',
-  'docs/devices.md',
-  'docs/performance.md',
   'bench/README.md',
+  'docker/README.md',
+  'docs/devices.md',
+  'docs/glossary.md',
+  'docs/operations.md',
+  'docs/performance.md',
   'docs/settings.md',
   'docs/studies.md',
   'docs/tuning.md',
+  'examples/README.md',
   ...decisions,
 ];
 
@@ -35,6 +39,14 @@ describe('documents', () => {
     expect(missing).toEqual([]);
   });
 
+  it.each(pages)('%s links to headings that exist', async (page) => {
+    const links = [...(await read(page)).matchAll(/\]\((?!https?:)([^)#]*)#([^)]+)\)/g)];
+    for (const [, file = '', heading = ''] of links) {
+      const target = file === '' ? page : path.join(path.dirname(page), file);
+      expect(headingsOf(await read(target)), `${target}#${heading}`).toContain(heading);
+    }
+  });
+
   it('describe the architecture in at most 80 lines, with files that exist', async () => {
     const text = await read('ARCHITECTURE.md');
     expect(text.split('\n').length).toBeLessThanOrEqual(81);
@@ -42,3 +54,9 @@ describe('documents', () => {
     expect(files.filter((file) => !existsSync(path.join(root, file)))).toEqual([]);
   });
 });
+
+/** Anchors of a page's headings, as GitHub makes them. */
+function headingsOf(text: string): string[] {
+  const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => heading.toLowerCase());
+  return headings.map((heading) => heading.replaceAll(/[^\w -]/g, '').replaceAll(' ', '-'));
+}
