@@ -3,7 +3,7 @@ import path from 'node:path';
 
 import type { BaseModel } from '#src/prefix/kv.js';
 import { nameKey, tenantKey } from '#src/prefix/name.js';
-import { FilePrefixStore } from '#src/prefix/on-disk/disk-prefix-store.js';
+import { DiskPrefixStore } from '#src/prefix/on-disk/disk-prefix-store.js';
 import { RedisConnection } from '#src/redis/connection.js';
 import { RedisPrefixStore } from '#src/redis/prefixes/redis-prefix-store.js';
 import { DEFAULT_TENANT } from '#src/tenancy/tenancy.js';
@@ -18,7 +18,7 @@ const PARALLEL = 32;
  */
 export async function fillDirectory(directory: string, base: BaseModel, names: readonly string[]): Promise<void> {
   const [first = '', ...others] = names;
-  const store = await FilePrefixStore.open(directory, base.fingerprint);
+  const store = await DiskPrefixStore.open(directory, base.fingerprint);
   await store.put(DEFAULT_TENANT, storedPrefix(first, 1, base));
   const tenant = path.join(directory, base.fingerprint.slice(0, 16), tenantKey(DEFAULT_TENANT));
   const original = path.join(tenant, nameKey(first));

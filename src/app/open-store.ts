@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { ConfigError, type StoreLocation, systemError } from '../config/config.js';
 import { makeDirectoryDurably } from '../disk/durable.js';
-import { FilePrefixStore } from '../prefix/on-disk/disk-prefix-store.js';
+import { DiskPrefixStore } from '../prefix/on-disk/disk-prefix-store.js';
 import type { PrefixStore } from '../prefix/store.js';
 import type { RedisConnection } from '../redis/connection.js';
 import { type FileLock, FileLockedError, lockFile } from '../runtime/libc/file-lock.js';
@@ -42,7 +42,7 @@ export function describeStore(store: StoreLocation): string {
 async function openFileStore(directory: string, fingerprint: string): Promise<OpenStore> {
   const lock = await lockDirectory(directory);
   try {
-    const store = await FilePrefixStore.open(directory, fingerprint);
+    const store = await DiskPrefixStore.open(directory, fingerprint);
     return { store, ready: () => Promise.resolve(true), close: () => lock.release() };
   } catch (error) {
     lock.release();

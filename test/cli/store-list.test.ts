@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 
 import { base } from '../server/harness.js';
-import { FilePrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
+import { DiskPrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
 import { PrefixLibrary } from '../../src/prefix/library.js';
 import { adapterFiles, temporaryDirectory } from '../server/prefix-library.js';
 import { preamble } from './preamble.js';
@@ -9,7 +9,7 @@ import { preamble } from './preamble.js';
 it('store list tells which prefixes belong to which base model', async () => {
   const directory = await temporaryDirectory();
   const upload = async (fingerprint: string, id: string, tenant: string, seed: number): Promise<void> => {
-    const store = await FilePrefixStore.open(directory, fingerprint);
+    const store = await DiskPrefixStore.open(directory, fingerprint);
     const library = new PrefixLibrary({
       store,
       base: { ...base, id, fingerprint },

@@ -6,7 +6,7 @@ import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { CachedPrefixStore } from '../../src/prefix/cached-store.js';
 import { PrefixError } from '../../src/prefix/errors.js';
-import { FilePrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
+import { DiskPrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
 import { adapterId } from '../../src/prefix/name.js';
 import { base, storeUpload } from './fixtures.js';
 import { describeStore } from './store-contract.js';
@@ -14,16 +14,16 @@ import { describeStore } from './store-contract.js';
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'preamble-cached-'));
 afterAll(() => fs.rmSync(temporary, { recursive: true }));
 
-const openStore = (): Promise<FilePrefixStore> =>
-  FilePrefixStore.open(fs.mkdtempSync(path.join(temporary, 'store-')), base.fingerprint);
+const openStore = (): Promise<DiskPrefixStore> =>
+  DiskPrefixStore.open(fs.mkdtempSync(path.join(temporary, 'store-')), base.fingerprint);
 
 describeStore('a store behind a cache', async () => {
   const directory = fs.mkdtempSync(path.join(temporary, 'store-'));
-  return async (fingerprint) => new CachedPrefixStore(await FilePrefixStore.open(directory, fingerprint));
+  return async (fingerprint) => new CachedPrefixStore(await DiskPrefixStore.open(directory, fingerprint));
 });
 
 describe('the cache of names', () => {
-  let store: FilePrefixStore;
+  let store: DiskPrefixStore;
   let cached: CachedPrefixStore;
   let now: number;
   const [one, two] = [storeUpload('a', 1), storeUpload('a', 2)];
@@ -77,7 +77,7 @@ describe('the cache of names', () => {
     await cached.promote('T', 'a', one.info.version);
     expect(await version()).toBe(one.info.version);
     vi.spyOn(store, 'delete').mockImplementationOnce(async (...args) => {
-      await FilePrefixStore.prototype.delete.apply(store, args);
+      await DiskPrefixStore.prototype.delete.apply(store, args);
       return away();
     });
     await expect(cached.delete('T', 'a')).rejects.toMatchObject({ code: 'store_unavailable' });
@@ -140,7 +140,7 @@ describe('the cache of names', () => {
 });
 
 describe('the cache of adapter ids', () => {
-  let store: FilePrefixStore;
+  let store: DiskPrefixStore;
   let cached: CachedPrefixStore;
   let now: number;
   const id = adapterId('T', 'a');

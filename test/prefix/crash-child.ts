@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 
-import { FilePrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
+import { DiskPrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
 import { base } from './fixtures.js';
 import { crashUpload, operationOf } from './crash-plan.js';
 
@@ -9,7 +9,7 @@ import { crashUpload, operationOf } from './crash-plan.js';
  * Says `N` before it starts operation N and `N done` once the store has acknowledged it.
  */
 const [directory = '', first = '0'] = process.argv.slice(2);
-const store = await FilePrefixStore.open(directory, base.fingerprint);
+const store = await DiskPrefixStore.open(directory, base.fingerprint);
 for (let number = Number(first); ; number++) {
   fs.writeSync(1, `${number}\n`);
   const { kind, name } = operationOf(number);

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
-import { FilePrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
+import { DiskPrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
 import type { StoredFileName } from '../../src/prefix/store.js';
 import { crashUpload, operationOf } from './crash-plan.js';
 import { base } from './fixtures.js';
@@ -64,7 +64,7 @@ function apply(state: State, number: number): State {
 
 /** What the store holds, every file of every version compared byte by byte. */
 async function readState(): Promise<State> {
-  const store = await FilePrefixStore.open(directory, base.fingerprint);
+  const store = await DiskPrefixStore.open(directory, base.fingerprint);
   const state = new Map<string, number[]>();
   for (const { name } of (await store.list('t')).data) {
     const versions = (await store.get('t', name))?.versions ?? [];
@@ -75,7 +75,7 @@ async function readState(): Promise<State> {
   return state;
 }
 
-async function checkWhole(store: FilePrefixStore, name: string, number: number): Promise<void> {
+async function checkWhole(store: DiskPrefixStore, name: string, number: number): Promise<void> {
   const { info, files, kv } = crashUpload(name, number);
   const expected: [StoredFileName, Uint8Array | undefined][] = [
     ['adapter_config.json', files.config],

@@ -5,7 +5,7 @@ import { buffer } from 'node:stream/consumers';
 
 import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { FilePrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
+import { DiskPrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
 import { PrefixLibrary, type PrefixLibraryDeps } from '../../src/prefix/library.js';
 import { readAdapter } from '../../src/prefix/adapter/read.js';
 import { adapterId } from '../../src/prefix/name.js';
@@ -15,7 +15,7 @@ import { base, columns, config, FakeEncoder, model, prefixFiles, softPromptFiles
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'preamble-library-'));
 afterAll(() => fs.rmSync(temporary, { recursive: true }));
 
-let store: FilePrefixStore;
+let store: DiskPrefixStore;
 let encoder: FakeEncoder;
 let library: PrefixLibrary;
 
@@ -24,7 +24,7 @@ function newLibrary(changes: Partial<PrefixLibraryDeps> = {}): PrefixLibrary {
 }
 
 beforeEach(async () => {
-  store = await FilePrefixStore.open(fs.mkdtempSync(path.join(temporary, 'store-')), base.fingerprint);
+  store = await DiskPrefixStore.open(fs.mkdtempSync(path.join(temporary, 'store-')), base.fingerprint);
   encoder = new FakeEncoder();
   library = newLibrary();
 });

@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { packageRoot } from '../../src/config/config.js';
-import { FilePrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
+import { DiskPrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
 import { PrefixLibrary } from '../../src/prefix/library.js';
 import { adapterId, tenantKey } from '../../src/prefix/name.js';
 import type { PrefixStore } from '../../src/prefix/store.js';
@@ -61,7 +61,7 @@ async function fill(open: (fingerprint: string) => Promise<PrefixStore> | Prefix
 
 /** Everything that a store has, in one value. */
 async function contents(
-  open: (fingerprint: string) => Promise<FilePrefixStore> | RedisPrefixStore,
+  open: (fingerprint: string) => Promise<DiskPrefixStore> | RedisPrefixStore,
 ): Promise<unknown[]> {
   const all: unknown[] = [];
   for (const { fingerprint } of [base, other]) {
@@ -83,7 +83,7 @@ async function contents(
   return all;
 }
 
-const onDisk = (fingerprint: string): Promise<FilePrefixStore> => FilePrefixStore.open(directory, fingerprint);
+const onDisk = (fingerprint: string): Promise<DiskPrefixStore> => DiskPrefixStore.open(directory, fingerprint);
 const onRedis = (fingerprint: string): RedisPrefixStore => new RedisPrefixStore(redis, fingerprint);
 const copy = (from: string, to: string): Promise<Outcome> => preamble('store', 'copy', from, to, '--json');
 

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { FilePrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
+import { DiskPrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
 import { PREFIX_ERRORS, type PrefixErrorCode } from '../../src/prefix/errors.js';
 import { PrefixLibrary } from '../../src/prefix/library.js';
 import { changes, damaged } from '../prefix/damage.js';
@@ -25,7 +25,7 @@ class ExplodingEncoder extends FakeEncoder {
 }
 
 async function uploadServer(): Promise<FastifyInstance> {
-  const store = await FilePrefixStore.open(await temporaryDirectory(), base.fingerprint);
+  const store = await DiskPrefixStore.open(await temporaryDirectory(), base.fingerprint);
   const library = new PrefixLibrary({ store, base, encoder: new ExplodingEncoder(), cacheBytes: 1 << 20 });
   const { app } = await testServer({ logLevel: 'silent' }, { base, library });
   return app;

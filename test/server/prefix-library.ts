@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { onTestFinished } from 'vitest';
 
-import { FilePrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
+import { DiskPrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
 import type { PrefixEncoder } from '../../src/prefix/kv.js';
 import { PrefixLibrary } from '../../src/prefix/library.js';
 import { encodeSafetensors } from '../../src/safetensors/index.js';
@@ -30,7 +30,7 @@ const encoder: PrefixEncoder = {
 /** The real library on a directory of its own, removed after the test. */
 export async function testLibrary(): Promise<PrefixLibrary> {
   const directory = await temporaryDirectory();
-  const store = await FilePrefixStore.open(directory, base.fingerprint);
+  const store = await DiskPrefixStore.open(directory, base.fingerprint);
   return new PrefixLibrary({ store, base, encoder, cacheBytes: 1 << 20, now: () => 1_700_000_000_000 });
 }
 

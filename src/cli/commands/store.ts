@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 
 import { parseStore } from '../../config/config.js';
 import { copyPrefixes, type CopyCounts, type PrefixArchive } from '../../prefix/copy.js';
-import { FilePrefixArchive } from '../../prefix/on-disk/disk-archive.js';
+import { DiskPrefixArchive } from '../../prefix/on-disk/disk-archive.js';
 import { print, type Io } from '../io.js';
 import { addStoreList } from './store-list.js';
 
@@ -56,7 +56,7 @@ async function copy(fromUrl: string, toUrl: string, io: Io): Promise<CopyCounts>
 /** A URL may hold a password: messages name the argument instead. */
 async function open(text: string, argument: string): Promise<OpenArchive> {
   const location = parseStore(argument, text);
-  if (location.kind === 'file') return { archive: new FilePrefixArchive(location.directory), close: () => undefined };
+  if (location.kind === 'file') return { archive: new DiskPrefixArchive(location.directory), close: () => undefined };
   const { openRedisArchive } = await import('../../app/open-redis.js');
   return openRedisArchive(location.url, argument);
 }

@@ -2,12 +2,12 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 
 import type { CopyableStore, PrefixArchive, Shelf } from '../copy.js';
-import { FilePrefixStore } from './disk-prefix-store.js';
+import { DiskPrefixStore } from './disk-prefix-store.js';
 
 const FINGERPRINT = /^[0-9a-f]{16}$/;
 
-/** All prefixes in a directory, of all tenants and base models; for the layout see `FilePrefixStore`. */
-export class FilePrefixArchive implements PrefixArchive {
+/** All prefixes in a directory, of all tenants and base models; for the layout see `DiskPrefixStore`. */
+export class DiskPrefixArchive implements PrefixArchive {
   constructor(private readonly directory: string) {}
 
   /** Throws when the directory does not exist. */
@@ -21,7 +21,7 @@ export class FilePrefixArchive implements PrefixArchive {
   }
 
   async open(fingerprint: string): Promise<CopyableStore> {
-    return FilePrefixStore.open(this.directory, fingerprint);
+    return DiskPrefixStore.open(this.directory, fingerprint);
   }
 
   async #directories(below: string): Promise<string[]> {

@@ -62,7 +62,7 @@ interface VersionRecord {
  * state or the new one. Memory holds only usage for quotas, keys of names and directories of adapter ids. One process
  * at a time may write to the directory; any number may read it.
  */
-export class FilePrefixStore implements CopyableStore {
+export class DiskPrefixStore implements CopyableStore {
   /** One writer for each tenant. */
   readonly #locks = new KeyedLock();
   readonly #usage = new UsageLedger();
@@ -79,11 +79,11 @@ export class FilePrefixStore implements CopyableStore {
    * Opens or creates the store in `directory` for the base model with this fingerprint, and removes left-overs of
    * killed processes.
    */
-  static async open(directory: string, fingerprint: string): Promise<FilePrefixStore> {
+  static async open(directory: string, fingerprint: string): Promise<DiskPrefixStore> {
     const root = path.join(directory, fingerprint.slice(0, 16));
     const scratch = await Scratch.open(path.join(directory, '.tmp'));
     await makeDirectoryDurably(root);
-    return new FilePrefixStore(root, scratch);
+    return new DiskPrefixStore(root, scratch);
   }
 
   async put(tenant: string, upload: PrefixUpload, quota?: PrefixQuota): Promise<PutResult> {

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { DirectoryKeys } from '../../src/prefix/on-disk/directory-keys.js';
-import { FilePrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
+import { DiskPrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
 import { adapterId, nameKey } from '../../src/prefix/name.js';
 import { base, storeUpload } from './fixtures.js';
 import { describeStore } from './store-contract.js';
@@ -24,12 +24,12 @@ function tenantDirectory(directory: string): string {
 
 describeStore('the store on disk', async () => {
   const directory = newDirectory();
-  return (fingerprint) => FilePrefixStore.open(directory, fingerprint);
+  return (fingerprint) => DiskPrefixStore.open(directory, fingerprint);
 });
 
 describe('an upload', () => {
   it('looks at other names only where something is limited', async () => {
-    const store = await FilePrefixStore.open(newDirectory(), base.fingerprint);
+    const store = await DiskPrefixStore.open(newDirectory(), base.fingerprint);
     const readdir = vi.spyOn(fs.promises, 'readdir');
     onTestFinished(() => readdir.mockRestore());
     await store.put('t', storeUpload('a', 1), {});
@@ -42,7 +42,7 @@ describe('an upload', () => {
 
 describe('an adapter id', () => {
   it('is looked for among all names once, and is that name’s again when it comes back', async () => {
-    const store = await FilePrefixStore.open(newDirectory(), base.fingerprint);
+    const store = await DiskPrefixStore.open(newDirectory(), base.fingerprint);
     const find = vi.spyOn(DirectoryKeys.prototype, 'find');
     onTestFinished(() => find.mockRestore());
     const nameOf = (name: string): Promise<string | undefined> => store.nameOf('t', adapterId('t', name));
@@ -57,7 +57,7 @@ describe('an adapter id', () => {
 
   it('of a damaged name is told to be that', async () => {
     const directory = newDirectory();
-    const store = await FilePrefixStore.open(directory, base.fingerprint);
+    const store = await DiskPrefixStore.open(directory, base.fingerprint);
     await store.put('t', storeUpload('a', 1));
     fs.writeFileSync(path.join(tenantDirectory(directory), nameKey('a'), 'name.json'), '{');
     await expect(store.nameOf('t', adapterId('t', 'a'))).rejects.toMatchObject({ code: 'prefix_damaged' });
@@ -67,7 +67,7 @@ describe('an adapter id', () => {
 describe('layout', () => {
   it('holds a directory for PEFT per version, and nothing half-done', async () => {
     const directory = newDirectory();
-    const store = await FilePrefixStore.open(directory, base.fingerprint);
+    const store = await DiskPrefixStore.open(directory, base.fingerprint);
     const { info } = storeUpload('Users/Alice', 1);
     await store.put('t', { ...storeUpload('Users/Alice', 1), text: 'Dear' });
     await store.put('t', storeUpload('Users/Alice', 2));
@@ -92,7 +92,7 @@ describe('layout', () => {
 
   it('does not take a directory for another name that has the same hash', async () => {
     const directory = newDirectory();
-    const store = await FilePrefixStore.open(directory, base.fingerprint);
+    const store = await DiskPrefixStore.open(directory, base.fingerprint);
     await store.put('t', storeUpload('a', 1));
     fs.renameSync(
       path.join(tenantDirectory(directory), nameKey('a')),
@@ -105,7 +105,7 @@ describe('layout', () => {
 describe('damage', () => {
   it('is told for the name that has it, does not hide others, and can be deleted', async () => {
     const directory = newDirectory();
-    const store = await FilePrefixStore.open(directory, base.fingerprint);
+    const store = await DiskPrefixStore.open(directory, base.fingerprint);
     await store.put('t', storeUpload('a', 1));
     await store.put('t', storeUpload('b', 2));
     fs.writeFileSync(path.join(tenantDirectory(directory), nameKey('a'), 'name.json'), '{"name":"a"');
@@ -118,7 +118,7 @@ describe('damage', () => {
 
   it('adopts a version whose upload was killed before the name told of it', async () => {
     const directory = newDirectory();
-    const store = await FilePrefixStore.open(directory, base.fingerprint);
+    const store = await DiskPrefixStore.open(directory, base.fingerprint);
     await store.put('t', storeUpload('a', 1));
     const nameFile = path.join(tenantDirectory(directory), nameKey('a'), 'name.json');
     const before = fs.readFileSync(nameFile);
@@ -140,7 +140,7 @@ describe('sweep', () => {
     }
     const twoHoursAgo = Date.now() / 1000 - 7200;
     fs.utimesSync(path.join(scratch, old), twoHoursAgo, twoHoursAgo);
-    await FilePrefixStore.open(directory, base.fingerprint);
+    await DiskPrefixStore.open(directory, base.fingerprint);
     expect(fs.readdirSync(scratch)).toEqual([alive]);
   });
 });
