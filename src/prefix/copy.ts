@@ -4,7 +4,7 @@ import { KV_FILE, type PrefixInfo, type PrefixStore, type PrefixUpload } from '.
 import { fileSums, type FileSums, filesVersion, textVersion } from './version.js';
 
 /** One tenant's prefixes for one base model. */
-export interface Shelf {
+export interface Partition {
   /** First 16 hex digits of the base model's fingerprint. */
   readonly fingerprint: string;
   /** The tenant's key. */
@@ -21,8 +21,8 @@ export interface CopyableStore extends PrefixStore {
 
 /** Prefixes of all base models and tenants in one place. */
 export interface PrefixArchive {
-  shelves(): Promise<readonly Shelf[]>;
-  /** @param fingerprint of a shelf */
+  partitions(): Promise<readonly Partition[]>;
+  /** @param fingerprint of a partition */
   open(fingerprint: string): Promise<CopyableStore>;
 }
 
@@ -40,7 +40,7 @@ export interface CopyCounts {
 export interface CopyOptions {
   readonly onProgress?: (counts: CopyCounts) => void;
   /** Told of each name that failed; the others are copied. */
-  readonly onFailure?: (shelf: Shelf, name: string, error: PrefixError) => void;
+  readonly onFailure?: (partition: Partition, name: string, error: PrefixError) => void;
 }
 
 const PAGE = 100;
@@ -55,15 +55,15 @@ export async function copyPrefixes(
   { onProgress, onFailure }: CopyOptions = {},
 ): Promise<CopyCounts> {
   const counts = { names: 0, copied: 0, skipped: 0, failed: 0 };
-  for (const shelf of await from.shelves()) {
-    const [source, target] = [await from.open(shelf.fingerprint), await to.open(shelf.fingerprint)];
-    for await (const name of namesOf(source, shelf.tenant)) {
+  for (const partition of await from.partitions()) {
+    const [source, target] = [await from.open(partition.fingerprint), await to.open(partition.fingerprint)];
+    for await (const name of namesOf(source, partition.tenant)) {
       try {
-        await copyName(source, target, shelf.tenant, name, counts);
+        await copyName(source, target, partition.tenant, name, counts);
       } catch (error) {
         if (!(error instanceof PrefixError) || error.reason === 'unavailable') throw error;
         counts.failed++;
-        onFailure?.(shelf, name, error);
+        onFailure?.(partition, name, error);
       }
       counts.names++;
       onProgress?.(counts);

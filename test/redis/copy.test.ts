@@ -89,8 +89,8 @@ const copy = (from: string, to: string): Promise<Outcome> => preamble('store', '
 
 /** The directory of a version that has the file, of a name's key without its hash. */
 function versionOf(key: string, file = 'prefix.json', tenant = 't'): string {
-  const shelf = path.join(directory, base.fingerprint.slice(0, 16));
-  const owner = path.join(shelf, tenantKey(tenant));
+  const ofModel = path.join(directory, base.fingerprint.slice(0, 16));
+  const owner = path.join(ofModel, tenantKey(tenant));
   const names = fs.readdirSync(owner).filter((entry) => entry.startsWith(`${key}~`));
   const versions = names.flatMap((name) =>
     fs.readdirSync(path.join(owner, name)).map((entry) => path.join(owner, name, entry)),

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 
-import { summarize, type ModelSummary } from '../../prefix/on-disk/shelf-summary.js';
+import { summarize, type ModelSummary } from '../../prefix/archive-summary.js';
 import { print, type Io } from '../io.js';
 import type { OpenArchive } from './store.js';
 

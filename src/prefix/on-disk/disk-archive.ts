@@ -1,7 +1,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import type { CopyableStore, PrefixArchive, Shelf } from '../copy.js';
+import type { CopyableStore, Partition, PrefixArchive } from '../copy.js';
 import { DiskPrefixStore } from './disk-prefix-store.js';
 
 const FINGERPRINT = /^[0-9a-f]{16}$/;
@@ -11,13 +11,13 @@ export class DiskPrefixArchive implements PrefixArchive {
   constructor(private readonly directory: string) {}
 
   /** Throws when the directory does not exist. */
-  async shelves(): Promise<Shelf[]> {
-    const shelves: Shelf[] = [];
+  async partitions(): Promise<Partition[]> {
+    const partitions: Partition[] = [];
     for (const fingerprint of await this.#directories('')) {
       if (!FINGERPRINT.test(fingerprint)) continue;
-      for (const tenant of await this.#directories(fingerprint)) shelves.push({ fingerprint, tenant });
+      for (const tenant of await this.#directories(fingerprint)) partitions.push({ fingerprint, tenant });
     }
-    return shelves;
+    return partitions;
   }
 
   async open(fingerprint: string): Promise<CopyableStore> {

@@ -1,4 +1,4 @@
-import type { CopyableStore, PrefixArchive, Shelf } from '../../prefix/copy.js';
+import type { CopyableStore, Partition, PrefixArchive } from '../../prefix/copy.js';
 import type { RedisConnection } from '../connection.js';
 import { TENANTS_KEY } from './keys.js';
 import { RedisPrefixStore } from './redis-prefix-store.js';
@@ -7,7 +7,7 @@ import { RedisPrefixStore } from './redis-prefix-store.js';
 export class RedisPrefixArchive implements PrefixArchive {
   constructor(private readonly connection: RedisConnection) {}
 
-  async shelves(): Promise<Shelf[]> {
+  async partitions(): Promise<Partition[]> {
     const members = new Set<string>();
     for await (const some of this.connection.client.sscanStream(TENANTS_KEY)) {
       for (const member of some as string[]) members.add(member);

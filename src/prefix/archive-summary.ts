@@ -1,4 +1,4 @@
-import { namesOf, type PrefixArchive } from '../copy.js';
+import { namesOf, type PrefixArchive } from './copy.js';
 
 /** Counts of an archive's content for one base model. */
 export interface ModelSummary {
@@ -15,14 +15,14 @@ export interface ModelSummary {
 
 /** Counts the content of an archive by base model. */
 export async function summarize(archive: PrefixArchive): Promise<ModelSummary[]> {
-  const all = await archive.shelves();
+  const all = await archive.partitions();
   const summaries: ModelSummary[] = [];
-  for (const fingerprint of new Set(all.map((shelf) => shelf.fingerprint))) {
-    const shelves = all.filter((shelf) => shelf.fingerprint === fingerprint);
+  for (const fingerprint of new Set(all.map((partition) => partition.fingerprint))) {
+    const partitions = all.filter((partition) => partition.fingerprint === fingerprint);
     const store = await archive.open(fingerprint);
     const models = new Set<string>();
     const counts = { names: 0, versions: 0, bytes: 0 };
-    for (const { tenant } of shelves) {
+    for (const { tenant } of partitions) {
       for await (const name of namesOf(store, tenant)) {
         const { versions = [] } = (await store.get(tenant, name)) ?? {};
         counts.names++;
@@ -33,7 +33,7 @@ export async function summarize(archive: PrefixArchive): Promise<ModelSummary[]>
         }
       }
     }
-    summaries.push({ fingerprint, models: [...models], tenants: shelves.length, ...counts });
+    summaries.push({ fingerprint, models: [...models], tenants: partitions.length, ...counts });
   }
   return summaries;
 }
