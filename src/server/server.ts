@@ -7,7 +7,6 @@ import type { Engine } from '../engine/engine.js';
 import type { Tenancy } from '../tenancy/tenancy.js';
 import type { BatchDeps } from './batch/batch.js';
 import { handleClientError } from './http/client-error.js';
-import { FormTurns } from './http/form-turns.js';
 import { loggerOptions, type LogStream } from '../logging/logger.js';
 import accessLog, { logRequest } from './http/plugins/access-log.js';
 import adminAuth from './http/plugins/admin-auth.js';
@@ -15,6 +14,7 @@ import auth, { type AuthOptions } from './http/plugins/auth.js';
 import contentEncoding from './http/plugins/content-encoding.js';
 import drainPlugin, { Drain } from './http/plugins/drain.js';
 import errorHandler, { sendError } from './http/plugins/error-handler.js';
+import { MAX_FORMS } from './http/plugins/forms.js';
 import metricsPlugin, { type ServerMetrics } from './http/plugins/metrics.js';
 import jsonBody from './http/plugins/json-body.js';
 import oneAtATime from './http/plugins/one-at-a-time.js';
@@ -33,6 +33,7 @@ import healthRoutes from './health/routes.js';
 import modelRoutes, { type ModelDeps } from './models/routes.js';
 import prefixRoutes, { type PrefixDeps } from './prefixes/routes.js';
 import { hangUpOnStalled } from './http/stalled-answers.js';
+import { TenantSemaphore } from './http/tenant-semaphore.js';
 import { ajvOptions } from './http/validation.js';
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
@@ -123,17 +124,17 @@ interface ScopeOptions {
 
 async function apiRoutes(app: FastifyInstance, { deps, drain }: ScopeOptions): Promise<void> {
   const { maxChoices, maxBatchItems, maxUploadBytes, maxTrainingFileBytes } = deps.config;
-  const formTurns = new FormTurns();
+  const formPermits = new TenantSemaphore(MAX_FORMS);
   await app.register(tracing, { tracing: deps.tracing });
   await app.register(drainPlugin, { drain });
   await app.register(auth, { tenancy: deps.tenancy });
   await app.register(completionRoutes, { ...deps, maxChoices });
   await app.register(batchRoutes, { ...deps, maxChoices, maxBatchItems });
   await app.register(modelRoutes, { ...deps, created: Math.floor(deps.now() / 1000) });
-  await app.register(prefixRoutes, { ...deps, maxUploadBytes, formTurns });
+  await app.register(prefixRoutes, { ...deps, maxUploadBytes, formPermits });
   const { fineTuning } = deps;
   if (fineTuning === undefined) return;
-  await app.register(fileRoutes, { fineTuning, maxTrainingFileBytes, formTurns });
+  await app.register(fileRoutes, { fineTuning, maxTrainingFileBytes, formPermits });
   await app.register(fineTuningRoutes, { ...deps, fineTuning });
 }
 

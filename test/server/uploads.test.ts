@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 
 import { describe, expect, it } from 'vitest';
 
-import { MOST_FORMS } from '../../src/server/http/form-turns.js';
+import { MAX_FORMS } from '../../src/server/http/plugins/forms.js';
 import { encodeForm, send } from '../support/http.js';
 import { listen, testServer } from './harness.js';
 import { adapterFiles, testLibrary } from './prefix-library.js';
@@ -52,7 +52,7 @@ describe('forms of one tenant', () => {
   it('are read a few at a time, and the others in their order; other tenants do not wait', async () => {
     const server = await openServer();
     const held = [];
-    for (let i = 0; i < MOST_FORMS; i++) {
+    for (let i = 0; i < MAX_FORMS; i++) {
       held.push(await server.hold('alice', `held-${i}`));
       await server.get('alice');
     }
@@ -73,7 +73,7 @@ describe('forms of one tenant', () => {
 
   it('are left with their sender while they wait', async () => {
     const server = await openServer();
-    for (let i = 0; i < MOST_FORMS; i++) {
+    for (let i = 0; i < MAX_FORMS; i++) {
       await server.hold('alice', `held-${i}`);
       await server.get('alice');
     }
@@ -88,7 +88,7 @@ describe('forms of one tenant', () => {
   it('give their turns away when their clients leave, whether they are read or wait', async () => {
     const server = await openServer();
     const held = [];
-    for (let i = 0; i < 2 * MOST_FORMS; i++) {
+    for (let i = 0; i < 2 * MAX_FORMS; i++) {
       held.push(await server.hold('alice', `held-${i}`));
       await server.get('alice');
     }

@@ -3,7 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FineTuning } from '../../fine-tuning/fine-tuning.js';
 import { ApiError } from '../errors.js';
 import { toFile, toFileList } from '../fine-tuning/response.js';
-import type { FormTurns } from '../http/form-turns.js';
+import type { TenantSemaphore } from '../http/tenant-semaphore.js';
 import forms from '../http/plugins/forms.js';
 import { Bytes } from '../schema/bytes.js';
 import { errorResponses } from '../schema/error.js';
@@ -15,7 +15,7 @@ export interface FileDeps {
   readonly fineTuning: Pick<FineTuning, 'addFile' | 'file' | 'content' | 'listFiles' | 'deleteFile'>;
   /** Of one file. */
   readonly maxTrainingFileBytes: number;
-  readonly formTurns: FormTurns;
+  readonly formPermits: TenantSemaphore;
 }
 
 /** Room in a form for the fields and what is between them. */
@@ -55,8 +55,8 @@ const deleteSchema = {
 
 /** `/files` and all below it: data to train on, and the curves of jobs. */
 const fileRoutes: FastifyPluginAsyncTypebox<FileDeps> = async (app, deps) => {
-  const { fineTuning, maxTrainingFileBytes: maxFileBytes, formTurns: turns } = deps;
-  await app.register(forms, { turns, maxFiles: 1, maxFileBytes, roomBytes: FORM_ROOM_BYTES });
+  const { fineTuning, maxTrainingFileBytes: maxFileBytes, formPermits: permits } = deps;
+  await app.register(forms, { permits, maxFiles: 1, maxFileBytes, roomBytes: FORM_ROOM_BYTES });
   app.addHook('preValidation', async (request) => {
     if (request.method === 'POST' && !request.isMultipart())
       throw new ApiError('unsupported_media_type', 'A file comes as multipart/form-data.');

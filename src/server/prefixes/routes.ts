@@ -5,7 +5,7 @@ import type { BaseModel } from '../../prefix/kv.js';
 import type { AdapterUpload, PrefixLibrary } from '../../prefix/library.js';
 import type { Encoder } from '../completions/prompts.js';
 import { ApiError } from '../errors.js';
-import type { FormTurns } from '../http/form-turns.js';
+import type { TenantSemaphore } from '../http/tenant-semaphore.js';
 import forms from '../http/plugins/forms.js';
 import { callerOf } from '../http/plugins/tenant.js';
 import { toQuota } from './quota.js';
@@ -32,7 +32,7 @@ export interface PrefixDeps {
   readonly tokenizer: Encoder;
   readonly base: BaseModel;
   readonly maxUploadBytes: number;
-  readonly formTurns: FormTurns;
+  readonly formPermits: TenantSemaphore;
 }
 
 /** Size of a form beyond its large file: the config, the fields and the separators. */
@@ -79,9 +79,9 @@ const deleteSchema = {
 
 /** Routes of `/v1/prefixes`. */
 const prefixRoutes: FastifyPluginAsyncTypebox<PrefixDeps> = async (app, deps) => {
-  const { library, tokenizer, base, maxUploadBytes: maxFileBytes, formTurns: turns } = deps;
+  const { library, tokenizer, base, maxUploadBytes: maxFileBytes, formPermits: permits } = deps;
   const encode = (text: string): number[] => encodeText(text, tokenizer, base);
-  await app.register(forms, { turns, maxFiles: 2, maxFileBytes, roomBytes: FORM_ROOM_BYTES });
+  await app.register(forms, { permits, maxFiles: 2, maxFileBytes, roomBytes: FORM_ROOM_BYTES });
   app.addHook('preValidation', async (request) => {
     if (request.method === 'POST' && request.body === undefined) {
       throw new ApiError('unsupported_media_type', 'A prefix comes as multipart/form-data or application/json.');

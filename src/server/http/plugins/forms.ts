@@ -1,12 +1,16 @@
 import multipart from '@fastify/multipart';
 import fp from 'fastify-plugin';
 
-import type { FormTurns } from '../form-turns.js';
+import type { TenantSemaphore } from '../tenant-semaphore.js';
 import { readForm } from '../../prefixes/form.js';
+
+/** Forms of one tenant that may be in memory at the same time. */
+export const MAX_FORMS = 4;
 
 /** Limits on forms. */
 export interface FormOptions {
-  readonly turns: FormTurns;
+  /** Shared by all scopes that read forms. */
+  readonly permits: TenantSemaphore;
   /** Most files in a form. */
   readonly maxFiles: number;
   /** Size of one file. */
@@ -15,13 +19,13 @@ export interface FormOptions {
   readonly roomBytes: number;
 }
 
-/** Reads the forms of its scope, each when its tenant's turn comes. Until then the body stays unread. */
+/** Reads the forms of its scope, each when its tenant has a permit. Until then the body stays unread. */
 export default fp<FormOptions>(
-  async (app, { turns, maxFiles, maxFileBytes, roomBytes }) => {
+  async (app, { permits, maxFiles, maxFileBytes, roomBytes }) => {
     await app.register(multipart, { limits: { fileSize: maxFileBytes, files: maxFiles, fields: 8, fieldSize: 4096 } });
     app.addHook('preValidation', async (request, reply) => {
       if (!request.isMultipart()) return;
-      await turns.take(request.tenant, reply.raw);
+      await permits.acquire(request.tenant, reply.raw);
       request.body = await readForm(request, maxFileBytes + roomBytes);
     });
   },

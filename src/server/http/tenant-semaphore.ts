@@ -3,24 +3,23 @@ import type { ServerResponse } from 'node:http';
 import { ConcurrencyLimit } from '../../lib/concurrency-limit.js';
 import { ApiError } from '../errors.js';
 
-/** Forms of one tenant that may be in memory at the same time. */
-export const MOST_FORMS = 4;
-
-/** Limits how many forms of each tenant are read at the same time, in order of arrival. */
-export class FormTurns {
-  /** Limits of the tenants that have forms here. */
+/** Limits how many requests of each tenant go on at the same time, in order of arrival. */
+export class TenantSemaphore {
+  /** Limits of the tenants that have requests here. */
   readonly #limits = new Map<string, ConcurrencyLimit>();
 
+  /** @param permits requests of one tenant at the same time */
+  constructor(private readonly permits: number) {}
+
   /**
-   * Waits until the request may read its form. The permission lasts until the answer is sent or the client
-   * disconnects.
+   * Waits for a permit of the tenant. The request keeps it until its answer is sent or its client disconnects.
    * @throws ApiError when the client disconnects while waiting
    */
-  async take(tenant: string, answer: ServerResponse): Promise<void> {
+  async acquire(tenant: string, answer: ServerResponse): Promise<void> {
     const gone = new ApiError('client_closed_request', 'The client went away.');
     if (answer.closed) throw gone;
     const over = new Promise<void>((resolve) => answer.once('close', resolve));
-    const limit = this.#limits.get(tenant) ?? new ConcurrencyLimit(MOST_FORMS);
+    const limit = this.#limits.get(tenant) ?? new ConcurrencyLimit(this.permits);
     this.#limits.set(tenant, limit);
     return new Promise<void>((resolve, reject) => {
       const whole = limit.run(() => {
@@ -28,7 +27,7 @@ export class FormTurns {
         return over;
       });
       void whole.then(() => limit.isIdle && this.#limits.delete(tenant));
-      void over.then(() => reject(gone)); // says nothing where it had its turn
+      void over.then(() => reject(gone)); // no effect once the permit was given
     });
   }
 }
