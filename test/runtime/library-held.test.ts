@@ -8,8 +8,8 @@ import { packageRoot } from '../../src/config/config.js';
 // A session of one thread keeps the library loaded by nothing of its own.
 it('the library stays loaded when garbage is collected', () => {
   const script = `
-    const { Api } = await import(${JSON.stringify(join(packageRoot, 'dist/runtime/api.js'))});
-    const { libraryPath } = await import(${JSON.stringify(join(packageRoot, 'dist/runtime/library.js'))});
+    const { Api } = await import(${JSON.stringify(join(packageRoot, 'dist/runtime/ort/api.js'))});
+    const { libraryPath } = await import(${JSON.stringify(join(packageRoot, 'dist/runtime/ort/library.js'))});
     const api = Api.load(libraryPath());
     for (let i = 0; i < 5; i++) {
       gc();
