@@ -1,5 +1,5 @@
 import { matchNgrams } from './ngrams.js';
-import type { ScoredText } from './scores.js';
+import type { ScoredText } from './scored-text.js';
 import { mtevalWords, words13a } from './words.js';
 
 const ORDERS = [1, 2, 3, 4] as const;

@@ -1,6 +1,6 @@
 import { stemmer } from 'stemmer';
 
-import type { ScoredText } from './scores.js';
+import type { ScoredText } from './scored-text.js';
 import { captionWords } from './words.js';
 
 /**

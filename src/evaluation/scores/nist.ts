@@ -1,5 +1,5 @@
 import { countNgrams, matchNgrams, type Ngram } from './ngrams.js';
-import type { ScoredText } from './scores.js';
+import type { ScoredText } from './scored-text.js';
 import { mtevalWords } from './words.js';
 
 const ORDERS = [1, 2, 3, 4, 5] as const;

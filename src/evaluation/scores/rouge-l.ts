@@ -1,4 +1,4 @@
-import type { ScoredText } from './scores.js';
+import type { ScoredText } from './scored-text.js';
 import { captionWords } from './words.js';
 
 /** Weight of recall relative to precision in COCO's evaluation. */

@@ -2,12 +2,7 @@ import { e2eBleu, sacreBleu } from './bleu.js';
 import { meteorExactStem } from './meteor.js';
 import { nist } from './nist.js';
 import { cocoRougeL, rougeScoreL } from './rouge-l.js';
-
-/** A generated text, and at least one reference to compare it with. */
-export interface ScoredText {
-  readonly hypothesis: string;
-  readonly references: readonly string[];
-}
+import type { ScoredText } from './scored-text.js';
 
 /** Scores of generated texts against references, each on the scale of its reference implementation. */
 export interface TextScores {

@@ -2,7 +2,8 @@ import fs from 'node:fs';
 
 import { describe, expect, it } from 'vitest';
 
-import { scoreTexts, type ScoredText, type TextScores } from '../../../src/evaluation/scores/scores.js';
+import type { ScoredText } from '../../../src/evaluation/scores/scored-text.js';
+import { scoreTexts, type TextScores } from '../../../src/evaluation/scores/scores.js';
 
 interface Expected {
   readonly cases: readonly {
