@@ -1,5 +1,5 @@
 import type { Config } from '../../config/config.js';
-import type { ChunkTime, StepTime } from './measure.js';
+import type { ChunkTime, StepTime } from './times.js';
 
 /** The value of a setting that is fastest on this machine. */
 export interface Choice {
