@@ -25,6 +25,7 @@ export const SAFETENSORS_ERROR_CODES = [
   'trailing_bytes',
 ] as const;
 
+/** A reason to refuse a safetensors file. */
 export type SafetensorsErrorCode = (typeof SAFETENSORS_ERROR_CODES)[number];
 
 /** A file that is not valid safetensors; `code` names the rule that it breaks. */

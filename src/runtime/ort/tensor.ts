@@ -12,6 +12,7 @@ export const ELEMENT_TYPES = {
   float16: { onnx: 10, bytes: 2 },
 } as const;
 
+/** An element type in use. */
 export type ElementType = keyof typeof ELEMENT_TYPES;
 
 /**
