@@ -1,7 +1,7 @@
 import { Type, type Static, type TSchema } from 'typebox';
 
 import { MAX_WEIGHT } from '../../tenancy/limits.js';
-import { nullable } from '../schema/optional.js';
+import { nullable } from '../../lib/schema/optional.js';
 import { ListQuery } from '../prefixes/schema.js';
 
 const TenantName = Type.String({

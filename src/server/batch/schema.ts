@@ -2,7 +2,7 @@ import { Type, type Static } from 'typebox';
 
 import { CompletionChunk, CompletionResponse } from '../completions/schema.js';
 import { ErrorEnvelope } from '../schema/error.js';
-import { optional } from '../schema/optional.js';
+import { optional } from '../../lib/schema/optional.js';
 
 /**
  * One request of a batch. Validation leaves `body` open: a bad one is that item's own failure, so the route checks each

@@ -1,7 +1,7 @@
 import { Type, type Static } from 'typebox';
 
-import { mapOf } from '../schema/map-of.js';
-import { nullable, optional } from '../schema/optional.js';
+import { mapOf } from '../../lib/schema/map-of.js';
+import { nullable, optional } from '../../lib/schema/optional.js';
 
 const TokenId = Type.Integer({ minimum: 0 });
 const largest = Number.MAX_SAFE_INTEGER;

@@ -1,7 +1,7 @@
 import { Type, type Static } from 'typebox';
 
 import { JobQuery } from '../fine-tuning/schema.js';
-import { nullable } from '../schema/optional.js';
+import { nullable } from '../../lib/schema/optional.js';
 
 /** `POST /v1/files`. Form fields are strings. */
 export const FileForm = Type.Object(

@@ -1,7 +1,7 @@
 import { Type, type Static, type TSchema } from 'typebox';
 
-import { mapOf } from '../schema/map-of.js';
-import { nullable, optional } from '../schema/optional.js';
+import { mapOf } from '../../lib/schema/map-of.js';
+import { nullable, optional } from '../../lib/schema/optional.js';
 
 function auto<T extends TSchema>(schema: T, title: string) {
   return Type.Optional(Type.Union([schema, Type.Literal('auto')], { title: `${title}, or 'auto'` }));

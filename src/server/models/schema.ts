@@ -1,6 +1,6 @@
 import { Type, type Static } from 'typebox';
 
-import { nullable } from '../schema/optional.js';
+import { nullable } from '../../lib/schema/optional.js';
 import { AdapterId } from '../prefixes/schema.js';
 
 /** The base model, or a prefix with the base model as its parent. */

@@ -1,6 +1,6 @@
 import { Type, type Static } from 'typebox';
 
-import { nullable } from '../schema/optional.js';
+import { nullable } from '../../lib/schema/optional.js';
 
 const Name = Type.String({
   minLength: 1,

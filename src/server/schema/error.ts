@@ -1,6 +1,6 @@
 import { Type, type Static } from 'typebox';
 
-import { nullable } from './optional.js';
+import { nullable } from '../../lib/schema/optional.js';
 
 /** OpenAI's error envelope. */
 export const ErrorEnvelope = Type.Object(

@@ -2,7 +2,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 
 import { ApiError, toApiError } from '../../errors.js';
-import { toValidationError, type ValidationError } from '../validation.js';
+import type { SchemaError } from '../../../lib/schema/violation.js';
+import { toValidationError } from '../validation.js';
 
 /** Answers every error with OpenAI's envelope, and logs the details of internal failures. */
 export default fp(
@@ -42,6 +43,6 @@ export function logError(error: ApiError, request: FastifyRequest): void {
   else request.log.debug({ code: error.code }, 'request refused');
 }
 
-function isValidation(error: unknown): error is Error & { validation: ValidationError[] } {
+function isValidation(error: unknown): error is Error & { validation: SchemaError[] } {
   return error instanceof Error && 'validation' in error && Array.isArray(error.validation);
 }
