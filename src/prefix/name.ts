@@ -37,13 +37,12 @@ export function isVersionPrefix(text: string): boolean {
   return VERSION_PREFIX.test(text);
 }
 
-/** Reads `name` or `name@VERSION`; undefined when it can be neither. `@` is not part of any name. */
-export function parsePrefixReference(text: string): PrefixReference | undefined {
+/** Reads `name` or `name@VERSION`. A text that can be neither is read as a name, which no prefix has. */
+export function parsePrefixReference(text: string): PrefixReference {
   const at = text.indexOf('@');
-  const name = at < 0 ? text : text.slice(0, at);
-  const version = at < 0 ? undefined : text.slice(at + 1);
-  if (!isPrefixName(name) || (version !== undefined && !isVersionPrefix(version))) return undefined;
-  return { name, version };
+  const [name, version] = [text.slice(0, at), text.slice(at + 1)];
+  const hasVersion = at > 0 && isPrefixName(name) && isVersionPrefix(version);
+  return hasVersion ? { name, version } : { name: text, version: undefined };
 }
 
 /** What names are ordered by, byte by byte, and a safe file name, different for names that differ only in case. */

@@ -1,7 +1,9 @@
+import { CompletionError, RateLimitError, type CompletionErrorCode } from '../completions/errors.js';
 import { EngineError, type EngineErrorCode } from '../engine/errors.js';
 import { FineTuningError, type FineTuningErrorCode } from '../fine-tuning/errors.js';
 import { PREFIX_ERRORS, PrefixError, type PrefixErrorCode, type PrefixErrorReason } from '../prefix/errors.js';
 import { TenancyError, type TenancyErrorCode } from '../tenancy/errors.js';
+import { rateLimitHeaders, retryHeaders } from './http/rate-limit-headers.js';
 import type { ErrorEnvelope } from './schema/error.js';
 
 /** `requests` and `tokens` are what OpenAI says of the limit that was reached. */
@@ -22,8 +24,6 @@ type ServerErrorCode =
   | 'invalid_type'
   | 'missing_parameter'
   | 'unknown_parameter'
-  | 'unsupported_parameter'
-  | 'model_not_found'
   | 'route_not_found'
   | 'invalid_json'
   | 'invalid_multipart'
@@ -33,15 +33,14 @@ type ServerErrorCode =
   | 'request_timeout'
   | 'unsupported_media_type'
   | 'invalid_api_key'
-  | 'rate_limit_exceeded'
   | 'client_closed_request'
-  | 'generation_aborted'
   | 'server_not_ready'
   | 'server_draining'
   | 'internal_error';
 
 /** Every `error.code` that an answer can have. */
-export type ErrorCode = ServerErrorCode | EngineErrorCode | PrefixErrorCode | TenancyErrorCode | FineTuningErrorCode;
+export type ErrorCode =
+  ServerErrorCode | CompletionErrorCode | EngineErrorCode | PrefixErrorCode | TenancyErrorCode | FineTuningErrorCode;
 
 /** Characters of an error's message, and of its `param`. */
 const MAX_TEXT = 1000;
@@ -181,6 +180,7 @@ function clip<T extends string | null>(text: T): T | string {
 /** Whatever was thrown, as an answer; `cause` keeps the original for the log. */
 export function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
+  if (error instanceof CompletionError) return fromCompletionError(error);
   if (error instanceof EngineError) return new ApiError(error.code, error.message, { cause: error });
   if (error instanceof PrefixError)
     return new ApiError(error.code, error.message, { param: error.param, cause: error });
@@ -190,6 +190,14 @@ export function toApiError(error: unknown): ApiError {
   if (!(error instanceof Error)) return new ApiError('internal_error', 'Something that is no error was thrown.');
   if (error.name === 'AbortError') return new ApiError('client_closed_request', 'The client went away.');
   return fromFramework(error);
+}
+
+/** The log has the error below, where there is one: a CompletionError only says it in the request's words. */
+function fromCompletionError(error: CompletionError): ApiError {
+  const { code, message, param, cause = error } = error;
+  if (!(error instanceof RateLimitError)) return new ApiError(code, message, { param, cause });
+  const headers = { ...rateLimitHeaders(error.admission), ...retryHeaders(error.retryAfterMs) };
+  return new ApiError(code, message, { type: error.by, headers, cause });
 }
 
 function fromFramework(error: Error & { code?: unknown; statusCode?: unknown }): ApiError {

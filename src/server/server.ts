@@ -3,9 +3,9 @@ import { createRequire } from 'node:module';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { LogController, type FastifyHttpOptions, type FastifyInstance, type RawServerDefault } from 'fastify';
 
+import type { ManyDeps } from '../completions/many.js';
 import type { Engine } from '../engine/engine.js';
 import type { Tenancy } from '../tenancy/tenancy.js';
-import type { BatchDeps } from './batch/batch.js';
 import { handleClientError } from './http/client-error.js';
 import { loggerOptions, type LogStream } from '../logging/logger.js';
 import accessLog, { logRequest } from './http/plugins/access-log.js';
@@ -25,7 +25,6 @@ import tracing, { type ServerTracing } from './http/plugins/tracing.js';
 import unreadBody from './http/plugins/unread-body.js';
 import adminKeyRoutes, { type AdminKeyDeps } from './admin/key-routes.js';
 import adminTenantRoutes, { type AdminTenantDeps } from './admin/tenant-routes.js';
-import batchRoutes from './batch/routes.js';
 import completionRoutes from './completions/routes.js';
 import fileRoutes, { type FileDeps } from './files/routes.js';
 import fineTuningRoutes, { type FineTuningRouteDeps } from './fine-tuning/routes.js';
@@ -58,15 +57,12 @@ export interface ServerConfig {
 }
 
 /** What the server is built from. */
-export interface ServerDeps extends Omit<BatchDeps, 'maxChoices' | 'maxBatchItems'>, Omit<ModelDeps, 'created'> {
+export interface ServerDeps extends Omit<ManyDeps, 'maxChoices' | 'maxRequests'>, Omit<ModelDeps, 'created'> {
   readonly engine: Pick<Engine, 'submit' | 'submitBeams' | 'healthy'>;
   /** Undefined: there are no routes for files and fine-tuning. */
   readonly fineTuning?:
     (FileDeps['fineTuning'] & FineTuningRouteDeps['fineTuning'] & AdminTenantDeps['fineTuning']) | undefined;
-  readonly library: BatchDeps['library'] &
-    ModelDeps['library'] &
-    PrefixDeps['library'] &
-    FineTuningRouteDeps['library'];
+  readonly library: ManyDeps['library'] & ModelDeps['library'] & PrefixDeps['library'] & FineTuningRouteDeps['library'];
   readonly tenancy: Pick<Tenancy, 'needsKey'> &
     AuthOptions['tenancy'] &
     AdminKeyDeps['tenancy'] &
@@ -128,8 +124,7 @@ async function apiRoutes(app: FastifyInstance, { deps, drain }: ScopeOptions): P
   await app.register(tracing, { tracing: deps.tracing });
   await app.register(drainPlugin, { drain });
   await app.register(auth, { tenancy: deps.tenancy });
-  await app.register(completionRoutes, { ...deps, maxChoices });
-  await app.register(batchRoutes, { ...deps, maxChoices, maxBatchItems });
+  await app.register(completionRoutes, { ...deps, maxChoices, maxRequests: maxBatchItems });
   await app.register(modelRoutes, { ...deps, created: Math.floor(deps.now() / 1000) });
   await app.register(prefixRoutes, { ...deps, maxUploadBytes, formPermits });
   const { fineTuning } = deps;

@@ -15,7 +15,19 @@ const LEAVES = ['charts', 'disk', 'lib', 'logging', 'onnx', 'runtime', 'safetens
 /** Folders that are wired together and know nothing of what wires them. */
 const WIRED = [
   ...LEAVES,
-  ...['engine', 'evaluation', 'fine-tuning', 'metrics', 'model', 'prefix', 'redis', 'server', 'study', 'tenancy'],
+  ...[
+    'completions',
+    'engine',
+    'evaluation',
+    'fine-tuning',
+    'metrics',
+    'model',
+    'prefix',
+    'redis',
+    'server',
+    'study',
+    'tenancy',
+  ],
   ...['tracing', 'tuning'],
 ];
 
@@ -27,6 +39,11 @@ const REFUSED: readonly (readonly [from: string, to: string])[] = [
   ...['server', 'redis', 'model', 'runtime', 'onnx', 'tenancy', 'fine-tuning', 'tuning', 'evaluation', 'metrics'].map(
     (to) => ['engine', to] as const,
   ),
+  // The batch worker and the command line complete with it, and have neither HTTP nor its traces and counts.
+  ...['metrics', 'tracing', 'logging', 'model', 'redis', 'runtime', 'onnx', 'fine-tuning', 'tuning', 'evaluation'].map(
+    (to) => ['completions', to] as const,
+  ),
+  ...['engine', 'prefix', 'tenancy'].map((from) => [from, 'completions'] as const),
   // Native code and graphs are the model's business.
   ...['engine', 'prefix', 'server', 'redis', 'fine-tuning', 'tenancy'].flatMap((from) =>
     ['runtime', 'onnx'].map((to) => [from, to] as const),
@@ -48,7 +65,10 @@ const ALLOWED: readonly (readonly [from: string, to: string])[] = [
   ['app', 'server'],
   ['app', 'config'],
   ['cli', 'app'],
+  ['server', 'completions'],
   ['server', 'engine'],
+  ['completions', 'engine'],
+  ['completions', 'tenancy'],
   ['server', 'tenancy'],
   ['engine', 'tokenizer'],
   ['model', 'runtime'],

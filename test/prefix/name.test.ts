@@ -45,13 +45,13 @@ describe('names', () => {
     expect(() => checkPrefixName(name)).toThrow(
       expect.objectContaining({ code: 'prefix_name_invalid', param: 'name' }),
     );
-    expect(parsePrefixReference(name)).toBeUndefined();
+    expect(parsePrefixReference(name)).toEqual({ name, version: undefined });
   });
 
   it('may carry 12 to 64 digits of a version', () => {
     const digits = '0123456789ab'.repeat(6);
     expect(parsePrefixReference(`a/b@${digits.slice(0, 12)}`)).toEqual({ name: 'a/b', version: digits.slice(0, 12) });
-    expect(parsePrefixReference(`a@${digits.slice(0, 64)}`)?.version).toHaveLength(64);
+    expect(parsePrefixReference(`a@${digits.slice(0, 64)}`).version).toHaveLength(64);
     for (const version of [
       '',
       digits.slice(0, 11),
@@ -60,7 +60,7 @@ describe('names', () => {
       '0123456789ag',
       `${digits.slice(0, 12)}@`,
     ]) {
-      expect(parsePrefixReference(`a@${version}`)).toBeUndefined();
+      expect(parsePrefixReference(`a@${version}`)).toEqual({ name: `a@${version}`, version: undefined });
     }
   });
 

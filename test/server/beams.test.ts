@@ -1,96 +1,11 @@
 import { describe, expect, it } from 'vitest';
 
 import { Engine } from '../../src/engine/engine.js';
-import { toBeamRequests } from '../../src/server/completions/beam-requests.js';
-import { readParams } from '../../src/server/completions/params.js';
-import { ApiError } from '../../src/server/errors.js';
-import type { CompletionRequest } from '../../src/server/completions/schema.js';
 import { FakeRunner } from '../engine/fake-runner.js';
 import { base, post, testServer } from './harness.js';
 import { byteTokenizer } from './scripted-engine.js';
 
 const minimal = { model: 'tiny', prompt: 'abc', max_tokens: 6, use_beam_search: true };
-
-describe('the fields of a beam search', () => {
-  const read = (fields: Partial<CompletionRequest>) => readParams({ ...minimal, ...fields });
-
-  const refusal = (fields: Partial<CompletionRequest>): ApiError => {
-    try {
-      read(fields);
-    } catch (error) {
-      if (error instanceof ApiError) return error;
-    }
-    throw new Error('nothing was refused');
-  };
-
-  it('best_of, or n, is the width', () => {
-    expect(read({})).toMatchObject({ n: 1, bestOf: 1, beams: { lengthPenalty: 1 } });
-    expect(read({ n: 3 })).toMatchObject({ n: 3, bestOf: 3 });
-    expect(read({ n: 2, best_of: 5, length_penalty: 0 })).toMatchObject({
-      n: 2,
-      bestOf: 5,
-      beams: { lengthPenalty: 0 },
-    });
-    expect(refusal({ n: 3, best_of: 2 }).param).toBe('best_of');
-  });
-
-  it.each([
-    { temperature: 1 },
-    { temperature: 0.5 },
-    { top_p: 0.9 },
-    { top_k: 3 },
-    { min_p: 0.1 },
-    { presence_penalty: 1 },
-    { frequency_penalty: -1 },
-    { repetition_penalty: 1.1 },
-    { logit_bias: { '1': 1 } },
-    { min_tokens: 1 },
-    { seed: 0 },
-    { stop: 'x' },
-    { stop: ['x'] },
-    { stream: true },
-    { stream: true, best_of: 2 },
-    { max_tokens: 0 },
-  ])('refuses %j by name', (fields) => {
-    expect(refusal(fields)).toMatchObject({ status: 400, code: 'invalid_value', param: Object.keys(fields)[0] });
-  });
-
-  it('takes what asks for nothing', () => {
-    const neutral = { temperature: 0, top_p: 1, top_k: -1, min_p: 0, presence_penalty: 0, repetition_penalty: 1 };
-    const rest = { frequency_penalty: 0, logit_bias: {}, min_tokens: 0, seed: null, stop: [], stream: false };
-    expect(read({ ...neutral, ...rest }).beams).toEqual({ lengthPenalty: 1 });
-    expect(read({ temperature: null, top_k: 0, stop: null, length_penalty: null }).beams).toEqual({ lengthPenalty: 1 });
-  });
-
-  it('refuses a length penalty without a search', () => {
-    for (const use of [false, null]) {
-      expect(refusal({ use_beam_search: use, length_penalty: 2 }).param).toBe('length_penalty');
-      for (const off of [null, 1]) expect(read({ use_beam_search: use, length_penalty: off }).beams).toBeUndefined();
-    }
-    expect(readParams({ model: 'tiny', prompt: 'abc' }).beams).toBeUndefined();
-  });
-
-  it('makes one search of each prompt; equal prompts are siblings', () => {
-    const params = read({ n: 2, best_of: 4, echo: true, logprobs: 2, stop_token_ids: [9], length_penalty: 2 });
-    const scope = { tenant: 't', prefix: undefined, contextLength: 20, vocabularySize: 256 };
-    const [first, second, third] = toBeamRequests(params, params.beams!, [[1], [2], [1]], scope);
-    expect(first).toEqual({
-      tenant: 't',
-      prompt: [1],
-      prefix: undefined,
-      siblings: expect.any(Symbol) as symbol,
-      width: 4,
-      lengthPenalty: 2,
-      maxTokens: 6,
-      stopTokenIds: [9],
-      ignoreEos: false,
-      logprobs: 2,
-      promptLogprobs: 2,
-    });
-    expect(third?.siblings).toBe(first?.siblings);
-    expect(second?.siblings).not.toBe(first?.siblings);
-  });
-});
 
 describe('a completion by beam search', () => {
   const url = '/v1/completions';

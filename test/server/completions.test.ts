@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
-import type { ChunkChoice, Logprobs } from '../../src/server/completions/schema.js';
+import type { ChunkChoice, Logprobs } from '../../src/completions/answer/schema.js';
 import { byteTokenizer } from './scripted-engine.js';
 import { eventsOf, post, sharedServer, testServer } from './harness.js';
 

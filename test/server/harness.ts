@@ -11,7 +11,7 @@ import { defaultConfig, type Config } from '../../src/config/config.js';
 import { Metrics, type EngineState } from '../../src/metrics/metrics.js';
 import { openTenancy } from '../../src/app/open-tenancy.js';
 import type { BaseModel } from '../../src/prefix/kv.js';
-import type { Choice, Usage } from '../../src/server/completions/schema.js';
+import type { Choice, Usage } from '../../src/completions/answer/schema.js';
 import type { ErrorEnvelope } from '../../src/server/schema/error.js';
 import { buildServer, type Server, type ServerDeps } from '../../src/server/server.js';
 import { byteTokenizer, ScriptedEngine } from './scripted-engine.js';

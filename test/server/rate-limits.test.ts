@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { RedisConnection } from '../../src/redis/connection.js';
 import { RedisRateLimiter } from '../../src/redis/tenancy/rate-limiter.js';
-import { formatDuration } from '../../src/server/http/rate-limit-headers.js';
+import { formatDuration } from '../../src/lib/format-duration.js';
 import { MemoryRateLimiter } from '../../src/tenancy/memory-rate-limiter.js';
 import { RedisServer } from '../support/redis-server.js';
 import { eventsOf, listen, post, testServer, type TestServer } from './harness.js';

@@ -1,6 +1,6 @@
 import { InvalidArgumentError, type Command } from 'commander';
 
-import type { CompletionResponse } from '../../server/completions/schema.js';
+import type { CompletionResponse } from '../../completions/answer/schema.js';
 import type { Model } from '../../server/models/schema.js';
 import { Client, withClientOptions, type ClientOptions } from '../client.js';
 import { print, table, type Io } from '../io.js';

@@ -1,29 +1,61 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 
-import { startCompletion, type CompletionDeps } from './completion.js';
-import { exchangeOf } from './exchange.js';
-import { collectCompletion, streamCompletion } from './response.js';
+import { collectCompletion, streamCompletion } from '../../completions/answer/response.js';
+import { sumUsage } from '../../completions/answer/usage.js';
+import { startCompletion } from '../../completions/completion.js';
+import { requestContext, type RequestContext } from '../../completions/context.js';
+import { startMany, type ManyDeps } from '../../completions/many.js';
+import { CompletionRequest } from '../../completions/request/schema.js';
+import { disconnectSignal } from '../http/disconnect.js';
 import { callerOf } from '../http/plugins/tenant.js';
-import { completionAnswers, CompletionRequest } from './schema.js';
-import { errorResponses } from '../schema/error.js';
+import { rateLimitHeaders } from '../http/rate-limit-headers.js';
 import { sendEvents } from '../http/send-events.js';
+import { errorResponses } from '../schema/error.js';
+import { collectMany, streamMany } from './many-response.js';
+import { manyAnswers, ManyRequest } from './many-schema.js';
+import { completionAnswers } from './schema.js';
 
-const schema = {
+const completionSchema = {
   summary: 'Complete a prompt',
   tags: ['completions'],
   body: CompletionRequest,
   response: { 200: completionAnswers, ...errorResponses },
 };
+const manySchema = {
+  summary: 'Complete many prompts, each with its own model, in one call',
+  tags: ['completions'],
+  body: ManyRequest,
+  response: { 200: manyAnswers, ...errorResponses },
+};
 
-/** `POST /completions`. */
-const completionRoutes: FastifyPluginAsyncTypebox<CompletionDeps> = async (app, deps) => {
-  app.post('/completions', { schema }, async (request, reply) => {
-    const completion = await startCompletion(deps, callerOf(request), request.body, exchangeOf(request, reply));
+/** Accepts every body: `startCompletion` validates it, as it does each of many. */
+const leaveToCompletions = () => () => true;
+
+/** `POST /completions` and `POST /batch/completions`. */
+const completionRoutes: FastifyPluginAsyncTypebox<ManyDeps> = async (app, deps) => {
+  const options = { schema: completionSchema, validatorCompiler: leaveToCompletions };
+  app.post('/completions', options, async (request, reply) => {
+    const completion = await startCompletion(deps, callerOf(request), request.body, contextOf(request, reply));
     request.usage = completion.usage;
-    reply.headers(completion.headers);
+    reply.headers(rateLimitHeaders(completion.admission));
     if (!completion.params.stream) return collectCompletion(completion);
     return sendEvents(reply, (send) => streamCompletion(completion, send));
+  });
+
+  app.post('/batch/completions', { schema: manySchema }, async (request, reply) => {
+    const { requests } = request.body;
+    const stream = request.body.stream ?? false;
+    const { items } = await startMany(deps, callerOf(request), { requests, stream }, contextOf(request, reply));
+    request.usage = () => sumUsage(items.flatMap(({ completion }) => completion?.usage() ?? []));
+    if (!stream) return collectMany(items, request);
+    return sendEvents(reply, (send) => streamMany(items, send, request));
   });
 };
 
 export default completionRoutes;
+
+/** The context of the completions that a reply will answer with. */
+function contextOf({ trace }: FastifyRequest, reply: FastifyReply): RequestContext {
+  return requestContext(disconnectSignal(reply), trace);
+}

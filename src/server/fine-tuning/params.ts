@@ -3,7 +3,7 @@ import type { JobRequest, JobSettings } from '../../fine-tuning/job.js';
 import type { BaseModel } from '../../prefix/kv.js';
 import type { PrefixDetails, PrefixLibrary } from '../../prefix/library.js';
 import { isPrefixName } from '../../prefix/name.js';
-import type { Encoder } from '../completions/prompts.js';
+import type { Encoder } from '../../tokenizer/encoder.js';
 import { ApiError } from '../errors.js';
 import type { NewJob, PrefixTuning } from './schema.js';
 

@@ -1,12 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 
+import { findPrefix } from '../../completions/plan/prefix.js';
 import type { FineTuning } from '../../fine-tuning/fine-tuning.js';
 import type { BaseModel } from '../../prefix/kv.js';
 import type { PrefixLibrary } from '../../prefix/library.js';
-import { asModelError } from '../completions/resolve-prefix.js';
 import { type JobRequestDeps, type StartingModel, toJobRequest } from './params.js';
 import { toEventList, toJob, toJobList } from './response.js';
-import { toReferenceOf } from '../prefixes/reference.js';
 import { errorResponses } from '../schema/error.js';
 import { Job, JobEventList, JobList, JobParams, JobQuery, NewJob } from './schema.js';
 
@@ -57,14 +56,8 @@ const eventsSchema = {
 /** `/fine_tuning/jobs` and all below it. */
 const fineTuningRoutes: FastifyPluginAsyncTypebox<FineTuningRouteDeps> = async (app, deps) => {
   const { fineTuning, library, base } = deps;
-  const startOf = async (tenant: string, model: string): Promise<StartingModel> => {
-    if (model === base.id) return undefined;
-    try {
-      return await library.get(tenant, ...(await toReferenceOf(library, tenant, model)));
-    } catch (error) {
-      throw asModelError(error, model);
-    }
-  };
+  const startOf = async (tenant: string, model: string): Promise<StartingModel> =>
+    findPrefix({ base, library }, tenant, model, (prefixes, name, version) => prefixes.get(tenant, name, version));
 
   app.post('/fine_tuning/jobs', { schema: createSchema }, async ({ tenant, body }) => {
     const request = toJobRequest(body, deps, await startOf(tenant, body.model));

@@ -1,38 +1,18 @@
-import type { Admission, Allowance, Refusal } from '../../tenancy/rate-limiter.js';
-import { ApiError } from '../errors.js';
+import { formatDuration } from '../../lib/format-duration.js';
+import type { Admission, Allowance } from '../../tenancy/rate-limiter.js';
 
 /** OpenAI's `x-ratelimit-*` headers: the limits, what remains of them, and when they are full again. */
-export function rateLimitHeaders({ requests, tokens }: Admission): Record<string, string> {
+export function rateLimitHeaders({ requests, tokens }: Pick<Admission, 'requests' | 'tokens'>): Record<string, string> {
   return { ...headersOf('requests', requests), ...headersOf('tokens', tokens) };
 }
 
 /**
- * The error for a request that a rate limit refuses.
- * @param tokens number of tokens that the request asked for
+ * Headers that OpenAI's clients obey: they retry after that time, or not at all.
+ * @param retryAfterMs undefined: the request never passes
  */
-export function toRateLimitError(admission: Admission, { by, retryAfter }: Refusal, tokens: number): ApiError {
-  const limit = admission[by]?.limit ?? 0;
-  const reached = `Rate limit reached: ${limit} ${by} a minute.`;
-  const asked = by === 'tokens' ? ` This request asks for ${tokens}, prompt and 'max_tokens' together.` : '';
-  const advice = retryAfter === undefined ? 'It can never pass.' : `Try again in ${formatDuration(retryAfter)}.`;
-  return new ApiError('rate_limit_exceeded', `${reached}${asked} ${advice}`, {
-    type: by,
-    headers: { ...rateLimitHeaders(admission), ...retryHeaders(retryAfter) },
-  });
-}
-
-/** Milliseconds as OpenAI writes them: `6ms`, `1.5s`, `6m0s`. */
-export function formatDuration(milliseconds: number): string {
-  if (milliseconds < 1000) return `${milliseconds}ms`;
-  const minutes = Math.floor(milliseconds / 60_000);
-  const seconds = `${(milliseconds % 60_000) / 1000}s`;
-  return minutes > 0 ? `${minutes}m${seconds}` : seconds;
-}
-
-/** OpenAI's clients obey both headers: they retry after that time, or not at all. */
-function retryHeaders(retryAfter: number | undefined): Record<string, string> {
-  if (retryAfter === undefined) return { 'x-should-retry': 'false' };
-  return { 'retry-after': String(Math.max(1, Math.ceil(retryAfter / 1000))) };
+export function retryHeaders(retryAfterMs: number | undefined): Record<string, string> {
+  if (retryAfterMs === undefined) return { 'x-should-retry': 'false' };
+  return { 'retry-after': String(Math.max(1, Math.ceil(retryAfterMs / 1000))) };
 }
 
 function headersOf(kind: 'requests' | 'tokens', allowance: Allowance | undefined): Record<string, string> {

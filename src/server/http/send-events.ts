@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify';
 
-import type { Send } from '../completions/response.js';
+import type { Send } from '../../completions/answer/response.js';
 import { toApiError } from '../errors.js';
 import { SseStream } from './sse-stream.js';
 import { logError } from './plugins/error-handler.js';

@@ -1,11 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 
+import { findPrefix } from '../../completions/plan/prefix.js';
 import type { BaseModel } from '../../prefix/kv.js';
 import type { PrefixDetails, PrefixInfo, PrefixLibrary } from '../../prefix/library.js';
 import { adapterId } from '../../prefix/name.js';
-import { asModelError } from '../completions/resolve-prefix.js';
 import { ApiError } from '../errors.js';
-import { toReferenceOf } from '../prefixes/reference.js';
 import { errorResponses } from '../schema/error.js';
 import { DeletedModel, Model, ModelList, ModelParams } from './schema.js';
 
@@ -36,13 +35,9 @@ const modelRoutes: FastifyPluginAsyncTypebox<ModelDeps> = async (app, { base, cr
     adapter_id: adapterId(tenant, prefix.name),
   });
 
-  const find = async (tenant: string, model: string): Promise<PrefixDetails> => {
-    try {
-      return await library.get(tenant, ...(await toReferenceOf(library, tenant, model)));
-    } catch (error) {
-      throw asModelError(error, model);
-    }
-  };
+  /** Undefined: the base model. */
+  const find = async (tenant: string, model: string): Promise<PrefixDetails | undefined> =>
+    findPrefix({ base, library }, tenant, model, (prefixes, name, version) => prefixes.get(tenant, name, version));
 
   app.get(
     '/models',
@@ -64,8 +59,8 @@ const modelRoutes: FastifyPluginAsyncTypebox<ModelDeps> = async (app, { base, cr
       },
     },
     async ({ params, tenant }) => {
-      if (params.id === base.id) return baseModel;
-      return { ...toModel(await find(tenant, params.id), tenant), id: params.id };
+      const prefix = await find(tenant, params.id);
+      return prefix ? { ...toModel(prefix, tenant), id: params.id } : baseModel;
     },
   );
 
@@ -81,8 +76,9 @@ const modelRoutes: FastifyPluginAsyncTypebox<ModelDeps> = async (app, { base, cr
       },
     },
     async ({ params: { id }, tenant }) => {
-      if (id === base.id) throw refuseDeletion('The base model cannot be deleted.');
-      const { name, versions } = await find(tenant, id);
+      const prefix = await find(tenant, id);
+      if (!prefix) throw refuseDeletion('The base model cannot be deleted.');
+      const { name, versions } = prefix;
       if (id.includes('@') && versions.length > 1) {
         throw refuseDeletion(`One of several versions cannot be deleted; '${name}' is all of them.`);
       }

@@ -3,13 +3,13 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { PrefixError } from '../../prefix/errors.js';
 import type { BaseModel } from '../../prefix/kv.js';
 import type { AdapterUpload, PrefixLibrary } from '../../prefix/library.js';
-import type { Encoder } from '../completions/prompts.js';
+import { parsePrefixReference } from '../../prefix/name.js';
+import type { Encoder } from '../../tokenizer/encoder.js';
 import { ApiError } from '../errors.js';
 import type { TenantSemaphore } from '../http/tenant-semaphore.js';
 import forms from '../http/plugins/forms.js';
 import { callerOf } from '../http/plugins/tenant.js';
 import { toQuota } from './quota.js';
-import { toReference } from './reference.js';
 import { toPrefix, toPrefixDetails, toPrefixList } from './response.js';
 import { Bytes } from '../schema/bytes.js';
 import { errorResponses } from '../schema/error.js';
@@ -102,12 +102,13 @@ const prefixRoutes: FastifyPluginAsyncTypebox<PrefixDeps> = async (app, deps) =>
     toPrefixList(await library.list(tenant, { after: query.after, limit: Number(query.limit ?? 20) }), tenant),
   );
 
-  app.get('/prefixes/:name', { schema: getSchema }, async ({ tenant, params }) =>
-    toPrefixDetails(await library.get(tenant, ...toReference(params.name)), tenant),
-  );
+  app.get('/prefixes/:name', { schema: getSchema }, async ({ tenant, params }) => {
+    const { name, version } = parsePrefixReference(params.name);
+    return toPrefixDetails(await library.get(tenant, name, version), tenant);
+  });
 
   app.get('/prefixes/:name/files/:file', { schema: fileSchema }, async ({ tenant, params }, reply) => {
-    const [name, version] = toReference(params.name);
+    const { name, version } = parsePrefixReference(params.name);
     const file = await library.file(tenant, name, params.file, version);
     reply.header('content-disposition', `attachment; filename="${params.file}"`);
     return sendFile(

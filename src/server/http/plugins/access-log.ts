@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 
-import type { Usage } from '../../completions/schema.js';
+import type { Usage } from '../../../completions/answer/schema.js';
 
 declare module 'fastify' {
   interface FastifyRequest {

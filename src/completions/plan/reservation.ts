@@ -1,9 +1,9 @@
 import type { Admission, Cost, RateLimiter } from '../../tenancy/rate-limiter.js';
 import type { Caller } from '../../tenancy/tenancy.js';
-import type { CompletionParams } from './params.js';
-import { rateLimitHeaders, toRateLimitError } from '../http/rate-limit-headers.js';
+import { RateLimitError } from '../errors.js';
+import type { CompletionParams } from '../request/params.js';
 
-/** What a completion has taken from its tenant's limits: one request and, once its prompts are read, all tokens that it may use. */
+/** One request and, once its prompts are encoded, all tokens that it may use: taken from a tenant's limits for one completion. */
 export class Reservation {
   #isOpen = true;
   #tokens = 0;
@@ -19,15 +19,15 @@ export class Reservation {
 
   /**
    * Takes one request.
-   * @throws ApiError `rate_limit_exceeded`
+   * @throws RateLimitError
    */
   static async ofRequest(limiter: RateLimiter, caller: Caller): Promise<Reservation> {
     return new Reservation(limiter, caller, await take(limiter, caller, { requests: 1, tokens: 0 }));
   }
 
-  /** `x-ratelimit-...`, where the tenant has limits. */
-  get headers(): Readonly<Record<string, string>> {
-    return rateLimitHeaders(this.#admission);
+  /** The state of the tenant's limits after the last of it was taken. */
+  get admission(): Admission {
+    return this.#admission;
   }
 
   /** Starts what was reserved for. If that throws, nothing was taken. */
@@ -43,9 +43,9 @@ export class Reservation {
   /**
    * Takes the tokens of the prompts, and all that may be generated.
    * @param prompts each counts once, as in `usage`, however many choices it has
-   * @throws ApiError `rate_limit_exceeded`
+   * @throws RateLimitError
    */
-  async takeTokens({ bestOf, maxTokens }: CompletionParams, prompts: readonly number[][]): Promise<void> {
+  async takeTokens({ bestOf, maxTokens }: CompletionParams, prompts: readonly (readonly number[])[]): Promise<void> {
     const tokens = prompts.reduce((sum, { length }) => sum + length + bestOf * maxTokens, 0);
     this.#admission = await take(this.limiter, this.caller, { requests: 0, tokens });
     this.#tokens = tokens;
@@ -65,6 +65,6 @@ export class Reservation {
 
 async function take(limiter: RateLimiter, { tenant, limits }: Caller, cost: Cost): Promise<Admission> {
   const admission = await limiter.take(tenant, limits, cost);
-  if (admission.refusal) throw toRateLimitError(admission, admission.refusal, cost.tokens);
+  if (admission.refusal) throw new RateLimitError(admission, admission.refusal, cost.tokens);
   return admission;
 }

@@ -1,24 +1,21 @@
 import { Type, type Static } from 'typebox';
 
-import { CompletionChunk, CompletionResponse } from '../completions/schema.js';
-import { ErrorEnvelope } from '../schema/error.js';
+import { CompletionChunk, CompletionResponse } from '../../completions/answer/schema.js';
 import { optional } from '../../lib/schema/optional.js';
+import { ErrorEnvelope } from '../schema/error.js';
 
-/**
- * One request of a batch. Validation leaves `body` open: a bad one is that item's own failure, so the route checks each
- * with `CompletionRequest`.
- */
-const BatchItem = Type.Object(
+/** One of many requests. Its `body` may be any object here: a bad one is refused alone, by `startCompletion`. */
+const ManyItem = Type.Object(
   {
     custom_id: Type.String({ minLength: 1, maxLength: 256 }),
-    body: Type.Unsafe<unknown>({ type: 'object', description: 'A completion request.' }),
+    body: Type.Unsafe<Record<string, unknown>>({ type: 'object', description: 'A completion request.' }),
   },
   { additionalProperties: false },
 );
 
 /** The body of `POST /v1/batch/completions`. */
-export const BatchRequest = Type.Object(
-  { requests: Type.Array(BatchItem, { minItems: 1 }), stream: optional(Type.Boolean({ default: false })) },
+export const ManyRequest = Type.Object(
+  { requests: Type.Array(ManyItem, { minItems: 1 }), stream: optional(Type.Boolean({ default: false })) },
   {
     additionalProperties: false,
     title: 'BatchRequest',
@@ -32,33 +29,33 @@ export const BatchRequest = Type.Object(
     ],
   },
 );
-export type BatchRequest = Static<typeof BatchRequest>;
+export type ManyRequest = Static<typeof ManyRequest>;
 
-const BatchResult = Type.Object({
+const ManyResult = Type.Object({
   custom_id: Type.String(),
   response: Type.Object({ status_code: Type.Integer(), body: Type.Union([CompletionResponse, ErrorEnvelope]) }),
   error: Type.Null(),
 });
-export type BatchResult = Static<typeof BatchResult>;
+export type ManyResult = Static<typeof ManyResult>;
 
 /** Results in the order asked; a failed item has its status and error envelope in `response`. */
-export const BatchResponse = Type.Object(
-  { object: Type.Literal('list'), data: Type.Array(BatchResult) },
+export const ManyResponse = Type.Object(
+  { object: Type.Literal('list'), data: Type.Array(ManyResult) },
   { title: 'BatchResponse' },
 );
-export type BatchResponse = Static<typeof BatchResponse>;
+export type ManyResponse = Static<typeof ManyResponse>;
 
-/** One event of a streamed batch: a chunk of an item, or what it failed with. */
-const BatchChunk = Type.Union(
+/** One event of a stream: a chunk of one item, or its error. */
+const ManyChunk = Type.Union(
   [CompletionChunk, ErrorEnvelope].map((event) => Type.Object({ custom_id: Type.String(), ...event.properties })),
   { title: 'BatchChunk' },
 );
 
-/** What a batch may be answered with. */
-export const batchAnswers = {
+/** The answers to many completion requests. */
+export const manyAnswers = {
   description: 'All results or, with `stream`, an event for each chunk and `[DONE]` at the end.',
   content: {
-    'application/json': { schema: BatchResponse },
-    'text/event-stream': { schema: BatchChunk },
+    'application/json': { schema: ManyResponse },
+    'text/event-stream': { schema: ManyChunk },
   },
 };

@@ -1,7 +1,7 @@
 import type { CompletionChunk, CompletionResponse } from './schema.js';
 import { keepBest, type Candidate } from './best-of.js';
 import { collectChoice, isSilent } from './choice.js';
-import type { Completion, RunningChoice } from './completion.js';
+import type { Completion, RunningChoice } from '../completion.js';
 
 /** Sends one event; the promise settles when the receiver can take more. */
 export type Send = (data: object) => Promise<void>;

@@ -1,6 +1,6 @@
 import type { Generation, GenerationEvent } from '../../engine/request.js';
 import type { TokenBytes } from '../../tokenizer/text-stream.js';
-import { ApiError } from '../errors.js';
+import { CompletionError } from '../errors.js';
 import type { Choice, ChunkChoice, Logprobs } from './schema.js';
 import { appendLogprobs, LogprobsWriter, noLogprobs } from './logprobs.js';
 import { PromptEcho } from './prompt-echo.js';
@@ -52,7 +52,7 @@ export class ChoiceWriter {
     return this.#score ?? (this.#tokens === 0 ? 0 : this.#logprob / this.#tokens);
   }
 
-  /** @throws ApiError when the engine gave the sequence up. */
+  /** @throws CompletionError when the engine gave the sequence up. */
   write(event: GenerationEvent): ChunkChoice {
     this.#count(event);
     const echoed = this.#echo?.write(event);
@@ -117,6 +117,6 @@ function append(choice: Choice, chunk: ChunkChoice): void {
 
 function finishReason(reason: 'stop' | 'length' | 'abort'): 'stop' | 'length' {
   if (reason === 'abort')
-    throw new ApiError('generation_aborted', 'The server gave this request up before it was finished.');
+    throw new CompletionError('generation_aborted', 'The server gave this request up before it was finished.');
   return reason;
 }

@@ -1,0 +1,64 @@
+import { Type, type Static } from 'typebox';
+
+import { mapOf } from '../../lib/schema/map-of.js';
+import { nullable } from '../../lib/schema/optional.js';
+
+/** Log-probabilities of a choice's tokens, as lists of one entry a token. With `echo` those of the first token are null. */
+export const Logprobs = Type.Object({
+  tokens: Type.Array(Type.String()),
+  token_logprobs: Type.Array(nullable(Type.Number())),
+  top_logprobs: Type.Array(nullable(mapOf(Type.Number()))),
+  text_offset: Type.Array(Type.Integer()),
+});
+export type Logprobs = Static<typeof Logprobs>;
+
+const choice = {
+  text: Type.String(),
+  index: Type.Integer(),
+  logprobs: nullable(Logprobs),
+  prompt_token_ids: Type.Optional(Type.Array(Type.Integer())),
+  token_ids: Type.Optional(Type.Array(Type.Integer())),
+};
+const FinishReason = Type.Enum(['stop', 'length']);
+
+/** One choice of an answer. */
+export const Choice = Type.Object({ ...choice, finish_reason: FinishReason });
+export type Choice = Static<typeof Choice>;
+
+/** A part of one choice in a stream; the last one of a choice has its finish reason. */
+export const ChunkChoice = Type.Object({ ...choice, finish_reason: Type.Union([FinishReason, Type.Null()]) });
+export type ChunkChoice = Static<typeof ChunkChoice>;
+
+export const Usage = Type.Object({
+  prompt_tokens: Type.Integer(),
+  completion_tokens: Type.Integer(),
+  total_tokens: Type.Integer(),
+  prompt_tokens_details: Type.Object({
+    prefix_tokens: Type.Integer({ description: 'Virtual tokens; not part of `prompt_tokens`.' }),
+    cached_tokens: Type.Integer({
+      description:
+        'Prompt tokens that were not computed again: part of `prompt_tokens`. 0 unless the server keeps prompts.',
+    }),
+  }),
+});
+export type Usage = Static<typeof Usage>;
+
+const head = {
+  id: Type.String(),
+  object: Type.Literal('text_completion'),
+  created: Type.Integer(),
+  model: Type.String(),
+};
+
+export const CompletionResponse = Type.Object(
+  { ...head, choices: Type.Array(Choice), usage: Usage },
+  { title: 'CompletionResponse' },
+);
+export type CompletionResponse = Static<typeof CompletionResponse>;
+
+/** One event of a stream. With `include_usage`, all but the last have `usage: null` and the last has no choices. */
+export const CompletionChunk = Type.Object(
+  { ...head, choices: Type.Array(ChunkChoice), usage: Type.Optional(Type.Union([Usage, Type.Null()])) },
+  { title: 'CompletionChunk' },
+);
+export type CompletionChunk = Static<typeof CompletionChunk>;

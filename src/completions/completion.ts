@@ -1,0 +1,154 @@
+import { randomUUID } from 'node:crypto';
+
+import type { Generation, RequestPrefix } from '../engine/request.js';
+import type { BaseModel } from '../prefix/kv.js';
+import type { Admission, RateLimiter } from '../tenancy/rate-limiter.js';
+import type { Caller } from '../tenancy/tenancy.js';
+import type { Encoder } from '../tokenizer/encoder.js';
+import type { TokenBytes } from '../tokenizer/text-stream.js';
+import { ChoiceWriter, type ChoiceOptions } from './answer/choice.js';
+import type { Usage } from './answer/schema.js';
+import { usageOf } from './answer/usage.js';
+import type { RequestContext } from './context.js';
+import { loadPrefix, type PrefixSource } from './plan/prefix.js';
+import { encodePrompts } from './plan/prompts.js';
+import { planSubmissions, type CompletionEngine, type Submission } from './plan/requests.js';
+import { Reservation } from './plan/reservation.js';
+import { readParams, type CompletionParams } from './request/params.js';
+import { checkRequest } from './request/validate.js';
+
+/** The parts of the program that completions are made with. */
+export interface CompletionDeps {
+  readonly engine: CompletionEngine;
+  readonly tokenizer: Encoder & TokenBytes;
+  readonly library: PrefixSource;
+  readonly limiter: RateLimiter;
+  readonly base: BaseModel;
+  /** Choices that one request may have generated, over all prompts. */
+  readonly maxChoices: number;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/** One choice of an admitted completion, returned or, with `best_of`, perhaps not. */
+export interface RunningChoice {
+  readonly generation: Generation;
+  readonly writer: ChoiceWriter;
+  readonly options: ChoiceOptions;
+}
+
+/** A completion whose sequences the engine has accepted, all of them. */
+export interface Completion {
+  readonly id: string;
+  /** Unix seconds. */
+  readonly created: number;
+  readonly params: CompletionParams;
+  readonly choices: readonly RunningChoice[];
+  /** Tokens so far. */
+  readonly usage: () => Usage;
+  readonly cancel: () => void;
+  /** The state of the tenant's limits after this completion was admitted. */
+  readonly admission: Admission;
+  /** Gives back to the tenant's limits what was reserved and not used. To be called when the completion is over. */
+  readonly settle: () => void;
+}
+
+/**
+ * Starts a completion: checks the request, loads its prefix, encodes its prompts, takes its tokens from the tenant's limits and
+ * submits its sequences, which are cancelled when the client is gone.
+ * @param body of the request, as it came
+ * @throws CompletionError or EngineError; then nothing of the request is left in the engine.
+ */
+export async function startCompletion(
+  deps: CompletionDeps,
+  caller: Caller,
+  body: unknown,
+  context: RequestContext,
+): Promise<Completion> {
+  const { maxChoices, base } = deps;
+  const params = readParams(checkRequest(body), { maxChoices, vocabularySize: base.vocabularySize });
+  const prefix = await loadPrefix(deps, caller.tenant, params.model, context.trace);
+  return startPrepared(deps, caller, { params, prefix }, context);
+}
+
+/** A request whose parameters are read and whose prefix is in memory. */
+export interface PreparedRequest {
+  readonly params: CompletionParams;
+  readonly prefix: RequestPrefix | undefined;
+}
+
+/** Starts a completion as `startCompletion` does, from where its prefix is at hand. */
+export async function startPrepared(
+  deps: Omit<CompletionDeps, 'library' | 'maxChoices'>,
+  caller: Caller,
+  { params, prefix }: PreparedRequest,
+  { gone, trace, yield: yieldTurn }: RequestContext,
+): Promise<Completion> {
+  const { engine, tokenizer, limiter, base } = deps;
+  const virtualTokens = prefix?.kv.length ?? 0;
+  const reservation = await Reservation.ofRequest(limiter, caller);
+  return reservation.during(async () => {
+    const prompts = await encodePrompts(params, tokenizer, { ...base, virtualTokens }, yieldTurn);
+    const { tenant, created: tenantCreated, limits } = caller;
+    const share = { weight: limits.weight, queueShare: limits.queueShare ?? 1 };
+    const observe = trace && (() => trace.sequence());
+    const plan = planSubmissions(engine, params, prompts, { tenant, tenantCreated, share, prefix, observe });
+    await reservation.takeTokens(params, prompts);
+    gone.throwIfAborted();
+    const generations = submitAll(plan);
+    const completion = describe(deps, params, { prompts, generations, reservation, virtualTokens });
+    gone.addEventListener('abort', () => completion.cancel(), { once: true });
+    return completion;
+  });
+}
+
+/** Submits all of a request, in order. If that throws, nothing of the request is left in the engine. */
+function submitAll(plan: readonly Submission[]): Generation[] {
+  const generations: Generation[] = [];
+  try {
+    for (const submit of plan) generations.push(...submit());
+    return generations;
+  } catch (error) {
+    for (const generation of generations) generation.cancel();
+    throw error;
+  }
+}
+
+/** A request that the limits have let in and the engine has accepted. */
+interface Admitted {
+  readonly prompts: readonly (readonly number[])[];
+  /** `bestOf` for each prompt. */
+  readonly generations: readonly Generation[];
+  readonly reservation: Reservation;
+  readonly virtualTokens: number;
+}
+
+function describe(
+  { tokenizer, now }: Pick<CompletionDeps, 'tokenizer' | 'now'>,
+  params: CompletionParams,
+  { prompts, generations, reservation, virtualTokens }: Admitted,
+): Completion {
+  const { bestOf, logprobs, returnTokenIds, echo } = params;
+  const choices = generations.map((generation, index) => {
+    const prompt = prompts[Math.floor(index / bestOf)];
+    const options = {
+      index,
+      withLogprobs: logprobs !== undefined,
+      promptTokenIds: returnTokenIds ? prompt : undefined,
+      echo: echo ? prompt : undefined,
+    };
+    return { generation, options, writer: new ChoiceWriter(options, tokenizer) };
+  });
+  const writers = choices.map(({ writer }) => writer);
+  const usage = (): Usage => usageOf(prompts, virtualTokens, writers);
+  return {
+    id: `cmpl-${randomUUID().replaceAll('-', '')}`,
+    created: Math.floor(now() / 1000),
+    params,
+    choices,
+    usage,
+    cancel: () => generations.forEach((generation) => generation.cancel()),
+    admission: reservation.admission,
+    settle: () => reservation.settle(usage().total_tokens),
+  };
+}

@@ -1,0 +1,68 @@
+import type { PrefixErrorCode } from '../prefix/errors.js';
+import { formatDuration } from '../lib/format-duration.js';
+import type { Violation } from '../lib/schema/violation.js';
+import type { Admission, Refusal } from '../tenancy/rate-limiter.js';
+
+/** Why a completion is refused or given up, beside the codes of `EngineError`. */
+export type CompletionErrorCode =
+  | Violation['code']
+  | 'unsupported_parameter'
+  | 'model_not_found'
+  /** Prefix, prompt and tokens to generate do not fit the model's context. */
+  | 'context_length_exceeded'
+  | 'rate_limit_exceeded'
+  /** The engine gave a sequence up before it was finished. */
+  | 'generation_aborted'
+  /** The prefix that `model` names cannot be used. */
+  | PrefixErrorCode;
+
+export interface CompletionErrorOptions extends ErrorOptions {
+  /** The field of the request that is at fault. */
+  readonly param?: string | undefined;
+}
+
+/** A completion that is refused or given up. The message is for the client; it may quote field names and a `model`, no prompt. */
+export class CompletionError extends Error {
+  override readonly name: string = 'CompletionError';
+  readonly param: string | undefined;
+
+  constructor(
+    readonly code: CompletionErrorCode,
+    message: string,
+    { param, ...options }: CompletionErrorOptions = {},
+  ) {
+    super(message, options);
+    this.param = param;
+  }
+}
+
+/** The refusal of a value of one field. */
+export function invalidValue(param: string, message: string, options?: ErrorOptions): CompletionError {
+  return new CompletionError('invalid_value', message, { param, ...options });
+}
+
+/** A completion that one of its tenant's rate limits refuses. */
+export class RateLimitError extends CompletionError {
+  override readonly name = 'RateLimitError';
+  /** The limit that was reached. */
+  readonly by: Refusal['by'];
+  /** Undefined: the request is larger than the limit and never passes. */
+  readonly retryAfterMs: number | undefined;
+
+  /**
+   * @param admission the state of the tenant's limits, which the refused request has not changed
+   * @param tokens that the request asked for
+   */
+  constructor(
+    readonly admission: Admission,
+    { by, retryAfter }: Refusal,
+    tokens: number,
+  ) {
+    const reached = `Rate limit reached: ${admission[by]?.limit ?? 0} ${by} a minute.`;
+    const asked = by === 'tokens' ? ` This request asks for ${tokens}, prompt and 'max_tokens' together.` : '';
+    const advice = retryAfter === undefined ? 'It can never pass.' : `Try again in ${formatDuration(retryAfter)}.`;
+    super('rate_limit_exceeded', `${reached}${asked} ${advice}`);
+    this.by = by;
+    this.retryAfterMs = retryAfter;
+  }
+}

@@ -1,0 +1,81 @@
+import type { Admission } from '../tenancy/rate-limiter.js';
+import type { Caller } from '../tenancy/tenancy.js';
+import { startCompletion, type Completion, type CompletionDeps } from './completion.js';
+import type { RequestContext } from './context.js';
+import { invalidValue, RateLimitError } from './errors.js';
+
+/** The parts of the program that completions of many requests are made with. */
+export interface ManyDeps extends CompletionDeps {
+  readonly maxRequests: number;
+}
+
+/** Many completion requests of one call. */
+export interface ManyRequests {
+  readonly requests: readonly {
+    readonly custom_id: string;
+    /** A completion request, as it came. */
+    readonly body: Readonly<Record<string, unknown>>;
+  }[];
+  /** Whether the answers are streamed. */
+  readonly stream: boolean;
+}
+
+/** One of many requests: admitted, or refused without hurting the others. */
+export type ManyItem = { readonly customId: string } & (
+  { readonly completion: Completion; readonly error?: never } | { readonly error: unknown; readonly completion?: never }
+);
+
+/** Many requests, each admitted or refused. */
+export interface ManyCompletions {
+  /** In the order asked. */
+  readonly items: readonly ManyItem[];
+  /** The state of the tenant's limits after the last item was admitted, or refused by them; undefined: none came that far. */
+  readonly admission: Admission | undefined;
+}
+
+/**
+ * Starts many completions; settles when each is admitted or refused.
+ * @throws CompletionError when the call itself is wrong: too many requests, or a `custom_id` twice.
+ */
+export async function startMany(
+  deps: ManyDeps,
+  caller: Caller,
+  { requests, stream }: ManyRequests,
+  context: RequestContext,
+): Promise<ManyCompletions> {
+  refuseTooMany(requests.length, deps.maxRequests);
+  refuseDuplicates(requests.map(({ custom_id }) => custom_id));
+  let admission: Admission | undefined;
+  const items = await Promise.all(
+    requests.map(async ({ custom_id: customId, body }): Promise<ManyItem> => {
+      try {
+        const completion = await startCompletion(deps, caller, withStream(body, stream), context);
+        admission = completion.admission;
+        return { customId, completion };
+      } catch (error) {
+        if (error instanceof RateLimitError) admission = error.admission;
+        return { customId, error };
+      }
+    }),
+  );
+  return { items, admission };
+}
+
+/** Whether answers are streamed is the call's to say; a request may only repeat it. Other values are left to be refused. */
+function withStream(body: Readonly<Record<string, unknown>>, stream: boolean): object {
+  const own = body['stream'] ?? false;
+  if (own === true && !stream) throw invalidValue('stream', `Set 'stream' on the batch, not on one of its requests.`);
+  return typeof own === 'boolean' ? { ...body, stream } : body;
+}
+
+function refuseTooMany(count: number, limit: number): void {
+  if (count <= limit) return;
+  throw invalidValue('requests', `${count} requests are more than ${limit}, the limit of one batch.`);
+}
+
+function refuseDuplicates(ids: readonly string[]): void {
+  const seen = new Set<string>();
+  const at = ids.findIndex((id) => seen.size === seen.add(id).size);
+  if (at < 0) return;
+  throw invalidValue(`requests[${at}].custom_id`, `'custom_id' of request ${at} is used before.`);
+}

@@ -1,0 +1,96 @@
+import type { Engine } from '../../engine/engine.js';
+import { EngineError } from '../../engine/errors.js';
+import type { BeamRequest, Generation, GenerationRequest } from '../../engine/request.js';
+import { invalidValue } from '../errors.js';
+import type { BeamParams, CompletionParams } from '../request/params.js';
+
+/** The part of the engine that completes. */
+export type CompletionEngine = Pick<Engine, 'submit' | 'submitBeams'>;
+
+/** Fields of the engine's requests that do not come from the request's parameters. */
+export type RequestScope = Pick<GenerationRequest, 'tenant' | 'tenantCreated' | 'share' | 'prefix' | 'observe'>;
+
+/**
+ * One sequence for each choice: the `bestOf` choices of the first prompt, then those of the second, and so on. A sequence draws from
+ * the random stream of its place among its prompt's choices, so a prompt gets the same choices alone and in an array.
+ */
+export function toGenerationRequests(
+  params: CompletionParams,
+  prompts: readonly (readonly number[])[],
+  scope: RequestScope,
+): GenerationRequest[] {
+  const { n, bestOf, sampling, minTokens, stop, logprobs } = params;
+  // The best of several are found by their log-probabilities.
+  const own = { sampling, minTokens, stop, logprobs: logprobs ?? (bestOf > n ? 0 : undefined) };
+  return toPromptRequests(params, prompts, scope).flatMap((request) =>
+    Array.from({ length: bestOf }, (_, choice) => ({ ...request, ...own, choice })),
+  );
+}
+
+/** One beam search for each prompt, `bestOf` beams wide. */
+export function toBeamRequests(
+  params: CompletionParams,
+  { lengthPenalty }: BeamParams,
+  prompts: readonly (readonly number[])[],
+  scope: RequestScope,
+): BeamRequest[] {
+  const { bestOf: width, logprobs } = params;
+  return toPromptRequests(params, prompts, scope).map((request) => ({ ...request, width, lengthPenalty, logprobs }));
+}
+
+/** The fields that both kinds of request have, for each prompt. Equal prompts of one call are a group, which computes its prompt once. */
+function toPromptRequests(
+  { maxTokens, stopTokenIds, ignoreEos, logprobs, echo }: CompletionParams,
+  prompts: readonly (readonly number[])[],
+  scope: RequestScope,
+) {
+  const groups = nameGroups(prompts);
+  return prompts.map((prompt, index) => ({
+    ...scope,
+    prompt,
+    siblings: groups[index],
+    maxTokens,
+    stopTokenIds,
+    ignoreEos,
+    ...(echo && { promptLogprobs: logprobs }),
+  }));
+}
+
+/** One symbol for each prompt, the same for equal ones; no other call returns them. */
+function nameGroups(prompts: readonly (readonly number[])[]): symbol[] {
+  const groups = new Map<string, symbol>();
+  return prompts.map((prompt) => {
+    const key = prompt.join();
+    const group = groups.get(key) ?? Symbol('prompt group');
+    groups.set(key, group);
+    return group;
+  });
+}
+
+/** Submits one sequence, or the sequences of one beam search. */
+export type Submission = () => Generation[];
+
+/** What is to be submitted, in order: `bestOf` generations of the first prompt, then those of the second, and so on. */
+export function planSubmissions(
+  engine: CompletionEngine,
+  params: CompletionParams,
+  prompts: readonly (readonly number[])[],
+  scope: RequestScope,
+): Submission[] {
+  if (params.beams) {
+    const requests = toBeamRequests(params, params.beams, prompts, scope);
+    return requests.map((request) => () => submitBeams(engine, request, params));
+  }
+  return toGenerationRequests(params, prompts, scope).map((request) => () => [engine.submit(request)]);
+}
+
+/** How wide a search may be is the engine's to say; to a request, the width is `best_of` or `n`. */
+function submitBeams(engine: CompletionEngine, request: BeamRequest, { n, bestOf }: CompletionParams): Generation[] {
+  try {
+    return engine.submitBeams(request);
+  } catch (error) {
+    if (!(error instanceof EngineError && error.code === 'invalid_beams')) throw error;
+    const param = bestOf > n ? 'best_of' : 'n';
+    throw invalidValue(param, `'${param}': ${error.message}`, { cause: error });
+  }
+}

@@ -1,0 +1,125 @@
+import type { LogitAdjustments, SamplingParams } from '../../engine/request.js';
+import { invalidValue } from '../errors.js';
+import { refuseUnknownIds } from '../token-ids.js';
+import type { CompletionRequest } from './schema.js';
+
+/** One prompt as it came: a text, or token ids. */
+export type RawPrompt = string | readonly number[];
+
+/** The parameters that are particular to a beam search; its width is `bestOf`. */
+export interface BeamParams {
+  readonly lengthPenalty: number;
+}
+
+/** A completion request with every default filled in. */
+export interface CompletionParams {
+  readonly model: string;
+  readonly prompts: readonly RawPrompt[];
+  readonly n: number;
+  /** Choices to generate for each prompt, or the width of its beam search; at least `n`. */
+  readonly bestOf: number;
+  /** Undefined: tokens are sampled. */
+  readonly beams: BeamParams | undefined;
+  /** Whether the text begins with the prompt. */
+  readonly echo: boolean;
+  readonly maxTokens: number;
+  readonly minTokens: number;
+  readonly sampling: SamplingParams;
+  readonly stop: readonly string[];
+  readonly stopTokenIds: readonly number[];
+  readonly ignoreEos: boolean;
+  readonly logprobs: number | undefined;
+  readonly returnTokenIds: boolean;
+  readonly stream: boolean;
+  readonly includeUsage: boolean;
+}
+
+/** Bounds of a request that its schema does not have. */
+export interface ParamLimits {
+  readonly vocabularySize: number;
+  /** Choices that one request may have generated, over all prompts. */
+  readonly maxChoices: number;
+}
+
+/** The temperature below which a request is greedy, as with vLLM: the logits of a step have single precision. */
+const MIN_TEMPERATURE = 1e-5;
+
+/**
+ * Reads a request that `checkRequest` has accepted. Null is "not given"; zero and false are values.
+ * @throws CompletionError for too many choices, and for tokens that are not in the vocabulary
+ */
+export function readParams(request: CompletionRequest, { vocabularySize, maxChoices }: ParamLimits): CompletionParams {
+  const n = request.n ?? 1;
+  const params = {
+    model: request.model,
+    prompts: splitPrompts(request.prompt),
+    n,
+    bestOf: request.best_of ?? n,
+    beams: request.use_beam_search ? { lengthPenalty: request.length_penalty ?? 1 } : undefined,
+    echo: request.echo ?? false,
+    maxTokens: request.max_tokens ?? 16,
+    minTokens: request.min_tokens ?? 0,
+    sampling: readSampling(request, vocabularySize),
+    stop: [request.stop ?? []].flat(),
+    stopTokenIds: request.stop_token_ids ?? [],
+    ignoreEos: request.ignore_eos ?? false,
+    logprobs: request.logprobs ?? undefined,
+    returnTokenIds: request.return_token_ids ?? false,
+    stream: request.stream ?? false,
+    includeUsage: request.stream_options?.include_usage ?? false,
+  };
+  refuseTooManyChoices(params, maxChoices);
+  refuseUnknownIds('stop_token_ids', params.stopTokenIds, vocabularySize);
+  return params;
+}
+
+/** An array of numbers is one prompt, every other array has one prompt an entry. */
+function splitPrompts(prompt: CompletionRequest['prompt']): readonly RawPrompt[] {
+  if (typeof prompt === 'string') return [prompt];
+  return typeof prompt[0] === 'number' ? [prompt as number[]] : (prompt as RawPrompt[]);
+}
+
+function refuseTooManyChoices({ prompts, n, bestOf }: CompletionParams, maxChoices: number): void {
+  const { length } = prompts;
+  if (length * bestOf <= maxChoices) return;
+  const field = bestOf > n ? 'best_of' : 'n';
+  const message = `${length} prompts with '${field}' ${bestOf} are more than ${maxChoices} choices, the limit of one request.`;
+  throw invalidValue(length > maxChoices ? 'prompt' : field, message);
+}
+
+function readSampling(request: CompletionRequest, vocabularySize: number): SamplingParams {
+  const temperature = request.temperature ?? 1;
+  const adjustments = readAdjustments(request, vocabularySize);
+  return {
+    temperature: temperature < MIN_TEMPERATURE ? 0 : temperature,
+    topP: request.top_p ?? 1,
+    topK: Math.max(0, request.top_k ?? 0),
+    minP: request.min_p ?? 0,
+    seed: request.seed ?? undefined,
+    ...(adjustments && { adjustments }),
+  };
+}
+
+/** Undefined where nothing changes the logits: it spares the engine a pass over them. */
+function readAdjustments(request: CompletionRequest, vocabularySize: number): LogitAdjustments | undefined {
+  const adjustments = {
+    bias: readLogitBias(request.logit_bias ?? {}, vocabularySize),
+    repetitionPenalty: request.repetition_penalty ?? 1,
+    frequencyPenalty: request.frequency_penalty ?? 0,
+    presencePenalty: request.presence_penalty ?? 0,
+  };
+  const { bias, repetitionPenalty, frequencyPenalty, presencePenalty } = adjustments;
+  const isNeutral = bias.size === 0 && repetitionPenalty === 1 && frequencyPenalty === 0 && presencePenalty === 0;
+  return isNeutral ? undefined : adjustments;
+}
+
+function readLogitBias(bias: Readonly<Record<string, number>>, vocabularySize: number): Map<number, number> {
+  return new Map(Object.entries(bias).map(([key, value]) => [readTokenId(key, vocabularySize), value]));
+}
+
+/** A JSON key is text: only an id as a number is written may name a token. */
+function readTokenId(key: string, vocabularySize: number): number {
+  const id = Number(key);
+  if (String(id) === key && Number.isInteger(id) && id >= 0 && id < vocabularySize) return id;
+  throw invalidValue('logit_bias', `Keys of 'logit_bias' are token ids, 0 to ${vocabularySize - 1}.`);
+}

@@ -1,0 +1,117 @@
+import { Type, type Static } from 'typebox';
+
+import { mapOf } from '../../lib/schema/map-of.js';
+import { optional } from '../../lib/schema/optional.js';
+
+const TokenId = Type.Integer({ minimum: 0 });
+const largest = Number.MAX_SAFE_INTEGER;
+
+const Prompt = Type.Union(
+  [
+    Type.String(),
+    Type.Array(Type.String(), { minItems: 1 }),
+    Type.Array(TokenId, { minItems: 1 }),
+    Type.Array(Type.Array(TokenId), { minItems: 1 }),
+  ],
+  { title: 'a string, an array of strings, an array of token ids, or an array of those' },
+);
+
+const Stop = Type.Union(
+  [Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { maxItems: 4 }), Type.Null()],
+  { title: 'a string that is not empty, or up to 4 of them' },
+);
+
+/** Changes of the logits: bias, then penalties, before temperature and truncation. */
+const adjustments = {
+  logit_bias: optional(
+    mapOf(Type.Number({ minimum: -100, maximum: 100 }), {
+      description: 'Token id, as a string, to what is added to its logit.',
+    }),
+  ),
+  presence_penalty: optional(
+    Type.Number({ minimum: -2, maximum: 2, default: 0, description: 'Over generated tokens.' }),
+  ),
+  frequency_penalty: optional(
+    Type.Number({ minimum: -2, maximum: 2, default: 0, description: 'Over generated tokens.' }),
+  ),
+  repetition_penalty: optional(
+    Type.Number({ exclusiveMinimum: 0, default: 1, description: 'Over prompt and generated tokens; 1 is off.' }),
+  ),
+};
+
+/** The body of `POST /v1/completions`: OpenAI's fields and, after `stream_options`, vLLM's. */
+export const CompletionRequest = Type.Object(
+  {
+    model: Type.String({
+      description: 'The base model, a prefix or its `adapter_id`; the latter two may have `@VERSION` behind them.',
+    }),
+    prompt: Prompt,
+    max_tokens: optional(Type.Integer({ minimum: 0, maximum: largest, default: 16 })),
+    temperature: optional(
+      Type.Number({ minimum: 0, maximum: 2, default: 1, description: '0 is greedy, as is all below 0.00001.' }),
+    ),
+    top_p: optional(Type.Number({ minimum: 0, maximum: 1, default: 1 })),
+    n: optional(Type.Integer({ minimum: 1, maximum: 128, default: 1 })),
+    best_of: optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 128,
+        description:
+          'So many are generated, `n` unless given, and the `n` of the highest log-probability per token returned. ' +
+          'With `use_beam_search`: the number of beams.',
+      }),
+    ),
+    echo: optional(Type.Boolean({ default: false, description: 'The text begins with the prompt.' })),
+    stop: Type.Optional(Stop),
+    seed: optional(Type.Integer({ minimum: -largest, maximum: largest })),
+    logprobs: optional(Type.Integer({ minimum: 0, maximum: 20 })),
+    user: optional(Type.String()),
+    suffix: optional(Type.String({ description: 'Not supported: only `null`.' })),
+    stream: optional(Type.Boolean({ default: false })),
+    stream_options: optional(
+      Type.Object(
+        {
+          include_usage: optional(Type.Boolean({ default: false })),
+          include_obfuscation: optional(Type.Boolean({ default: false, description: 'Not supported: only `false`.' })),
+        },
+        { additionalProperties: false },
+      ),
+    ),
+    top_k: optional(Type.Integer({ minimum: -1, maximum: largest, default: 0, description: '0 and -1 are off.' })),
+    min_p: optional(
+      Type.Number({
+        minimum: 0,
+        maximum: 1,
+        default: 0,
+        description: 'Keeps tokens with at least this part of the best one’s probability; 0 is off.',
+      }),
+    ),
+    stop_token_ids: optional(Type.Array(TokenId, { maxItems: 1024 })),
+    ignore_eos: optional(Type.Boolean({ default: false })),
+    min_tokens: optional(Type.Integer({ minimum: 0, maximum: largest, default: 0 })),
+    return_token_ids: optional(Type.Boolean({ default: false })),
+    use_beam_search: optional(
+      Type.Boolean({
+        default: false,
+        description:
+          'Searches with `best_of` beams and returns the `n` hypotheses of the highest score, best first: log-probability divided ' +
+          'by the number of tokens to the power of `length_penalty`. Nothing is sampled, and there is no stream.',
+      }),
+    ),
+    length_penalty: optional(
+      Type.Number({
+        minimum: -10,
+        maximum: 10,
+        default: 1,
+        description: 'With `use_beam_search`: above 0 longer hypotheses gain, below 0 shorter ones.',
+      }),
+    ),
+    ...adjustments,
+  },
+  {
+    additionalProperties: false,
+    title: 'CompletionRequest',
+    examples: [{ model: 'headlines', prompt: 'The', max_tokens: 24, temperature: 0 }],
+  },
+);
+export type CompletionRequest = Static<typeof CompletionRequest>;

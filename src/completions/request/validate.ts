@@ -1,0 +1,117 @@
+import { Compile } from 'typebox/compile';
+
+import { describeViolation, type SchemaError } from '../../lib/schema/violation.js';
+import { CompletionError, invalidValue } from '../errors.js';
+import { CompletionRequest } from './schema.js';
+
+const validator = Compile(CompletionRequest);
+
+/**
+ * A body as a completion request, whose fields are valid each and together.
+ * @throws CompletionError that names the field at fault
+ */
+export function checkRequest(body: unknown): CompletionRequest {
+  if (!validator.Check(body)) throw toError(body);
+  refuseUnsupported(body);
+  refuseContradictions(body);
+  return body;
+}
+
+function toError(body: unknown): CompletionError {
+  const { code, message, param } = describeViolation(toSchemaError(firstError(validator.Errors(body))));
+  return new CompletionError(code, message, { param });
+}
+
+type TypeBoxError = ReturnType<typeof validator.Errors>[number];
+
+/**
+ * The first error, in the schema's order. Of a union's branches it is the union that is at fault, whose own error comes behind theirs
+ * and is left out where they are many.
+ */
+function firstError(errors: readonly TypeBoxError[]): TypeBoxError {
+  // TypeBox reports a field that should not be there twice, first as a value of the schema `false`.
+  const first = errors.find(({ keyword }) => keyword !== 'boolean');
+  if (!first) throw new Error('the validator refuses a body without an error');
+  const [schemaPath = '', branch] = first.schemaPath.split('/anyOf/');
+  if (branch === undefined) return first;
+  const instancePath = schemaPath.replace('#', '').replaceAll('/properties/', '/');
+  return { ...first, keyword: 'anyOf', schemaPath, instancePath, params: {} };
+}
+
+/** TypeBox lists all fields of a fault, Ajv names the first. */
+function toSchemaError({ keyword, instancePath, params, message, schemaPath }: TypeBoxError): SchemaError {
+  const { requiredProperties, additionalProperties } = params as Record<string, unknown[] | undefined>;
+  return {
+    keyword,
+    instancePath,
+    params: {
+      ...params,
+      missingProperty: requiredProperties?.[0],
+      additionalProperty: additionalProperties?.[0],
+    },
+    message: message.replace('must not', 'must NOT'),
+    parentSchema: schemaAt(schemaPath),
+  };
+}
+
+/** @param path a JSON pointer, as in `#/properties/prompt` */
+function schemaAt(path: string): object {
+  const keys = path.split('/').slice(1);
+  return keys.reduce<object>((schema, key) => schema[key as keyof object], CompletionRequest);
+}
+
+function refuseUnsupported({ suffix, stream_options: options }: CompletionRequest): void {
+  const refuse = (param: string): never => {
+    throw new CompletionError('unsupported_parameter', `'${param}' is not supported; leave it out.`, { param });
+  };
+  if ((suffix ?? undefined) !== undefined) refuse('suffix');
+  if (options?.include_obfuscation) refuse('stream_options.include_obfuscation');
+}
+
+function refuseContradictions(body: CompletionRequest): void {
+  if (body.use_beam_search) refuseBesideBeams(body);
+  else if ((body.length_penalty ?? 1) !== 1)
+    throw invalidValue('length_penalty', `'length_penalty' needs 'use_beam_search' to be true.`);
+  const maxTokens = body.max_tokens ?? 16;
+  if ((body.min_tokens ?? 0) > maxTokens)
+    throw invalidValue('min_tokens', `'min_tokens' must be at most 'max_tokens', which is ${maxTokens}.`);
+  refuseBestOf(body);
+  if (body.stream_options && !body.stream)
+    throw invalidValue('stream_options', `'stream_options' needs 'stream' to be true.`);
+}
+
+/** Which choices are best is known when all are whole, so there is nothing to stream. */
+function refuseBestOf({ n, best_of: bestOf, stream }: CompletionRequest): void {
+  const choices = n ?? 1;
+  if ((bestOf ?? choices) < choices)
+    throw invalidValue('best_of', `'best_of' must be at least 'n', which is ${choices}.`);
+  if (stream && (bestOf ?? choices) > choices) throw invalidValue('best_of', `'best_of' above 'n' cannot be streamed.`);
+}
+
+/** Fields that a beam search cannot honour, and the values at which they ask for nothing. */
+const neutral: Partial<Record<keyof CompletionRequest, readonly (number | boolean)[]>> = {
+  stream: [false],
+  temperature: [0],
+  top_p: [1],
+  top_k: [0, -1],
+  min_p: [0],
+  presence_penalty: [0],
+  frequency_penalty: [0],
+  repetition_penalty: [1],
+  min_tokens: [0],
+  seed: [],
+};
+
+function refuseBesideBeams(body: CompletionRequest): void {
+  const refuse = (field: string, allowed: string): never => {
+    throw invalidValue(field, `With 'use_beam_search', '${field}' must be ${allowed}.`);
+  };
+  for (const [field, values] of Object.entries(neutral)) {
+    const value = body[field as keyof CompletionRequest] ?? values[0];
+    if (value === undefined || values.some((one) => one === value)) continue;
+    refuse(field, values.length > 0 ? `${String(values[0])} or left out` : 'left out');
+  }
+  if ([body.stop ?? []].flat().length > 0) refuse('stop', 'left out');
+  if (Object.keys(body.logit_bias ?? {}).length > 0) refuse('logit_bias', 'left out');
+  if (body.max_tokens === 0) refuse('max_tokens', 'at least 1');
+}

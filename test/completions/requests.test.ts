@@ -1,0 +1,85 @@
+import { describe, expect, it } from 'vitest';
+
+import { toBeamRequests, toGenerationRequests } from '../../src/completions/plan/requests.js';
+import { readParams } from '../../src/completions/request/params.js';
+import type { CompletionRequest } from '../../src/completions/request/schema.js';
+
+const scope = { tenant: 't', prefix: undefined };
+const read = (fields: Partial<CompletionRequest>) =>
+  readParams({ model: 'm', prompt: 'p', ...fields }, { vocabularySize: 256, maxChoices: 128 });
+
+describe('toGenerationRequests', () => {
+  it('makes n choices of each prompt, in order', () => {
+    const params = read({ n: 2, max_tokens: 1, seed: 7 });
+    const requests = toGenerationRequests(params, [[1], [2]], scope);
+    expect(requests.map(({ prompt, choice }) => [prompt[0], choice])).toEqual([
+      [1, 0],
+      [1, 1],
+      [2, 0],
+      [2, 1],
+    ]);
+    expect(requests[0]).toMatchObject({ tenant: 't', maxTokens: 1, sampling: { seed: 7, temperature: 1 } });
+  });
+
+  it('makes a group of equal prompts, of this request alone', () => {
+    const make = () => toGenerationRequests(read({ n: 1, max_tokens: 1 }), [[1, 12], [11, 2], [1, 12]], scope); // prettier-ignore
+    const [first, second, third] = make().map(({ siblings }) => siblings);
+    expect(typeof first).toBe('symbol');
+    expect(third).toBe(first);
+    expect(second).not.toBe(first);
+    expect(make()[0]?.siblings).not.toBe(first);
+    const two = toGenerationRequests(read({ n: 2, max_tokens: 1 }), [[1]], scope);
+    expect(two[1]?.siblings).toBe(two[0]?.siblings);
+  });
+
+  const one = (fields: Partial<CompletionRequest>) =>
+    toGenerationRequests(read({ max_tokens: 1, ...fields }), [[1]], scope)[0];
+
+  it('makes best_of choices of each prompt, each from its own stream, and has them scored', () => {
+    const params = read({ n: 1, best_of: 2, max_tokens: 1 });
+    const requests = toGenerationRequests(params, [[1], [2]], scope);
+    expect(requests.map(({ prompt, choice, logprobs }) => [prompt[0], choice, logprobs])).toEqual([
+      [1, 0, 0],
+      [1, 1, 0],
+      [2, 0, 0],
+      [2, 1, 0],
+    ]);
+  });
+
+  it('has the prompt scored for echo with log-probabilities alone', () => {
+    expect(one({ echo: true, logprobs: 0 })).toMatchObject({ logprobs: 0, promptLogprobs: 0 });
+    expect(one({ echo: true })?.promptLogprobs).toBeUndefined();
+    expect(one({ logprobs: 3 })?.promptLogprobs).toBeUndefined();
+  });
+});
+
+describe('toBeamRequests', () => {
+  it('makes one search of each prompt; equal prompts are a group', () => {
+    const params = read({
+      use_beam_search: true,
+      max_tokens: 6,
+      n: 2,
+      best_of: 4,
+      echo: true,
+      logprobs: 2,
+      stop_token_ids: [9],
+      length_penalty: 2,
+    });
+    const [first, second, third] = toBeamRequests(params, params.beams!, [[1], [2], [1]], scope);
+    expect(first).toEqual({
+      tenant: 't',
+      prompt: [1],
+      prefix: undefined,
+      siblings: expect.any(Symbol) as symbol,
+      width: 4,
+      lengthPenalty: 2,
+      maxTokens: 6,
+      stopTokenIds: [9],
+      ignoreEos: false,
+      logprobs: 2,
+      promptLogprobs: 2,
+    });
+    expect(third?.siblings).toBe(first?.siblings);
+    expect(second?.siblings).not.toBe(first?.siblings);
+  });
+});
