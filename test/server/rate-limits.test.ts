@@ -128,6 +128,28 @@ describe('tokens per minute', () => {
     expect(body.data[3]?.response.body.error.message).toContain('never pass');
   });
 
+  it.each([false, true])('are told after the last item of a batch, streamed: %s', async (stream) => {
+    const server = await testServer({ requestsPerMinute: 4, tokensPerMinute: 17 });
+    const item = (custom_id: string, changes: object = {}) => ({ custom_id, body: { ...completion, ...changes } });
+    const send = (requests: object[]) => post(server.app, '/v1/batch/completions', { requests, stream });
+    const limits = { 'x-ratelimit-limit-requests': '4', 'x-ratelimit-limit-tokens': '17' };
+    const first = await send([item('a'), item('b', { temperature: 9 }), item('c')]);
+    expect(first.headers).toMatchObject({
+      ...limits,
+      'x-ratelimit-remaining-requests': '2',
+      'x-ratelimit-remaining-tokens': '7',
+      'x-ratelimit-reset-requests': expect.stringMatching(/^(30s|29\.\d+s)$/),
+      'x-ratelimit-reset-tokens': expect.stringMatching(/^3\d(\.\d+)?s$/),
+    });
+    const refused = await send([item('d', { max_tokens: 9 })]);
+    expect(refused.status).toBe(200);
+    expect(refused.text).toContain('rate_limit_exceeded');
+    expect(refused.headers).toMatchObject({ ...limits, 'x-ratelimit-remaining-tokens': '7' });
+    expect(refused.headers).not.toHaveProperty('retry-after');
+    const invalid = await send([item('e', { temperature: 9 })]);
+    expect(Object.keys(invalid.headers).filter((name) => name.startsWith('x-ratelimit'))).toEqual([]);
+  });
+
   it('limit each tenant alone', async () => {
     const apiKeys = ['a', 'b'].map((name) => ({ tenant: name, key: name }));
     const server = await testServer({ apiKeys, tokensPerMinute: 5 });

@@ -24,6 +24,7 @@ const completionSchema = {
 };
 const manySchema = {
   summary: 'Complete many prompts, each with its own model, in one call',
+  description: 'The `x-ratelimit-` headers tell what is left after the last of them was admitted.',
   tags: ['completions'],
   body: ManyRequest,
   response: { 200: manyAnswers, ...errorResponses },
@@ -32,7 +33,10 @@ const manySchema = {
 /** Accepts every body: `startCompletion` validates it, as it does each of many. */
 const leaveToCompletions = () => () => true;
 
-/** `POST /completions` and `POST /batch/completions`. */
+/**
+ * `POST /completions` and `POST /batch/completions`. Rate-limit headers of the latter are the state of the tenant's limits after the
+ * last item was admitted, or refused by them; there are none where no item came that far.
+ */
 const completionRoutes: FastifyPluginAsyncTypebox<ManyDeps> = async (app, deps) => {
   const options = { schema: completionSchema, validatorCompiler: leaveToCompletions };
   app.post('/completions', options, async (request, reply) => {
@@ -46,8 +50,10 @@ const completionRoutes: FastifyPluginAsyncTypebox<ManyDeps> = async (app, deps) 
   app.post('/batch/completions', { schema: manySchema }, async (request, reply) => {
     const { requests } = request.body;
     const stream = request.body.stream ?? false;
-    const { items } = await startMany(deps, callerOf(request), { requests, stream }, contextOf(request, reply));
+    const context = contextOf(request, reply);
+    const { items, admission = {} } = await startMany(deps, callerOf(request), { requests, stream }, context);
     request.usage = () => sumUsage(items.flatMap(({ completion }) => completion?.usage() ?? []));
+    reply.headers(rateLimitHeaders(admission));
     if (!stream) return collectMany(items, request);
     return sendEvents(reply, (send) => streamMany(items, send, request));
   });
