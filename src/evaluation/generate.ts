@@ -1,11 +1,20 @@
+import { setMaxListeners } from 'node:events';
+
+import { collectCompletion } from '../completions/answer/response.js';
+import { startPrepared } from '../completions/completion.js';
+import { requestContext, type RequestContext } from '../completions/context.js';
+import { CompletionError } from '../completions/errors.js';
+import { readParams } from '../completions/request/params.js';
 import { Engine } from '../engine/engine.js';
 import { EngineError } from '../engine/errors.js';
-import type { Generation, RequestPrefix } from '../engine/request.js';
+import type { RequestPrefix } from '../engine/request.js';
 import type { Model } from '../model/model.js';
+import { NO_LIMITS } from '../tenancy/limits.js';
+import { MemoryRateLimiter } from '../tenancy/memory-rate-limiter.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { TuningError } from '../tuning/errors.js';
 
-/** How text is generated; the paper's is `{ beams: 5, lengthPenalty: 1, maxTokens: 100 }`. */
+/** The settings of the beam search; the paper's are `{ beams: 5, lengthPenalty: 1, maxTokens: 100 }`. */
 export interface GenerationSettings {
   readonly beams: number;
   /** As in `BeamRequest`. */
@@ -13,7 +22,7 @@ export interface GenerationSettings {
   readonly maxTokens: number;
 }
 
-/** Token ids to go on from, and what they are, for errors. */
+/** Token ids to go on from, and their place in the data, for errors. */
 export interface Prompt {
   readonly ids: readonly number[];
   readonly where: string;
@@ -21,7 +30,7 @@ export interface Prompt {
 
 export interface GenerateOptions extends GenerationSettings {
   /** Nothing else uses its runner meanwhile. */
-  readonly model: Pick<Model, 'runner' | 'eosTokenIds'>;
+  readonly model: Pick<Model, 'runner' | 'eosTokenIds' | 'base'>;
   readonly tokenizer: Tokenizer;
   readonly prefix: RequestPrefix | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -29,8 +38,11 @@ export interface GenerateOptions extends GenerationSettings {
   readonly onText?: ((done: number) => void) | undefined;
 }
 
+/** The tenant of an evaluation, whom nothing limits. */
+const caller = { tenant: 'evaluation', created: null, limits: NO_LIMITS };
+
 /**
- * The best hypothesis for each prompt, up to the end token, without space around it. All go through one engine, as in serving.
+ * The best hypothesis for each prompt, up to the end token, without space around it. All are completed by one engine, as in serving.
  * Throws `TuningError` naming a prompt that does not fit, and the signal's reason.
  */
 export async function generate(prompts: readonly Prompt[], options: GenerateOptions): Promise<string[]> {
@@ -38,50 +50,58 @@ export async function generate(prompts: readonly Prompt[], options: GenerateOpti
   signal?.throwIfAborted();
   const limits = { maxWaitingRequests: prompts.length, maxWaitingTokens: Infinity };
   const engine = new Engine({ runner: model.runner, eosTokenIds: model.eosTokenIds, tokenizer, limits });
-  const searches: Generation[] = [];
-  const cancel = (): void => searches.forEach((search) => search.cancel());
-  signal?.addEventListener('abort', cancel);
+  const over = new AbortController();
+  const context = requestContext(AbortSignal.any([over.signal, ...(signal ? [signal] : [])]));
+  setMaxListeners(0, context.gone); // every prompt listens
+  let done = 0;
+  const texts = prompts.map(async (prompt) => {
+    const text = await complete(engine, prompt, options, context);
+    onText?.(++done);
+    return text;
+  });
   try {
-    for (const prompt of prompts) searches.push(submit(engine, prompt, options));
-    let done = 0;
-    const texts = searches.map(async (search) => {
-      const text = await textOf(search);
-      onText?.(++done);
-      return text.trim();
-    });
-    const all = await Promise.all(texts);
-    signal?.throwIfAborted();
-    return all;
+    return await Promise.all(texts);
   } finally {
-    signal?.removeEventListener('abort', cancel);
-    cancel();
+    over.abort();
     await engine.drain();
+    signal?.throwIfAborted();
   }
 }
 
-function submit(engine: Engine, { ids, where }: Prompt, options: GenerateOptions): Generation {
-  const { prefix, beams: width, lengthPenalty, maxTokens } = options;
+async function complete(
+  engine: Engine,
+  prompt: Prompt,
+  options: GenerateOptions,
+  context: RequestContext,
+): Promise<string> {
+  const { model, tokenizer, prefix, beams, lengthPenalty, maxTokens } = options;
+  const { base } = model;
+  const request = {
+    model: base.id,
+    prompt: [[...prompt.ids]],
+    max_tokens: maxTokens,
+    use_beam_search: true,
+    best_of: beams,
+    length_penalty: lengthPenalty,
+  };
   try {
-    const [best] = engine.submitBeams({
-      tenant: 'evaluation',
-      prompt: ids,
-      prefix,
-      width,
-      lengthPenalty,
-      maxTokens,
-      stopTokenIds: [],
-      ignoreEos: false,
-      logprobs: undefined,
-    });
-    return best as Generation;
+    const params = readParams(request, { vocabularySize: base.vocabularySize, maxChoices: beams });
+    const deps = { engine, tokenizer, base, limiter: new MemoryRateLimiter(), now: Date.now };
+    const completion = await startPrepared(deps, caller, { params, prefix }, context);
+    const { choices } = await collectCompletion(completion);
+    return (choices[0]?.text ?? '').trim();
   } catch (error) {
-    if (!(error instanceof EngineError)) throw error;
-    throw new TuningError(`${where}: ${error.message}`, { cause: error });
+    if (!(error instanceof CompletionError || error instanceof EngineError)) throw error;
+    throw new TuningError(`${prompt.where}: ${toMessage(error, prompt, options)}`, { cause: error });
   }
 }
 
-async function textOf(generation: Generation): Promise<string> {
-  let text = '';
-  for await (const event of generation) if (event.type !== 'prompt') text += event.text;
-  return text;
+/** An error's message without the API's names of fields, which the command line does not have. */
+function toMessage(error: Error & { code: string }, { ids }: Prompt, options: GenerateOptions): string {
+  const { model, prefix, maxTokens } = options;
+  if (error.code === 'context_length_exceeded') {
+    const asked = `${prefix?.kv.length ?? 0} virtual, ${ids.length} prompt and ${maxTokens} new tokens`;
+    return `The context is ${model.base.contextLength} tokens, but asked are ${asked}.`;
+  }
+  return error.cause instanceof EngineError ? error.cause.message : error.message;
 }
