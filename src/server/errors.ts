@@ -6,7 +6,7 @@ import { TenancyError, type TenancyErrorCode } from '../tenancy/errors.js';
 import { rateLimitHeaders, retryHeaders } from './http/rate-limit-headers.js';
 import type { ErrorEnvelope } from './schema/error.js';
 
-/** `requests` and `tokens` are what OpenAI says of the limit that was reached. */
+/** OpenAI's `error.type`; `requests` and `tokens` name the rate limit that was reached. */
 type OpenAIErrorType =
   'invalid_request_error' | 'authentication_error' | 'rate_limit_error' | 'server_error' | 'requests' | 'tokens';
 
@@ -15,7 +15,7 @@ interface ErrorEntry {
   readonly type: OpenAIErrorType;
   /** Seconds until the same request may succeed. */
   readonly retryAfter?: number;
-  /** Told instead of the error's own message, which then only the log has. */
+  /** The message of the answer; the error's own is then only in the log. */
   readonly text?: string;
 }
 
@@ -112,7 +112,7 @@ function fromPrefixErrors(): Record<PrefixErrorCode, ErrorEntry> {
   return Object.fromEntries(entries) as Record<PrefixErrorCode, ErrorEntry>;
 }
 
-/** What fastify, its plugins and Node's streams throw, in our words: theirs may quote the request. */
+/** Errors of fastify, its plugins and Node's streams, in our words: theirs may quote the request. */
 const frameworkErrors: Readonly<Record<string, readonly [ServerErrorCode, string]>> = {
   FST_ERR_CTP_INVALID_JSON_BODY: ['invalid_json', 'The body is not valid JSON.'],
   FST_ERR_CTP_EMPTY_JSON_BODY: ['invalid_json', 'The body is empty.'],
@@ -158,13 +158,13 @@ export class ApiError extends Error {
     return errorTable[this.code].status;
   }
 
-  /** For the answer: when to come again, and what the error brings itself. */
+  /** Headers of the answer: when to come again, and the error's own. */
   get headers(): Readonly<Record<string, string>> {
     const { retryAfter } = errorTable[this.code];
     return { ...(retryAfter !== undefined && { 'retry-after': String(retryAfter) }), ...this.#headers };
   }
 
-  /** The body of the answer. The text of a failure of ours is fixed. */
+  /** The body of the answer. The text of a server's failure is fixed. */
   toEnvelope(): ErrorEnvelope {
     const { type, text } = errorTable[this.code];
     const message = text ?? clip(this.message);
@@ -172,12 +172,12 @@ export class ApiError extends Error {
   }
 }
 
-/** A name that is refused may be as long as a body; the answer need not be. */
+/** At most `MAX_TEXT` characters: a refused name may be as long as a body. */
 function clip<T extends string | null>(text: T): T | string {
   return text !== null && text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}...` : text;
 }
 
-/** Whatever was thrown, as an answer; `cause` keeps the original for the log. */
+/** Any thrown value as an answer; `cause` keeps the original for the log. */
 export function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof CompletionError) return fromCompletionError(error);
@@ -192,7 +192,7 @@ export function toApiError(error: unknown): ApiError {
   return fromFramework(error);
 }
 
-/** The log has the error below, where there is one: a CompletionError only says it in the request's words. */
+/** The log gets the cause, where there is one: a CompletionError only says it in the request's words. */
 function fromCompletionError(error: CompletionError): ApiError {
   const { code, message, param, cause = error } = error;
   if (!(error instanceof RateLimitError)) return new ApiError(code, message, { param, cause });

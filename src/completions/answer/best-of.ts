@@ -1,9 +1,9 @@
 import type { Choice } from './schema.js';
 
-/** A whole choice and what it is judged by. */
+/** A whole choice and its score. */
 export interface Candidate {
   readonly choice: Choice;
-  /** Log-probability under the model itself for each generated token, or the score of a hypothesis. */
+  /** Mean log-probability of a generated token under the model itself, or the score of a hypothesis. */
   readonly score: number;
 }
 

@@ -5,13 +5,13 @@ import type { Choice, ChunkChoice, Logprobs } from './schema.js';
 import { appendLogprobs, LogprobsWriter, noLogprobs } from './logprobs.js';
 import { PromptEcho } from './prompt-echo.js';
 
-/** What a choice reports beside its text. */
+/** Options of one choice: its place, and what it reports beside its text. */
 export interface ChoiceOptions {
   readonly index: number;
   readonly withLogprobs: boolean;
-  /** Set when token ids are to be returned: they go with the choice's first chunk. */
+  /** The prompt, when token ids are to be returned; it goes with the choice's first chunk. */
   readonly promptTokenIds: readonly number[] | undefined;
-  /** The prompt, when the text is to begin with it. */
+  /** The prompt, when the text is to begin with its text. */
   readonly echo?: readonly number[] | undefined;
 }
 
@@ -76,7 +76,7 @@ export class ChoiceWriter {
     this.#logprob += event.logprob ?? 0;
   }
 
-  /** Those of the prompt, then the token's; null where there are none. */
+  /** @param logprobs of the prompt, to which the token's are added; null is returned where there are none */
   #writeLogprobs(event: GenerationEvent, logprobs: Logprobs = noLogprobs()): Logprobs | null {
     if (event.type === 'token' && this.options.withLogprobs) appendLogprobs(logprobs, this.#logprobs.write(event));
     return logprobs.tokens.length > 0 ? logprobs : null;
@@ -91,7 +91,7 @@ export class ChoiceWriter {
   }
 }
 
-/** Whether a chunk says anything: text is held back while it may begin a stop string or is half a character. */
+/** Whether a chunk has nothing to say: text is held back while it may begin a stop string or is half a character. */
 export function isSilent(chunk: ChunkChoice): boolean {
   return chunk.text === '' && chunk.logprobs === null && chunk.finish_reason === null && !chunk.token_ids;
 }

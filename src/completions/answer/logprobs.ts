@@ -13,7 +13,7 @@ export function tokenText(bytes: Uint8Array): string {
   }
 }
 
-/** A token and what is known of its log-probability: null for the first of a prompt, which nothing precedes. */
+/** A token and its log-probability, which is null for the first token of a prompt. */
 export interface WrittenToken {
   readonly id: number;
   readonly logprob?: number | null;
@@ -32,7 +32,7 @@ export class LogprobsWriter {
     this.#text = new TextStream(tokenizer);
   }
 
-  /** Call it for every token, in order; each call moves the offset on. */
+  /** Writes the next token. To be called for every token, in order. */
   write({ id, logprob = 0, top = [] }: WrittenToken): Logprobs {
     const entry = {
       tokens: [tokenText(this.tokenizer.tokenBytes(id))],
@@ -44,7 +44,7 @@ export class LogprobsWriter {
     return entry;
   }
 
-  /** The best first. Of ids with the same text, as those behind the tokenizer's last, the best is kept. */
+  /** Log-probabilities by text, best first. Of several ids with one text, as those behind the tokenizer's last, the best is kept. */
   #byText(tokens: readonly TokenLogprob[]): Record<string, number> {
     const entries = new Map<string, number>();
     for (const { id, logprob } of tokens) {
@@ -54,13 +54,13 @@ export class LogprobsWriter {
     return Object.fromEntries(entries);
   }
 
-  /** The text ends here, and another begins: half a character of the prompt is none of what is generated. */
+  /** Ends one text and begins another: half a character of the prompt is no part of what is generated. */
   endText(): void {
     this.#offset += this.#text.end().length;
   }
 }
 
-/** No tokens yet. */
+/** Log-probabilities of no tokens, to append to. */
 export function noLogprobs(): Logprobs {
   return { tokens: [], token_logprobs: [], top_logprobs: [], text_offset: [] };
 }

@@ -3,7 +3,7 @@ import { TextStream, type TokenBytes } from '../../tokenizer/text-stream.js';
 import type { Logprobs } from './schema.js';
 import { appendLogprobs, noLogprobs, type LogprobsWriter } from './logprobs.js';
 
-/** A piece of the prompt. */
+/** A piece of the prompt's text. */
 export interface EchoedText {
   readonly text: string;
   /** No entries unless log-probabilities are asked for. */
@@ -24,7 +24,7 @@ export class PromptEcho {
     this.#text = new TextStream(tokenizer);
   }
 
-  /** What of the prompt comes with an event, before anything else of it. Call it for every event, in order. */
+  /** The piece of the prompt that comes with an event, before the event's own text. Call it for every event, in order. */
   write(event: GenerationEvent): EchoedText {
     const logprobs = noLogprobs();
     const isFirst = this.#written === 0;

@@ -3,7 +3,7 @@ import { keepBest, type Candidate } from './best-of.js';
 import { collectChoice, isSilent } from './choice.js';
 import type { Completion, RunningChoice } from '../completion.js';
 
-/** Sends one event; the promise settles when the receiver can take more. */
+/** Sends one event; settles when the receiver can take more. */
 export type Send = (data: object) => Promise<void>;
 
 /** Reads every choice to its end and keeps the best. If one fails, the others are cancelled. */

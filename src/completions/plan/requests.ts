@@ -70,7 +70,7 @@ function nameGroups(prompts: readonly (readonly number[])[]): symbol[] {
 /** Submits one sequence, or the sequences of one beam search. */
 export type Submission = () => Generation[];
 
-/** What is to be submitted, in order: `bestOf` generations of the first prompt, then those of the second, and so on. */
+/** Submissions of a completion, in order: `bestOf` generations of the first prompt, then those of the second, and so on. */
 export function planSubmissions(
   engine: CompletionEngine,
   params: CompletionParams,

@@ -3,7 +3,7 @@ import type { Caller } from '../../tenancy/tenancy.js';
 import { RateLimitError } from '../errors.js';
 import type { CompletionParams } from '../request/params.js';
 
-/** One request and, once its prompts are encoded, all tokens that it may use: taken from a tenant's limits for one completion. */
+/** The part of a tenant's rate limits that one completion has taken: a request and, once its prompts are encoded, all tokens that it may use. */
 export class Reservation {
   #isOpen = true;
   #tokens = 0;
@@ -25,7 +25,7 @@ export class Reservation {
     return new Reservation(limiter, caller, await take(limiter, caller, { requests: 1, tokens: 0 }));
   }
 
-  /** The state of the tenant's limits after the last of it was taken. */
+  /** The state of the tenant's limits after the last was taken. */
   get admission(): Admission {
     return this.#admission;
   }

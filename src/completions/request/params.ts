@@ -100,7 +100,7 @@ function readSampling(request: CompletionRequest, vocabularySize: number): Sampl
   };
 }
 
-/** Undefined where nothing changes the logits: it spares the engine a pass over them. */
+/** Undefined where nothing changes the logits, which spares the engine a pass over them. */
 function readAdjustments(request: CompletionRequest, vocabularySize: number): LogitAdjustments | undefined {
   const adjustments = {
     bias: readLogitBias(request.logit_bias ?? {}, vocabularySize),

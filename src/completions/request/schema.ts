@@ -57,7 +57,7 @@ export const CompletionRequest = Type.Object(
         minimum: 1,
         maximum: 128,
         description:
-          'So many are generated, `n` unless given, and the `n` of the highest log-probability per token returned. ' +
+          'Choices to generate, `n` unless given; the `n` of the highest log-probability per token are returned. ' +
           'With `use_beam_search`: the number of beams.',
       }),
     ),
