@@ -12,7 +12,7 @@ import { usageOf } from './answer/usage.js';
 import type { RequestContext } from './context.js';
 import { loadPrefix, type PrefixSource } from './plan/prefix.js';
 import { encodePrompts } from './plan/prompts.js';
-import { planSubmissions, type CompletionEngine, type Submission } from './plan/requests.js';
+import { planSubmissions, submitAll, type CompletionEngine } from './plan/requests.js';
 import { Reservation } from './plan/reservation.js';
 import { readParams, type CompletionParams } from './request/params.js';
 import { checkRequest } from './request/validate.js';
@@ -87,7 +87,7 @@ export async function startPrepared(
   const { engine, tokenizer, limiter, base } = deps;
   const virtualTokens = prefix?.kv.length ?? 0;
   const reservation = await Reservation.ofRequest(limiter, caller);
-  return reservation.during(async () => {
+  try {
     const prompts = await encodePrompts(params, tokenizer, { ...base, virtualTokens }, yieldTurn);
     const { tenant, created: tenantCreated, limits } = caller;
     const share = { weight: limits.weight, queueShare: limits.queueShare ?? 1 };
@@ -99,17 +99,8 @@ export async function startPrepared(
     const completion = describe(deps, params, { prompts, generations, reservation, virtualTokens });
     gone.addEventListener('abort', () => completion.cancel(), { once: true });
     return completion;
-  });
-}
-
-/** Submits all of a request, in order. If that throws, nothing of the request is left in the engine. */
-function submitAll(plan: readonly Submission[]): Generation[] {
-  const generations: Generation[] = [];
-  try {
-    for (const submit of plan) generations.push(...submit());
-    return generations;
   } catch (error) {
-    for (const generation of generations) generation.cancel();
+    reservation.cancel();
     throw error;
   }
 }

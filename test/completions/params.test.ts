@@ -90,6 +90,20 @@ describe('readParams', () => {
     expect(read({ prompt: [[97], [98, 99]] }).prompts).toEqual([[97], [98, 99]]);
   });
 
+  it('refuses prompts with ids that are not in the vocabulary', () => {
+    expect(read({ prompt: [0, 255] }).prompts).toEqual([[0, 255]]);
+    for (const prompt of [
+      [0, 256],
+      [[1], [256]],
+    ] as CompletionRequest['prompt'][]) {
+      expect(refusal(() => read({ prompt }))).toMatchObject({
+        code: 'invalid_value',
+        param: 'prompt',
+        message: expect.stringContaining('0 to 255') as string,
+      });
+    }
+  });
+
   it('refuses stop tokens that are not in the vocabulary', () => {
     expect(read({ stop_token_ids: [0, 255] }).stopTokenIds).toEqual([0, 255]);
     expect(refusal(() => read({ stop_token_ids: [0, 256] }))).toMatchObject({

@@ -11,7 +11,7 @@ describe('encodePrompts', () => {
     encode: (text: string) => [...bytes.encode(text)],
     minTokens: (text: string) => Buffer.byteLength(text),
   };
-  const room = { vocabularySize: 256, contextLength: 64, virtualTokens: 0 };
+  const room = { contextLength: 64, virtualTokens: 0 };
   const context = (): RequestContext => requestContext(new AbortController().signal);
   const encode = (prompts: readonly RawPrompt[], by = encoder, { maxTokens = 0, virtualTokens = 0 } = {}) =>
     encodePrompts({ prompts, maxTokens }, by, { ...room, virtualTokens }, context().yield);
@@ -50,11 +50,6 @@ describe('encodePrompts', () => {
       param: 'prompt',
       message: expect.stringMatching(numbers) as string,
     });
-  });
-
-  it('refuses ids that are not in the vocabulary', async () => {
-    await expect(encode([[0, 256]])).rejects.toThrow('0 to 255');
-    expect(await encode([[0, 255]])).toEqual([[0, 255]]);
   });
 
   it('encodes one prompt in a turn of the event loop, also where several requests share a context', async () => {

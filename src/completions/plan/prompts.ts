@@ -1,11 +1,9 @@
 import type { Encoder } from '../../tokenizer/encoder.js';
 import { CompletionError, invalidValue } from '../errors.js';
 import type { CompletionParams, RawPrompt } from '../request/params.js';
-import { refuseUnknownIds } from '../token-ids.js';
 
 /** The room that a prompt must fit. */
 export interface PromptRoom {
-  readonly vocabularySize: number;
   readonly contextLength: number;
   /** Virtual tokens of the prefix. */
   readonly virtualTokens: number;
@@ -13,8 +11,8 @@ export interface PromptRoom {
 
 /**
  * The token ids of each prompt, in order. Others are served between two prompts, and nobody while a text is tokenized.
- * @throws CompletionError for a prompt that is empty, has unknown tokens or does not fit the context together with its prefix and
- * what is to be generated
+ * @throws CompletionError for a prompt that is empty, or does not fit the context together with its prefix and what is to be
+ * generated
  */
 export async function encodePrompts(
   { prompts, maxTokens }: Pick<CompletionParams, 'prompts' | 'maxTokens'>,
@@ -36,7 +34,6 @@ function encodePrompt(prompt: RawPrompt, encoder: Encoder, room: PromptRoom, max
   const tokens = typeof prompt === 'string' ? encoder.encode(prompt) : prompt;
   if (tokens.length === 0) throw invalidValue('prompt', 'A prompt must have at least one token.');
   refuseTooLong(tokens.length, room, maxTokens);
-  refuseUnknownIds('prompt', tokens, room.vocabularySize);
   return tokens;
 }
 

@@ -68,7 +68,7 @@ function nameGroups(prompts: readonly (readonly number[])[]): symbol[] {
 }
 
 /** Submits one sequence, or the sequences of one beam search. */
-export type Submission = () => Generation[];
+type Submission = () => Generation[];
 
 /** Submissions of a completion, in order: `bestOf` generations of the first prompt, then those of the second, and so on. */
 export function planSubmissions(
@@ -82,6 +82,18 @@ export function planSubmissions(
     return requests.map((request) => () => submitBeams(engine, request, params));
   }
   return toGenerationRequests(params, prompts, scope).map((request) => () => [engine.submit(request)]);
+}
+
+/** Submits all of a plan, in order. If that throws, nothing of the request is left in the engine. */
+export function submitAll(plan: readonly Submission[]): Generation[] {
+  const generations: Generation[] = [];
+  try {
+    for (const submit of plan) generations.push(...submit());
+    return generations;
+  } catch (error) {
+    for (const generation of generations) generation.cancel();
+    throw error;
+  }
 }
 
 /** How wide a search may be is the engine's to say; to a request, the width is `best_of` or `n`. */

@@ -30,16 +30,6 @@ export class Reservation {
     return this.#admission;
   }
 
-  /** Starts what was reserved for. If that throws, nothing was taken. */
-  async during<T>(start: () => Promise<T>): Promise<T> {
-    try {
-      return await start();
-    } catch (error) {
-      this.#giveBack(1, this.#tokens);
-      throw error;
-    }
-  }
-
   /**
    * Takes the tokens of the prompts, and all that may be generated.
    * @param prompts each counts once, as in `usage`, however many choices it has
@@ -49,6 +39,11 @@ export class Reservation {
     const tokens = prompts.reduce((sum, { length }) => sum + length + bestOf * maxTokens, 0);
     this.#admission = await take(this.limiter, this.caller, { requests: 0, tokens });
     this.#tokens = tokens;
+  }
+
+  /** Gives all back, for a completion that did not start. */
+  cancel(): void {
+    this.#giveBack(1, this.#tokens);
   }
 
   /** Gives back what was not used; once. */

@@ -1,6 +1,5 @@
 import type { LogitAdjustments, SamplingParams } from '../../engine/request.js';
 import { invalidValue } from '../errors.js';
-import { refuseUnknownIds } from '../token-ids.js';
 import type { CompletionRequest } from './schema.js';
 
 /** One prompt as it came: a text, or token ids. */
@@ -69,6 +68,8 @@ export function readParams(request: CompletionRequest, { vocabularySize, maxChoi
     includeUsage: request.stream_options?.include_usage ?? false,
   };
   refuseTooManyChoices(params, maxChoices);
+  for (const prompt of params.prompts)
+    if (typeof prompt !== 'string') refuseUnknownIds('prompt', prompt, vocabularySize);
   refuseUnknownIds('stop_token_ids', params.stopTokenIds, vocabularySize);
   return params;
 }
@@ -85,6 +86,13 @@ function refuseTooManyChoices({ prompts, n, bestOf }: CompletionParams, maxChoic
   const field = bestOf > n ? 'best_of' : 'n';
   const message = `${length} prompts with '${field}' ${bestOf} are more than ${maxChoices} choices, the limit of one request.`;
   throw invalidValue(length > maxChoices ? 'prompt' : field, message);
+}
+
+function refuseUnknownIds(field: string, ids: readonly number[], vocabularySize: number): void {
+  const unknown = ids.find((id) => id >= vocabularySize);
+  if (unknown === undefined) return;
+  const message = `'${field}': token ${unknown} is not in the vocabulary, whose ids are 0 to ${vocabularySize - 1}.`;
+  throw invalidValue(field, message);
 }
 
 function readSampling(request: CompletionRequest, vocabularySize: number): SamplingParams {
