@@ -1,14 +1,14 @@
 import path from 'node:path';
 
 import { packageRoot } from '#src/config/config.js';
-import { busyShare } from './busy.js';
+import { busyShare } from './process/busy.js';
 import { type Options, readOptions, usage } from './options.js';
-import { randomModel } from './random-model.js';
-import { ReportFile, type SuiteReport } from './report.js';
+import { randomModel } from './inputs/random-model.js';
+import { ReportFile, type SuiteReport } from './report/report.js';
 import type { BenchContext, Suite } from './suite.js';
 import { suites } from './suites/index.js';
-import { textTable } from './text-table.js';
-import { writeDocs } from './write-docs.js';
+import { textTable } from './report/text-table.js';
+import { writeDocs } from './report/write-docs.js';
 
 const bench = path.join(packageRoot, 'bench');
 /** What a machine does by itself. */

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 
 import { defaultConfig } from '#src/config/config.js';
-import { PREFIX_LENGTH } from './workload.js';
+import { PREFIX_LENGTH } from './load/workload.js';
 
 /** What Preamble is compared with. */
 export const PEERS = ['node-llama-cpp', 'transformers-peft', 'onnxruntime-node'] as const;

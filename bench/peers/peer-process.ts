@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 
-import { endChild, pauseChild, resumeChild, startChild } from '../child.js';
+import { endChild, pauseChild, resumeChild, startChild } from '../process/child.js';
 import type { PeerAnswer, PeerGreeting, PeerRequest, TrainAnswer, TrainRequest } from './protocol.js';
 
 /** A program that answers as `protocol.ts` says. */

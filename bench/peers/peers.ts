@@ -1,8 +1,8 @@
-import type { Contender } from '../contender.js';
-import type { EngineContenders } from '../contenders.js';
+import type { Contender } from '../contenders/contender.js';
+import type { EngineContenders } from '../contenders/preamble.js';
 import type { PeerName } from '../options.js';
 import type { BenchContext } from '../suite.js';
-import { PREFIX_LENGTH, randomPrompt, rates, userName } from '../workload.js';
+import { PREFIX_LENGTH, randomPrompt, rates, userName } from '../load/workload.js';
 import { prepareNodeLlamaCpp, prepareOnnxRuntimeNode, prepareTransformersPeft } from './prepare.js';
 import { type PeerCommand, PeerProcess } from './peer-process.js';
 

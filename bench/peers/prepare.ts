@@ -7,8 +7,8 @@ import { exists } from '#src/disk/durable.js';
 import { compileModel, type Manifest, readManifest, WEIGHTS_FILE } from '#src/model/compile/compiled-model.js';
 import { threadsOf } from '../options.js';
 import type { BenchContext } from '../suite.js';
-import { peftFiles } from '../targets.js';
-import { PREFIX_COLUMNS, randomPrefix, userName } from '../workload.js';
+import { peftFiles } from '../load/targets.js';
+import { PREFIX_COLUMNS, randomPrefix, userName } from '../load/workload.js';
 import { concatGraph } from './concat-graph.js';
 import { installNode, installPython, run } from './install.js';
 import type { PeerCommand } from './peer-process.js';
@@ -92,7 +92,12 @@ export async function prepareTrainer(
   { threads, spin, background }: TrainerSetup,
 ): Promise<PeerCommand> {
   const model = await compileModel({ source, cache });
-  return nodeProgram('../support/trainer.js', { model, threads, spin: spin ? 1 : 0, background: background ? 1 : 0 });
+  return nodeProgram('../suites/training/trainer.js', {
+    model,
+    threads,
+    spin: spin ? 1 : 0,
+    background: background ? 1 : 0,
+  });
 }
 
 /** A program of the bench, compiled as this one is. */

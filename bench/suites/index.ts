@@ -1,18 +1,18 @@
 import type { Suite } from '../suite.js';
-import { coldPrefix } from './cold-prefix.js';
-import { decode } from './decode.js';
-import { interference } from './interference.js';
-import { memory } from './memory.js';
-import { precision } from './precision.js';
-import { prefixLength } from './prefix-length.js';
-import { promptCache } from './prompt-cache.js';
-import { roofline } from './roofline.js';
-import { rows } from './rows.js';
-import { soak } from './soak.js';
-import { start } from './start.js';
-import { storeSize } from './store-size.js';
-import { training } from './training.js';
-import { trainingBesideServing } from './training-beside-serving.js';
+import { coldPrefix } from './server/cold-prefix.js';
+import { decode } from './server/decode.js';
+import { interference } from './server/interference.js';
+import { memory } from './server/memory.js';
+import { precision } from './engine/precision.js';
+import { prefixLength } from './engine/prefix-length.js';
+import { promptCache } from './engine/prompt-cache.js';
+import { roofline } from './engine/roofline.js';
+import { rows } from './engine/rows.js';
+import { soak } from './server/soak.js';
+import { start } from './server/start.js';
+import { storeSize } from './server/store-size.js';
+import { training } from './training/training.js';
+import { trainingBesideServing } from './training/training-beside-serving.js';
 
 /** Every suite, in the order in which they run. */
 export const suites: readonly Suite[] = [

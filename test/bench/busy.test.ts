@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { shareBetween } from '../../bench/busy.js';
+import { shareBetween } from '../../bench/process/busy.js';
 
 const cpu = (user: number, idle: number): Parameters<typeof shareBetween>[0][number] => ({
   user,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { fillPage, pageParts, throughputChart } from '../../bench/performance-page.js';
-import type { Report, SuiteReport } from '../../bench/report.js';
+import { fillPage, pageParts, throughputChart } from '../../bench/report/performance-page.js';
+import type { Report, SuiteReport } from '../../bench/report/report.js';
 
 const facts: Report['facts'] = {
   date: '2026-11-25T10:00:00.000Z',

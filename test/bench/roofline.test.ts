@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { limitOf, stepCost } from '../../bench/suites/roofline.js';
+import { limitOf, stepCost } from '../../bench/suites/engine/roofline.js';
 import { parseConfig } from '../../src/model/gpt2/config.js';
 
 const gpt2 = parseConfig({ model_type: 'gpt2' });

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { type Contender, measureRounds } from '../../bench/contender.js';
+import { type Contender, measureRounds } from '../../bench/contenders/contender.js';
 
 const visits: string[] = [];
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { readCounts, soak } from '../../bench/support/soak-load.js';
+import { readCounts, soak } from '../../bench/load/soak-load.js';
 import { realServer, uploadBundled } from '../support/real-server.js';
 
 it(

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { median, ratios, spread } from '../../bench/statistics.js';
+import { median, ratios, spread } from '../../bench/report/statistics.js';
 
 it('takes the middle of odd and even numbers of values', () => {
   expect(median([9, 1, 5])).toBe(5);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import type { Finding, Goal } from '../../bench/suite.js';
-import { describeGoal, verdict } from '../../bench/verdict.js';
+import { describeGoal, verdict } from '../../bench/report/verdict.js';
 
 const finding = (values: number[], goal?: Goal): Finding => ({ what: 'x', unit: 'x', values, ...(goal && { goal }) });
 

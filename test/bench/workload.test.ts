@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { rates, workload } from '../../bench/workload.js';
+import { rates, workload } from '../../bench/load/workload.js';
 
 it('counts only the time in which every row decodes', () => {
   // The first row runs alone at a token every 10 ms until the second comes at 100; then both take 20 ms.

@@ -1,0 +1,78 @@
+import { Engine } from '#src/engine/engine.js';
+import { openModel } from '#src/model/model.js';
+import type { PrefixKv } from '#src/prefix/kv.js';
+import { Tokenizer } from '#src/tokenizer/tokenizer.js';
+import type { Contender } from './contender.js';
+import { threadsOf } from '../options.js';
+import { ServerProcess } from '../process/server-process.js';
+import type { BenchContext } from '../suite.js';
+import { engineTarget, generate, serverTarget, uploadPrefix } from '../load/targets.js';
+import { PREFIX_COLUMNS, randomPrefix, userName, type UserRequest, workload } from '../load/workload.js';
+
+/** The server as it is shipped, in a process of its own, users with a prefix each. */
+export async function openServer({ options, checkpoint, cache }: BenchContext): Promise<Contender> {
+  const server = await ServerProcess.start({
+    PREAMBLE_MODEL: checkpoint,
+    PREAMBLE_CACHE: cache,
+    PREAMBLE_SLOTS: String(Math.max(...options.rows)),
+    PREAMBLE_LOG_LEVEL: 'error',
+    ...(options.threads !== undefined && { PREAMBLE_THREADS: String(options.threads) }),
+  });
+  try {
+    for (const [user, prefix] of userPrefixes(options.rows)) await uploadPrefix(server.url, user, prefix);
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+  const target = serverTarget(server.url);
+  return {
+    name: 'server',
+    async measure(rows) {
+      await server.eventLoopDelay(); // from here on
+      const { decode } = await target(workload(rows, options.context, options.tokens));
+      return { decode, eventLoopDelay: await server.eventLoopDelay() };
+    },
+    close: () => server.stop(),
+  };
+}
+
+/** The engine without HTTP, in this process. */
+export interface EngineContenders {
+  /** With a prefix for each row. */
+  readonly engine: Contender;
+  /** With the first row's prefix for all. It goes with `engine`. */
+  readonly onePrefix: Contender;
+  /** The tokens that a user's prompt is continued with; without a prefix where there is no user. */
+  readonly continueGreedily: (user: string | undefined, prompt: readonly number[], count: number) => Promise<number[]>;
+}
+
+export async function openEngine({ options, checkpoint: source, cache }: BenchContext): Promise<EngineContenders> {
+  const slots = Math.max(...options.rows);
+  const model = await openModel({ source, cache, slots, threads: threadsOf(options) });
+  const tokenizer = await Tokenizer.load(model.tokenizerDirectory);
+  const engine = new Engine({ runner: model.runner, tokenizer, eosTokenIds: model.eosTokenIds });
+  const prefixes = userPrefixes(options.rows);
+  const target = engineTarget(engine, prefixes);
+  const requests = (rows: number): UserRequest[] => workload(rows, options.context, options.tokens);
+  const everyone = userName(0);
+  return {
+    engine: { name: 'engine', measure: (rows) => target(requests(rows)), close: () => model.dispose() },
+    onePrefix: {
+      name: 'engine, one prefix',
+      measure: (rows) => target(requests(rows).map((request) => ({ ...request, user: everyone }))),
+      close: () => Promise.resolve(),
+    },
+    continueGreedily: async (user, prompt, maxTokens) => {
+      const { ids } = await generate(engine, user === undefined ? undefined : prefixes.get(user), {
+        prompt,
+        maxTokens,
+      });
+      return ids;
+    },
+  };
+}
+
+function userPrefixes(rows: readonly number[]): Map<string, PrefixKv> {
+  const users = Array.from({ length: Math.max(...rows) }, (_, row) => userName(row));
+  return new Map(users.map((user) => [user, randomPrefix(user, PREFIX_COLUMNS)]));
+}

@@ -1,0 +1,95 @@
+import { execFileSync } from 'node:child_process';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+
+import { packageRoot, precisions, readConfig } from '#src/config/config.js';
+import { openModel } from '#src/model/model.js';
+import { randomModel, uniform } from '../inputs/random-model.js';
+
+/**
+ * Tokens per second of the engine's runner on one provider, each row with a prefix of its own, GPT-2 124M's shape; and with
+ * `--python`, those of Transformers and PEFT on the same machine's GPU (`bench/device/device_peft.py`), and the ratio. docs/devices.md
+ * says how to run it.
+ */
+const { values: options } = parseArgs({
+  options: {
+    provider: { type: 'string', default: 'cuda' },
+    rows: { type: 'string', default: '64' },
+    steps: { type: 'string', default: '128' },
+    length: { type: 'string', default: '20' },
+    weights: { type: 'string' },
+    kv: { type: 'string' },
+    /** A Python with PyTorch, Transformers and PEFT. */
+    python: { type: 'string' },
+    /** Another checkpoint than one of random weights. */
+    model: { type: 'string' },
+  },
+});
+const PROMPT_TOKENS = 16;
+const REPEATS = 3;
+const [rows, steps, length] = [options.rows, options.steps, options.length].map(Number) as [number, number, number];
+
+// The same rules as the server's: what it refuses is refused here.
+const config = readConfig({
+  PREAMBLE_PROVIDER: options.provider,
+  PREAMBLE_WEIGHTS: options.weights,
+  PREAMBLE_KV: options.kv,
+});
+const cache = path.join(packageRoot, 'bench/.cache');
+const source = options.model ?? (await randomModel(cache));
+const ours = await measure();
+console.log(JSON.stringify({ what: 'preamble', provider: config.provider, rows, steps, ...ours }));
+if (options.python !== undefined) {
+  const script = path.join(packageRoot, 'bench/device/device_peft.py');
+  const args = [script, source, '--rows', String(rows), '--steps', String(steps), '--length', String(length)];
+  const theirs = JSON.parse(execFileSync(options.python, args, { encoding: 'utf8' })) as { tokensPerSecond: number };
+  console.log(JSON.stringify({ what: 'transformers + peft', rows, steps, ...theirs }));
+  console.log(JSON.stringify({ what: 'ratio', value: ours.tokensPerSecond / theirs.tokensPerSecond }));
+}
+
+async function measure(): Promise<{ tokensPerSecond: number; all: number[]; weights: string; kv: string }> {
+  const precision = precisions(config);
+  const model = await openModel({
+    source,
+    cache: path.join(cache, 'compiled'),
+    slots: rows,
+    threads: config.threads,
+    provider: config.provider,
+    ...precision,
+  });
+  try {
+    const { layers, width, contextLength } = model.base;
+    if (length + PROMPT_TOKENS + steps > contextLength) throw new Error(`the context is ${contextLength}`);
+    const all: number[] = [];
+    for (let repeat = 0; repeat < REPEATS + 1; repeat++) {
+      let next = await prefill();
+      const start = performance.now();
+      for (let step = 0; step < steps; step++) {
+        const past = length + PROMPT_TOKENS + step;
+        const decode = next.map((token) => ({ token, past, temperature: 1 }));
+        next = [...(await model.runner.step({ decode, topK: 1 })).topIds];
+      }
+      all.push((rows * steps * 1000) / (performance.now() - start));
+    }
+    all.shift(); // warm-up
+    const median = [...all].sort((a, b) => a - b)[all.length >> 1] as number;
+    return { tokensPerSecond: median, all, ...precision };
+
+    async function prefill(): Promise<number[]> {
+      const first: number[] = [];
+      for (let slot = 0; slot < rows; slot++) {
+        const random = uniform(slot);
+        await model.runner.append(slot, 0, {
+          length,
+          rows: Float32Array.from({ length: length * 2 * layers * width }, () => 0.3 * random()),
+        });
+        const tokens = Array.from({ length: PROMPT_TOKENS }, (_, i) => (slot * 7 + i * i * 3) % 200);
+        const chunk = { slot, tokens, past: length, logits: 'last', temperature: 1 } as const;
+        first.push((await model.runner.step({ decode: [], chunk, topK: 1 })).topIds[0] as number);
+      }
+      return first;
+    }
+  } finally {
+    await model.dispose();
+  }
+}

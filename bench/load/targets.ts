@@ -1,0 +1,88 @@
+import type { Engine } from '#src/engine/engine.js';
+import type { PrefixKv } from '#src/prefix/kv.js';
+import { encodeSafetensors } from '#src/safetensors/index.js';
+import { streamTogether } from './stream-together.js';
+import { rates, type Rates, type UserRequest } from './workload.js';
+
+/** Something that generates: runs all requests at once. */
+export type Target = (requests: readonly UserRequest[]) => Promise<Rates>;
+
+/** The engine alone: no HTTP, no JSON. */
+export function engineTarget(engine: Engine, prefixes: ReadonlyMap<string, PrefixKv>): Target {
+  return async (requests) => {
+    const start = performance.now();
+    const rows = await Promise.all(requests.map((request) => generate(engine, prefixes.get(request.user), request)));
+    return rates(
+      start,
+      rows.map(({ times }) => times),
+    );
+  };
+}
+
+/** The whole server: one streamed completion for each user, over sockets. */
+export function serverTarget(address: string): Target {
+  return async (requests) => {
+    const bodies = requests.map(({ user, prompt, maxTokens }) => ({
+      tokens: maxTokens,
+      body: {
+        model: user,
+        prompt,
+        max_tokens: maxTokens,
+        temperature: 0,
+        ignore_eos: true,
+        stream: true,
+        return_token_ids: true,
+      },
+    }));
+    const start = performance.now();
+    return rates(start, await streamTogether(`${address}/v1/completions`, bodies));
+  };
+}
+
+/** Uploads a user's prefix. */
+export async function uploadPrefix(address: string, user: string, prefix: PrefixKv): Promise<void> {
+  const { config, tensors } = peftFiles(prefix);
+  const form = new FormData();
+  form.set('name', user);
+  form.set('adapter_config', new Blob([config]), 'adapter_config.json');
+  form.set('adapter_model', new Blob([tensors]), 'adapter_model.safetensors');
+  const answer = await fetch(`${address}/v1/prefixes`, { method: 'POST', body: form });
+  if (!answer.ok) throw new Error(`uploading ${user}: ${answer.status} ${await answer.text()}`);
+}
+
+/** A prefix as the two files that PEFT would have written: `adapter_config.json` and `adapter_model.safetensors`. */
+export function peftFiles({ length, rows }: PrefixKv): { config: string; tensors: Uint8Array<ArrayBuffer> } {
+  const config = { peft_type: 'PREFIX_TUNING', task_type: 'CAUSAL_LM', num_virtual_tokens: length };
+  const tensors = { prompt_embeddings: { shape: [length, rows.length / length], data: rows } };
+  return { config: JSON.stringify(config), tensors: encodeSafetensors(tensors) };
+}
+
+/** Generates greedily; the tokens, and when each of them came. */
+export async function generate(
+  engine: Engine,
+  kv: PrefixKv | undefined,
+  { prompt, maxTokens }: Pick<UserRequest, 'prompt' | 'maxTokens'>,
+): Promise<{ ids: number[]; times: number[] }> {
+  const ids: number[] = [];
+  const times: number[] = [];
+  const generation = engine.submit({
+    tenant: 'default',
+    prompt,
+    prefix: kv && { kv, placement: 'prefix' },
+    sampling: { temperature: 0, topP: 1, topK: 0, seed: undefined },
+    choice: 0,
+    maxTokens,
+    minTokens: 0,
+    stop: [],
+    stopTokenIds: [],
+    ignoreEos: true,
+    logprobs: undefined,
+  });
+  for await (const event of generation) {
+    if (event.type !== 'token') continue;
+    ids.push(event.id);
+    times.push(performance.now());
+  }
+  if (times.length !== maxTokens) throw new Error(`${times.length} tokens, not ${maxTokens}`);
+  return { ids, times };
+}

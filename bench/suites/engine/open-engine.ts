@@ -1,0 +1,35 @@
+import { Engine } from '#src/engine/engine.js';
+import { openModel } from '#src/model/model.js';
+import type { PrefixKv } from '#src/prefix/kv.js';
+import { Tokenizer } from '#src/tokenizer/tokenizer.js';
+import { readConfig } from '#src/config/config.js';
+import type { BenchContext } from '../../suite.js';
+import { engineTarget, type Target } from '../../load/targets.js';
+
+/** An engine of this process over the bench's model. */
+export interface OpenEngine {
+  /** Values of one virtual token. */
+  readonly columns: number;
+  /** What generates; `prefixes` belong to users. */
+  target(prefixes: ReadonlyMap<string, PrefixKv>): Target;
+  close(): Promise<void>;
+}
+
+/** Opens the model for `slots` rows. */
+export async function openEngine({ checkpoint, cache, options }: BenchContext, slots: number): Promise<OpenEngine> {
+  const threads = options.threads ?? readConfig({}).threads;
+  const model = await openModel({ source: checkpoint, cache, slots, threads });
+  try {
+    const tokenizer = await Tokenizer.load(model.tokenizerDirectory);
+    const { base, runner, eosTokenIds } = model;
+    const engine = new Engine({ runner, tokenizer, eosTokenIds });
+    return {
+      columns: 2 * base.layers * base.width,
+      target: (prefixes) => engineTarget(engine, prefixes),
+      close: () => engine.drain().finally(() => model.dispose()),
+    };
+  } catch (error) {
+    await model.dispose();
+    throw error;
+  }
+}

@@ -1,0 +1,48 @@
+import type { Finding, Suite } from '../../suite.js';
+import { openEngine } from './open-engine.js';
+import { randomKv } from '../../inputs/stored-prefix.js';
+import { randomTokens } from '../../load/token-stream.js';
+import { type UserRequest, userName } from '../../load/workload.js';
+
+const ROWS = 8;
+const LENGTHS = [0, 1, 10, 50, 100, 200];
+const PROMPT_TOKENS = 32;
+const NEW_TOKENS = 48;
+
+/** Long prefixes are nearly free (prefix-tuning, footnote 11): they are attended to, and nothing else. */
+export const prefixLength: Suite = {
+  name: 'prefix-length',
+  question: `How does decoding at ${ROWS} rows depend on the length of their prefixes?`,
+  async run(context) {
+    const engine = await openEngine(context, ROWS);
+    try {
+      const rates = new Map(LENGTHS.map((length) => [length, [] as number[]]));
+      for (let round = 0; round <= context.options.repeats; round++) {
+        for (const length of round % 2 ? [...LENGTHS].reverse() : LENGTHS) {
+          const requests = Array.from({ length: ROWS }, (_, row) => request(userName(row)));
+          const prefixes = new Map(requests.map(({ user }) => [user, randomKv(user, length, engine.columns)]));
+          const { decode } = await engine.target(length === 0 ? new Map() : prefixes)(requests);
+          context.log(`${round === 0 ? 'warm-up' : `round ${round}`}  length ${length}  ${decode.toFixed(1)} tok/s`);
+          if (round > 0) rates.get(length)?.push(decode);
+        }
+      }
+      return findings(rates);
+    } finally {
+      await engine.close();
+    }
+  },
+};
+
+function request(user: string): UserRequest {
+  return { user, prompt: randomTokens(user, PROMPT_TOKENS), maxTokens: NEW_TOKENS };
+}
+
+function findings(rates: ReadonlyMap<number, readonly number[]>): Finding[] {
+  const without = rates.get(0) ?? [];
+  return [...rates].flatMap(([length, values]): Finding[] => {
+    const at = { 'prefix length': length };
+    const ratios = values.map((value, round) => value / (without[round] ?? NaN));
+    const speed: Finding = { what: 'decode', at, unit: 'tok/s', values };
+    return length === 0 ? [speed] : [speed, { what: 'decode, over no prefix', at, unit: 'x', values: ratios }];
+  });
+}

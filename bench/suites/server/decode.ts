@@ -1,0 +1,107 @@
+import { openEngine, openServer } from '../../contenders/preamble.js';
+import { type Contender, type Entry, measureRounds, type Rounds } from '../../contenders/contender.js';
+import { openPeer } from '../../peers/peers.js';
+import { ratios } from '../../report/statistics.js';
+import type { BenchContext, Finding, Goal, Suite } from '../../suite.js';
+
+/** What is divided, and what by, and the goals by rows. */
+interface Comparison {
+  readonly above: string;
+  readonly below: string;
+  readonly goals: Readonly<Record<number, Goal>>;
+}
+
+const COMPARISONS: readonly Comparison[] = [
+  {
+    above: 'server',
+    below: 'node-llama-cpp',
+    goals: { 1: { id: 'P1', atLeast: 1.1 }, 8: { id: 'P1', atLeast: 1.9 }, 32: { id: 'P1', atLeast: 2.6 } },
+  },
+  { above: 'server', below: 'onnxruntime-node', goals: { 32: { id: 'P2', atLeast: 3 } } },
+  { above: 'server', below: 'transformers-peft', goals: { 32: { id: 'P2', atLeast: 1.9 } } },
+  { above: 'engine', below: 'engine, one prefix', goals: { 32: { id: 'P4', atLeast: 0.98 } } },
+  {
+    above: 'server',
+    below: 'engine',
+    goals: { 1: { id: 'P5', atLeast: 0.95 }, 8: { id: 'P5', atLeast: 0.95 }, 32: { id: 'P5', atLeast: 0.95 } },
+  },
+];
+const DELAY_GOAL: Goal = { id: 'P11', atMost: 5 };
+
+/** Tokens per second of Preamble, whole and without HTTP, and of what people would use instead. */
+export const decode: Suite = {
+  name: 'decode',
+  question: 'How many tokens per second, with a prefix for every user, beside the peers?',
+  async run(context) {
+    const entries: Entry[] = [];
+    try {
+      await openAll(context, entries);
+      const { options, log } = context;
+      const onRound = (rounds: Rounds): Promise<void> => context.keep(findings(entries, rounds));
+      return findings(entries, await measureRounds(entries, options, { log, onRound }));
+    } finally {
+      for (const { contender } of entries) await contender.close();
+    }
+  },
+};
+
+/** A peer that cannot be had is told and left out. */
+async function openAll(context: BenchContext, entries: Entry[]): Promise<void> {
+  const { rows, peers } = context.options;
+  const add = (contender: Contender, at = rows): number => entries.push({ contender, rows: at });
+  add(await openServer(context));
+  const { engine, onePrefix, continueGreedily } = await openEngine(context);
+  add(engine);
+  add(onePrefix, [Math.max(...rows)]);
+  for (const name of peers) {
+    try {
+      add(await openPeer(name, context, continueGreedily));
+    } catch (error) {
+      context.log(`${name} is left out: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+}
+
+function findings(entries: readonly Entry[], rounds: Rounds): Finding[] {
+  return [...rates(entries, rounds), ...comparisons(entries, rounds), ...delays(entries, rounds)];
+}
+
+function rates(entries: readonly Entry[], rounds: Rounds): Finding[] {
+  return entries.flatMap(({ contender: { name }, rows }) =>
+    rows.map((count): Finding => ({
+      what: name,
+      at: { rows: count },
+      unit: 'tok/s',
+      values: rounds.of(name, count).map((measurement) => measurement.decode),
+    })),
+  );
+}
+
+function comparisons(entries: readonly Entry[], rounds: Rounds): Finding[] {
+  const rowsOf = (name: string): readonly number[] =>
+    entries.find(({ contender }) => contender.name === name)?.rows ?? [];
+  return COMPARISONS.flatMap(({ above, below, goals }) =>
+    rowsOf(above)
+      .filter((rows) => rowsOf(below).includes(rows))
+      .map((rows): Finding => {
+        const values = ratios(
+          rounds.of(above, rows).map(({ decode }) => decode),
+          rounds.of(below, rows).map(({ decode }) => decode),
+        );
+        const goal = goals[rows];
+        return { what: `${above} over ${below}`, at: { rows }, unit: 'x', values, ...(goal && { goal }) };
+      }),
+  );
+}
+
+function delays(entries: readonly Entry[], rounds: Rounds): Finding[] {
+  return entries.flatMap(({ contender: { name }, rows }) =>
+    rows.flatMap((count): Finding[] => {
+      const values = rounds.of(name, count).flatMap(({ eventLoopDelay }) => eventLoopDelay ?? []);
+      if (values.length === 0) return [];
+      const goal = count === 32 ? DELAY_GOAL : undefined;
+      const what = `event-loop delay of the ${name}, p99`;
+      return [{ what, at: { rows: count }, unit: 'ms', values, ...(goal && { goal }) }];
+    }),
+  );
+}

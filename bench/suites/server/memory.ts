@@ -1,0 +1,98 @@
+import fs from 'node:fs/promises';
+import path from 'node:path';
+
+import { compileModel, type Manifest, readManifest, WEIGHTS_FILE } from '#src/model/compile/compiled-model.js';
+import type { BenchContext, Finding, Suite } from '../../suite.js';
+import { uploadPrefix } from '../../load/targets.js';
+import { type Resident, ServerProcess } from '../../process/server-process.js';
+import { randomTokens, TokenStream } from '../../load/token-stream.js';
+import { PREFIX_LENGTH, randomPrefix, userName } from '../../load/workload.js';
+
+const USERS = 32;
+const PROMPT_TOKENS = 46;
+const NEW_TOKENS = 64;
+/** The last token is generated, not read again. */
+const POSITIONS = PREFIX_LENGTH + PROMPT_TOKENS + NEW_TOKENS - 1;
+const MiB = 2 ** 20;
+
+/** What a server with these weights cannot do without, MiB. */
+interface Needed {
+  readonly weights: number;
+  readonly kv: number;
+}
+
+/** Memory of the server process beside what the model itself needs. */
+export const memory: Suite = {
+  name: 'memory',
+  question: `How much memory has a server after ${USERS} users with a prefix each, over weights and their keys and values?`,
+  async run(context) {
+    const directory = await compileModel({ source: context.checkpoint, cache: context.cache });
+    const manifest = (await readManifest(directory)) as Manifest;
+    const columns = 2 * manifest.config.layers * manifest.config.width;
+    const needed = {
+      weights: (await fs.stat(path.join(directory, WEIGHTS_FILE))).size / MiB,
+      kv: (USERS * POSITIONS * columns * Float32Array.BYTES_PER_ELEMENT) / MiB,
+    };
+    const stages: Stages[] = [];
+    for (let round = 1; round <= context.options.repeats; round++) {
+      const measured = await measure(directory, columns, context);
+      context.log(
+        `round ${round}  ready ${measured.ready.total.toFixed(0)} MiB, after ${measured.used.total.toFixed(0)} MiB`,
+      );
+      stages.push(measured);
+    }
+    return findings(stages, needed);
+  },
+};
+
+interface Stages {
+  readonly ready: Resident;
+  readonly uploaded: Resident;
+  readonly used: Resident;
+}
+
+async function measure(model: string, columns: number, { options }: BenchContext): Promise<Stages> {
+  const server = await ServerProcess.start({
+    PREAMBLE_MODEL: model,
+    PREAMBLE_SLOTS: String(USERS),
+    ...(options.threads !== undefined && { PREAMBLE_THREADS: String(options.threads) }),
+  });
+  try {
+    const ready = await server.resident();
+    const users = Array.from({ length: USERS }, (_, row) => userName(row));
+    for (const user of users) await uploadPrefix(server.url, user, randomPrefix(user, columns));
+    const uploaded = await server.resident();
+    const streams = users.map((user) => {
+      return new TokenStream(server.url, {
+        model: user,
+        prompt: randomTokens(user, PROMPT_TOKENS),
+        maxTokens: NEW_TOKENS,
+      });
+    });
+    await Promise.all(streams.map(({ done }) => done));
+    return { ready, uploaded, used: await server.resident() };
+  } finally {
+    await server.stop();
+  }
+}
+
+function findings(stages: readonly Stages[], { weights, kv }: Needed): Finding[] {
+  const mib = (what: string, pick: (stages: Stages) => number): Finding => {
+    return { what, unit: 'MiB', values: stages.map(pick) };
+  };
+  return [
+    mib('weights', () => weights),
+    mib('keys and values touched', () => kv),
+    mib('resident when ready', ({ ready }) => ready.total),
+    mib('resident after the uploads', ({ uploaded }) => uploaded.total),
+    mib('resident after all have generated', ({ used }) => used.total),
+    mib('  of it anonymous', ({ used }) => used.anonymous),
+    mib('  of it files', ({ used }) => used.file),
+    {
+      what: 'resident over weights and keys and values',
+      unit: 'x',
+      values: stages.map(({ used }) => used.total / (weights + kv)),
+      goal: { id: 'P9', atMost: 1.3 },
+    },
+  ];
+}

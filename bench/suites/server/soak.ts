@@ -1,0 +1,73 @@
+import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
+
+import { ServerProcess } from '../../process/server-process.js';
+import { median } from '../../report/statistics.js';
+import type { BenchContext, Finding, Suite } from '../../suite.js';
+import { readCounts, soak as load, uploadTexts } from '../../load/soak-load.js';
+
+const CLIENTS = 200;
+const SECONDS = 120;
+/** When the server is taken for warm. */
+const WARM = 30;
+const PREFIXES = 64;
+/** Of the longest answer. */
+const TOKENS = 128;
+/** Seconds whose median counts: the garbage collector's saw has teeth of several. */
+const WINDOW = 20;
+const PROGRAM = fileURLToPath(new URL('./soak-server.js', import.meta.url));
+
+/** Resident memory of a server under steady load; whether its books and `/metrics` are right after it. */
+export const soak: Suite = {
+  name: 'soak',
+  question: `Is memory flat under ${CLIENTS} streams for ${SECONDS} s, and do /metrics and the clients count the same?`,
+  async run(context) {
+    const { threads } = context.options;
+    const settings = { PREAMBLE_CACHE: context.cache, PREAMBLE_LOG_LEVEL: 'error' };
+    const server = await ServerProcess.start(
+      { ...settings, ...(threads !== undefined && { PREAMBLE_THREADS: String(threads) }) },
+      PROGRAM,
+    );
+    const measured = await measure(server, context).finally(() => server.stop());
+    if (server.exitStatus !== 0) throw new Error('checkIntegrity failed');
+    return measured;
+  },
+};
+
+async function measure(server: ServerProcess, { log }: BenchContext): Promise<Finding[]> {
+  const prefixes = await uploadTexts(server.url, PREFIXES);
+  const samples: number[] = [];
+  const begin = performance.now();
+  const watch = setInterval(() => void server.resident().then(({ total }) => samples.push(total)), 1000);
+  const until = begin + SECONDS * 1000;
+  const counted = await load(server.url, {
+    clients: CLIENTS,
+    until,
+    models: ['preamble-demo', ...prefixes],
+    tokens: TOKENS,
+  });
+  const seconds = (performance.now() - begin) / 1000;
+  clearInterval(watch);
+  const told = await readCounts(server.url);
+  log(`clients   ${JSON.stringify(counted)}\n/metrics  ${JSON.stringify(told)}`);
+  const tenths = samples.filter((_, second) => second % 10 === 9).map(Math.round);
+  log(`resident memory every ten seconds, MiB: ${tenths.join(' ')}`);
+  if (!isDeepStrictEqual(told, counted)) throw new Error('/metrics and the clients have counted differently');
+  return findings(samples, counted.requests / seconds, counted.generatedTokens / seconds);
+}
+
+function findings(samples: readonly number[], requests: number, tokens: number): Finding[] {
+  const [warm, end] = [median(samples.slice(WARM, WARM + WINDOW)), median(samples.slice(SECONDS - WINDOW, SECONDS))];
+  return [
+    { what: 'requests', unit: 'req/s', values: [requests] },
+    { what: 'tokens', unit: 'tok/s', values: [tokens] },
+    { what: `resident after ${WARM} s`, unit: 'MiB', values: [warm] },
+    { what: 'resident at the end', unit: 'MiB', values: [end] },
+    {
+      what: `resident at the end over after ${WARM} s`,
+      unit: 'x',
+      values: [end / warm],
+      goal: { id: 'P15', atMost: 1.02 },
+    },
+  ];
+}

@@ -1,0 +1,96 @@
+import { execFile } from 'node:child_process';
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+
+import { compileModel, WEIGHTS_FILE } from '#src/model/compile/compiled-model.js';
+import type { BenchContext, Finding, Suite } from '../../suite.js';
+import { ServerProcess } from '../../process/server-process.js';
+
+/** Whether the weights file is in the page cache; everything else, such as Node and the libraries, always is. */
+type PageCache = 'warm' | 'cold';
+
+interface Times {
+  readonly read: number;
+  readonly start: number;
+}
+
+const READ_BYTES = 4 << 20;
+const run = promisify(execFile);
+
+/** From the start of the process to ready, beside the least that any server of these weights must do. */
+export const start: Suite = {
+  name: 'start',
+  question: 'How long does a server with a compiled model take to be ready, over reading its weights file once?',
+  async run(context) {
+    const directory = await compileModel({ source: context.checkpoint, cache: context.cache });
+    const weights = path.join(directory, WEIGHTS_FILE);
+    const states: PageCache[] = (await canEvict(weights)) ? ['warm', 'cold'] : ['warm'];
+    const times = new Map(states.map((state) => [state, [] as Times[]]));
+    for (let round = 0; round <= context.options.repeats; round++) {
+      for (const [state, list] of times) {
+        const measured = await measure(state, weights, directory, context);
+        context.log(
+          `${round === 0 ? 'warm-up' : `round ${round}`}  ${state}  read ${measured.read.toFixed(0)} ms, ready ${measured.start.toFixed(0)} ms`,
+        );
+        if (round > 0) list.push(measured);
+      }
+    }
+    return [...times].flatMap(([state, list]) => findings(state, list));
+  },
+};
+
+async function measure(state: PageCache, weights: string, model: string, context: BenchContext): Promise<Times> {
+  if (state === 'cold') await evict(weights);
+  const read = await timeToRead(weights);
+  if (state === 'cold') await evict(weights);
+  const { threads } = context.options;
+  const server = await ServerProcess.start({
+    PREAMBLE_MODEL: model,
+    ...(threads !== undefined && { PREAMBLE_THREADS: String(threads) }),
+  });
+  await server.stop();
+  return { read, start: server.readyAfter };
+}
+
+function findings(state: PageCache, times: readonly Times[]): Finding[] {
+  const at = { 'page cache': state };
+  return [
+    { what: 'reading the weights file', at, unit: 'ms', values: times.map(({ read }) => read) },
+    { what: 'process start to ready', at, unit: 'ms', values: times.map(({ start }) => start) },
+    {
+      what: 'start to ready over reading the weights file',
+      at,
+      unit: 'x',
+      values: times.map(({ read, start }) => start / read),
+      goal: { id: 'P10', atMost: 2 },
+    },
+  ];
+}
+
+async function timeToRead(file: string): Promise<number> {
+  const buffer = Buffer.alloc(READ_BYTES);
+  const begin = performance.now();
+  const handle = await fs.open(file);
+  try {
+    while ((await handle.read(buffer, 0, READ_BYTES)).bytesRead > 0);
+  } finally {
+    await handle.close();
+  }
+  return performance.now() - begin;
+}
+
+/** Drops a file from the page cache: what `dd` of GNU documents for it; needs no rights beyond reading the file. */
+async function evict(file: string): Promise<void> {
+  await run('dd', [`if=${file}`, 'iflag=nocache', 'count=0', 'status=none']);
+}
+
+/** Not on every system; where it is, reading takes clearly longer afterwards. */
+async function canEvict(file: string): Promise<boolean> {
+  await timeToRead(file);
+  const warm = await timeToRead(file);
+  return evict(file).then(
+    async () => (await timeToRead(file)) > 2 * warm,
+    () => false,
+  );
+}

@@ -1,0 +1,36 @@
+import fs from 'node:fs/promises';
+
+import type { TrainRequest } from '../../peers/protocol.js';
+import { randomTokens } from '../../load/token-stream.js';
+
+/** A step's batch: tokens of each row that the model reads. */
+const EVEN = Array.from({ length: 10 }, () => 64);
+/** As many, padded to 1.31 times as many, as rows of E2E are that are drawn ten at a time. */
+const UNEVEN = [44, 48, 52, 56, 60, 68, 72, 76, 80, 84];
+export const STEP_TOKENS = EVEN.reduce((sum, length) => sum + length);
+
+/** Lengths of rows, and the part of each that is learned: the target. */
+const BATCHES = {
+  all: { lengths: EVEN, learned: 1 },
+  half: { lengths: EVEN, learned: 1 / 2 },
+  'half, uneven rows': { lengths: UNEVEN, learned: 1 / 2 },
+} as const;
+export type Learned = keyof typeof BATCHES;
+export const LEARNED = Object.keys(BATCHES) as Learned[];
+
+/** The examples of a step. */
+export function trainingExamples(kind: Learned): TrainRequest['examples'] {
+  const { lengths, learned } = BATCHES[kind];
+  return lengths.map((length, row) => {
+    const ids = randomTokens(`example/${row}`, length + 1); // the last one is learned, not read
+    const sourceLength = ids.length - length * learned;
+    return { source: ids.slice(0, sourceLength), target: ids.slice(sourceLength) };
+  });
+}
+
+/** The most memory that a process has had, MiB. @throws Error where the system does not tell */
+export async function peakResident(pid: number): Promise<number> {
+  const kilobytes = /^VmHWM:\s+(\d+) kB/m.exec(await fs.readFile(`/proc/${pid}/status`, 'utf8'))?.[1];
+  if (kilobytes === undefined) throw new Error(`/proc/${pid}/status has no VmHWM`);
+  return Number(kilobytes) / 1024;
+}
