@@ -1,6 +1,7 @@
 import path from 'node:path';
 
 import { packageRoot } from '#src/config/config.js';
+import { thisBuild } from './process/build.js';
 import { busyShare } from './process/busy.js';
 import { type Options, readOptions, usage } from './options.js';
 import { randomModel } from './inputs/random-model.js';
@@ -42,6 +43,7 @@ async function run(options: Options): Promise<void> {
     console.log(`\n== ${suite.name}: ${suite.question}`);
     await measure(suite, report, {
       options,
+      build: thisBuild,
       checkpoint,
       cache: path.join(cache, 'compiled'),
       log: (line) => console.log(line),

@@ -1,4 +1,5 @@
 import type { Options } from './options.js';
+import type { Build } from './process/build.js';
 
 /** One question that the bench answers, in a file of its own under `suites/`. */
 export interface Suite {
@@ -12,6 +13,8 @@ export interface Suite {
 
 export interface BenchContext {
   readonly options: Options;
+  /** The build whose programs are started. */
+  readonly build: Build;
   /** A random GPT-2 checkpoint of 124M's shape: everything is measured on these weights. */
   readonly checkpoint: string;
   /** Where compiled models go. */

@@ -4,19 +4,17 @@ import type { PrefixKv } from '#src/prefix/kv.js';
 import { Tokenizer } from '#src/tokenizer/tokenizer.js';
 import type { Contender } from './contender.js';
 import { threadsOf } from '../options.js';
-import { ServerProcess } from '../process/server-process.js';
+import { startServer } from '../process/server-process.js';
 import type { BenchContext } from '../suite.js';
 import { engineTarget, generate, serverTarget, uploadPrefix } from '../load/targets.js';
 import { PREFIX_COLUMNS, randomPrefix, userName, type UserRequest, workload } from '../load/workload.js';
 
 /** The server as it is shipped, in a process of its own, users with a prefix each. */
-export async function openServer({ options, checkpoint, cache }: BenchContext): Promise<Contender> {
-  const server = await ServerProcess.start({
-    PREAMBLE_MODEL: checkpoint,
-    PREAMBLE_CACHE: cache,
+export async function openServer(context: BenchContext): Promise<Contender> {
+  const { options } = context;
+  const server = await startServer(context, {
     PREAMBLE_SLOTS: String(Math.max(...options.rows)),
     PREAMBLE_LOG_LEVEL: 'error',
-    ...(options.threads !== undefined && { PREAMBLE_THREADS: String(options.threads) }),
   });
   try {
     for (const [user, prefix] of userPrefixes(options.rows)) await uploadPrefix(server.url, user, prefix);

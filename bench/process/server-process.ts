@@ -3,28 +3,34 @@ import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 
-import { packageRoot } from '#src/config/config.js';
+import type { BenchContext } from '../suite.js';
+import { mainOf, thisBuild } from './build.js';
 import { endChild, startChild } from './child.js';
+import { type Resident, residentMemory } from './usage.js';
 
 /** How long a server may take to say where it listens. Milliseconds. */
 const START_TIMEOUT = 60_000;
-const MiB = 2 ** 20;
-const MAIN = path.join(packageRoot, 'dist/main.js');
 /** Prom-client's own, of perf_hooks' histogram: since the scrape before, the period of its timer included. */
 const DELAY_P99 = /^nodejs_eventloop_lag_p99_seconds(?:\{[^}]*\})? (\S+)$/m;
 /** Milliseconds between two looks of that timer. */
 const DELAY_PERIOD = 10;
 
-/** Resident memory, MiB: all of it, and what it is backed by. */
-export interface Resident {
-  readonly total: number;
-  /** Heaps, packed weights, keys and values. */
-  readonly anonymous: number;
-  /** Mapped files: weights, libraries, the program. */
-  readonly file: number;
+/**
+ * Starts the server of the context's build: its checkpoint, its compiled models, and the threads that everything gets.
+ * @param settings further environment variables, which win over these
+ * @param program the script that Node runs; it prints its address as `dist/main.js` does
+ */
+export function startServer(
+  { build, cache, checkpoint, options }: BenchContext,
+  settings: Readonly<Record<string, string>> = {},
+  program = mainOf(build),
+): Promise<ServerProcess> {
+  const threads = options.threads === undefined ? {} : { PREAMBLE_THREADS: String(options.threads) };
+  const own = { PREAMBLE_MODEL: checkpoint, PREAMBLE_CACHE: cache, ...threads };
+  return ServerProcess.start({ ...own, ...settings }, program);
 }
 
-/** The shipped server, `dist/main.js`, in a process of its own: a client in this one takes none of its event loop. */
+/** A Preamble server in a process of its own, so that a client in this process takes none of the server's event loop. */
 export class ServerProcess {
   private constructor(
     private readonly child: ChildProcess,
@@ -38,9 +44,9 @@ export class ServerProcess {
    * Starts a server on a free port and waits until it is ready. Unless `settings` say otherwise, prefixes go to a directory that
    * is removed with it.
    * @param settings its environment, beside PATH
-   * @param program another one than the shipped server, that says where it listens as that does
+   * @param program the script that Node runs; it prints its address as `dist/main.js` does
    */
-  static async start(settings: Readonly<Record<string, string>>, program = MAIN): Promise<ServerProcess> {
+  static async start(settings: Readonly<Record<string, string>>, program = mainOf(thisBuild)): Promise<ServerProcess> {
     const directory = await fs.mkdtemp(path.join(os.tmpdir(), 'preamble-bench-'));
     const own = { PORT: '0', PREAMBLE_STORE: `file:${directory}/prefixes`, PREAMBLE_LOG_LEVEL: 'silent' };
     const begin = performance.now();
@@ -70,15 +76,9 @@ export class ServerProcess {
     return this.child.pid as number;
   }
 
-  /** Resident memory now, from `/proc`. @throws Error where the system does not tell */
-  async resident(): Promise<Resident> {
-    const status = await fs.readFile(`/proc/${this.pid}/status`, 'utf8');
-    const read = (field: string): number => {
-      const kilobytes = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1];
-      if (kilobytes === undefined) throw new Error(`/proc/${this.pid}/status has no ${field}`);
-      return (Number(kilobytes) * 1024) / MiB;
-    };
-    return { total: read('VmRSS'), anonymous: read('RssAnon'), file: read('RssFile') };
+  /** Resident memory now. @throws Error on a system without Linux's `/proc` */
+  resident(): Promise<Resident> {
+    return residentMemory(this.pid);
   }
 
   /** The 99th percentile of its event loop's delay since the last call, in milliseconds. */

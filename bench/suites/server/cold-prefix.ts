@@ -10,7 +10,7 @@ import { DEFAULT_TENANT } from '#src/tenancy/tenancy.js';
 import { findProgram } from '../../../test/support/debian-program.js';
 import { RedisProcess, redisProgram } from '../../../test/support/redis-process.js';
 import type { BenchContext, Finding, Suite } from '../../suite.js';
-import { ServerProcess } from '../../process/server-process.js';
+import { startServer } from '../../process/server-process.js';
 import { storedPrefix } from '../../inputs/stored-prefix.js';
 import { gaps, quantile, randomTokens, timeToFirstToken, TokenStream } from '../../load/token-stream.js';
 import { median } from '../../report/statistics.js';
@@ -71,11 +71,7 @@ async function fill(url: string, model: string, count: number): Promise<void> {
 
 async function measureAll(store: string, model: string, context: BenchContext): Promise<Round[]> {
   const { options } = context;
-  const server = await ServerProcess.start({
-    PREAMBLE_MODEL: model,
-    PREAMBLE_STORE: store,
-    ...(options.threads !== undefined && { PREAMBLE_THREADS: String(options.threads) }),
-  });
+  const server = await startServer(context, { PREAMBLE_MODEL: model, PREAMBLE_STORE: store });
   try {
     const rounds: Round[] = [];
     for (let round = 0; round <= options.repeats; round++) {

@@ -2,7 +2,7 @@ import path from 'node:path';
 
 import { defaultConfig } from '#src/config/config.js';
 import type { BenchContext, Finding, Suite } from '../../suite.js';
-import { ServerProcess } from '../../process/server-process.js';
+import { startServer } from '../../process/server-process.js';
 import { type Ask, gaps, quantile, randomTokens, timeToFirstToken, TokenStream } from '../../load/token-stream.js';
 
 const STREAMS = 8;
@@ -39,13 +39,8 @@ export const interference: Suite = {
 };
 
 async function measureChunk(chunk: number, context: BenchContext): Promise<Times[]> {
-  const { threads, repeats } = context.options;
-  const server = await ServerProcess.start({
-    PREAMBLE_MODEL: context.checkpoint,
-    PREAMBLE_CACHE: context.cache,
-    PREAMBLE_MAX_CHUNK_TOKENS: String(chunk),
-    ...(threads !== undefined && { PREAMBLE_THREADS: String(threads) }),
-  });
+  const { repeats } = context.options;
+  const server = await startServer(context, { PREAMBLE_MAX_CHUNK_TOKENS: String(chunk) });
   try {
     const all: Times[] = [];
     for (let round = 0; round <= repeats; round++) {

@@ -4,7 +4,8 @@ import path from 'node:path';
 import { compileModel, type Manifest, readManifest, WEIGHTS_FILE } from '#src/model/compile/compiled-model.js';
 import type { BenchContext, Finding, Suite } from '../../suite.js';
 import { uploadPrefix } from '../../load/targets.js';
-import { type Resident, ServerProcess } from '../../process/server-process.js';
+import { startServer } from '../../process/server-process.js';
+import type { Resident } from '../../process/usage.js';
 import { randomTokens, TokenStream } from '../../load/token-stream.js';
 import { PREFIX_LENGTH, randomPrefix, userName } from '../../load/workload.js';
 
@@ -35,7 +36,7 @@ export const memory: Suite = {
     };
     const stages: Stages[] = [];
     for (let round = 1; round <= context.options.repeats; round++) {
-      const measured = await measure(directory, columns, context);
+      const measured = await measure(columns, context);
       context.log(
         `round ${round}  ready ${measured.ready.total.toFixed(0)} MiB, after ${measured.used.total.toFixed(0)} MiB`,
       );
@@ -51,12 +52,8 @@ interface Stages {
   readonly used: Resident;
 }
 
-async function measure(model: string, columns: number, { options }: BenchContext): Promise<Stages> {
-  const server = await ServerProcess.start({
-    PREAMBLE_MODEL: model,
-    PREAMBLE_SLOTS: String(USERS),
-    ...(options.threads !== undefined && { PREAMBLE_THREADS: String(options.threads) }),
-  });
+async function measure(columns: number, context: BenchContext): Promise<Stages> {
+  const server = await startServer(context, { PREAMBLE_SLOTS: String(USERS) });
   try {
     const ready = await server.resident();
     const users = Array.from({ length: USERS }, (_, row) => userName(row));

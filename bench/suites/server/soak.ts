@@ -1,7 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 
-import { ServerProcess } from '../../process/server-process.js';
+import { bundledModel } from '#src/config/config.js';
+import { type ServerProcess, startServer } from '../../process/server-process.js';
 import { median } from '../../report/statistics.js';
 import type { BenchContext, Finding, Suite } from '../../suite.js';
 import { readCounts, soak as load, uploadTexts } from '../../load/soak-load.js';
@@ -22,12 +23,7 @@ export const soak: Suite = {
   name: 'soak',
   question: `Is memory flat under ${CLIENTS} streams for ${SECONDS} s, and do /metrics and the clients count the same?`,
   async run(context) {
-    const { threads } = context.options;
-    const settings = { PREAMBLE_CACHE: context.cache, PREAMBLE_LOG_LEVEL: 'error' };
-    const server = await ServerProcess.start(
-      { ...settings, ...(threads !== undefined && { PREAMBLE_THREADS: String(threads) }) },
-      PROGRAM,
-    );
+    const server = await startServer(context, { PREAMBLE_MODEL: bundledModel, PREAMBLE_LOG_LEVEL: 'error' }, PROGRAM);
     const measured = await measure(server, context).finally(() => server.stop());
     if (server.exitStatus !== 0) throw new Error('checkIntegrity failed');
     return measured;

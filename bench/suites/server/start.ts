@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 
 import { compileModel, WEIGHTS_FILE } from '#src/model/compile/compiled-model.js';
 import type { BenchContext, Finding, Suite } from '../../suite.js';
-import { ServerProcess } from '../../process/server-process.js';
+import { startServer } from '../../process/server-process.js';
 
 /** Whether the weights file is in the page cache; everything else, such as Node and the libraries, always is. */
 type PageCache = 'warm' | 'cold';
@@ -29,7 +29,7 @@ export const start: Suite = {
     const times = new Map(states.map((state) => [state, [] as Times[]]));
     for (let round = 0; round <= context.options.repeats; round++) {
       for (const [state, list] of times) {
-        const measured = await measure(state, weights, directory, context);
+        const measured = await measure(state, weights, context);
         context.log(
           `${round === 0 ? 'warm-up' : `round ${round}`}  ${state}  read ${measured.read.toFixed(0)} ms, ready ${measured.start.toFixed(0)} ms`,
         );
@@ -40,15 +40,11 @@ export const start: Suite = {
   },
 };
 
-async function measure(state: PageCache, weights: string, model: string, context: BenchContext): Promise<Times> {
+async function measure(state: PageCache, weights: string, context: BenchContext): Promise<Times> {
   if (state === 'cold') await evict(weights);
   const read = await timeToRead(weights);
   if (state === 'cold') await evict(weights);
-  const { threads } = context.options;
-  const server = await ServerProcess.start({
-    PREAMBLE_MODEL: model,
-    ...(threads !== undefined && { PREAMBLE_THREADS: String(threads) }),
-  });
+  const server = await startServer(context);
   await server.stop();
   return { read, start: server.readyAfter };
 }

@@ -1,5 +1,3 @@
-import fs from 'node:fs/promises';
-
 import type { TrainRequest } from '../../peers/protocol.js';
 import { randomTokens } from '../../load/token-stream.js';
 
@@ -26,11 +24,4 @@ export function trainingExamples(kind: Learned): TrainRequest['examples'] {
     const sourceLength = ids.length - length * learned;
     return { source: ids.slice(0, sourceLength), target: ids.slice(sourceLength) };
   });
-}
-
-/** The most memory that a process has had, MiB. @throws Error where the system does not tell */
-export async function peakResident(pid: number): Promise<number> {
-  const kilobytes = /^VmHWM:\s+(\d+) kB/m.exec(await fs.readFile(`/proc/${pid}/status`, 'utf8'))?.[1];
-  if (kilobytes === undefined) throw new Error(`/proc/${pid}/status has no VmHWM`);
-  return Number(kilobytes) / 1024;
 }

@@ -1,4 +1,3 @@
-import fs from 'node:fs/promises';
 import path from 'node:path';
 
 import { PeerProcess } from '../../peers/peer-process.js';
@@ -6,7 +5,8 @@ import { prepareTrainer, type TrainerSetup } from '../../peers/prepare.js';
 import { threadsOf } from '../../options.js';
 import { ratios } from '../../report/statistics.js';
 import type { BenchContext, Finding, Goal, Suite } from '../../suite.js';
-import { ServerProcess } from '../../process/server-process.js';
+import { startServer } from '../../process/server-process.js';
+import { cpuSeconds } from '../../process/usage.js';
 import { gaps, quantile, randomTokens, TokenStream } from '../../load/token-stream.js';
 import { trainingExamples } from './batches.js';
 
@@ -41,12 +41,7 @@ export const trainingBesideServing: Suite = {
   name: 'training-beside-serving',
   question: `What does training in a process of its own do to ${STREAMS} running streams on the same cores?`,
   async run(context) {
-    const { threads } = context.options;
-    const server = await ServerProcess.start({
-      PREAMBLE_MODEL: context.checkpoint,
-      PREAMBLE_CACHE: context.cache,
-      ...(threads !== undefined && { PREAMBLE_THREADS: String(threads) }),
-    });
+    const server = await startServer(context);
     const companies: Company[] = [{ name: NOBODY, times: [] }];
     try {
       for (const [name, setup] of setups(threadsOf(context.options))) {
@@ -114,16 +109,6 @@ async function measure(url: string, model: string, trainer: PeerProcess | undefi
     await Promise.all(streams.map((stream) => stream.cancel()));
   }
 }
-
-/** Time of the CPUs that a process has had, all threads. */
-async function cpuSeconds(pid: number): Promise<number> {
-  const stat = await fs.readFile(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // from the third field, the state, on
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-}
-
-/** `sysconf(_SC_CLK_TCK)` of every Linux there is. */
-const TICKS_PER_SECOND = 100;
 
 function describe({ p50, p95, rate, cores }: Times): string {
   return `between tokens ${p50.toFixed(1)} ms, p95 ${p95.toFixed(1)} ms; ${rate.toFixed(0)} tok/s; training ${cores.toFixed(2)} cores`;

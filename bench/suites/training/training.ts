@@ -1,9 +1,10 @@
 import { threadsOf } from '../../options.js';
 import { type PeerCommand, PeerProcess } from '../../peers/peer-process.js';
 import { preparePeftTrainer, prepareTrainer } from '../../peers/prepare.js';
+import { peakResident } from '../../process/usage.js';
 import { ratios } from '../../report/statistics.js';
 import type { BenchContext, Finding, Goal, Suite } from '../../suite.js';
-import { LEARNED, type Learned, peakResident, STEP_TOKENS, trainingExamples } from './batches.js';
+import { LEARNED, type Learned, STEP_TOKENS, trainingExamples } from './batches.js';
 
 /** Steps of one measurement. */
 const STEPS = 3;
