@@ -20,27 +20,38 @@ export interface Options {
   /** As the server chooses unless given; see `threadsOf`. */
   readonly threads: number | undefined;
   readonly peers: readonly PeerName[];
+  /** Another commit whose build is measured in turns with this one. */
+  readonly beside: string | undefined;
   /** Results to write into docs/performance.md instead of measuring; none to measure. */
   readonly writeDocs: readonly string[];
   readonly help: boolean;
 }
 
-export function usage(suites: readonly string[]): string {
+/** A suite as the command line knows it. */
+interface SuiteEntry {
+  readonly name: string;
+  /** Present if the suite can run with `--beside`. */
+  readonly open?: unknown;
+}
+
+export function usage(suites: readonly SuiteEntry[]): string {
   return `Usage: npm run bench -- [suite ...] [options]
 Measures Preamble and its peers on a random GPT-2 of 124M's shape; writes bench/results/DATE.json.
-Suites: ${suites.join(', ')} (all unless named)
+Suites: ${suites.map(({ name }) => name).join(', ')} (all unless named)
   --rows 1,8,32    users that generate together
   --context 130    mean positions of a row, its prefix of ${PREFIX_LENGTH} included
   --tokens 32      steps in which all rows decode together
   --repeats 5      rounds; medians count, ratios are taken within a round
   --threads N      threads inside a step (physical cores)
   --peers LIST     ${PEERS.join(',')} or none (all)
+  --beside COMMIT  measure this build and that commit's in turns, without peers: both figures and their ratio.
+                     Suites: ${comparable(suites).join(', ')}
   --write-docs FILE  measure nothing; write results into docs/performance.md and its chart
                      (several times: a later file's suites replace an earlier one's)`;
 }
 
-/** @throws Error for an argument that is unknown, and for a number that is not positive */
-export function readOptions(args: readonly string[], suites: readonly string[]): Options {
+/** @throws Error for an unknown argument, a number that is not positive, and options that exclude each other */
+export function readOptions(args: readonly string[], suites: readonly SuiteEntry[]): Options {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
@@ -50,19 +61,22 @@ export function readOptions(args: readonly string[], suites: readonly string[]):
       tokens: { type: 'string', default: '32' },
       repeats: { type: 'string', default: '5' },
       threads: { type: 'string' },
-      peers: { type: 'string', default: PEERS.join(',') },
+      peers: { type: 'string' },
+      beside: { type: 'string' },
       'write-docs': { type: 'string', multiple: true, default: [] },
       help: { type: 'boolean', default: false },
     },
   });
+  const { beside } = values;
   return {
-    suites: positionals.length > 0 ? positionals.map((name) => oneOf('suite', name, suites)) : suites,
+    suites: chooseSuites(positionals, suites, beside !== undefined),
     rows: values.rows.split(',').map((text) => positive('--rows', text)),
     context: positive('--context', values.context),
     tokens: positive('--tokens', values.tokens),
     repeats: positive('--repeats', values.repeats),
     threads: values.threads === undefined ? undefined : positive('--threads', values.threads),
-    peers: values.peers === 'none' ? [] : values.peers.split(',').map((name) => oneOf('--peers', name, PEERS)),
+    peers: choosePeers(values.peers, beside !== undefined),
+    beside,
     writeDocs: values['write-docs'],
     help: values.help,
   };
@@ -71,6 +85,30 @@ export function readOptions(args: readonly string[], suites: readonly string[]):
 /** The threads that everything gets: those asked for, else those that the server takes by itself. */
 export function threadsOf({ threads }: Options): number {
   return threads ?? defaultConfig().threads;
+}
+
+function chooseSuites(named: readonly string[], suites: readonly SuiteEntry[], beside: boolean): readonly string[] {
+  const all = suites.map(({ name }) => name);
+  const possible = beside ? comparable(suites) : all;
+  if (named.length === 0) return possible;
+  for (const name of named) {
+    if (possible.includes(oneOf('suite', name, all))) continue;
+    throw new Error(
+      `suite: '${name}' measures this checkout's modules and cannot run with --beside; these can: ${possible.join(', ')}`,
+    );
+  }
+  return named;
+}
+
+/** Suites that can run with `--beside`. */
+function comparable(suites: readonly SuiteEntry[]): string[] {
+  return suites.filter(({ open }) => open !== undefined).map(({ name }) => name);
+}
+
+function choosePeers(list: string | undefined, beside: boolean): readonly PeerName[] {
+  if (beside && list !== undefined) throw new Error('--peers: no peer runs with --beside');
+  if (beside || list === 'none') return [];
+  return list?.split(',').map((name) => oneOf('--peers', name, PEERS)) ?? PEERS;
 }
 
 function positive(name: string, text: string): number {

@@ -9,6 +9,21 @@ export interface Suite {
   readonly question: string;
   /** Measures and cleans up; says what it is doing through `context.log`. */
   run(context: BenchContext): Promise<Finding[]>;
+  /** Opens the context's build for `--beside`; absent if the suite measures modules of this checkout, not programs. */
+  open?(context: BenchContext): Promise<Probe>;
+}
+
+/**
+ * A build under measurement, reached only through what every commit has: HTTP, the command line and the system's accounts of its
+ * processes.
+ */
+export interface Probe {
+  /**
+   * Steps of a round, each of them as short as it can be: the other build's same step is the next thing that is measured.
+   * Round 0 warms up.
+   */
+  readonly steps: readonly ((round: number) => Promise<Figure[]>)[];
+  close(): Promise<void>;
 }
 
 export interface BenchContext {
@@ -24,16 +39,25 @@ export interface BenchContext {
   readonly keep: (findings: readonly Finding[]) => Promise<void>;
 }
 
-/** One measured figure, with its spread. */
-export interface Finding {
-  /** What was measured, such as `server over node-llama-cpp`. */
+/** Quantity that was measured, and where. */
+export interface Quantity {
+  /** Such as `server over node-llama-cpp`. */
   readonly what: string;
-  /** What it depends on, such as `{ rows: 32 }`: the columns that tell findings of one suite apart. */
+  /** Conditions, such as `{ rows: 32 }`: the columns that tell findings of one suite apart. */
   readonly at?: Readonly<Record<string, number | string>>;
   readonly unit: 'tok/s' | 'ms' | 's' | 'MiB' | 'x' | 'GB/s' | 'GFLOP/s' | 'nats' | 'req/s';
-  /** One value for each repeat; the median counts. Ratios are taken within a repeat, not between medians. */
+}
+
+/** Quantity with one value. */
+export interface Figure extends Quantity {
+  readonly value: number;
+}
+
+/** Quantity with a value for each round. */
+export interface Finding extends Quantity {
+  /** The median counts. Ratios are taken within a round, not between medians. */
   readonly values: readonly number[];
-  /** The project's goal for it; nothing where it is for information. */
+  /** The project's goal for the median; absent if the finding is for information. */
   readonly goal?: Goal;
 }
 

@@ -13,6 +13,15 @@ export interface Measurement {
   readonly eventLoopDelay?: number;
 }
 
+/** Measurement of a server, whose process is known. */
+export interface ServerMeasurement extends Measurement {
+  readonly eventLoopDelay: number;
+  /** Milliseconds to the first token, median of the rows. */
+  readonly firstToken: number;
+  /** CPU milliseconds of the process, all threads, for each generated token, prompts included. */
+  readonly cpuPerToken: number;
+}
+
 /** A contender takes part with these numbers of rows. */
 export interface Entry {
   readonly contender: Contender;

@@ -2,15 +2,20 @@ import { Engine } from '#src/engine/engine.js';
 import { openModel } from '#src/model/model.js';
 import type { PrefixKv } from '#src/prefix/kv.js';
 import { Tokenizer } from '#src/tokenizer/tokenizer.js';
-import type { Contender } from './contender.js';
+import type { Contender, ServerMeasurement } from './contender.js';
 import { threadsOf } from '../options.js';
 import { startServer } from '../process/server-process.js';
 import type { BenchContext } from '../suite.js';
 import { engineTarget, generate, serverTarget, uploadPrefix } from '../load/targets.js';
 import { PREFIX_COLUMNS, randomPrefix, userName, type UserRequest, workload } from '../load/workload.js';
 
+/** A server in a process of its own. */
+export interface ServerContender extends Contender {
+  measure(rows: number): Promise<ServerMeasurement>;
+}
+
 /** The server as it is shipped, in a process of its own, users with a prefix each. */
-export async function openServer(context: BenchContext): Promise<Contender> {
+export async function openServer(context: BenchContext): Promise<ServerContender> {
   const { options } = context;
   const server = await startServer(context, {
     PREAMBLE_SLOTS: String(Math.max(...options.rows)),
@@ -26,9 +31,13 @@ export async function openServer(context: BenchContext): Promise<Contender> {
   return {
     name: 'server',
     async measure(rows) {
+      const requests = workload(rows, options.context, options.tokens);
       await server.eventLoopDelay(); // from here on
-      const { decode } = await target(workload(rows, options.context, options.tokens));
-      return { decode, eventLoopDelay: await server.eventLoopDelay() };
+      const cpuBefore = await server.cpuSeconds();
+      const { decode, firstToken } = await target(requests);
+      const cpu = (await server.cpuSeconds()) - cpuBefore;
+      const tokens = requests.reduce((sum, { maxTokens }) => sum + maxTokens, 0);
+      return { decode, firstToken, cpuPerToken: (1000 * cpu) / tokens, eventLoopDelay: await server.eventLoopDelay() };
     },
     close: () => server.stop(),
   };

@@ -6,7 +6,7 @@ import path from 'node:path';
 import type { BenchContext } from '../suite.js';
 import { mainOf, thisBuild } from './build.js';
 import { endChild, startChild } from './child.js';
-import { type Resident, residentMemory } from './usage.js';
+import { cpuSeconds, type Resident, residentMemory } from './usage.js';
 
 /** How long a server may take to say where it listens. Milliseconds. */
 const START_TIMEOUT = 60_000;
@@ -79,6 +79,11 @@ export class ServerProcess {
   /** Resident memory now. @throws Error on a system without Linux's `/proc` */
   resident(): Promise<Resident> {
     return residentMemory(this.pid);
+  }
+
+  /** CPU time since its start, all threads. @throws Error on a system without Linux's `/proc` */
+  cpuSeconds(): Promise<number> {
+    return cpuSeconds(this.pid);
   }
 
   /** The 99th percentile of its event loop's delay since the last call, in milliseconds. */

@@ -12,9 +12,10 @@ export function spread(values: readonly number[]): { readonly min: number; reado
 
 /**
  * `above` over `below`, round by round. What slows the machine for a minute slows both of a round, so their ratio stays.
+ * Equal values have the ratio 1, zeros too.
  * @throws Error when one was measured in a round and the other was not
  */
 export function ratios(above: readonly number[], below: readonly number[]): number[] {
   if (above.length !== below.length) throw new Error(`${above.length} rounds over ${below.length}`);
-  return above.map((value, round) => value / (below[round] ?? NaN));
+  return above.map((value, round) => (value === below[round] ? 1 : value / (below[round] ?? NaN)));
 }

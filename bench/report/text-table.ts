@@ -1,5 +1,5 @@
 import { median, spread } from './statistics.js';
-import type { Finding } from '../suite.js';
+import type { Finding, Quantity } from '../suite.js';
 import { describeGoal, verdict } from './verdict.js';
 
 /** Findings for a terminal: medians, with the range of the repeats in brackets, and what became of the goals. */
@@ -11,30 +11,30 @@ export function textTable(findings: readonly Finding[]): string {
     finding.unit,
     finding.goal === undefined ? '' : `${finding.goal.id} ${describeGoal(finding.goal)}: ${verdict(finding) ?? ''}`,
   ]);
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
-  return lines
-    .map((line) =>
-      line
-        .map((cell, column) => (column === 2 ? cell.padStart(widths[2] ?? 0) : cell.padEnd(widths[column] ?? 0)))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  return alignColumns(lines, [2]);
+}
+
+/** Lines whose cells stand below each other; those of the columns `right` end at the same place, the others begin there. */
+export function alignColumns(lines: readonly (readonly string[])[], right: readonly number[]): string {
+  const widthOf = (column: number): number => Math.max(...lines.map((line) => line[column]?.length ?? 0));
+  const align = (cell: string, column: number): string =>
+    right.includes(column) ? cell.padStart(widthOf(column)) : cell.padEnd(widthOf(column));
+  return lines.map((line) => line.map(align).join('  ').trimEnd()).join('\n');
 }
 
 /** `rows 32`, or nothing. */
-export function describePlace({ at = {} }: Finding): string {
+export function describePlace({ at = {} }: Pick<Quantity, 'at'>): string {
   return Object.entries(at)
     .map(([name, value]) => `${name} ${value}`)
     .join(', ');
 }
 
-export function formatMedian({ values }: Finding): string {
+export function formatMedian({ values }: Pick<Finding, 'values'>): string {
   return format(median(values));
 }
 
 /** `smallest-largest`. */
-export function formatSpread({ values }: Finding): string {
+export function formatSpread({ values }: Pick<Finding, 'values'>): string {
   const { min, max } = spread(values);
   return `${format(min)}-${format(max)}`;
 }

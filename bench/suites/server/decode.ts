@@ -2,7 +2,7 @@ import { openEngine, openServer } from '../../contenders/preamble.js';
 import { type Contender, type Entry, measureRounds, type Rounds } from '../../contenders/contender.js';
 import { openPeer } from '../../peers/peers.js';
 import { ratios } from '../../report/statistics.js';
-import type { BenchContext, Finding, Goal, Suite } from '../../suite.js';
+import type { BenchContext, Figure, Finding, Goal, Suite } from '../../suite.js';
 
 /** What is divided, and what by, and the goals by rows. */
 interface Comparison {
@@ -42,6 +42,19 @@ export const decode: Suite = {
     } finally {
       for (const { contender } of entries) await contender.close();
     }
+  },
+  async open(context) {
+    const server = await openServer(context);
+    const measure = async (rows: number): Promise<Figure[]> => {
+      const { decode, firstToken, cpuPerToken } = await server.measure(rows);
+      const at = { rows };
+      return [
+        { what: 'tokens per second', at, unit: 'tok/s', value: decode },
+        { what: 'first token', at, unit: 'ms', value: firstToken },
+        { what: 'CPU time per token', at, unit: 'ms', value: cpuPerToken },
+      ];
+    };
+    return { steps: context.options.rows.map((rows) => () => measure(rows)), close: () => server.close() };
   },
 };
 

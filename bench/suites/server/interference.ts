@@ -1,7 +1,7 @@
 import path from 'node:path';
 
 import { defaultConfig } from '#src/config/config.js';
-import type { BenchContext, Finding, Suite } from '../../suite.js';
+import type { BenchContext, Figure, Finding, Suite } from '../../suite.js';
 import { startServer } from '../../process/server-process.js';
 import { type Ask, gaps, quantile, randomTokens, timeToFirstToken, TokenStream } from '../../load/token-stream.js';
 
@@ -35,6 +35,12 @@ export const interference: Suite = {
       findings.push(...toFindings(await measureChunk(chunk, context), chunk, chunk === byDefault));
     }
     return findings;
+  },
+  async open(context) {
+    const server = await startServer(context);
+    const model = path.basename(context.checkpoint);
+    const step = async (round: number): Promise<Figure[]> => toFigures(await measure(server.url, model, String(round)));
+    return { steps: [step], close: () => server.stop() };
   },
 };
 
@@ -74,6 +80,15 @@ async function measure(url: string, model: string, seed: string): Promise<Times>
   const disturbed = quantile(gaps(streams, sent, sent + first), 0.95);
   await Promise.all(streams.map((stream) => stream.cancel()));
   return { steady, disturbed, first, alone: await timeToFirstToken(url, long('alone')) };
+}
+
+function toFigures({ steady, disturbed, first, alone }: Times): Figure[] {
+  return [
+    { what: 'between tokens, p95, steady', unit: 'ms', value: steady },
+    { what: 'between tokens, p95, beside the prompt', unit: 'ms', value: disturbed },
+    { what: 'first token of the prompt, alone', unit: 'ms', value: alone },
+    { what: 'first token of the prompt, beside streams', unit: 'ms', value: first },
+  ];
 }
 
 function toFindings(times: readonly Times[], chunk: number, isDefault: boolean): Finding[] {

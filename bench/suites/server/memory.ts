@@ -1,13 +1,13 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import { compileModel, type Manifest, readManifest, WEIGHTS_FILE } from '#src/model/compile/compiled-model.js';
-import type { BenchContext, Finding, Suite } from '../../suite.js';
+import { compileModel, WEIGHTS_FILE } from '#src/model/compile/compiled-model.js';
+import type { BenchContext, Figure, Finding, Suite } from '../../suite.js';
 import { uploadPrefix } from '../../load/targets.js';
 import { startServer } from '../../process/server-process.js';
 import type { Resident } from '../../process/usage.js';
 import { randomTokens, TokenStream } from '../../load/token-stream.js';
-import { PREFIX_LENGTH, randomPrefix, userName } from '../../load/workload.js';
+import { PREFIX_COLUMNS, PREFIX_LENGTH, randomPrefix, userName } from '../../load/workload.js';
 
 const USERS = 32;
 const PROMPT_TOKENS = 46;
@@ -28,21 +28,31 @@ export const memory: Suite = {
   question: `How much memory has a server after ${USERS} users with a prefix each, over weights and their keys and values?`,
   async run(context) {
     const directory = await compileModel({ source: context.checkpoint, cache: context.cache });
-    const manifest = (await readManifest(directory)) as Manifest;
-    const columns = 2 * manifest.config.layers * manifest.config.width;
     const needed = {
       weights: (await fs.stat(path.join(directory, WEIGHTS_FILE))).size / MiB,
-      kv: (USERS * POSITIONS * columns * Float32Array.BYTES_PER_ELEMENT) / MiB,
+      kv: (USERS * POSITIONS * PREFIX_COLUMNS * Float32Array.BYTES_PER_ELEMENT) / MiB,
     };
     const stages: Stages[] = [];
     for (let round = 1; round <= context.options.repeats; round++) {
-      const measured = await measure(columns, context);
+      const measured = await measure(context);
       context.log(
         `round ${round}  ready ${measured.ready.total.toFixed(0)} MiB, after ${measured.used.total.toFixed(0)} MiB`,
       );
       stages.push(measured);
     }
     return findings(stages, needed);
+  },
+  open(context) {
+    const step = async (): Promise<Figure[]> => {
+      const { ready, uploaded, used } = await measure(context);
+      return [
+        { what: 'resident when ready', unit: 'MiB', value: ready.total },
+        { what: 'resident after the uploads', unit: 'MiB', value: uploaded.total },
+        { what: 'resident after all have generated', unit: 'MiB', value: used.total },
+        { what: 'anonymous after all have generated', unit: 'MiB', value: used.anonymous },
+      ];
+    };
+    return Promise.resolve({ steps: [step], close: () => Promise.resolve() });
   },
 };
 
@@ -52,12 +62,12 @@ interface Stages {
   readonly used: Resident;
 }
 
-async function measure(columns: number, context: BenchContext): Promise<Stages> {
+async function measure(context: BenchContext): Promise<Stages> {
   const server = await startServer(context, { PREAMBLE_SLOTS: String(USERS) });
   try {
     const ready = await server.resident();
     const users = Array.from({ length: USERS }, (_, row) => userName(row));
-    for (const user of users) await uploadPrefix(server.url, user, randomPrefix(user, columns));
+    for (const user of users) await uploadPrefix(server.url, user, randomPrefix(user, PREFIX_COLUMNS));
     const uploaded = await server.resident();
     const streams = users.map((user) => {
       return new TokenStream(server.url, {
