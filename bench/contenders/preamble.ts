@@ -21,12 +21,9 @@ export async function openServer(context: BenchContext): Promise<ServerContender
     PREAMBLE_SLOTS: String(Math.max(...options.rows)),
     PREAMBLE_LOG_LEVEL: 'error',
   });
-  try {
-    for (const [user, prefix] of userPrefixes(options.rows)) await uploadPrefix(server.url, user, prefix);
-  } catch (error) {
-    await server.stop();
-    throw error;
-  }
+  await server.prepare(async (url) => {
+    for (const [user, prefix] of userPrefixes(options.rows)) await uploadPrefix(url, user, prefix);
+  });
   const target = serverTarget(server.url);
   return {
     name: 'server',

@@ -67,6 +67,17 @@ export class ServerProcess {
     }
   }
 
+  /** Does what must be done before it is measured; ends the server if that fails. */
+  async prepare(work: (url: string) => Promise<void>): Promise<this> {
+    try {
+      await work(this.url);
+      return this;
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
   /** Null while it runs. */
   get exitStatus(): number | null {
     return this.child.exitCode;

@@ -1,8 +1,12 @@
-import type { Finding, Suite } from '../../suite.js';
+import path from 'node:path';
+
+import type { Figure, Finding, Suite } from '../../suite.js';
 import { openEngine } from './open-engine.js';
 import { randomKv } from '../../inputs/stored-prefix.js';
+import { serverTarget, uploadPrefix } from '../../load/targets.js';
+import { startServer } from '../../process/server-process.js';
 import { randomTokens } from '../../load/token-stream.js';
-import { type UserRequest, userName } from '../../load/workload.js';
+import { PREFIX_COLUMNS, randomPrefix, type UserRequest, userName } from '../../load/workload.js';
 
 const ROWS = 8;
 const LENGTHS = [0, 1, 10, 50, 100, 200];
@@ -30,6 +34,23 @@ export const prefixLength: Suite = {
     } finally {
       await engine.close();
     }
+  },
+  async open(context) {
+    const server = await startServer(context);
+    await server.prepare(async (url) => {
+      for (const length of LENGTHS) {
+        if (length > 0)
+          await uploadPrefix(url, userName(length), randomPrefix(userName(length), PREFIX_COLUMNS, length));
+      }
+    });
+    const target = serverTarget(server.url);
+    const measure = async (length: number): Promise<Figure[]> => {
+      const model = length === 0 ? path.basename(context.checkpoint) : userName(length);
+      const requests = Array.from({ length: ROWS }, (_, row) => ({ ...request(userName(row)), user: model }));
+      const { decode } = await target(requests);
+      return [{ what: 'tokens per second', at: { 'prefix length': length }, unit: 'tok/s', value: decode }];
+    };
+    return { steps: LENGTHS.map((length) => () => measure(length)), close: () => server.stop() };
   },
 };
 

@@ -2,19 +2,14 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { packageRoot } from '#src/config/config.js';
-import { compileModel, type Manifest, readManifest } from '#src/model/compile/compiled-model.js';
-import { baseModel } from '#src/model/model.js';
-import { RedisConnection } from '#src/redis/connection.js';
-import { RedisPrefixStore } from '#src/redis/prefixes/redis-prefix-store.js';
-import { DEFAULT_TENANT } from '#src/tenancy/tenancy.js';
 import { findProgram } from '../../../test/support/debian-program.js';
 import { RedisProcess, redisProgram } from '../../../test/support/redis-process.js';
-import type { BenchContext, Finding, Suite } from '../../suite.js';
+import type { BenchContext, Figure, Finding, Suite } from '../../suite.js';
 import { startServer } from '../../process/server-process.js';
-import { storedPrefix } from '../../inputs/stored-prefix.js';
 import { gaps, quantile, randomTokens, timeToFirstToken, TokenStream } from '../../load/token-stream.js';
 import { median } from '../../report/statistics.js';
-import { PREFIX_LENGTH } from '../../load/workload.js';
+import { uploadPrefix } from '../../load/targets.js';
+import { PREFIX_COLUMNS, PREFIX_LENGTH, randomPrefix } from '../../load/workload.js';
 
 /** Prefixes that are loaded in one repeat, one after another. */
 const LOADS = 15;
@@ -46,46 +41,58 @@ export const coldPrefix: Suite = {
   name: 'cold-prefix',
   question: `What does a ${PREFIX_LENGTH}-token prefix cost that is in Redis and not in memory, itself and others?`,
   async run(context) {
-    const found = await findProgram(redisProgram, path.join(packageRoot, 'test/.cache'));
-    const redis = await RedisProcess.start(found);
+    const subject = await openSubject(context);
     try {
-      const model = await compileModel({ source: context.checkpoint, cache: context.cache });
-      await fill(redis.url, model, (context.options.repeats + 1) * PER_ROUND);
-      return findings(await measureAll(redis.url, model, context));
+      const rounds: Round[] = [];
+      for (let round = 0; round <= context.options.repeats; round++) {
+        const measured = await subject.measure(round);
+        context.log(`${round === 0 ? 'warm-up' : `round ${round}`}  ${describe(measured)}`);
+        if (round > 0) rounds.push(measured);
+      }
+      return findings(rounds);
     } finally {
-      await redis.stop();
+      await subject.close();
     }
+  },
+  async open(context) {
+    const subject = await openSubject(context);
+    return { steps: [async (round) => figures(await subject.measure(round))], close: () => subject.close() };
   },
 };
 
-async function fill(url: string, model: string, count: number): Promise<void> {
-  const base = baseModel('model', (await readManifest(model)) as Manifest);
-  const connection = await RedisConnection.open({ url });
+/** A server whose prefixes are in a Redis of its own, and none of them in memory before the round that they belong to. */
+interface Subject {
+  measure(round: number): Promise<Round>;
+  close(): Promise<void>;
+}
+
+async function openSubject(context: BenchContext): Promise<Subject> {
+  const redis = await RedisProcess.start(await findProgram(redisProgram, path.join(packageRoot, 'test/.cache')));
   try {
-    const store = new RedisPrefixStore(connection, base.fingerprint);
-    for (let i = 0; i < count; i++) await store.put(DEFAULT_TENANT, storedPrefix(nameOf(i), PREFIX_LENGTH, base));
-  } finally {
-    connection.close();
+    const settings = { PREAMBLE_STORE: redis.url };
+    const filling = await startServer(context, settings);
+    await filling.prepare((url) => fill(url, (context.options.repeats + 1) * PER_ROUND));
+    await filling.stop();
+    const server = await startServer(context, settings);
+    const model = path.basename(context.checkpoint);
+    return {
+      measure: (round) => measureRound(server.url, model, round),
+      close: () => server.stop().finally(() => redis.stop()),
+    };
+  } catch (error) {
+    await redis.stop();
+    throw error;
   }
 }
 
-async function measureAll(store: string, model: string, context: BenchContext): Promise<Round[]> {
-  const { options } = context;
-  const server = await startServer(context, { PREAMBLE_MODEL: model, PREAMBLE_STORE: store });
-  try {
-    const rounds: Round[] = [];
-    for (let round = 0; round <= options.repeats; round++) {
-      const names = Array.from({ length: PER_ROUND }, (_, i) => nameOf(round * PER_ROUND + i));
-      const alone = await measureAlone(server.url, names.slice(0, LOADS));
-      const guests = names.slice(LOADS);
-      const beside = await measureBeside(server.url, path.basename(model), round, guests, names[0] as string);
-      context.log(`${round === 0 ? 'warm-up' : `round ${round}`}  ${describe({ ...alone, beside })}`);
-      if (round > 0) rounds.push({ ...alone, beside });
-    }
-    return rounds;
-  } finally {
-    await server.stop();
-  }
+async function fill(url: string, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await uploadPrefix(url, nameOf(i), randomPrefix(nameOf(i), PREFIX_COLUMNS));
+}
+
+async function measureRound(url: string, model: string, round: number): Promise<Round> {
+  const names = Array.from({ length: PER_ROUND }, (_, i) => nameOf(round * PER_ROUND + i));
+  const alone = await measureAlone(url, names.slice(0, LOADS));
+  return { ...alone, beside: await measureBeside(url, model, round, names.slice(LOADS), names[0] as string) };
 }
 
 async function measureAlone(url: string, names: readonly string[]): Promise<Pick<Round, 'cold' | 'warm'>> {
@@ -150,6 +157,19 @@ function describe({ cold, warm, beside }: Round): string {
 
 function nameOf(index: number): string {
   return `users/${index}`;
+}
+
+function figures({ cold, warm, beside }: Round): Figure[] {
+  return [
+    { what: 'first token, prefix in Redis only', unit: 'ms', value: cold },
+    { what: 'first token, prefix in memory', unit: 'ms', value: warm },
+    ...(['nobody', 'warm', 'cold'] as const).map((arriving): Figure => ({
+      what: "between others' tokens, mean",
+      at: { arriving },
+      unit: 'ms',
+      value: beside[arriving].mean,
+    })),
+  ];
 }
 
 function findings(rounds: readonly Round[]): Finding[] {

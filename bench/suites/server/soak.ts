@@ -4,13 +4,15 @@ import { isDeepStrictEqual } from 'node:util';
 import { bundledModel } from '#src/config/config.js';
 import { type ServerProcess, startServer } from '../../process/server-process.js';
 import { median } from '../../report/statistics.js';
-import type { BenchContext, Finding, Suite } from '../../suite.js';
-import { readCounts, soak as load, uploadTexts } from '../../load/soak-load.js';
+import type { BenchContext, Figure, Finding, Suite } from '../../suite.js';
+import { readCounts, soak as load, type SoakOptions, uploadTexts } from '../../load/soak-load.js';
 
 const CLIENTS = 200;
 const SECONDS = 120;
 /** When the server is taken for warm. */
 const WARM = 30;
+/** Seconds of load before the other build's turn, for `--beside`. */
+const TURN_SECONDS = 15;
 const PREFIXES = 64;
 /** Of the longest answer. */
 const TOKENS = 128;
@@ -28,7 +30,30 @@ export const soak: Suite = {
     if (server.exitStatus !== 0) throw new Error('checkIntegrity failed');
     return measured;
   },
+  async open(context) {
+    const server = await startServer(context, { PREAMBLE_MODEL: bundledModel });
+    const prefixes: string[] = [];
+    await server.prepare(async (url) => void prefixes.push(...(await uploadTexts(url, PREFIXES))));
+    return { steps: [() => measureTurn(server, prefixes)], close: () => server.stop() };
+  },
 };
+
+/** Figures of a few seconds of the same load. */
+async function measureTurn(server: ServerProcess, prefixes: readonly string[]): Promise<Figure[]> {
+  const [begin, cpuBefore] = [performance.now(), await server.cpuSeconds()];
+  const counted = await load(server.url, loadUntil(begin + TURN_SECONDS * 1000, prefixes));
+  const [seconds, cpu] = [(performance.now() - begin) / 1000, (await server.cpuSeconds()) - cpuBefore];
+  return [
+    { what: 'requests', unit: 'req/s', value: counted.requests / seconds },
+    { what: 'tokens', unit: 'tok/s', value: counted.generatedTokens / seconds },
+    { what: 'CPU time per token', unit: 'ms', value: (1000 * cpu) / counted.generatedTokens },
+    { what: 'resident afterwards', unit: 'MiB', value: (await server.resident()).total },
+  ];
+}
+
+function loadUntil(until: number, prefixes: readonly string[]): SoakOptions {
+  return { clients: CLIENTS, until, models: ['preamble-demo', ...prefixes], tokens: TOKENS };
+}
 
 async function measure(server: ServerProcess, { log }: BenchContext): Promise<Finding[]> {
   const prefixes = await uploadTexts(server.url, PREFIXES);
@@ -36,12 +61,7 @@ async function measure(server: ServerProcess, { log }: BenchContext): Promise<Fi
   const begin = performance.now();
   const watch = setInterval(() => void server.resident().then(({ total }) => samples.push(total)), 1000);
   const until = begin + SECONDS * 1000;
-  const counted = await load(server.url, {
-    clients: CLIENTS,
-    until,
-    models: ['preamble-demo', ...prefixes],
-    tokens: TOKENS,
-  });
+  const counted = await load(server.url, loadUntil(until, prefixes));
   const seconds = (performance.now() - begin) / 1000;
   clearInterval(watch);
   const told = await readCounts(server.url);

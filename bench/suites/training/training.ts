@@ -3,13 +3,16 @@ import { type PeerCommand, PeerProcess } from '../../peers/peer-process.js';
 import { preparePeftTrainer, prepareTrainer } from '../../peers/prepare.js';
 import { peakResident } from '../../process/usage.js';
 import { ratios } from '../../report/statistics.js';
-import type { BenchContext, Finding, Goal, Suite } from '../../suite.js';
+import type { BenchContext, Figure, Finding, Goal, Suite } from '../../suite.js';
+import { runTune } from './run-tune.js';
 import { LEARNED, type Learned, STEP_TOKENS, trainingExamples } from './batches.js';
 
 /** Steps of one measurement. */
 const STEPS = 3;
 /** Losses of the same batch and prefix may differ by so much, relative. */
 const SAME_LOSS = 1e-4;
+/** Steps of one run of `preamble tune`. */
+const TUNE_STEPS = 6;
 const OURS = 'preamble';
 const PEER = 'transformers-peft';
 const TUNED_PEER = `${PEER}, malloc tuned`;
@@ -53,7 +56,18 @@ export const training: Suite = {
       for (const { process } of trainers) await process.close();
     }
   },
+  open: (context) => Promise.resolve({ steps: [() => measureTune(context)], close: () => Promise.resolve() }),
 };
+
+/** `preamble tune` of a build, on ten rows of which all is learned. */
+async function measureTune(context: BenchContext): Promise<Figure[]> {
+  const result = await runTune(context, trainingExamples('all'), TUNE_STEPS);
+  return [
+    { what: 'preamble tune', unit: 'tok/s', value: result.tokensPerSecond },
+    { what: 'preamble tune, peak memory', unit: 'MiB', value: result.peak },
+    { what: 'preamble tune, CPU time', unit: 's', value: result.cpuSeconds },
+  ];
+}
 
 async function commands(context: BenchContext): Promise<Map<string, PeerCommand>> {
   const threads = threadsOf(context.options);
