@@ -58,7 +58,7 @@ async function run(options: Options): Promise<void> {
   console.log(`\nWritten to ${path.relative(packageRoot, report.path)}`);
 }
 
-/** A suite that fails is reported, and the others go on. */
+/** Runs a suite and reports it; the failure of a suite does not end the run. */
 async function measure(suite: Suite, report: ReportFile, context: BenchContext, other?: Build): Promise<void> {
   const { name, question } = suite;
   try {

@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { defaultConfig } from '#src/config/config.js';
 import { PREFIX_LENGTH } from './load/workload.js';
 
-/** What Preamble is compared with. */
+/** Programs that Preamble is compared with. */
 export const PEERS = ['node-llama-cpp', 'transformers-peft', 'onnxruntime-node'] as const;
 export type PeerName = (typeof PEERS)[number];
 
@@ -17,7 +17,7 @@ export interface Options {
   /** Steps in which all rows decode together. */
   readonly tokens: number;
   readonly repeats: number;
-  /** As the server chooses unless given; see `threadsOf`. */
+  /** Threads inside a step; undefined for those that the server chooses by itself (`threadsOf`). */
   readonly threads: number | undefined;
   readonly peers: readonly PeerName[];
   /** Another commit whose build is measured in turns with this one. */
@@ -82,7 +82,7 @@ export function readOptions(args: readonly string[], suites: readonly SuiteEntry
   };
 }
 
-/** The threads that everything gets: those asked for, else those that the server takes by itself. */
+/** Threads inside a step: those of `--threads`, else those that the server chooses by itself. */
 export function threadsOf({ threads }: Options): number {
   return threads ?? defaultConfig().threads;
 }

@@ -3,11 +3,11 @@ import type { Build } from './process/build.js';
 
 /** One question that the bench answers, in a file of its own under `suites/`. */
 export interface Suite {
-  /** What the command line calls it. */
+  /** Name on the command line. */
   readonly name: string;
   /** The question, in one line. */
   readonly question: string;
-  /** Measures and cleans up; says what it is doing through `context.log`. */
+  /** Measures and cleans up; reports progress through `context.log`. */
   run(context: BenchContext): Promise<Finding[]>;
   /** Opens the context's build for `--beside`; absent if the suite measures modules of this checkout, not programs. */
   open?(context: BenchContext): Promise<Probe>;
@@ -30,12 +30,12 @@ export interface BenchContext {
   readonly options: Options;
   /** The build whose programs are started. */
   readonly build: Build;
-  /** A random GPT-2 checkpoint of 124M's shape: everything is measured on these weights. */
+  /** Directory of a random GPT-2 checkpoint of 124M's shape, the model of almost all suites. */
   readonly checkpoint: string;
-  /** Where compiled models go. */
+  /** Directory for compiled models. */
   readonly cache: string;
   readonly log: (line: string) => void;
-  /** Saves what a long suite has found so far, should the run be cut; each call replaces the one before. */
+  /** Saves the findings so far, in case the run is interrupted; each call replaces the last one's. */
   readonly keep: (findings: readonly Finding[]) => Promise<void>;
 }
 
@@ -61,9 +61,9 @@ export interface Finding extends Quantity {
   readonly goal?: Goal;
 }
 
-/** A bound that the project has set itself. */
+/** Bound that the project has set itself. */
 export interface Goal {
-  /** Such as `P1`, of the table in docs/performance.md. */
+  /** Number in the table of docs/performance.md, such as `P1`. */
   readonly id: string;
   readonly atLeast?: number;
   readonly atMost?: number;

@@ -13,7 +13,7 @@ export interface SuiteResult {
   readonly text: string;
 }
 
-/** Runs a suite on this checkout's build and on another one, with the same threads and checkpoint, and compiled models of their own. */
+/** Runs a suite on this build and another one, with the same threads and checkpoint, each with compiled models of its own. */
 export async function runBeside(suite: Suite, context: BenchContext, other: Build): Promise<SuiteResult> {
   const ours = { ...context, options: { ...context.options, threads: threadsOf(context.options) } };
   const others = { ...ours, build: other, cache: path.join(other.directory, 'bench/.cache/compiled') };

@@ -1,4 +1,4 @@
-/** One of those that are measured against each other. */
+/** One of several programs that are measured against each other. */
 export interface Contender {
   readonly name: string;
   /** Generates with `rows` rows at once. */
@@ -9,11 +9,11 @@ export interface Contender {
 export interface Measurement {
   /** Tokens per second while all rows decode. */
   readonly decode: number;
-  /** Milliseconds, where it has an event loop of its own: the 99th percentile of that one's delay. */
+  /** 99th percentile of the event loop's delay in milliseconds, for a contender with an event loop of its own. */
   readonly eventLoopDelay?: number;
 }
 
-/** Measurement of a server, whose process is known. */
+/** Measurement of a server process. */
 export interface ServerMeasurement extends Measurement {
   readonly eventLoopDelay: number;
   /** Milliseconds to the first token, median of the rows. */
@@ -22,7 +22,7 @@ export interface ServerMeasurement extends Measurement {
   readonly cpuPerToken: number;
 }
 
-/** A contender takes part with these numbers of rows. */
+/** Contender with the numbers of rows at which it is measured. */
 export interface Entry {
   readonly contender: Contender;
   readonly rows: readonly number[];
@@ -37,14 +37,14 @@ export class Rounds {
     this.#measurements.set(key, [...(this.#measurements.get(key) ?? []), measurement]);
   }
 
-  /** Empty when it took no part. */
+  /** Measurements of a contender; empty if it was not measured at this number of rows. */
   of(contender: string, rows: number): readonly Measurement[] {
     return this.#measurements.get(`${contender} ${rows}`) ?? [];
   }
 }
 
 /**
- * Every round visits every contender at every number of rows, so that a slow minute of the machine hits all alike; who goes first
+ * Measures every contender at every number of rows in each round, so that a slow minute of the machine slows all of them; the order
  * changes from round to round. Round 0 warms up and does not count.
  */
 export async function measureRounds(

@@ -9,12 +9,12 @@ import type { BenchContext } from '../suite.js';
 import { engineTarget, generate, serverTarget, uploadPrefix } from '../load/targets.js';
 import { PREFIX_COLUMNS, randomPrefix, userName, type UserRequest, workload } from '../load/workload.js';
 
-/** A server in a process of its own. */
+/** Contender that is a server in a process of its own. */
 export interface ServerContender extends Contender {
   measure(rows: number): Promise<ServerMeasurement>;
 }
 
-/** The server as it is shipped, in a process of its own, users with a prefix each. */
+/** Starts the server of the context's build; each user has a prefix. */
 export async function openServer(context: BenchContext): Promise<ServerContender> {
   const { options } = context;
   const server = await startServer(context, {
@@ -44,9 +44,9 @@ export async function openServer(context: BenchContext): Promise<ServerContender
 export interface EngineContenders {
   /** With a prefix for each row. */
   readonly engine: Contender;
-  /** With the first row's prefix for all. It goes with `engine`. */
+  /** With the first row's prefix for all rows. Closing `engine` closes this one too. */
   readonly onePrefix: Contender;
-  /** The tokens that a user's prompt is continued with; without a prefix where there is no user. */
+  /** Greedy continuation of a user's prompt; without a prefix if `user` is undefined. */
   readonly continueGreedily: (user: string | undefined, prompt: readonly number[], count: number) => Promise<number[]>;
 }
 

@@ -20,7 +20,7 @@ interface DashboardPanel {
 }
 
 const SECONDS = 60;
-/** Four scrapes, as Grafana has it. */
+/** Four scrapes, as in Grafana. */
 const RATE_INTERVAL = '4s';
 const PREFIXES = 64;
 const TOKENS = 64;
@@ -41,7 +41,7 @@ try {
   await server.stop();
 }
 
-/** Few streams all the time, many for the middle third, and new users with a prefix each, who also ask for what is not there. */
+/** Runs few streams all the time, many in the middle third, and new users with a prefix each, who also request a prefix that is missing. */
 async function load(url: string): Promise<void> {
   const prefixes = await uploadTexts(url, PREFIXES);
   const begin = performance.now();

@@ -1,7 +1,7 @@
 /** A line of a panel. */
 export interface Line {
   readonly label: string;
-  /** Times grow. */
+  /** Points in the order of time. */
   readonly points: readonly Point[];
 }
 
@@ -12,7 +12,7 @@ export type Point = readonly [time: number, value: number];
 export interface LinePanel {
   readonly title: string;
   readonly lines: readonly Line[];
-  /** The largest value, in words. */
+  /** Text of the largest value. */
   readonly format: (value: number) => string;
 }
 
@@ -21,7 +21,7 @@ const WIDTH = 420;
 const HEIGHT = 150;
 const MARGIN = { left: 58, right: 12, top: 40, bottom: 8 };
 const HEADING = 36;
-/** Seconds without a point that leave a line open. */
+/** Seconds without a point after which a line is interrupted. */
 const GAP = 1.5;
 const COLOURS = ['#1565c0', '#e65100', '#2e7d32', '#6a1b9a', '#b71c1c', '#00838f'];
 

@@ -7,7 +7,7 @@ import { findProgram } from '../../test/support/debian-program.js';
 import { freePort } from '../../test/support/redis-process.js';
 import { endChild, startChild } from '../process/child.js';
 
-/** The samples of one series: Unix seconds, value. */
+/** Samples of one series: Unix seconds and value. */
 export interface Series {
   readonly labels: Readonly<Record<string, string>>;
   readonly points: readonly (readonly [number, number])[];
@@ -15,14 +15,14 @@ export interface Series {
 
 /** A Prometheus that runs. */
 export interface Prometheus {
-  /** What PromQL gives each second between two Unix times; no point where it is not a number. */
+  /** Values of a PromQL query at each second between two Unix times, without those that are not numbers. */
   range(query: string, start: number, end: number): Promise<Series[]>;
   stop(): Promise<void>;
 }
 
 /**
- * Starts a real Prometheus, Debian's where none is installed, that scrapes a server each second as the job `preamble`.
- * @param cache where a fetched program is kept
+ * Starts a real Prometheus that scrapes a server each second as the job `preamble`; Debian's if none is installed.
+ * @param cache directory for the fetched program
  */
 export async function startPrometheus(target: string, cache: string): Promise<Prometheus> {
   const wanted = { name: 'prometheus', package: 'prometheus', path: 'usr/bin/prometheus' };

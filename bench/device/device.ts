@@ -21,7 +21,7 @@ const { values: options } = parseArgs({
     kv: { type: 'string' },
     /** A Python with PyTorch, Transformers and PEFT. */
     python: { type: 'string' },
-    /** Another checkpoint than one of random weights. */
+    /** Checkpoint to use instead of random weights. */
     model: { type: 'string' },
   },
 });
@@ -29,7 +29,7 @@ const PROMPT_TOKENS = 16;
 const REPEATS = 3;
 const [rows, steps, length] = [options.rows, options.steps, options.length].map(Number) as [number, number, number];
 
-// The same rules as the server's: what it refuses is refused here.
+// The server's own rules, so that a setting is refused here if the server refuses it.
 const config = readConfig({
   PREAMBLE_PROVIDER: options.provider,
   PREAMBLE_WEIGHTS: options.weights,

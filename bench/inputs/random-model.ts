@@ -4,7 +4,7 @@ import path from 'node:path';
 
 import { exists } from '#src/disk/durable.js';
 
-/** What decides a GPT-2's cost. */
+/** Sizes that decide the cost of a GPT-2. */
 export interface Shape {
   readonly layers: number;
   readonly width: number;
@@ -18,7 +18,7 @@ export const GPT2_124M: Shape = { layers: 12, width: 768, heads: 12, contextLeng
 const END_OF_TEXT = '<|endoftext|>';
 const MERGES = 50_000;
 const VOCABULARY_SIZE = 256 + MERGES + 1;
-/** Values made and written at once. */
+/** Number of values that are made and written at once. */
 const PIECE = 1 << 20;
 
 interface Tensor {
@@ -177,7 +177,7 @@ function tokenizer(): object {
   };
 }
 
-/** The characters that stand for bytes 0 to 255 in a byte-level tokenizer: printable ones for themselves. */
+/** Characters that stand for the bytes 0 to 255 in a byte-level tokenizer; printable ones stand for themselves. */
 function byteAlphabet(): string[] {
   let substitutes = 0;
   return Array.from({ length: 256 }, (_, byte) => {

@@ -5,7 +5,7 @@ import type { PrefixUpload } from '#src/prefix/store.js';
 import { filesVersion } from '#src/prefix/version.js';
 import { uniform } from './random-model.js';
 
-/** A prefix of `length` random virtual tokens, as a store takes it: what the server makes of an upload of PEFT's two files. */
+/** Prefix of `length` random virtual tokens as a store takes it, with PEFT's two files. */
 export function storedPrefix(name: string, length: number, base: BaseModel): PrefixUpload {
   const kv = randomKv(name, length, kvColumns(base));
   const files = kvAdapter(kv, base);

@@ -1,27 +1,27 @@
 import { parseSamples } from '../../test/support/samples.js';
 import { eventReader } from './stream-together.js';
 
-/** What clients asked for and got, in the words of `/metrics`. */
+/** Counts of requests and tokens, with the meanings of `/metrics`. */
 export interface Counts {
   readonly requests: number;
   readonly promptTokens: number;
   readonly generatedTokens: number;
   /** Requests that got a first token. */
   readonly firstTokens: number;
-  /** Requests by the way they ended. */
+  /** Requests that ended with a stop. */
   readonly stopped: number;
   readonly cutByLength: number;
   readonly errors: number;
 }
 
 export interface SoakOptions {
-  /** Streams at the same time; each client asks anew as soon as it is answered. */
+  /** Streams at the same time: each client sends its next request as soon as it is answered. */
   readonly clients: number;
-  /** When clients ask no more, in milliseconds of `performance.now()`; each asks once at least. */
+  /** Time of the last new request, by `performance.now()`; each client sends one at least. */
   readonly until: number;
-  /** Asked for in turn. */
+  /** Models that are requested in turn. */
   readonly models: readonly string[];
-  /** The longest answer; the others have an eighth of it and more. */
+  /** Tokens of the longest answer; the others have one to seven eighths of it. */
   readonly tokens: number;
 }
 
@@ -31,7 +31,7 @@ interface Event {
   readonly error?: unknown;
 }
 
-/** Keeps so many streams under way. @throws Error for an answer that is not what was asked for */
+/** Keeps a number of streams running and returns their counts. @throws Error for a wrong answer */
 export async function soak(url: string, { clients, until, models, tokens }: SoakOptions): Promise<Counts> {
   const total = { ...none };
   let sent = 0;
@@ -47,7 +47,7 @@ export async function soak(url: string, { clients, until, models, tokens }: Soak
   return total;
 }
 
-/** Uploads so many prefixes, each made of a text of its own; their names. */
+/** Uploads `count` prefixes, each made of a text of its own, and returns their names. */
 export async function uploadTexts(url: string, count: number, under = 'users'): Promise<string[]> {
   const names = Array.from({ length: count }, (_, i) => `${under}/${i}`);
   for (const name of names) {
@@ -59,7 +59,7 @@ export async function uploadTexts(url: string, count: number, under = 'users'): 
   return names;
 }
 
-/** What a server has counted since it started. */
+/** Counts of a server since its start, from `/metrics`. */
 export async function readCounts(url: string): Promise<Counts> {
   const samples = parseSamples(await (await fetch(`${url}/metrics`)).text());
   const sum = (name: string, reason?: string): number =>
@@ -89,7 +89,7 @@ const none = {
 };
 const keys = Object.keys(none) as (keyof Counts)[];
 
-/** One stream; the model ends half of them where it likes. */
+/** Sends one request and reads its stream; half of the requests may end before their last token. */
 async function ask(url: string, model: string, maxTokens: number, number: number): Promise<Counts> {
   const prompt = Array.from({ length: 1 + (number % 40) }, (_, i) => 300 + i);
   const sampling = { temperature: 1, seed: number, ignore_eos: number % 2 === 0 };

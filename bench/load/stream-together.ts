@@ -3,15 +3,15 @@ import autocannon, { type Client } from 'autocannon';
 /** One streamed completion. */
 export interface StreamRequest {
   readonly body: object;
-  /** Tokens that it must bring. */
+  /** Number of tokens that the stream must have. */
   readonly tokens: number;
 }
 
-/** Seconds that a stream may take. */
+/** Longest time of a stream, in seconds. */
 const TIMEOUT = 600;
 
 /**
- * Sends every request at once, each on a connection of its own, and notes when its tokens arrive: for each request the
+ * Sends all requests at once, each on a connection of its own. Returns when the tokens of each request arrived, in
  * milliseconds of `performance.now()`.
  * @throws Error for an answer that is not 200, and for one with more or fewer tokens
  */
@@ -36,7 +36,7 @@ export async function streamTogether(url: string, requests: readonly StreamReque
   return arrivals;
 }
 
-/** Sends a request and returns the times of its tokens, which grow as they arrive. */
+/** Sends a request and returns the list of its tokens' times, which grows as they arrive. */
 function follow(client: Client, { body }: StreamRequest): number[] {
   client.setBody(JSON.stringify(body));
   const times: number[] = [];
@@ -46,14 +46,14 @@ function follow(client: Client, { body }: StreamRequest): number[] {
   });
   let last: Buffer | undefined;
   client.on('body', (buffer: Buffer) => {
-    // Autocannon hands over what the socket gave, once for each chunk of HTTP in it.
+    // Autocannon emits the same buffer of the socket once for each HTTP chunk in it.
     if (buffer !== last) read(buffer.toString('utf8'));
     last = buffer;
   });
   return times;
 }
 
-/** Takes pieces of a stream, chunk framing and all, and calls `onData` for each event: framing has lines of its own. */
+/** Reader of a stream's pieces that calls `onData` for each event. Lines of HTTP's chunk framing are skipped. */
 export function eventReader(onData: (data: string) => void): (piece: string) => void {
   let rest = '';
   return (piece) => {
@@ -63,7 +63,7 @@ export function eventReader(onData: (data: string) => void): (piece: string) => 
   };
 }
 
-/** Tokens of one event of a completion's stream that was asked for with `return_token_ids`. */
+/** Number of tokens in one event of a completion's stream, which was requested with `return_token_ids`. */
 function countTokens(data: string): number {
   const { choices = [], error } = JSON.parse(data) as { choices?: { token_ids?: number[] }[]; error?: unknown };
   if (error !== undefined) throw new Error(data);

@@ -4,10 +4,10 @@ import { encodeSafetensors } from '#src/safetensors/index.js';
 import { streamTogether } from './stream-together.js';
 import { rates, type Rates, type UserRequest } from './workload.js';
 
-/** Something that generates: runs all requests at once. */
+/** Generates for all requests at once. */
 export type Target = (requests: readonly UserRequest[]) => Promise<Rates>;
 
-/** The engine alone: no HTTP, no JSON. */
+/** Target that calls the engine, without HTTP and JSON. */
 export function engineTarget(engine: Engine, prefixes: ReadonlyMap<string, PrefixKv>): Target {
   return async (requests) => {
     const start = performance.now();
@@ -19,7 +19,7 @@ export function engineTarget(engine: Engine, prefixes: ReadonlyMap<string, Prefi
   };
 }
 
-/** The whole server: one streamed completion for each user, over sockets. */
+/** Target that calls a server: one streamed completion for each user. */
 export function serverTarget(address: string): Target {
   return async (requests) => {
     const bodies = requests.map(({ user, prompt, maxTokens }) => ({
@@ -57,7 +57,7 @@ export function peftFiles({ length, rows }: PrefixKv): { config: string; tensors
   return { config: JSON.stringify(config), tensors: encodeSafetensors(tensors) };
 }
 
-/** Generates greedily; the tokens, and when each of them came. */
+/** Generates greedily and returns the tokens and their times. */
 export async function generate(
   engine: Engine,
   kv: PrefixKv | undefined,

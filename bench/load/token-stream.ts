@@ -82,7 +82,7 @@ export class TokenStream {
   }
 }
 
-/** Milliseconds from sending a request to its first token; the rest is read too. */
+/** Milliseconds from sending a request to its first token; the stream is read to its end. */
 export async function timeToFirstToken(url: string, ask: Ask): Promise<number> {
   const begin = performance.now();
   const stream = new TokenStream(url, ask);
@@ -101,13 +101,13 @@ export function gaps(streams: readonly TokenStream[], from: number, to: number):
   );
 }
 
-/** The value that a part of the values, such as 0.95, does not exceed. */
+/** Quantile of the values; `part` is 0.95 for the 95th percentile. */
 export function quantile(values: readonly number[], part: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.ceil(part * sorted.length) - 1] ?? NaN;
 }
 
-/** Token ids of a prompt that no other seed gives. */
+/** Random token ids of a prompt, the same for the same seed. */
 export function randomTokens(seed: string, length: number): number[] {
   const next = uniform(seed);
   return Array.from({ length }, () => Math.floor((next() + 1) * 25_000));

@@ -6,12 +6,12 @@ import { median } from '../report/statistics.js';
 export const PREFIX_LENGTH = 20;
 /** Values of a virtual token: its key and value in every layer. */
 export const PREFIX_COLUMNS = GPT2_124M.layers * 2 * GPT2_124M.width;
-/** What a prompt is cut into beside decode rows. */
+/** Tokens of a prompt's chunk beside decode rows. */
 const CHUNK_TOKENS = defaultConfig().maxChunkTokens;
 
-/** What one user asks for. */
+/** Request of one user. */
 export interface UserRequest {
-  /** Names the user's prefix too. */
+  /** Name of the user and of the user's prefix. */
   readonly user: string;
   readonly prompt: readonly number[];
   readonly maxTokens: number;
@@ -43,17 +43,17 @@ export function randomPrefix(user: string, columns: number, length = PREFIX_LENG
   return { length, rows: Float32Array.from({ length: length * columns }, () => next() / 2) };
 }
 
-/** The same tokens for the same row, whatever the length. */
+/** Random prompt; those of one row begin alike, whatever their length. */
 export function randomPrompt(row: number, length: number): number[] {
   const next = uniform(`prompt/${row}`);
   return Array.from({ length }, () => Math.floor((next() + 1) * 25_000));
 }
 
-/** How fast one run was. */
+/** Rates of one run. */
 export interface Rates {
   /** Tokens per second while every row was decoding: no prompts, nobody finished. */
   readonly decode: number;
-  /** Generated tokens over the whole time, prompts included. */
+  /** Generated tokens per second over the whole time, prompts included. */
   readonly overall: number;
   /** Milliseconds to the first token, the median of the rows. */
   readonly firstToken: number;

@@ -5,10 +5,10 @@ import path from 'node:path';
 
 import { VERSIONS } from './versions.js';
 
-/** Holds what was installed; written last, so that half an install is none. */
+/** File with the installed packages; written last, so that an interrupted install does not count. */
 const STAMP = 'installed.json';
 
-/** Installs packages of npm's registry, `name@version`, into a folder of their own; no script of theirs runs. */
+/** Installs packages of npm's registry, `name@version`, into a folder of their own, without running their scripts. */
 export function installNode(directory: string, packages: readonly string[]): Promise<void> {
   return unlessDone(directory, packages, async () => {
     await fs.writeFile(path.join(directory, 'package.json'), '{ "private": true }\n');
@@ -29,14 +29,14 @@ export async function installPython(directory: string, names: readonly (keyof ty
   return python;
 }
 
-/** Runs a program, its output on standard error. Throws when it cannot be run and when it fails. */
+/** Runs a program, its output on standard error. @throws Error if the program cannot be run or fails */
 export async function run(program: string, args: readonly string[], cwd: string): Promise<void> {
   const child = spawn(program, args, { cwd, stdio: ['ignore', 2, 2] });
   const [status] = (await once(child, 'exit')) as [number | null]; // rejects when there is no such program
   if (status !== 0) throw new Error(`${[program, ...args].join(' ')} ended with ${status}`);
 }
 
-/** Empties the directory and installs, unless just that is installed there. */
+/** Empties the directory and installs, unless exactly these packages are installed there. */
 async function unlessDone(directory: string, packages: readonly string[], install: () => Promise<void>): Promise<void> {
   const stamp = path.join(directory, STAMP);
   const wanted = JSON.stringify(packages);

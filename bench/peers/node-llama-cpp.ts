@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 
 import { answerRequests, type PeerAnswer, type PeerRequest } from './protocol.js';
 
-/** What is used of node-llama-cpp, which is not among this package's dependencies. */
+/** Used part of node-llama-cpp, which is not among this package's dependencies. */
 interface NodeLlamaCpp {
   readonly getLlama: (options: object) => Promise<{ loadModel(options: object): Promise<LlamaModel> }>;
 }
@@ -35,7 +35,7 @@ const installed = path.join(values.packages, 'node_modules/node-llama-cpp');
 const { getLlama } = (await import(pathToFileURL(path.join(installed, 'dist/index.js')).href)) as NodeLlamaCpp;
 const llama = await getLlama({ gpu: false, build: 'never', maxThreads: threads, logLevel: 'error' });
 const model = await llama.loadModel({ modelPath: values.model });
-/** By number of rows: a context is made for its sequences. */
+/** Sequences by number of rows: each number has a context of its own. */
 const contexts = new Map<number, Promise<Sequence[]>>();
 
 const { version } = JSON.parse(await readFile(path.join(installed, 'package.json'), 'utf8')) as { version: string };

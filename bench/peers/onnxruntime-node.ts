@@ -69,7 +69,7 @@ function emptyCache({ layers, heads, width }: Gpt2Config, rows: number): Cache {
   return Object.fromEntries(names.flat().map((name) => [name, empty]));
 }
 
-/** What the last step returned, as the next one takes it. */
+/** Cache for the next step, from the outputs of the last step. */
 function grown(output: Cache): Cache {
   const states = Object.entries(output).filter(([name]) => name.startsWith('present_'));
   return Object.fromEntries(states.map(([name, tensor]) => [name.replace('present_', 'past_'), tensor]));

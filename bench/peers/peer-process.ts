@@ -5,7 +5,7 @@ import type { Readable, Writable } from 'node:stream';
 import { endChild, pauseChild, resumeChild, startChild } from '../process/child.js';
 import type { PeerAnswer, PeerGreeting, PeerRequest, TrainAnswer, TrainRequest } from './protocol.js';
 
-/** A program that answers as `protocol.ts` says. */
+/** Program that speaks the protocol of `protocol.ts`. */
 export interface PeerCommand {
   readonly program: string;
   readonly args: readonly string[];
@@ -14,7 +14,7 @@ export interface PeerCommand {
 }
 
 /**
- * A peer in a process of its own, which is stopped whenever it is not asked: no thread of it spins while others are measured.
+ * A peer in a process of its own. The process is stopped between requests, so that none of its threads spins while others are measured.
  * One request at a time.
  */
 export class PeerProcess {
@@ -24,7 +24,7 @@ export class PeerProcess {
     readonly versions: PeerGreeting['versions'],
   ) {}
 
-  /** Starts it and waits until it can be asked. Throws when it ends before that. */
+  /** Starts a peer and waits for its greeting. @throws Error if the program ends before that */
   static async start({ program, args, env }: PeerCommand): Promise<PeerProcess> {
     const child = startChild(program, args, {
       stdio: ['pipe', 'pipe', 'inherit'],
@@ -73,7 +73,7 @@ export class PeerProcess {
   }
 }
 
-/** Programs may print other things before what is for us. */
+/** Reads lines until one is JSON: libraries may print other lines before it. */
 async function nextLine<T>(lines: AsyncIterator<string>): Promise<T> {
   for (;;) {
     const next = await lines.next();

@@ -10,9 +10,9 @@ import { type PeerCommand, PeerProcess } from './peer-process.js';
 const CHECKED_TOKENS = 8;
 
 interface Peer {
-  /** Installs it, writes the weights in its format, and says how it is started. */
+  /** Installs the peer, writes the weights in its format, and returns the command that starts it. */
   readonly prepare: (context: BenchContext) => Promise<PeerCommand>;
-  /** Whether every row has the first user's prefix; else it has none, and prompts are longer by as much. */
+  /** Whether every row has the first user's prefix; without it, prompts are longer by as many tokens. */
   readonly hasPrefix: boolean;
 }
 
@@ -24,7 +24,7 @@ const PEERS: Record<PeerName, Peer> = {
 
 /**
  * Installs and starts a peer.
- * @throws Error when it cannot be installed, and when it continues a prompt otherwise than the engine does
+ * @throws Error if the peer cannot be installed, or continues a prompt differently from the engine
  */
 export async function openPeer(
   name: PeerName,

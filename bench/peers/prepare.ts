@@ -14,7 +14,7 @@ import { installNode, installPython, run } from './install.js';
 import type { PeerCommand } from './peer-process.js';
 import { VERSIONS } from './versions.js';
 
-/** Python scripts, which no build copies. */
+/** Folder of the Python scripts, which the build does not copy. */
 const scripts = path.join(packageRoot, 'bench/peers');
 const installed = path.join(packageRoot, 'bench/.cache/peers');
 
@@ -40,7 +40,7 @@ export function prepareTransformersPeft(context: BenchContext): Promise<PeerComm
   return preparePeft('transformers_peft.py', context);
 }
 
-/** Training with the same. */
+/** Training with Transformers and PEFT on PyTorch's CPU build. */
 export function preparePeftTrainer(context: BenchContext): Promise<PeerCommand> {
   return preparePeft('train_peft.py', context);
 }
@@ -57,7 +57,7 @@ async function preparePeft(script: string, { options, checkpoint: model }: Bench
   return { program, args: [path.join(scripts, script), ...flags({ model, adapter, threads: threadsOf(options) })] };
 }
 
-/** The stock JavaScript binding that comes with Preamble, and a graph beside a second name of the compiled weights. */
+/** The stock JavaScript binding, which Preamble depends on, and a graph beside a hard link to the compiled weights. */
 export async function prepareOnnxRuntimeNode({ options, checkpoint, cache }: BenchContext): Promise<PeerCommand> {
   const compiled = await compileModel({ source: checkpoint, cache });
   const { config, weights } = (await readManifest(compiled)) as Manifest;
@@ -71,13 +71,13 @@ export async function prepareOnnxRuntimeNode({ options, checkpoint, cache }: Ben
   return nodeProgram('./onnxruntime-node.js', { graph, compiled, threads: threadsOf(options) });
 }
 
-/** Its binary packages' names for CPUs. */
+/** Name of node-llama-cpp's binary package for this CPU. */
 function llamaPlatform(): string {
   const system = { linux: 'linux', darwin: 'mac', win32: 'win' }[process.platform as 'linux'] as string | undefined;
   return `${system ?? process.platform}-${process.arch}${process.platform === 'darwin' && process.arch === 'arm64' ? '-metal' : ''}`;
 }
 
-/** How a process of ours trains. */
+/** Way in which a process of Preamble's trains. */
 export interface TrainerSetup {
   readonly threads: number;
   /** Whether threads that wait spin. */
@@ -86,7 +86,7 @@ export interface TrainerSetup {
   readonly background: boolean;
 }
 
-/** Our own training: no peer, but measured as one. */
+/** Preamble's own training, measured as a peer is. */
 export async function prepareTrainer(
   { checkpoint: source, cache }: BenchContext,
   { threads, spin, background }: TrainerSetup,

@@ -1,4 +1,4 @@
-/** What the peers are installed as, exactly; onnxruntime-node is the one that Preamble has. */
+/** Exact versions of the peers' packages; onnxruntime-node is Preamble's own dependency. */
 export const VERSIONS = {
   'node-llama-cpp': '3.22.1',
   gguf: '0.19.0',

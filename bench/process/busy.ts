@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 type Times = readonly Readonly<Record<'user' | 'nice' | 'sys' | 'idle' | 'irq', number>>[];
 
-/** Share of the CPUs' time, 0 to 1, that went to anything in the next second: before the bench begins, others' work. */
+/** Share of the CPUs' time, 0 to 1, that is used in the next second. Before the bench begins, other programs use it. */
 export async function busyShare(): Promise<number> {
   const before = os.cpus().map(({ times }) => times);
   await delay(1000);

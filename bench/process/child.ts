@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, type SpawnOptions } from 'node:child_process';
 import { once } from 'node:events';
 
-/** Starts a program that does not outlive the bench, however that ends. */
+/** Starts a program that ends with the bench, however the bench ends. */
 export function startChild(command: string, args: readonly string[], options: SpawnOptions): ChildProcess {
   const child = spawn(command, args, options);
   const kill = (): boolean => child.kill('SIGKILL');
@@ -10,7 +10,7 @@ export function startChild(command: string, args: readonly string[], options: Sp
   return child;
 }
 
-/** Stops all threads of a program until it is resumed; Windows has nothing like it. */
+/** Stops all threads of a program until it is resumed; has no effect on Windows. */
 export function pauseChild(child: ChildProcess): void {
   if (process.platform !== 'win32') child.kill('SIGSTOP');
 }
@@ -19,7 +19,7 @@ export function resumeChild(child: ChildProcess): void {
   if (process.platform !== 'win32') child.kill('SIGCONT');
 }
 
-/** Ends a program, politely, and waits until it is gone. */
+/** Ends a program with SIGTERM and waits until it is gone. */
 export async function endChild(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = once(child, 'exit');

@@ -8,11 +8,11 @@ import { mainOf, thisBuild } from './build.js';
 import { endChild, startChild } from './child.js';
 import { cpuSeconds, type Resident, residentMemory } from './usage.js';
 
-/** How long a server may take to say where it listens. Milliseconds. */
-const START_TIMEOUT = 60_000;
-/** Prom-client's own, of perf_hooks' histogram: since the scrape before, the period of its timer included. */
+/** Milliseconds that a server may take until it prints its address, in which its first start compiles the model. */
+const START_TIMEOUT = 5 * 60_000;
+/** prom-client's metric of perf_hooks' histogram: since the last scrape, the period of the histogram's timer included. */
 const DELAY_P99 = /^nodejs_eventloop_lag_p99_seconds(?:\{[^}]*\})? (\S+)$/m;
-/** Milliseconds between two looks of that timer. */
+/** Period of the histogram's timer, in milliseconds. */
 const DELAY_PERIOD = 10;
 
 /**
@@ -67,7 +67,7 @@ export class ServerProcess {
     }
   }
 
-  /** Does what must be done before it is measured; ends the server if that fails. */
+  /** Runs `work` on the server before the server is measured; stops the server if `work` fails. */
   async prepare(work: (url: string) => Promise<void>): Promise<this> {
     try {
       await work(this.url);
@@ -78,7 +78,7 @@ export class ServerProcess {
     }
   }
 
-  /** Null while it runs. */
+  /** Null while the server runs. */
   get exitStatus(): number | null {
     return this.child.exitCode;
   }
@@ -97,7 +97,7 @@ export class ServerProcess {
     return cpuSeconds(this.pid);
   }
 
-  /** The 99th percentile of its event loop's delay since the last call, in milliseconds. */
+  /** 99th percentile of the event loop's delay since the last call, in milliseconds. */
   async eventLoopDelay(): Promise<number> {
     const text = await (await fetch(`${this.url}/metrics`)).text();
     const seconds = DELAY_P99.exec(text)?.[1];
@@ -105,14 +105,14 @@ export class ServerProcess {
     return Math.max(0, Number(seconds) * 1000 - DELAY_PERIOD);
   }
 
-  /** Ends it and removes what it kept. */
+  /** Ends the server and removes its files. */
   async stop(): Promise<void> {
     await endChild(this.child);
     await fs.rm(this.directory, { recursive: true, force: true });
   }
 }
 
-/** What the server prints when it listens. */
+/** Address that the server prints when it listens. */
 async function addressOf(child: ChildProcess): Promise<string> {
   let [out, err] = ['', ''];
   child.stderr?.on('data', (data: Buffer) => (err += data.toString()));

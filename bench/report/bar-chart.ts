@@ -4,7 +4,7 @@ export interface Bar {
   readonly value: number;
   readonly min: number;
   readonly max: number;
-  /** Drawn in the strong colour. */
+  /** Whether the bar is Preamble's, which has the strong colour. */
   readonly ours: boolean;
 }
 

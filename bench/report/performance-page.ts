@@ -5,10 +5,10 @@ import type { Finding } from '../suite.js';
 import { describePlace, formatMedian, formatSpread } from './text-table.js';
 import { describeGoal, verdict } from './verdict.js';
 
-/** Names of the server and the engine among the throughput figures begin so. */
+/** Pattern of Preamble's own names among the throughput figures. */
 const OURS = /^(server|engine)/;
 
-/** A suite with the run that it is from. */
+/** Suite with the run that measured it. */
 interface Measured extends SuiteReport {
   readonly report: Report;
 }
@@ -44,13 +44,13 @@ export function fillPage(page: string, parts: ReadonlyMap<string, string>): stri
   );
 }
 
-/** Parts that tell of several suites. */
+/** Merges of the parts that cover several suites. */
 const MERGES: Readonly<Record<string, (old: string, part: string) => string>> = {
   goals: mergeGoals,
   machine: mergeMachines,
 };
 
-/** Rows of goals that are not in the new table stay. */
+/** The new table, with the old rows of goals that it does not have. */
 function mergeGoals(old: string, part: string): string {
   const [head = '', rule = '', ...rows] = part.split('\n');
   const id = (row: string): string => row.split('|')[1]?.trim() ?? '';
@@ -63,7 +63,7 @@ function mergeGoals(old: string, part: string): string {
   return [head, rule, ...[...kept, ...rows].sort((a, b) => number(a) - number(b))].join('\n');
 }
 
-/** Machines stay for the suites that are not on a new one. */
+/** The new machines, with the old ones of suites that were not measured again. */
 function mergeMachines(old: string, part: string): string {
   const measured = new Set(part.split('\n').flatMap((line) => MACHINE.exec(line)?.[1]?.split(', ') ?? []));
   const kept = old.split(/^(?=- .*: commit )/m).flatMap((entry) => {
@@ -76,10 +76,10 @@ function mergeMachines(old: string, part: string): string {
   return [...kept, part].join('\n');
 }
 
-/** How the first of a machine's lines begins. */
+/** Beginning of the first line of a machine. */
 const MACHINE = /^- (.*): commit/;
 
-/** Tokens per second by rows, as a picture. */
+/** Chart of tokens per second by rows, an SVG file. */
 export function throughputChart(reports: readonly Report[]): string {
   const rates = throughput(lastOfEach(reports));
   const panels = distinct(rates.map(({ at }) => at?.['rows'])).map((rows): Panel => {
@@ -150,7 +150,7 @@ function findingsTable(findings: readonly Finding[]): string {
   return markdownTable(['What', 'At', 'Median (smallest-largest)'], lines);
 }
 
-/** What the suite `decode` found of tokens per second. */
+/** Findings of the suite `decode` in tokens per second. */
 function throughput(suites: readonly Measured[]): Finding[] {
   const decode = suites.find(({ name }) => name === 'decode')?.findings ?? [];
   return decode.filter(({ unit }) => unit === 'tok/s');

@@ -14,7 +14,7 @@ interface Package {
   readonly dependencies: Readonly<Record<string, string>>;
 }
 
-/** What the numbers depend on beside the options. */
+/** Machine and versions that the figures depend on. */
 export interface Facts {
   readonly date: string;
   readonly commit: string | undefined;
@@ -25,7 +25,7 @@ export interface Facts {
   readonly threads: number;
   readonly memoryGiB: number;
   readonly platform: string;
-  /** Share of the CPUs' time, 0 to 1, that others took before the bench began. */
+  /** Share of the CPUs' time, 0 to 1, that other programs used before the bench began. */
   readonly busy: number;
   /** Versions that peers are installed as. */
   readonly peers: Readonly<Record<string, string>>;
@@ -35,9 +35,9 @@ export interface SuiteReport {
   readonly name: string;
   readonly question: string;
   readonly findings: readonly Finding[];
-  /** `cut` while it is being measured, and for ever when the run ended then. */
+  /** `cut` while the suite runs, and in the report of a run that was interrupted there. */
   readonly state: 'whole' | 'cut' | 'failed';
-  /** What failed. */
+  /** Message of the error. */
   readonly error?: string;
 }
 
@@ -48,7 +48,7 @@ export interface Report {
   readonly suites: readonly SuiteReport[];
 }
 
-/** The machine and the versions. `threads` are those inside a step. */
+/** Reads the machine and the versions. `threads` are those inside a step. */
 function readFacts(threads: number, busy: number): Facts {
   const { dependencies } = JSON.parse(readFileSync(path.join(packageRoot, 'package.json'), 'utf8')) as Package;
   return {
@@ -66,7 +66,7 @@ function readFacts(threads: number, busy: number): Facts {
   };
 }
 
-/** What the system calls the CPU; virtual machines name no generation, so family, model and vector instructions too. */
+/** Name of the CPU, with family, model and vector instructions, because virtual machines name no generation. */
 function cpuName(): string | undefined {
   const name = os.cpus()[0]?.model;
   if (process.arch !== 'x64') return name;
@@ -80,7 +80,7 @@ function cpuName(): string | undefined {
   }
 }
 
-/** The file of a run, written anew whenever a suite has something to say. */
+/** Results file of a run, rewritten whenever a suite has new findings. */
 export class ReportFile {
   readonly path: string;
   #report: Report;
@@ -95,7 +95,7 @@ export class ReportFile {
     return this.#report.suites.find(({ name }) => name === suite)?.findings ?? [];
   }
 
-  /** Adds a suite, or replaces it. The file changes as a whole, so that a run that is cut leaves the last good one. */
+  /** Adds or replaces a suite's report. The file is replaced by a rename, so that an interrupted run leaves a whole one. */
   async write(suite: SuiteReport): Promise<void> {
     const others = this.#report.suites.filter(({ name }) => name !== suite.name);
     this.#report = { ...this.#report, suites: [...others, suite] };

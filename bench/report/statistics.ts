@@ -11,9 +11,9 @@ export function spread(values: readonly number[]): { readonly min: number; reado
 }
 
 /**
- * `above` over `below`, round by round. What slows the machine for a minute slows both of a round, so their ratio stays.
- * Equal values have the ratio 1, zeros too.
- * @throws Error when one was measured in a round and the other was not
+ * Ratios of `above` over `below`, round by round: a slow minute of the machine slows both values of a round, not their ratio.
+ * Equal values have the ratio 1, even if both are zero.
+ * @throws Error if the numbers of rounds differ
  */
 export function ratios(above: readonly number[], below: readonly number[]): number[] {
   if (above.length !== below.length) throw new Error(`${above.length} rounds over ${below.length}`);

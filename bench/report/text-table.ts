@@ -2,7 +2,7 @@ import { median, spread } from './statistics.js';
 import type { Finding, Quantity } from '../suite.js';
 import { describeGoal, verdict } from './verdict.js';
 
-/** Findings for a terminal: medians, with the range of the repeats in brackets, and what became of the goals. */
+/** Findings for a terminal: medians, the smallest and largest in brackets, and the verdicts on the goals. */
 export function textTable(findings: readonly Finding[]): string {
   const lines = findings.map((finding) => [
     finding.what,
@@ -14,7 +14,7 @@ export function textTable(findings: readonly Finding[]): string {
   return alignColumns(lines, [2]);
 }
 
-/** Lines whose cells stand below each other; those of the columns `right` end at the same place, the others begin there. */
+/** Lines of cells in columns; those whose index is in `right` are aligned to the right. */
 export function alignColumns(lines: readonly (readonly string[])[], right: readonly number[]): string {
   const widthOf = (column: number): number => Math.max(...lines.map((line) => line[column]?.length ?? 0));
   const align = (cell: string, column: number): string =>

@@ -8,7 +8,7 @@ export function describeGoal({ atLeast, atMost }: Goal): string {
   );
 }
 
-/** Whether the median keeps to the goal: `met`, or by how much of the goal it does not. Nothing without a goal. */
+/** `met` if the median meets the goal, else the relative difference; undefined without a goal. */
 export function verdict({ values, goal }: Finding): string | undefined {
   if (goal === undefined) return undefined;
   const value = median(values);
@@ -19,7 +19,7 @@ export function verdict({ values, goal }: Finding): string | undefined {
   return 'met';
 }
 
-/** Never `0%`: what is missed is missed. */
+/** Percentage of at least 0.1, because `missed by 0%` would say nothing. */
 function percent(share: number): string {
   return `${Math.max(share * 100, 0.1).toFixed(share < 0.1 ? 1 : 0)}%`;
 }

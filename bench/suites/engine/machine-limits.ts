@@ -8,24 +8,24 @@ import { Runtime } from '#src/runtime/ort/runtime.js';
 import { Session } from '#src/runtime/ort/session.js';
 import { Tensor } from '#src/runtime/ort/tensor.js';
 
-/** What is read: 512 MiB, more than any cache and about GPT-2's weights. Rows, so that all threads get some. */
+/** Shape of the tensor that is read: 512 MiB, more than any cache and about GPT-2's weights, in rows for all threads. */
 const READ_SHAPE = [64, 2 ** 21] as const;
-/** Squares that fit the caches as a whole; larger ones were slower. */
+/** Side of the squares that are multiplied. They fit the caches; larger ones were slower. */
 const GEMM_SIZE = 1024;
 
 /** A graph that does a known amount of work. */
 export interface Kernel {
   /** Bytes read, or floating-point operations, of one run. */
   readonly work: number;
-  /** Runs it once; milliseconds. */
+  /** Runs the kernel once and returns the milliseconds. */
   time(): Promise<number>;
 }
 
-/** The two limits of the machine, each as a kernel of ONNX Runtime's on all threads. */
+/** The two limits of the machine, each measured by an ONNX Runtime kernel on all threads. */
 export interface MachineLimits {
-  /** Sums a tensor that fits no cache: bytes. */
+  /** Sums a tensor that fits no cache; its work is in bytes. */
   readonly read: Kernel;
-  /** Multiplies two squares, one of them packed ahead as weights are: floating-point operations. */
+  /** Multiplies two squares, one of them packed ahead as weights are; its work is in floating-point operations. */
   readonly multiply: Kernel;
   dispose(): Promise<void>;
 }
@@ -61,7 +61,7 @@ async function openMultiply(runtime: Runtime, directory: string, owned: Owned): 
   const shape = [GEMM_SIZE, GEMM_SIZE];
   const graph = new GraphBuilder('multiply');
   const x = graph.input('x', 'float32', shape);
-  // ONNX Runtime wants the file to be there; the values come from memory, as the model's do.
+  // ONNX Runtime needs the file to exist; the values come from memory, as the model's do.
   await fs.writeFile(path.join(directory, 'w'), '');
   const weight = graph.weight('w', shape, { file: 'w', offset: 0, bytes: 4 * GEMM_SIZE ** 2 });
   graph.nodes('Gemm', [x, weight], ['y']);
@@ -93,7 +93,7 @@ async function open(
   return { time };
 }
 
-/** A tensor whose pages are all there. */
+/** A tensor whose pages all exist, because they have been written. */
 function filled(runtime: Runtime, shape: readonly number[], owned: Owned): Tensor {
   const size = shape.reduce((product, length) => product * length, 1);
   const memory = owned.add(runtime.allocate(4 * size));

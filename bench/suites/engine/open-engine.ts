@@ -6,11 +6,11 @@ import { readConfig } from '#src/config/config.js';
 import type { BenchContext } from '../../suite.js';
 import { engineTarget, type Target } from '../../load/targets.js';
 
-/** An engine of this process over the bench's model. */
+/** An engine in this process, with the bench's model. */
 export interface OpenEngine {
-  /** Values of one virtual token. */
+  /** Number of values of one virtual token. */
   readonly columns: number;
-  /** What generates; `prefixes` belong to users. */
+  /** Target that generates with each user's prefix from `prefixes`. */
   target(prefixes: ReadonlyMap<string, PrefixKv>): Target;
   close(): Promise<void>;
 }

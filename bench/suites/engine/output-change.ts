@@ -12,7 +12,7 @@ import { Tokenizer } from '#src/tokenizer/tokenizer.js';
  */
 const HELD_OUT = path.join(packageRoot, 'bench/suites/engine/held-out.txt');
 
-/** What a model says of every token of some texts, each given those before it. */
+/** A model's log-probabilities for every token of some texts, given the tokens before it. */
 export interface Opinion {
   /** Likeliest token at each place. */
   readonly best: readonly number[];
@@ -22,12 +22,12 @@ export interface Opinion {
   readonly reference: readonly number[];
 }
 
-/** How far an opinion is from the reference's. */
+/** Difference of an opinion from the reference's. */
 export interface OutputChange {
   /** Mean of |difference| of the log-probability of the reference's likeliest token, in nats. */
   readonly mean: number;
   readonly largest: number;
-  /** Part of the places where the likeliest token is the same. */
+  /** Share of the places where the likeliest token is the same, 0 to 1. */
   readonly agreement: number;
   /** Mean negative log-probability of the text's own tokens, in nats. */
   readonly loss: number;
@@ -40,7 +40,7 @@ export async function heldOutTexts({ tokenizerDirectory, eosTokenIds }: Model): 
   return documents.map((text) => [...eosTokenIds.slice(0, 1), ...tokenizer.encode(text.trim())]);
 }
 
-/** Reads the texts with a model. The first model is its own reference; others are given its likeliest tokens. */
+/** Runs a model over the texts. Without `referenceTokens` the model is its own reference. */
 export async function opinionOn(
   runner: ModelRunner,
   texts: readonly (readonly number[])[],

@@ -16,7 +16,7 @@ interface Variant {
   readonly kv: KvPrecision;
 }
 
-/** The first one is what the others are compared with. */
+/** Precisions to compare; the first one is the reference. */
 const VARIANTS: readonly Variant[] = [
   { weights: 'float32', kv: 'float32' },
   { weights: 'float32', kv: 'float16' },
@@ -27,7 +27,7 @@ const VARIANTS: readonly Variant[] = [
 const PROMPT = { tokens: 512, chunk: 64 } as const;
 const PROMPT_SUFFIX = `, a prompt of ${PROMPT.tokens}`;
 
-/** What PREAMBLE_WEIGHTS and PREAMBLE_KV gain, and what they change. */
+/** Gain of PREAMBLE_WEIGHTS and PREAMBLE_KV in speed, and change of the output. */
 export const precision: Suite = {
   name: 'precision',
   question: 'What do weights of 8 and 4 bits and keys and values of 16 gain, and how much do they change the output?',
@@ -58,7 +58,7 @@ function open(variant: Variant, { options, checkpoint: source, cache }: BenchCon
   return openModel({ source, cache, slots: Math.max(...options.rows), threads: threadsOf(options), ...variant });
 }
 
-/** The rows of a model's engine that decode, and a prompt. They share the model, which is not theirs. */
+/** Contenders for decode rows and for a prompt. They share the model and do not dispose it. */
 async function contenders(name: string, model: Model, options: Options): Promise<Entry[]> {
   const tokenizer = await Tokenizer.load(model.tokenizerDirectory);
   const engine = new Engine({ runner: model.runner, tokenizer, eosTokenIds: model.eosTokenIds });
@@ -75,7 +75,7 @@ async function contenders(name: string, model: Model, options: Options): Promise
   ];
 }
 
-/** Tokens per second of one prompt that has the machine to itself. */
+/** Tokens per second of one prompt on an idle machine. */
 async function promptSpeed({ runner }: Model): Promise<number> {
   const start = performance.now();
   for (let past = 0; past < PROMPT.tokens; past += PROMPT.chunk) {
@@ -99,7 +99,7 @@ function speedFindings(entries: readonly Entry[], rounds: Rounds): Finding[] {
   );
 }
 
-/** On the bundled model and text of its own world: a random model has no opinion worth comparing. */
+/** Measures changes on the bundled model and held-out text: the output of a random model is not worth comparing. */
 async function measureChanges(context: BenchContext): Promise<Finding[]> {
   const { options, cache } = context;
   const threads = threadsOf(options);

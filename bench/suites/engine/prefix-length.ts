@@ -13,7 +13,7 @@ const LENGTHS = [0, 1, 10, 50, 100, 200];
 const PROMPT_TOKENS = 32;
 const NEW_TOKENS = 48;
 
-/** Long prefixes are nearly free (prefix-tuning, footnote 11): they are attended to, and nothing else. */
+/** Cost of long prefixes, which only attention reads (prefix-tuning, footnote 11: nearly free). */
 export const prefixLength: Suite = {
   name: 'prefix-length',
   question: `How does decoding at ${ROWS} rows depend on the length of their prefixes?`,

@@ -8,13 +8,13 @@ import type { BenchContext, Finding, Suite } from '../../suite.js';
 import { PREFIX_COLUMNS, randomPrefix, randomPrompt, userName } from '../../load/workload.js';
 
 const REQUESTS = 32;
-/** Prompt tokens that all requests begin with, and those that each has of its own. */
+/** Prompt tokens that all requests have in common, and those that each has of its own. */
 const COMMON_TOKENS = 256;
 const OWN_TOKENS = 24;
 const NEW_TOKENS = 16;
 const CACHE_BYTES = 2 ** 30;
 
-/** What users of one tenant's prefix gain when their prompts begin alike: an assistant's instructions, a table's head. */
+/** Gain of the prompt cache for requests whose prompts begin alike, such as with an assistant's instructions. */
 export const promptCache: Suite = {
   name: 'prompt-cache',
   question: `When do ${REQUESTS} requests with ${COMMON_TOKENS} prompt tokens in common get their first token, with a prompt cache and without?`,
@@ -48,20 +48,20 @@ async function measure(model: Model, { options, log }: BenchContext): Promise<Fi
 
 interface Round {
   readonly off: Wave;
-  /** The cache is empty at first. */
+  /** With a cache that is empty at first. */
   readonly on: Wave;
-  /** It has seen these very prompts. */
+  /** With a cache that has seen the same prompts. */
   readonly again: Wave;
   readonly bytes: number;
 }
 
-/** What requests that were sent together got. */
+/** Answers to requests that were sent together. */
 interface Wave {
-  /** Milliseconds until a request had its first token, median of the requests. */
+  /** Milliseconds to the first token, median of the requests. */
   readonly firstToken: number;
-  /** The same of the last one. */
+  /** Milliseconds to the first token of the last request. */
   readonly lastFirstToken: number;
-  /** Of each request's tokens. */
+  /** Log-probabilities of each request's tokens. */
   readonly logprobs: readonly (readonly number[])[];
 }
 

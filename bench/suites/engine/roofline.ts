@@ -13,10 +13,10 @@ const ROWS = [
   { rows: 1, atMost: 1.15 },
   { rows: 32, atMost: 1.4 },
 ] as const;
-/** Runs of each kernel and step in a repeat, one after another in turns; the median counts. */
+/** Runs of each kernel and step in a round, in turns; the median counts. */
 const TURNS = 15;
 
-/** What a decode step cannot do without. */
+/** Least work of a decode step. */
 export interface StepCost {
   /** Bytes read from memory: every weight but those looked up by row, and the rows' keys and values. */
   readonly bytes: number;
@@ -24,7 +24,7 @@ export interface StepCost {
   readonly flop: number;
 }
 
-/** How far a decode step is from what the machine allows, both limits measured between the steps. */
+/** Time of a decode step over the machine's limits, which are measured between the steps. */
 export const roofline: Suite = {
   name: 'roofline',
   question: 'How long does a decode step take over what memory and multipliers allow?',
@@ -37,7 +37,7 @@ export const roofline: Suite = {
     const model = await openModel({ source, cache, slots, threads });
     const limits = await openMachineLimits(threads);
     try {
-      // Pages that nobody has written are all one page of zeros, which the caches hold.
+      // Pages that were never written are all the same page of zeros, which the caches hold.
       const kv = randomPrefix('roofline', 2 * config.layers * config.width, context.options.context - 1);
       for (let slot = 0; slot < slots; slot++) await model.runner.append(slot, 0, kv);
       return await measure(model, limits, config, context);
@@ -99,17 +99,17 @@ async function measure(
   ];
 }
 
-/** Medians of one repeat. */
+/** Medians of one round. */
 interface Turns {
   readonly bytesPerMs: number;
   readonly flopPerMs: number;
   /** Milliseconds of a step, for each of `ROWS`. */
   readonly steps: readonly number[];
-  /** The same of a step with nothing before it. */
+  /** Milliseconds of a step with an empty cache, for each of `ROWS`. */
   readonly first: readonly number[];
 }
 
-/** One run of everything in turns, so that a slow second of the machine slows limits and steps alike. */
+/** Runs every kernel and step once in turn, so that a slow second of the machine slows all of them. */
 async function takeTurns(model: Model, { read, multiply }: MachineLimits, context: number): Promise<Turns> {
   const ofRows = (): number[][] => ROWS.map(() => []);
   const times = { read: [] as number[], multiply: [] as number[], steps: ofRows(), first: ofRows() };

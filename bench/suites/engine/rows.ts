@@ -6,11 +6,11 @@ import { type UserRequest, userName } from '../../load/workload.js';
 
 const ROWS = [1, 2, 4, 8, 16, 32, 64, 128];
 const MOST = Math.max(...ROWS);
-/** A long prefix and a prompt of one token: all rows decode from their first step on, at the context that they are measured at. */
+/** Length of the prefix. With a prompt of one token, all rows decode from their first step on, at the measured context. */
 const PREFIX_TOKENS = 112;
 const NEW_TOKENS = 32;
 
-/** The weights are read once for all rows of a step: how much further does one reading go? */
+/** Gain of more rows in a step, which reads the weights once for all of them. */
 export const rows: Suite = {
   name: 'rows',
   question: `How does decoding depend on the number of rows, 1 to ${MOST}, each with a prefix of ${PREFIX_TOKENS}?`,
@@ -18,7 +18,7 @@ export const rows: Suite = {
     const engine = await openEngine(context, MOST);
     try {
       const requests = Array.from({ length: MOST }, (_, row) => request(userName(row)));
-      // One for all: 128 of them would be a gigabyte beside the slots, which have a copy each anyway.
+      // One prefix for all rows: 128 prefixes would take a gigabyte, and every slot has its own copy anyway.
       const prefix = randomKv('prefix', PREFIX_TOKENS, engine.columns);
       const target = engine.target(new Map(requests.map(({ user }) => [user, prefix])));
       const rates = new Map(ROWS.map((rows) => [rows, [] as number[]]));

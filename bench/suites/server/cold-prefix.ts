@@ -11,32 +11,32 @@ import { median } from '../../report/statistics.js';
 import { uploadPrefix } from '../../load/targets.js';
 import { PREFIX_COLUMNS, PREFIX_LENGTH, randomPrefix } from '../../load/workload.js';
 
-/** Prefixes that are loaded in one repeat, one after another. */
+/** Prefixes that are loaded in one round, one after another. */
 const LOADS = 15;
 const STREAMS = 8;
-/** Prefixes that arrive beside the streams in one repeat, and the milliseconds between two of them. */
+/** Prefixes that are requested beside the streams in one round, and the milliseconds between two requests. */
 const ARRIVALS = 10;
 const INTERVAL = 200;
 const PER_ROUND = LOADS + ARRIVALS;
 
-/** What company the streams have. */
+/** Requests that arrive beside the streams: none, or with prefixes that are in memory, or with prefixes that are not. */
 type Company = 'nobody' | 'warm' | 'cold';
 
 interface Round {
-  /** To the first token with a prefix that is in Redis only, and with the same one in memory; medians, milliseconds. */
+  /** Median milliseconds to the first token, with a prefix that is in Redis only and with the same prefix in memory. */
   readonly cold: number;
   readonly warm: number;
   readonly beside: Readonly<Record<Company, Gaps>>;
 }
 
-/** Between tokens of the streams, milliseconds. */
+/** Milliseconds between tokens of the streams. */
 interface Gaps {
   readonly mean: number;
   /** 95th percentile. */
   readonly p95: number;
 }
 
-/** What it costs that a prefix is not in memory yet. */
+/** Cost of a prefix that is not in memory yet, for its own request and for others. */
 export const coldPrefix: Suite = {
   name: 'cold-prefix',
   question: `What does a ${PREFIX_LENGTH}-token prefix cost that is in Redis and not in memory, itself and others?`,
@@ -60,7 +60,7 @@ export const coldPrefix: Suite = {
   },
 };
 
-/** A server whose prefixes are in a Redis of its own, and none of them in memory before the round that they belong to. */
+/** A server with a Redis of its own. No prefix is in the server's memory before the round that requests it. */
 interface Subject {
   measure(round: number): Promise<Round>;
   close(): Promise<void>;
@@ -106,7 +106,7 @@ async function measureAlone(url: string, names: readonly string[]): Promise<Pick
   return { cold: median(cold), warm: median(warm) };
 }
 
-/** Each company comes for as long, to streams that are as long; which comes first changes from round to round. */
+/** Every company gets equally long streams; the order changes from round to round. */
 async function measureBeside(
   url: string,
   model: string,
@@ -139,7 +139,7 @@ async function measureGaps(url: string, model: string, guests: readonly (string 
   }
 }
 
-/** One request every `INTERVAL`, of one token with the prefix of that name; none where there is no name. */
+/** Sends a request of one token every `INTERVAL`, with the prefix of that name; waits without one for `undefined`. */
 async function arrive(url: string, guests: readonly (string | undefined)[]): Promise<void> {
   const running: Promise<number>[] = [];
   for (const model of guests) {

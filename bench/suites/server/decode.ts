@@ -4,7 +4,7 @@ import { openPeer } from '../../peers/peers.js';
 import { ratios } from '../../report/statistics.js';
 import type { BenchContext, Figure, Finding, Goal, Suite } from '../../suite.js';
 
-/** What is divided, and what by, and the goals by rows. */
+/** Two contenders whose rates are divided, with the goals by number of rows. */
 interface Comparison {
   readonly above: string;
   readonly below: string;
@@ -28,7 +28,7 @@ const COMPARISONS: readonly Comparison[] = [
 ];
 const DELAY_GOAL: Goal = { id: 'P11', atMost: 5 };
 
-/** Tokens per second of Preamble, whole and without HTTP, and of what people would use instead. */
+/** Tokens per second of the server, of the engine alone, and of the peers. */
 export const decode: Suite = {
   name: 'decode',
   question: 'How many tokens per second, with a prefix for every user, beside the peers?',
@@ -58,7 +58,7 @@ export const decode: Suite = {
   },
 };
 
-/** A peer that cannot be had is told and left out. */
+/** Reports a peer that cannot be installed or started, and leaves it out. */
 async function openAll(context: BenchContext, entries: Entry[]): Promise<void> {
   const { rows, peers } = context.options;
   const add = (contender: Contender, at = rows): number => entries.push({ contender, rows: at });

@@ -9,12 +9,12 @@ import { RedisPrefixStore } from '#src/redis/prefixes/redis-prefix-store.js';
 import { DEFAULT_TENANT } from '#src/tenancy/tenancy.js';
 import { storedPrefix } from '../../inputs/stored-prefix.js';
 
-/** Uploads that are under way together. */
+/** Uploads at the same time. */
 const PARALLEL = 32;
 
 /**
  * Fills a file store with prefixes of one virtual token. The store itself writes the first; the others are copies of its directory
- * with their own names in it, which is what the store would have written, without waiting for the disk six times each.
+ * with their own names, byte for byte as the store writes them, without the six waits for the disk that each write costs.
  */
 export async function fillDirectory(directory: string, base: BaseModel, names: readonly string[]): Promise<void> {
   const [first = '', ...others] = names;

@@ -7,24 +7,24 @@ import { type Ask, gaps, quantile, randomTokens, timeToFirstToken, TokenStream }
 
 const STREAMS = 8;
 const PROMPT_TOKENS = 512;
-/** Tokens of each stream that the steady state is measured on. */
+/** Tokens of each stream in the steady state. */
 const STEADY_TOKENS = 48;
-/** Chunks of the long prompt that are compared with the default. */
+/** Sizes of the long prompt's chunks, compared with the default. */
 const CHUNKS = [16, 32, 64, 128];
 
-/** One repeat; milliseconds. */
+/** Times of one round, in milliseconds. */
 interface Times {
-  /** Between tokens of the streams, 95th percentile, before the prompt came. */
+  /** Between tokens of the streams before the prompt was sent, 95th percentile. */
   readonly steady: number;
-  /** The same while it was computed. */
+  /** Between tokens of the streams while the prompt was computed, 95th percentile. */
   readonly disturbed: number;
-  /** From sending the prompt to its first token, beside the streams. */
+  /** From sending the prompt to its first token, with the streams running. */
   readonly first: number;
-  /** The same on an idle server. */
+  /** From sending the prompt to its first token, on an idle server. */
   readonly alone: number;
 }
 
-/** What a long prompt does to those who are being served, and they to it. */
+/** Effect of a long prompt on running streams, and of the streams on the prompt. */
 export const interference: Suite = {
   name: 'interference',
   question: `What does a ${PROMPT_TOKENS}-token prompt do to ${STREAMS} running streams, and they to it?`,
@@ -68,7 +68,7 @@ async function measure(url: string, model: string, seed: string): Promise<Times>
   const streams = Array.from({ length: STREAMS }, (_, row) => {
     return new TokenStream(url, { model, prompt: randomTokens(`${seed}/${row}`, 16), maxTokens: 900 });
   });
-  // Together from the last one's first token on; the tokens around it belong to nobody's steady state.
+  // The steady state begins after all streams have started.
   const settled = Math.max(...(await Promise.all(streams.map((stream) => stream.token(4)))));
   const counts = streams.map(({ arrivals }) => arrivals.length);
   await Promise.all(streams.map((stream, row) => stream.token((counts[row] ?? 0) + STEADY_TOKENS)));

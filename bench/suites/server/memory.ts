@@ -16,13 +16,13 @@ const NEW_TOKENS = 64;
 const POSITIONS = PREFIX_LENGTH + PROMPT_TOKENS + NEW_TOKENS - 1;
 const MiB = 2 ** 20;
 
-/** What a server with these weights cannot do without, MiB. */
+/** Least memory that a server with these weights needs, MiB. */
 interface Needed {
   readonly weights: number;
   readonly kv: number;
 }
 
-/** Memory of the server process beside what the model itself needs. */
+/** Memory of the server process over the memory that the model itself needs. */
 export const memory: Suite = {
   name: 'memory',
   question: `How much memory has a server after ${USERS} users with a prefix each, over weights and their keys and values?`,

@@ -4,7 +4,7 @@ import { createApp } from '#src/app/app.js';
 import { readConfig } from '#src/config/config.js';
 import { limitHeapGrowth } from '#src/app/heap.js';
 
-// The server, whose books are checked at SIGTERM, when nothing runs any more: it exits with 0 where they are right.
+// A server that checks the engine's accounts at SIGTERM, once nothing runs any more, and exits with 0 if they are right.
 limitHeapGrowth();
 const app = await createApp(readConfig());
 await app.server.app.listen({ host: '127.0.0.1', port: 0 });

@@ -9,18 +9,18 @@ import { readCounts, soak as load, type SoakOptions, uploadTexts } from '../../l
 
 const CLIENTS = 200;
 const SECONDS = 120;
-/** When the server is taken for warm. */
+/** Seconds after which the server counts as warm. */
 const WARM = 30;
 /** Seconds of load before the other build's turn, for `--beside`. */
 const TURN_SECONDS = 15;
 const PREFIXES = 64;
-/** Of the longest answer. */
+/** Tokens of the longest answer. */
 const TOKENS = 128;
-/** Seconds whose median counts: the garbage collector's saw has teeth of several. */
+/** Seconds over which a median is taken: between garbage collections, memory rises for several seconds. */
 const WINDOW = 20;
 const PROGRAM = fileURLToPath(new URL('./soak-server.js', import.meta.url));
 
-/** Resident memory of a server under steady load; whether its books and `/metrics` are right after it. */
+/** Resident memory of a server under steady load, and whether its accounts and `/metrics` are right afterwards. */
 export const soak: Suite = {
   name: 'soak',
   question: `Is memory flat under ${CLIENTS} streams for ${SECONDS} s, and do /metrics and the clients count the same?`,

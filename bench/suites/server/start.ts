@@ -7,7 +7,7 @@ import { compileModel, WEIGHTS_FILE } from '#src/model/compile/compiled-model.js
 import type { BenchContext, Figure, Finding, Suite } from '../../suite.js';
 import { startServer } from '../../process/server-process.js';
 
-/** Whether the weights file is in the page cache; everything else, such as Node and the libraries, always is. */
+/** Whether the weights file is in the page cache. All other files, such as Node and the libraries, always are. */
 type PageCache = 'warm' | 'cold';
 
 interface Times {
@@ -18,7 +18,7 @@ interface Times {
 const READ_BYTES = 4 << 20;
 const run = promisify(execFile);
 
-/** From the start of the process to ready, beside the least that any server of these weights must do. */
+/** Time from the start of the process to ready, over the time to read the weights file once. */
 export const start: Suite = {
   name: 'start',
   question: 'How long does a server with a compiled model take to be ready, over reading its weights file once?',
@@ -73,7 +73,7 @@ async function measureStart(context: BenchContext): Promise<{ readonly ready: nu
   }
 }
 
-/** The weights among the files of a build whose names for them are its own. */
+/** The weights file of a build, which may have any name. */
 async function largestFile(directory: string): Promise<string> {
   const entries = await fs.readdir(directory, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => path.join(parentPath, name));
@@ -108,12 +108,12 @@ async function timeToRead(file: string): Promise<number> {
   return performance.now() - begin;
 }
 
-/** Drops a file from the page cache: what `dd` of GNU documents for it; needs no rights beyond reading the file. */
+/** Drops a file from the page cache as GNU's `dd` documents; the right to read the file is enough. */
 async function evict(file: string): Promise<void> {
   await run('dd', [`if=${file}`, 'iflag=nocache', 'count=0', 'status=none']);
 }
 
-/** Not on every system; where it is, reading takes clearly longer afterwards. */
+/** Whether this system can drop a file from the page cache: reading it then takes clearly longer. */
 async function canEvict(file: string): Promise<boolean> {
   await timeToRead(file);
   const warm = await timeToRead(file);

@@ -17,13 +17,13 @@ import { randomTokens, timeToFirstToken } from '../../load/token-stream.js';
 import { uploadPrefix } from '../../load/targets.js';
 import { median } from '../../report/statistics.js';
 
-/** 100,000 prefixes of a 124M model would be 7 GB at the least: what a store costs does not depend on what the model costs. */
+/** A tiny model: 100,000 prefixes of a 124M model would be 7 GB, and the cost of a store does not depend on the model. */
 const TINY: Shape = { layers: 2, width: 64, heads: 2, contextLength: 1024 };
 const FEW = 10;
 const MANY = 100_000;
-/** Both stores are asked for the same ones. */
+/** Names of the prefixes; both stores have the first `FEW`, which are the ones requested. */
 const NAMES = Array.from({ length: MANY }, (_, index) => `users/${index}`);
-/** Prefixes that fit into memory: going round `FEW` names, each one has been dropped before it comes again. */
+/** Prefixes that fit into memory: fewer than `FEW`, so that requests for all names in turn always find their prefix dropped. */
 const CACHED = 5;
 const SAMPLES = { 'warm request': 60, 'cold request': 60, 'list page': 20, upload: 10 } as const;
 
@@ -32,13 +32,13 @@ type Call = keyof typeof SAMPLES;
 type Costs = Readonly<Record<Call | 'resident', number>>;
 type Kind = 'file' | 'Redis';
 
-/** A store with so many prefixes, and a server on it. */
+/** A filled store and a server that uses it. */
 interface Subject {
   readonly server: ServerProcess;
   close(): Promise<void>;
 }
 
-/** What a store that holds many prefixes costs those who use a few. */
+/** Cost of many stored prefixes for requests that use a few of them. */
 export const storeSize: Suite = {
   name: 'store-size',
   question: `What do ${MANY} stored prefixes cost, over ${FEW}? (a tiny model)`,
@@ -133,14 +133,14 @@ async function medianOf(samples: number, measure: (index: number) => Promise<num
   return median(values);
 }
 
-/** A page that both stores have, and that neither begins with. */
+/** Requests a page of the list that both stores have, and that is the first page of neither. */
 async function list(url: string): Promise<void> {
   const answer = await fetch(`${url}/v1/prefixes?limit=5&after=${encodeURIComponent('users/1')}`);
   const { data } = (await answer.json()) as { data: unknown[] };
   if (data.length !== 5) throw new Error(`${data.length} prefixes, not 5`);
 }
 
-/** Only the upload is timed. */
+/** Milliseconds of an upload; the deletion after it is not timed. */
 async function uploadAndDelete(url: string, name: string, base: BaseModel): Promise<number> {
   const kv = { length: 1, rows: new Float32Array(kvColumns(base)).fill(1) };
   const taken = await timed(() => uploadPrefix(url, name, kv));

@@ -1,13 +1,13 @@
 import type { TrainRequest } from '../../peers/protocol.js';
 import { randomTokens } from '../../load/token-stream.js';
 
-/** A step's batch: tokens of each row that the model reads. */
+/** Lengths of a batch's rows, in tokens that the model reads. */
 const EVEN = Array.from({ length: 10 }, () => 64);
-/** As many, padded to 1.31 times as many, as rows of E2E are that are drawn ten at a time. */
+/** The same number of tokens in uneven rows. Padding makes them 1.31 times as many, as in batches of ten drawn from E2E. */
 const UNEVEN = [44, 48, 52, 56, 60, 68, 72, 76, 80, 84];
 export const STEP_TOKENS = EVEN.reduce((sum, length) => sum + length);
 
-/** Lengths of rows, and the part of each that is learned: the target. */
+/** Lengths of rows, and the share of each row that is learned. */
 const BATCHES = {
   all: { lengths: EVEN, learned: 1 },
   half: { lengths: EVEN, learned: 1 / 2 },

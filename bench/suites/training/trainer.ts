@@ -8,7 +8,7 @@ import { TrainingModel } from '#src/tuning/training/training-model.js';
 import { answerRequests, type TrainAnswer, type TrainRequest } from '../../peers/protocol.js';
 import { PREFIX_COLUMNS, PREFIX_LENGTH, randomPrefix, userName } from '../../load/workload.js';
 
-/** Our training of the first user's prefix as a program that answers as `protocol.ts` says. */
+/** Preamble's training of the first user's prefix, as a program that speaks the protocol of `protocol.ts`. */
 const { values: flags } = parseArgs({
   options: {
     model: { type: 'string', default: '' },

@@ -11,32 +11,32 @@ import { gaps, quantile, randomTokens, TokenStream } from '../../load/token-stre
 import { trainingExamples } from './batches.js';
 
 const STREAMS = 8;
-/** Tokens of each stream that one measurement is taken on. */
+/** Tokens of each stream in one measurement. */
 const MEASURED_TOKENS = 128;
 const NOBODY = 'nobody';
-/** As the server's own training runs: all threads, none of which spin, at the lowest priority. */
+/** Training as the server runs it: all threads, without spinning, at the lowest priority. */
 const BACKGROUND = 'background';
 const GOAL: Goal = { id: 'P14', atMost: 1.25 };
 
 /** One measurement. */
 interface Times {
-  /** Between tokens of a stream, milliseconds. */
+  /** Milliseconds between tokens of a stream. */
   readonly p50: number;
   readonly p95: number;
   /** Tokens per second of all streams. */
   readonly rate: number;
-  /** Cores that training was busy on. */
+  /** CPU time of training over wall-clock time. */
   readonly cores: number;
 }
 
-/** A way to train, and its process; none for nobody. */
+/** A way to train and its process, which is absent if nothing trains. */
 interface Company {
   readonly name: string;
   readonly trainer?: PeerProcess;
   readonly times: Times[];
 }
 
-/** What training takes from those who are served by the same cores. */
+/** Effect of training on streams that are served by the same cores. */
 export const trainingBesideServing: Suite = {
   name: 'training-beside-serving',
   question: `What does training in a process of its own do to ${STREAMS} running streams on the same cores?`,

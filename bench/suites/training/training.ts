@@ -9,14 +9,14 @@ import { LEARNED, type Learned, STEP_TOKENS, trainingExamples } from './batches.
 
 /** Steps of one measurement. */
 const STEPS = 3;
-/** Losses of the same batch and prefix may differ by so much, relative. */
+/** Largest relative difference between losses of the same batch and prefix. */
 const SAME_LOSS = 1e-4;
 /** Steps of one run of `preamble tune`. */
 const TUNE_STEPS = 6;
 const OURS = 'preamble';
 const PEER = 'transformers-peft';
 const TUNED_PEER = `${PEER}, malloc tuned`;
-/** glibc's, so that it keeps PyTorch's large blocks: else every step takes them from the system, page by page, and gives them back. */
+/** Settings with which glibc keeps PyTorch's large blocks. By default every step takes them from the system and gives them back. */
 const TUNED_MALLOC = { MALLOC_MMAP_THRESHOLD_: '2000000000', MALLOC_TRIM_THRESHOLD_: '8000000000' };
 
 const SPEED_GOALS: Readonly<Record<string, Goal>> = {
@@ -25,13 +25,13 @@ const SPEED_GOALS: Readonly<Record<string, Goal>> = {
 };
 const MEMORY_GOAL: Goal = { id: 'P13', atMost: 0.7 };
 
-/** One of those that train, with a figure for each round. */
+/** A process that trains, with a value for each round. */
 interface Trainer {
   readonly name: string;
   readonly process: PeerProcess;
   /** Tokens per second. */
   readonly rates: Readonly<Record<Learned, number[]>>;
-  /** The most memory so far, MiB. */
+  /** Largest resident memory so far, MiB. */
   readonly peaks: number[];
 }
 
@@ -59,7 +59,7 @@ export const training: Suite = {
   open: (context) => Promise.resolve({ steps: [() => measureTune(context)], close: () => Promise.resolve() }),
 };
 
-/** `preamble tune` of a build, on ten rows of which all is learned. */
+/** Runs `preamble tune` of the context's build; all tokens are learned. */
 async function measureTune(context: BenchContext): Promise<Figure[]> {
   const result = await runTune(context, trainingExamples('all'), TUNE_STEPS);
   return [
@@ -77,7 +77,7 @@ async function commands(context: BenchContext): Promise<Map<string, PeerCommand>
   return all.set(PEER, peft).set(TUNED_PEER, { ...peft, env: TUNED_MALLOC });
 }
 
-/** Those that do not compute the same losses, before and after a step, do not train the same. */
+/** Checks that all trainers compute the same losses before and after a step: otherwise they do not train the same. */
 async function checkAlike(trainers: readonly Trainer[]): Promise<void> {
   for (const learned of LEARNED) {
     const losses: number[] = [];
@@ -90,7 +90,7 @@ async function checkAlike(trainers: readonly Trainer[]): Promise<void> {
   }
 }
 
-/** All trainers with one batch before the next batch: what is compared is measured within seconds, for the machine's speed changes. */
+/** Measures all trainers with one batch before the next batch, so that compared figures are seconds apart: the machine's speed changes. */
 async function measure(trainers: readonly Trainer[], round: number, log: BenchContext['log']): Promise<void> {
   for (const learned of LEARNED) {
     for (const { name, process, rates } of trainers) {
