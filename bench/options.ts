@@ -4,7 +4,7 @@ import { defaultConfig } from '#src/config/config.js';
 import { PREFIX_LENGTH } from './load/workload.js';
 
 /** Programs that Preamble is compared with. */
-export const PEERS = ['node-llama-cpp', 'transformers-peft', 'onnxruntime-node'] as const;
+const PEERS = ['node-llama-cpp', 'transformers-peft', 'onnxruntime-node'] as const;
 export type PeerName = (typeof PEERS)[number];
 
 export interface Options {

@@ -1,12 +1,9 @@
-import { Engine } from '#src/engine/engine.js';
-import { openModel } from '#src/model/model.js';
 import type { PrefixKv } from '#src/prefix/kv.js';
-import { Tokenizer } from '#src/tokenizer/tokenizer.js';
 import type { Contender, ServerMeasurement } from './contender.js';
-import { threadsOf } from '../options.js';
+import { openEngine } from './open-engine.js';
 import { startServer } from '../process/server-process.js';
 import type { BenchContext } from '../suite.js';
-import { engineTarget, generate, serverTarget, uploadPrefix } from '../load/targets.js';
+import { generate, serverTarget, uploadPrefix } from '../load/targets.js';
 import { PREFIX_COLUMNS, randomPrefix, userName, type UserRequest, workload } from '../load/workload.js';
 
 /** Contender that is a server in a process of its own. */
@@ -50,24 +47,23 @@ export interface EngineContenders {
   readonly continueGreedily: (user: string | undefined, prompt: readonly number[], count: number) => Promise<number[]>;
 }
 
-export async function openEngine({ options, checkpoint: source, cache }: BenchContext): Promise<EngineContenders> {
-  const slots = Math.max(...options.rows);
-  const model = await openModel({ source, cache, slots, threads: threadsOf(options) });
-  const tokenizer = await Tokenizer.load(model.tokenizerDirectory);
-  const engine = new Engine({ runner: model.runner, tokenizer, eosTokenIds: model.eosTokenIds });
+/** Opens the engine with a prefix for each of as many users as there are rows. */
+export async function openContenders(context: BenchContext): Promise<EngineContenders> {
+  const { options } = context;
   const prefixes = userPrefixes(options.rows);
-  const target = engineTarget(engine, prefixes);
+  const open = await openEngine(context, Math.max(...options.rows));
+  const target = open.target(prefixes);
   const requests = (rows: number): UserRequest[] => workload(rows, options.context, options.tokens);
   const everyone = userName(0);
   return {
-    engine: { name: 'engine', measure: (rows) => target(requests(rows)), close: () => model.dispose() },
+    engine: { name: 'engine', measure: (rows) => target(requests(rows)), close: () => open.close() },
     onePrefix: {
       name: 'engine, one prefix',
       measure: (rows) => target(requests(rows).map((request) => ({ ...request, user: everyone }))),
       close: () => Promise.resolve(),
     },
     continueGreedily: async (user, prompt, maxTokens) => {
-      const { ids } = await generate(engine, user === undefined ? undefined : prefixes.get(user), {
+      const { ids } = await generate(open.engine, user === undefined ? undefined : prefixes.get(user), {
         prompt,
         maxTokens,
       });

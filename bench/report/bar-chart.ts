@@ -1,5 +1,5 @@
 /** A bar with its spread. */
-export interface Bar {
+interface Bar {
   readonly label: string;
   readonly value: number;
   readonly min: number;

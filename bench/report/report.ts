@@ -15,7 +15,7 @@ interface Package {
 }
 
 /** Machine and versions that the figures depend on. */
-export interface Facts {
+interface Facts {
   readonly date: string;
   readonly commit: string | undefined;
   readonly node: string;

@@ -14,7 +14,7 @@ const READ_SHAPE = [64, 2 ** 21] as const;
 const GEMM_SIZE = 1024;
 
 /** A graph that does a known amount of work. */
-export interface Kernel {
+interface Kernel {
   /** Bytes read, or floating-point operations, of one run. */
   readonly work: number;
   /** Runs the kernel once and returns the milliseconds. */

@@ -1,7 +1,7 @@
 import path from 'node:path';
 
 import type { Figure, Finding, Suite } from '../../suite.js';
-import { openEngine } from './open-engine.js';
+import { openEngine } from '../../contenders/open-engine.js';
 import { randomKv } from '../../inputs/stored-prefix.js';
 import { serverTarget, uploadPrefix } from '../../load/targets.js';
 import { startServer } from '../../process/server-process.js';

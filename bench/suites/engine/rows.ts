@@ -1,5 +1,5 @@
 import type { Finding, Suite } from '../../suite.js';
-import { openEngine } from './open-engine.js';
+import { openEngine } from '../../contenders/open-engine.js';
 import { randomKv } from '../../inputs/stored-prefix.js';
 import { randomTokens } from '../../load/token-stream.js';
 import { type UserRequest, userName } from '../../load/workload.js';

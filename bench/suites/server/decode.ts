@@ -1,4 +1,4 @@
-import { openEngine, openServer } from '../../contenders/preamble.js';
+import { openContenders, openServer } from '../../contenders/preamble.js';
 import { type Contender, type Entry, measureRounds, type Rounds } from '../../contenders/contender.js';
 import { openPeer } from '../../peers/peers.js';
 import { ratios } from '../../report/statistics.js';
@@ -63,7 +63,7 @@ async function openAll(context: BenchContext, entries: Entry[]): Promise<void> {
   const { rows, peers } = context.options;
   const add = (contender: Contender, at = rows): number => entries.push({ contender, rows: at });
   add(await openServer(context));
-  const { engine, onePrefix, continueGreedily } = await openEngine(context);
+  const { engine, onePrefix, continueGreedily } = await openContenders(context);
   add(engine);
   add(onePrefix, [Math.max(...rows)]);
   for (const name of peers) {

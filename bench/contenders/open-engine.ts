@@ -2,12 +2,13 @@ import { Engine } from '#src/engine/engine.js';
 import { openModel } from '#src/model/model.js';
 import type { PrefixKv } from '#src/prefix/kv.js';
 import { Tokenizer } from '#src/tokenizer/tokenizer.js';
-import { readConfig } from '#src/config/config.js';
-import type { BenchContext } from '../../suite.js';
-import { engineTarget, type Target } from '../../load/targets.js';
+import { threadsOf } from '../options.js';
+import type { BenchContext } from '../suite.js';
+import { engineTarget, type Target } from '../load/targets.js';
 
 /** An engine in this process, with the bench's model. */
 export interface OpenEngine {
+  readonly engine: Engine;
   /** Number of values of one virtual token. */
   readonly columns: number;
   /** Target that generates with each user's prefix from `prefixes`. */
@@ -17,13 +18,13 @@ export interface OpenEngine {
 
 /** Opens the model for `slots` rows. */
 export async function openEngine({ checkpoint, cache, options }: BenchContext, slots: number): Promise<OpenEngine> {
-  const threads = options.threads ?? readConfig({}).threads;
-  const model = await openModel({ source: checkpoint, cache, slots, threads });
+  const model = await openModel({ source: checkpoint, cache, slots, threads: threadsOf(options) });
   try {
     const tokenizer = await Tokenizer.load(model.tokenizerDirectory);
     const { base, runner, eosTokenIds } = model;
     const engine = new Engine({ runner, tokenizer, eosTokenIds });
     return {
+      engine,
       columns: 2 * base.layers * base.width,
       target: (prefixes) => engineTarget(engine, prefixes),
       close: () => engine.drain().finally(() => model.dispose()),
