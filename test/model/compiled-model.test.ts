@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+import { bundledModel } from '../../src/config/config.js';
 import { compileModel, readManifest } from '../../src/model/compile/compiled-model.js';
 import { openModel } from '../../src/model/model.js';
 import { encodeSafetensors, type FloatTensor } from '../../src/safetensors/index.js';
@@ -90,6 +91,13 @@ describe('compileModel', () => {
     const scaled = await copyOfTinyA('scaled');
     await changeConfig(scaled, { scale_attn_by_inverse_layer_idx: true });
     expect(await fingerprint(scaled)).not.toBe(original);
+  });
+
+  it.each([
+    ['the bundled model', bundledModel, 'f06365e67bd50625165241fb6de9c85e05350516b1f0a96ecc4cf95d951cc6ea'],
+    ['tiny-a', tinyA, '17852222237593408bfd1d4718271b204888db846b002c5fbe1ff405829820e2'],
+  ])('keeps the fingerprint that stored prefixes of %s are found by', async (_what, source, known) => {
+    expect(await fingerprint(source)).toBe(known);
   });
 
   it('compiles again when a file of the checkpoint has changed', async () => {
