@@ -5,9 +5,11 @@ import { ProviderError } from '../runtime/errors.js';
 import { type Provider, requireProvider } from '../runtime/ort/provider.js';
 import { Runtime } from '../runtime/ort/runtime.js';
 import { type CompileOptions, compileModel, type Manifest, readManifest } from './compile/compiled-model.js';
-import { mapWeights, Owned } from './backend/mapped-weights.js';
+import type { BackendParts } from './backend/backend.js';
+import { DisposableStack } from './backend/disposable-stack.js';
+import { mapWeights } from './backend/mapped-weights.js';
+import { type MemoryKind, openBackend } from './backend/open-backend.js';
 import { OnnxRunner } from './onnx-runner.js';
-import { type MemoryKind, openPlace, type PlaceParts } from './backend/backend.js';
 import type { KvPrecision } from './precision.js';
 import { OnnxPrefixEncoder } from './prefix-encoder.js';
 import { StepBuffers } from './step-buffers.js';
@@ -47,53 +49,57 @@ export interface Model {
  */
 export async function openModel(options: OpenModelOptions): Promise<Model> {
   const { provider = 'cpu' } = options;
-  const owned = new Owned();
+  const resources = new DisposableStack();
   try {
-    const runtime = owned.add(new Runtime({ threads: options.threads, spin: options.spin ?? true }));
+    const runtime = resources.use(new Runtime({ threads: options.threads, spin: options.spin ?? true }));
     if (provider !== 'cpu') await requireProvider(runtime, provider);
     const directory = await compileModel(options);
     const manifest = (await readManifest(directory)) as Manifest;
-    const weights = mapWeights(runtime, directory, manifest, owned);
+    const weights = mapWeights(runtime, directory, manifest, resources);
     const kv = options.kv ?? 'float32';
-    return await load({ runtime, directory, manifest, weights, kv, owned }, options);
+    return await load({ runtime, directory, manifest, weights, kv, resources }, options);
   } catch (error) {
-    await owned.dispose();
+    await resources.dispose();
     throw error;
   }
 }
 
-async function load(parts: PlaceParts, options: OpenModelOptions): Promise<Model> {
-  const { runtime, directory, manifest, weights, kv, owned } = parts;
+async function load(parts: BackendParts, options: OpenModelOptions): Promise<Model> {
+  const { runtime, directory, manifest, weights, kv, resources } = parts;
   const { config } = manifest;
   const { slots } = options;
-  const place = await openPlace(parts, options.provider ?? 'cpu', options.memory);
+  const backend = await openBackend(parts, options.provider ?? 'cpu', options.memory);
   // One after another: each finds the weights that the ones before have packed.
-  const uniform = await place.open('uniform.onnx');
-  const mixed = await place.open('mixed.onnx');
-  const append = await place.open('append.onnx');
-  const encode = await place.openEncoder();
+  const uniform = await backend.open('uniform.onnx');
+  const mixed = await backend.open('mixed.onnx');
+  const append = await backend.open('append.onnx');
+  const encode = await backend.openEncoder();
   weights.file.releasePages(); // the packed copies are what runs from now on
   const sizes = { slots, maxTokens: slots + config.contextLength, vocabularySize: config.vocabularySize };
-  const buffers = new StepBuffers(runtime, { ...sizes, target: place.target }, await place.openLogits(sizes.maxTokens));
+  const buffers = new StepBuffers(
+    runtime,
+    { ...sizes, target: backend.target },
+    await backend.openLogits(sizes.maxTokens),
+  );
   const sessions = { uniform, mixed, append };
-  const arena = await place.openArena({ config, slots, precision: kv });
-  const { maxChunkTokens } = place;
-  const runner = owned.add(
+  const arena = await backend.openArena({ config, slots, precision: kv });
+  const { maxChunkTokens } = backend;
+  const runner = resources.use(
     new OnnxRunner({ runtime, config, sessions, weights: weights.file, slots, arena, buffers, maxChunkTokens }),
   );
-  if (place.target === 'device') await tryStep(runner, parts, options.provider ?? 'cpu');
+  if (backend.target === 'device') await tryStep(runner, parts, options.provider ?? 'cpu');
   return {
     base: baseModel(options.id ?? path.basename(path.resolve(options.source)), manifest),
     runner,
     encoder: new OnnxPrefixEncoder(runtime, config, encode, (id) => weights.embedding(id)),
     tokenizerDirectory: directory,
     eosTokenIds: config.eosTokenIds,
-    dispose: () => owned.dispose(),
+    dispose: () => resources.dispose(),
   };
 }
 
 /** Some devices find out only when they run that they lack something, such as arithmetic in float16. */
-async function tryStep(runner: OnnxRunner, { manifest, kv }: PlaceParts, provider: Provider): Promise<void> {
+async function tryStep(runner: OnnxRunner, { manifest, kv }: BackendParts, provider: Provider): Promise<void> {
   try {
     await runner.step({ decode: [{ token: 0, past: 0, temperature: 1 }], topK: 1 });
   } catch (error) {

@@ -2,7 +2,7 @@ import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 
-import { Owned } from '#src/model/backend/mapped-weights.js';
+import { DisposableStack } from '#src/model/backend/disposable-stack.js';
 import { GraphBuilder, type Value } from '#src/onnx/graph.js';
 import { Runtime } from '#src/runtime/ort/runtime.js';
 import { Session } from '#src/runtime/ort/session.js';
@@ -33,31 +33,31 @@ export interface MachineLimits {
 /** Opens both kernels on `threads` threads. */
 export async function openMachineLimits(threads: number): Promise<MachineLimits> {
   const directory = await fs.mkdtemp(path.join(os.tmpdir(), 'preamble-limits-'));
-  const owned = new Owned();
+  const resources = new DisposableStack();
   try {
-    const runtime = owned.add(new Runtime({ threads }));
-    const read = await openRead(runtime, directory, owned);
-    const multiply = await openMultiply(runtime, directory, owned);
-    return { read, multiply, dispose: () => owned.dispose() };
+    const runtime = resources.use(new Runtime({ threads }));
+    const read = await openRead(runtime, directory, resources);
+    const multiply = await openMultiply(runtime, directory, resources);
+    return { read, multiply, dispose: () => resources.dispose() };
   } catch (error) {
-    await owned.dispose();
+    await resources.dispose();
     throw error;
   } finally {
     await fs.rm(directory, { recursive: true });
   }
 }
 
-async function openRead(runtime: Runtime, directory: string, owned: Owned): Promise<Kernel> {
+async function openRead(runtime: Runtime, directory: string, resources: DisposableStack): Promise<Kernel> {
   const [rows, columns] = READ_SHAPE;
   const graph = new GraphBuilder('read');
   const x = graph.input('x', 'float32', READ_SHAPE);
   graph.nodes('ReduceSum', [x, graph.int64([1])], ['y'], { keepdims: 0 });
   graph.output('y', 'float32', [rows]);
-  const kernel = await open(runtime, path.join(directory, 'read.onnx'), graph, owned, [rows], READ_SHAPE);
+  const kernel = await open(runtime, path.join(directory, 'read.onnx'), graph, resources, [rows], READ_SHAPE);
   return { ...kernel, work: 4 * rows * columns };
 }
 
-async function openMultiply(runtime: Runtime, directory: string, owned: Owned): Promise<Kernel> {
+async function openMultiply(runtime: Runtime, directory: string, resources: DisposableStack): Promise<Kernel> {
   const shape = [GEMM_SIZE, GEMM_SIZE];
   const graph = new GraphBuilder('multiply');
   const x = graph.input('x', 'float32', shape);
@@ -66,8 +66,8 @@ async function openMultiply(runtime: Runtime, directory: string, owned: Owned): 
   const weight = graph.weight('w', shape, { file: 'w', offset: 0, bytes: 4 * GEMM_SIZE ** 2 });
   graph.nodes('Gemm', [x, weight], ['y']);
   graph.output('y', 'float32', shape);
-  const weights = new Map([['w', filled(runtime, shape, owned)]]);
-  const kernel = await open(runtime, path.join(directory, 'multiply.onnx'), graph, owned, shape, shape, weights);
+  const weights = new Map([['w', filled(runtime, shape, resources)]]);
+  const kernel = await open(runtime, path.join(directory, 'multiply.onnx'), graph, resources, shape, shape, weights);
   return { ...kernel, work: 2 * GEMM_SIZE ** 3 };
 }
 
@@ -76,15 +76,15 @@ async function open(
   runtime: Runtime,
   file: string,
   graph: GraphBuilder,
-  owned: Owned,
+  resources: DisposableStack,
   output: readonly number[],
   input: readonly number[],
   initializers: ReadonlyMap<Value, Tensor> = new Map(),
 ): Promise<Pick<Kernel, 'time'>> {
   await fs.writeFile(file, graph.toBytes());
-  const session = owned.add(await Session.open(runtime, file, { initializers }));
-  const binding = owned.add(session.bind());
-  binding.input('x', filled(runtime, input, owned)).output('y', filled(runtime, output, owned));
+  const session = resources.use(await Session.open(runtime, file, { initializers }));
+  const binding = resources.use(session.bind());
+  binding.input('x', filled(runtime, input, resources)).output('y', filled(runtime, output, resources));
   const time = async (): Promise<number> => {
     const start = performance.now();
     await session.run(binding);
@@ -94,9 +94,9 @@ async function open(
 }
 
 /** A tensor whose pages all exist, because they have been written. */
-function filled(runtime: Runtime, shape: readonly number[], owned: Owned): Tensor {
+function filled(runtime: Runtime, shape: readonly number[], resources: DisposableStack): Tensor {
   const size = shape.reduce((product, length) => product * length, 1);
-  const memory = owned.add(runtime.allocate(4 * size));
+  const memory = resources.use(runtime.allocate(4 * size));
   memory.float32(0, size).fill(0.5);
-  return owned.add(new Tensor(runtime, 'float32', shape, memory));
+  return resources.use(new Tensor(runtime, 'float32', shape, memory));
 }

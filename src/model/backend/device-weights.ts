@@ -1,11 +1,11 @@
 import type { Device } from '../../runtime/ort/device.js';
 import { type AnyTensor, ELEMENT_TYPES, elementCount, Tensor } from '../../runtime/ort/tensor.js';
 import { copyGraph } from './copy-graphs.js';
-import type { OpenGraph, PlaceParts } from './backend.js';
+import type { OpenGraph, BackendParts } from './backend.js';
 
 /** Copies the weights to a device, once: every session on it uses the same tensors. */
 export async function uploadWeights(
-  { runtime, manifest, weights, owned }: PlaceParts,
+  { runtime, manifest, weights, resources }: BackendParts,
   device: Device,
   open: OpenGraph,
 ): Promise<ReadonlyMap<string, AnyTensor>> {
@@ -16,7 +16,7 @@ export async function uploadWeights(
     const copier = copiers[type];
     const binding = copier.bind();
     const source = new Tensor(runtime, type, [elementCount(shape)], weights.file.memory, offset);
-    const memory = owned.add(device.allocate(elementCount(shape) * ELEMENT_TYPES[type].bytes));
+    const memory = resources.use(device.allocate(elementCount(shape) * ELEMENT_TYPES[type].bytes));
     const target = new Tensor(runtime, type, source.shape, memory);
     try {
       await copier.run(binding.input('source_0', source).output('target_0', target));
@@ -25,7 +25,7 @@ export async function uploadWeights(
       source.dispose();
       target.dispose();
     }
-    uploaded.set(name, owned.add(new Tensor(runtime, type, shape, memory)));
+    uploaded.set(name, resources.use(new Tensor(runtime, type, shape, memory)));
   }
   return uploaded;
 }

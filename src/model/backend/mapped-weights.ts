@@ -5,22 +5,9 @@ import type { Runtime } from '../../runtime/ort/runtime.js';
 import { ELEMENT_TYPES, Tensor } from '../../runtime/ort/tensor.js';
 import { decodeFloats } from '../../safetensors/index.js';
 import { type Manifest, WEIGHTS_FILE } from '../compile/compiled-model.js';
+import type { DisposableStack } from './disposable-stack.js';
 import { CheckpointError } from '../gpt2/config.js';
 import { byteLength } from '../gpt2/weights.js';
-
-/** Native things in the order in which they were made; released in the opposite one. */
-export class Owned {
-  readonly #things: { dispose(): void | Promise<void> }[] = [];
-
-  add<T extends { dispose(): void | Promise<void> }>(thing: T): T {
-    this.#things.push(thing);
-    return thing;
-  }
-
-  async dispose(): Promise<void> {
-    for (let thing = this.#things.pop(); thing !== undefined; thing = this.#things.pop()) await thing.dispose();
-  }
-}
 
 /** A compiled model's weights. */
 export interface MappedWeights {
@@ -33,9 +20,14 @@ export interface MappedWeights {
 }
 
 /** The compiled weights in memory, one tensor each: every session uses the same ones. */
-export function mapWeights(runtime: Runtime, directory: string, manifest: Manifest, owned: Owned): MappedWeights {
+export function mapWeights(
+  runtime: Runtime,
+  directory: string,
+  manifest: Manifest,
+  resources: DisposableStack,
+): MappedWeights {
   const file = mapFile(runtime, path.join(directory, WEIGHTS_FILE));
-  owned.add(file.memory);
+  resources.use(file.memory);
   if (file.memory.bytes !== manifest.weightBytes) {
     throw new CheckpointError(
       `${directory}: ${WEIGHTS_FILE} has ${file.memory.bytes} bytes, not ${manifest.weightBytes}`,
@@ -44,7 +36,7 @@ export function mapWeights(runtime: Runtime, directory: string, manifest: Manife
   const tensors = new Map(
     manifest.weights.map(({ name, shape, offset, type = 'float32' }) => [
       name,
-      owned.add(new Tensor(runtime, type, shape, file.memory, offset)),
+      resources.use(new Tensor(runtime, type, shape, file.memory, offset)),
     ]),
   );
   return { file, tensors, ...embeddingsOf(file, directory, manifest) };

@@ -8,8 +8,8 @@ import { ArenaSpan } from './kv-arena.js';
 import type { KvBlocks, KvLayout } from './kv-blocks.js';
 import type { OpenGraph } from './backend.js';
 
-/** Where positions of a slot begin. */
-interface Place {
+/** The first of some consecutive positions of a slot. */
+interface SlotPosition {
   readonly slot: number;
   readonly from: number;
 }
@@ -39,10 +39,10 @@ export class SlotRows {
     return new SlotRows(runtime, layout, loader, await open(storeGraph(layout.precision, blocks)));
   }
 
-  async read(blocks: KvBlocks<DeviceMemory>, place: Place, length: number): Promise<ArenaSpan> {
+  async read(blocks: KvBlocks<DeviceMemory>, start: SlotPosition, length: number): Promise<ArenaSpan> {
     const scratch = new ScratchTensors(this.runtime);
     try {
-      this.#loading.input('rows', this.#rows(scratch, place, length, [this.layout.config.heads * length]));
+      this.#loading.input('rows', this.#rows(scratch, start, length, [this.layout.config.heads * length]));
       const targets = this.#arenaRows(blocks).map((source, i) => {
         const target = this.#values(scratch, length);
         this.#loading.input(`source_${i}`, source).output(`target_${i}`, target);
@@ -57,12 +57,12 @@ export class SlotRows {
     }
   }
 
-  async write(blocks: KvBlocks<DeviceMemory>, place: Place, span: ArenaSpan): Promise<void> {
+  async write(blocks: KvBlocks<DeviceMemory>, start: SlotPosition, span: ArenaSpan): Promise<void> {
     blocks.checkSpan(span);
     const { length, values } = span;
     const scratch = new ScratchTensors(this.runtime);
     try {
-      this.#storing.input('rows', this.#rows(scratch, place, length, [this.layout.config.heads * length, 1]));
+      this.#storing.input('rows', this.#rows(scratch, start, length, [this.layout.config.heads * length, 1]));
       this.#arenaRows(blocks).forEach((rows, i) => {
         const source = this.#values(scratch, length);
         const { memory } = source;
@@ -93,7 +93,7 @@ export class SlotRows {
   }
 
   /** Which rows of a block they are. */
-  #rows(scratch: ScratchTensors, { slot, from }: Place, length: number, shape: readonly number[]): Tensor {
+  #rows(scratch: ScratchTensors, { slot, from }: SlotPosition, length: number, shape: readonly number[]): Tensor {
     const { heads, contextLength } = this.layout.config;
     const rows = Array.from({ length: heads * length }, (_, row) => {
       const [head, position] = [Math.floor(row / length), row % length];

@@ -3,7 +3,8 @@ import os from 'node:os';
 import path from 'node:path';
 
 import { type Manifest } from '../../model/compile/compiled-model.js';
-import { type MappedWeights, mapWeights, Owned } from '../../model/backend/mapped-weights.js';
+import { DisposableStack } from '../../model/backend/disposable-stack.js';
+import { type MappedWeights, mapWeights } from '../../model/backend/mapped-weights.js';
 import { OnnxPrefixEncoder } from '../../model/prefix-encoder.js';
 import type { GraphBuilder } from '../../onnx/graph.js';
 import { Runtime } from '../../runtime/ort/runtime.js';
@@ -26,26 +27,26 @@ export interface TrainingModelOptions {
 
 /** A frozen compiled model that prefixes are trained on; its weights are mapped read-only. */
 export class TrainingModel {
-  readonly #owned: Owned;
+  readonly #resources: DisposableStack;
 
   private constructor(
     readonly options: TrainingModelOptions,
     private readonly runtime: Runtime,
     private readonly weights: MappedWeights,
     private readonly packedWeights: PackedWeights,
-    owned: Owned,
+    resources: DisposableStack,
   ) {
-    this.#owned = owned;
+    this.#resources = resources;
   }
 
   static async open(options: TrainingModelOptions): Promise<TrainingModel> {
-    const owned = new Owned();
+    const resources = new DisposableStack();
     try {
-      const runtime = owned.add(new Runtime({ threads: options.threads, spin: options.spin ?? true }));
-      const weights = mapWeights(runtime, options.directory, options.manifest, owned);
-      return new TrainingModel(options, runtime, weights, owned.add(new PackedWeights(runtime)), owned);
+      const runtime = resources.use(new Runtime({ threads: options.threads, spin: options.spin ?? true }));
+      const weights = mapWeights(runtime, options.directory, options.manifest, resources);
+      return new TrainingModel(options, runtime, weights, resources.use(new PackedWeights(runtime)), resources);
     } catch (error) {
-      await owned.dispose();
+      await resources.dispose();
       throw error;
     }
   }
@@ -101,7 +102,7 @@ export class TrainingModel {
   }
 
   dispose(): Promise<void> {
-    return this.#owned.dispose();
+    return this.#resources.dispose();
   }
 
   async #open(graph: GraphBuilder): Promise<Session> {

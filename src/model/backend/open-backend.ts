@@ -1,0 +1,84 @@
+import path from 'node:path';
+
+import { Device } from '../../runtime/ort/device.js';
+import type { Provider } from '../../runtime/ort/provider.js';
+import { PackedWeights, Session } from '../../runtime/ort/session.js';
+import { WEIGHTS_FILE } from '../compile/compiled-model.js';
+import type { Backend, BackendParts, OpenGraph } from './backend.js';
+import { copyGraph } from './copy-graphs.js';
+import { DeviceArena } from './device-arena.js';
+import { DeviceLogits } from './device-logits.js';
+import { uploadWeights } from './device-weights.js';
+import { graphFile, type GraphName, GRAPHS } from '../gpt2/graphs.js';
+import { HostArena } from './host-arena.js';
+import { HostLogits } from './host-logits.js';
+import { BITS } from '../compile/quantize.js';
+import { StagedArena } from './staged-arena.js';
+
+/** A provider's memory as the CPU sees it: its own, one that it has addresses of but cannot read, or one that it has only handles of. */
+export type MemoryKind = 'host' | 'addresses' | 'handles';
+
+const MEMORY_KINDS: Record<Provider, MemoryKind> = { cpu: 'host', cuda: 'addresses', webgpu: 'handles' };
+
+/**
+ * From 32 new tokens on, WebGPU's attention takes a path that computes nonsense where subgroups are of 4 threads, as on
+ * SwiftShader; which adapters it is right on has not been tried.
+ */
+const WEBGPU_MAX_CHUNK_TOKENS = 31;
+
+/** @param memory the provider's unless given: another kind can be tried on the CPU where there is no device */
+export function openBackend(
+  parts: BackendParts,
+  provider: Provider,
+  memory = MEMORY_KINDS[provider],
+): Promise<Backend> {
+  return memory === 'host' ? openHost(parts) : openDevice(parts, provider, memory);
+}
+
+/** The CPU: graphs as they were compiled, one packed copy of the weights for all of them. */
+async function openHost(parts: BackendParts): Promise<Backend> {
+  const { runtime, directory, manifest, weights, kv, resources } = parts;
+  // ONNX Runtime's norms in float16 pack their weights, and refuse to share them.
+  const packed = manifest.precision === 'float16' ? {} : { packedWeights: resources.use(new PackedWeights(runtime)) };
+  const options = { initializers: weights.tensors, ...packed };
+  const open = async (name: GraphName): Promise<Session> =>
+    resources.use(await Session.open(runtime, path.join(directory, graphFile(name, kv)), options));
+  return {
+    open,
+    // Products with quantised weights compute something else where those are not packed: a prefix is to be what the steps would make.
+    openEncoder: () => (manifest.precision in BITS ? open('encode.onnx') : openEncoder(parts)),
+    openArena: async (layout) => new HostArena(runtime, layout),
+    openLogits: async (maxRows) => new HostLogits(runtime, maxRows, manifest.config.vocabularySize),
+    target: 'cpu',
+  };
+}
+
+/** A device: graphs written for it, one copy of the weights in its memory for all of them. */
+async function openDevice(parts: BackendParts, provider: Provider, memory: MemoryKind): Promise<Backend> {
+  const { runtime, directory, manifest, kv, resources } = parts;
+  const openGraph: OpenGraph = async (graph) => resources.use(await Session.open(runtime, graph, { provider }));
+  const lender = await openGraph(copyGraph('float32', 1));
+  const device = resources.use(new Device(runtime, lender, provider, { hasAddresses: memory === 'addresses' }));
+  const initializers = await uploadWeights(parts, device, openGraph);
+  const options = { provider, initializers, filesDirectory: directory };
+  const source = { config: manifest.config, places: manifest.weights, weightsFile: WEIGHTS_FILE };
+  const write = (name: GraphName): Uint8Array => GRAPHS[name]({ ...source, kv, target: 'device' }).toBytes();
+  const arena = memory === 'addresses' ? DeviceArena : StagedArena;
+  return {
+    open: async (name) => resources.use(await Session.open(runtime, write(name), options)),
+    openEncoder: () => openEncoder(parts),
+    openArena: (layout) => arena.open(runtime, device, layout, openGraph),
+    openLogits: () => DeviceLogits.open(runtime, device, manifest.config.vocabularySize, openGraph),
+    target: 'device',
+    ...(provider === 'webgpu' && { maxChunkTokens: WEBGPU_MAX_CHUNK_TOKENS }),
+  };
+}
+
+/**
+ * A prefix is encoded on the CPU wherever steps run: it happens once, at upload, and a device takes one run at a time. Packing weights
+ * for it would only take time at the start.
+ */
+async function openEncoder({ runtime, directory, weights, kv, resources }: BackendParts): Promise<Session> {
+  const options = { initializers: weights.tensors, packWeights: false, planMemory: false };
+  return resources.use(await Session.open(runtime, path.join(directory, graphFile('encode.onnx', kv)), options));
+}
