@@ -1,6 +1,6 @@
 import type { Gpt2Config } from '#src/model/gpt2/config.js';
 import { Transformer } from '#src/model/gpt2/transformer.js';
-import type { WeightPlace } from '#src/model/gpt2/weights.js';
+import type { WeightSpan } from '#src/model/weights.js';
 import { GraphBuilder, type Value } from '#src/onnx/graph.js';
 
 /** A layer's keys (0) or values (1), as they go in and come out. */
@@ -14,9 +14,9 @@ export function cacheName(state: 'past' | 'present', layer: number, kv: 0 | 1): 
  * Inputs: `ids`, `positions` [rows * tokens]; `layout` = [rows, tokens, 3 * heads, headDim]; `keep` [rows], each row's last token;
  * `mask` [tokens, past + tokens], added to scores; `past_...` [rows, heads, past, headDim]. Outputs: `next_ids` [rows], `present_...`.
  */
-export function concatGraph(config: Gpt2Config, places: readonly WeightPlace[], weightsFile: string): GraphBuilder {
+export function concatGraph(config: Gpt2Config, weights: readonly WeightSpan[], weightsFile: string): GraphBuilder {
   const graph = new GraphBuilder('concat');
-  const model = new Transformer(graph, config, places, weightsFile);
+  const model = new Transformer(graph, config, weights, weightsFile);
   const ids = graph.input('ids', 'int64', ['tokens']);
   const positions = graph.input('positions', 'int64', ['tokens']);
   const layout = graph.input('layout', 'int64', [4]);

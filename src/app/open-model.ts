@@ -1,17 +1,26 @@
 import { ConfigError, precisions, systemError, type Config } from '../config/config.js';
 import type { CompileProgress } from '../model/compile/compiled-model.js';
-import { CheckpointError } from '../model/gpt2/config.js';
+import { CheckpointError } from '../model/checkpoint-error.js';
 import { openModel, type Model } from '../model/model.js';
 
-/** Opens the model as the settings say; compiles it if that is needed. */
+/**
+ * Opens the model that the settings describe; compiles it if that is needed.
+ * @throws ConfigError for a precision of weights that does not fit the model
+ */
 export function openConfiguredModel(config: Config, onProgress?: CompileProgress): Promise<Model> {
   const { model: source, modelName: id, cache, slots, threads, spin, provider } = config;
   const options = { source, cache, slots, threads, provider, spin: spin === 'on', ...precisions(config) };
-  return openModel({ ...options, ...(id && { id }), ...(onProgress && { onProgress }) });
+  return openModel({ ...options, ...(id && { id }), ...(onProgress && { onProgress }) }).catch(rethrowNamingWeights);
+}
+
+/** Rethrows an error of a model; one of its weights' precision, which only a setting decides, as `ConfigError`. */
+export function rethrowNamingWeights(error: unknown): never {
+  const ofWeights = error instanceof CheckpointError && error.subject === 'weights';
+  throw ofWeights ? new ConfigError('PREAMBLE_WEIGHTS', error.message) : error;
 }
 
 /**
- * As `openConfiguredModel`, where the settings alone say which model.
+ * As `openConfiguredModel`, for a model that only the settings name.
  * @throws ConfigError that names the variable, for what is wrong with the model's files, its cache, or settings that do not fit the model
  */
 export async function openServedModel(config: Config, onProgress?: CompileProgress): Promise<Model> {
@@ -28,7 +37,6 @@ export async function openServedModel(config: Config, onProgress?: CompileProgre
 function namingVariable(error: unknown, { cache }: Config): unknown {
   const failed = systemError(error);
   if (failed?.path?.startsWith(cache)) return new ConfigError('PREAMBLE_CACHE', failed.message);
-  // Some errors of a checkpoint are of what it shall become, and name that variable.
-  const ofFiles = error instanceof CheckpointError && !error.message.startsWith('PREAMBLE_');
-  return failed || ofFiles ? new ConfigError('PREAMBLE_MODEL', (error as Error).message) : error;
+  const ofModel = failed ?? (error instanceof CheckpointError ? error : undefined);
+  return ofModel ? new ConfigError('PREAMBLE_MODEL', ofModel.message) : error;
 }

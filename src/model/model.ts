@@ -103,7 +103,7 @@ async function tryStep(runner: OnnxRunner, { manifest, kv }: BackendParts, provi
   try {
     await runner.step({ decode: [{ token: 0, past: 0, temperature: 1 }], topK: 1 });
   } catch (error) {
-    const tried = `It cannot run a step with ${manifest.precision} weights and ${kv} keys and values (PREAMBLE_WEIGHTS, PREAMBLE_KV).`;
+    const tried = `It cannot run a step with ${manifest.precision} weights and ${kv} keys and values; another precision of either may do.`;
     throw new ProviderError(provider, [tried, `ONNX Runtime says: ${(error as Error).message}`]);
   }
 }

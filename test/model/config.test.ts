@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { CheckpointError, parseConfig } from '../../src/model/gpt2/config.js';
+import { CheckpointError } from '../../src/model/checkpoint-error.js';
+import { parseConfig } from '../../src/model/gpt2/config.js';
 
 const tiny = { model_type: 'gpt2', n_embd: 64, n_head: 4, n_layer: 2, vocab_size: 100, n_positions: 32 };
 

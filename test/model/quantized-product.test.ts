@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/model/gpt2/config.js';
 import { BITS, quantizedNames, quantizedShapes, quantizeRows } from '../../src/model/compile/quantize.js';
 import { Transformer } from '../../src/model/gpt2/transformer.js';
-import { layOut } from '../../src/model/gpt2/weights.js';
+import { layOut } from '../../src/model/weights.js';
 import { GraphBuilder } from '../../src/onnx/graph.js';
 import { Runtime } from '../../src/runtime/ort/runtime.js';
 import { ScratchTensors } from '../../src/runtime/ort/scratch-tensors.js';
@@ -79,19 +79,19 @@ describe.each(['int8', 'int4'] as const)('a linear layer in %s', (precision) => 
     const { values, scales } = quantizeRows(weight, { inputs, outputs, inputStride: outputs, outputStride: 1 }, bits);
     const names = quantizedNames(name);
     const shapes = quantizedShapes(inputs, outputs, bits);
-    const { places, bytes } = layOut([
+    const { spans, bytes } = layOut([
       { name: names.values, shape: shapes.values, type: 'uint8' },
       { name: names.scales, shape: shapes.scales },
       { name: `${name}.bias`, shape: [outputs] },
     ]);
     const file = new Uint8Array(bytes);
     [values, new Uint8Array(scales.buffer), new Uint8Array(bias.buffer)].forEach((content, i) => {
-      file.set(content, places[i]?.offset);
+      file.set(content, spans[i]?.offset);
     });
     await fs.writeFile(path.join(directory, 'weights.bin'), file);
     const graph = new GraphBuilder('linear');
     const x = graph.input('x', 'float32', ['rows', inputs]);
-    const y = new Transformer(graph, config, places, 'weights.bin').linear(x, name);
+    const y = new Transformer(graph, config, spans, 'weights.bin').linear(x, name);
     graph.nodes('Identity', [y], ['y']);
     graph.output('y', 'float32', ['rows', outputs]);
     await fs.writeFile(path.join(directory, 'linear.onnx'), graph.toBytes());

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 
 import { expect, it, onTestFinished } from 'vitest';
 
-import { layOut } from '../../src/model/gpt2/weights.js';
+import { layOut } from '../../src/model/weights.js';
 import { golden } from '../support/goldens.js';
 import { openTestModel } from '../support/models.js';
 
@@ -30,14 +30,14 @@ it.runIf(process.platform === 'linux')(
   },
 );
 
-it('lays vectors before matrices, each at a cache line, and names the places in the order given', () => {
+it('lays vectors before matrices, each at a cache line, and gives their spans in the order given', () => {
   const specs = [
     { name: 'a', shape: [3, 5] },
     { name: 'b', shape: [17] },
     { name: 'c', shape: [2, 2] },
     { name: 'd', shape: [1] },
   ];
-  const { places, bytes } = layOut(specs);
-  expect(places).toEqual(specs.map((spec, index) => ({ ...spec, offset: [192, 0, 256, 128][index] })));
+  const { spans, bytes } = layOut(specs);
+  expect(spans).toEqual(specs.map((spec, index) => ({ ...spec, offset: [192, 0, 256, 128][index] })));
   expect(bytes).toBe(320);
 });

@@ -6,8 +6,8 @@ import { ELEMENT_TYPES, Tensor } from '../../runtime/ort/tensor.js';
 import { decodeFloats } from '../../safetensors/index.js';
 import { type Manifest, WEIGHTS_FILE } from '../compile/compiled-model.js';
 import type { DisposableStack } from './disposable-stack.js';
-import { CheckpointError } from '../gpt2/config.js';
-import { byteLength } from '../gpt2/weights.js';
+import { CheckpointError } from '../checkpoint-error.js';
+import { byteLength } from '../weights.js';
 
 /** A compiled model's weights. */
 export interface MappedWeights {

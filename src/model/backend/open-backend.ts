@@ -61,7 +61,7 @@ async function openDevice(parts: BackendParts, provider: Provider, memory: Memor
   const device = resources.use(new Device(runtime, lender, provider, { hasAddresses: memory === 'addresses' }));
   const initializers = await uploadWeights(parts, device, openGraph);
   const options = { provider, initializers, filesDirectory: directory };
-  const source = { config: manifest.config, places: manifest.weights, weightsFile: WEIGHTS_FILE };
+  const source = { config: manifest.config, weights: manifest.weights, weightsFile: WEIGHTS_FILE };
   const write = (name: GraphName): Uint8Array => GRAPHS[name]({ ...source, kv, target: 'device' }).toBytes();
   const arena = memory === 'addresses' ? DeviceArena : StagedArena;
   return {

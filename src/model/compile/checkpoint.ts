@@ -2,8 +2,10 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 
 import { type Dtype, DTYPE_BYTES, decodeFloats, readSafetensorsHeader } from '../../safetensors/index.js';
-import { CheckpointError, type Gpt2Config, parseConfig } from '../gpt2/config.js';
-import { type WeightSpec, weightSpecs } from '../gpt2/weights.js';
+import { CheckpointError } from '../checkpoint-error.js';
+import { type Gpt2Config, parseConfig } from '../gpt2/config.js';
+import { weightSpecs } from '../gpt2/weights.js';
+import type { WeightSpec } from '../weights.js';
 
 /** A tensor of a checkpoint: where its bytes lie. */
 interface SourceTensor {
@@ -38,7 +40,8 @@ export class Checkpoint {
 
   /** Reads the configuration and the tensors' headers. Throws `CheckpointError` naming what is missing or wrong. */
   static async open(directory: string): Promise<Checkpoint> {
-    const config = parseConfig(await readJson(directory, 'config.json'), await readGenerationConfig(directory));
+    const generation = await readJsonIfThere(directory, 'generation_config.json');
+    const config = parseConfig(await readJson(directory, 'config.json'), generation);
     const weightFiles = await findWeightFiles(directory);
     const tensors = new Map<string, SourceTensor>();
     for (const file of weightFiles) await addTensors(path.join(directory, file), tensors);
@@ -94,7 +97,7 @@ export async function sourceFiles(directory: string): Promise<string[]> {
   const wanted = ['config.json', 'generation_config.json', ...TOKENIZER_FILES, ...(await findWeightFiles(directory))];
   const present = new Set(await fs.readdir(directory));
   for (const file of ['config.json', 'tokenizer.json']) {
-    if (!present.has(file)) throw new CheckpointError(`${directory}: ${file} is missing`);
+    if (!present.has(file)) missing(directory, file);
   }
   return wanted.filter((file) => present.has(file));
 }
@@ -126,25 +129,27 @@ async function addTensors(file: string, tensors: Map<string, SourceTensor>): Pro
   }
 }
 
-async function readGenerationConfig(directory: string): Promise<Record<string, unknown>> {
-  try {
-    return await readJson(directory, 'generation_config.json');
-  } catch (error) {
-    if (error instanceof CheckpointError && error.cause === 'missing') return {};
-    throw error;
-  }
+type Json = Record<string, unknown>;
+
+async function readJson(directory: string, file: string): Promise<Json> {
+  return (await readJsonIfThere(directory, file)) ?? missing(directory, file);
 }
 
-async function readJson(directory: string, file: string): Promise<Record<string, unknown>> {
+async function readJsonIfThere(directory: string, file: string): Promise<Json | undefined> {
   const text = await fs.readFile(path.join(directory, file), 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') throw new CheckpointError(`${directory}: ${file} is missing`, { cause: 'missing' });
+    if (error.code === 'ENOENT') return undefined;
     throw error;
   });
+  if (text === undefined) return undefined;
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json;
   } catch {
-    // falls through: the same complaint
+    // Refused below, as JSON that is no object.
   }
   throw new CheckpointError(`${directory}: ${file} is not a JSON object`);
+}
+
+function missing(directory: string, file: string): never {
+  throw new CheckpointError(`${directory}: ${file} is missing`);
 }

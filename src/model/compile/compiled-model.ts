@@ -5,12 +5,14 @@ import path from 'node:path';
 
 import { elementCount } from '../../runtime/ort/tensor.js';
 import { Checkpoint, sourceFiles, TOKENIZER_FILES } from './checkpoint.js';
-import { CheckpointError, type Gpt2Config } from '../gpt2/config.js';
+import { CheckpointError } from '../checkpoint-error.js';
+import type { Gpt2Config } from '../gpt2/config.js';
 import { deriveWeights, type DerivedPrecision } from './derived-weights.js';
 import { buildDirectory } from './draft.js';
 import { graphFile, GRAPHS, type GraphName } from '../gpt2/graphs.js';
 import { KV_PRECISIONS, type WeightPrecision } from '../precision.js';
-import { bytesOf, compiledSpecs, layOut, type WeightPlace, weightSpecs } from '../gpt2/weights.js';
+import { compiledSpecs, weightSpecs } from '../gpt2/weights.js';
+import { bytesOf, layOut, type WeightSpan } from '../weights.js';
 import { widenRows } from './widen-rows.js';
 
 /** Changes whenever a compiled model of an older version must be made anew. */
@@ -25,7 +27,7 @@ export interface Manifest {
   readonly fingerprint: string;
   readonly precision: WeightPrecision;
   readonly config: Gpt2Config;
-  readonly weights: readonly WeightPlace[];
+  readonly weights: readonly WeightSpan[];
   readonly weightBytes: number;
 }
 
@@ -55,7 +57,8 @@ export async function compileModel(options: CompileOptions): Promise<string> {
   if (manifest.precision === weights) return directory;
   if (manifest.precision !== 'float32') {
     throw new CheckpointError(
-      `PREAMBLE_WEIGHTS: ${source} is compiled with ${manifest.precision} weights, which ${weights} cannot be made from`,
+      `${source} is compiled with ${manifest.precision} weights, which ${weights} cannot be made from`,
+      'weights',
     );
   }
   const target = path.join(cache, await derivedName(directory, manifest, weights));
@@ -131,40 +134,40 @@ async function derivedName(directory: string, manifest: Manifest, weights: Weigh
 
 async function writeModel(checkpoint: Checkpoint, directory: string, onProgress?: CompileProgress): Promise<void> {
   const { config } = checkpoint;
-  const { places, bytes } = layOut(compiledSpecs(config));
+  const { spans, bytes } = layOut(compiledSpecs(config));
   const hash = createHash('sha256').update(describe(config));
-  await writeWeights(checkpoint, places, bytes, path.join(directory, WEIGHTS_FILE), hash, onProgress);
+  await writeWeights(checkpoint, spans, bytes, path.join(directory, WEIGHTS_FILE), hash, onProgress);
   for (const file of TOKENIZER_FILES.filter((name) => checkpoint.files.includes(name))) {
     const content = await fs.readFile(path.join(checkpoint.directory, file));
     hash.update(file).update(content);
     await fs.writeFile(path.join(directory, file), content);
   }
   const fingerprint = hash.digest('hex');
-  const manifest = { fingerprint, precision: 'float32', config, weights: places, weightBytes: bytes } as const;
+  const manifest = { fingerprint, precision: 'float32', config, weights: spans, weightBytes: bytes } as const;
   await writeGraphsAndManifest(directory, { format: FORMAT, ...manifest });
 }
 
 /** The model of `base` with weights of another precision. */
 async function writeDerived(
   base: string,
-  { fingerprint, config, weights: sourcePlaces }: Manifest,
+  { fingerprint, config, weights: sourceWeights }: Manifest,
   precision: DerivedPrecision,
   directory: string,
   onProgress?: CompileProgress,
 ): Promise<void> {
   const [source, target] = [base, directory].map((folder) => path.join(folder, WEIGHTS_FILE)) as [string, string];
-  const { places, bytes } = await deriveWeights({ source, sourcePlaces, config, precision, target, onProgress });
+  const { spans, bytes } = await deriveWeights({ source, sourceWeights, config, precision, target, onProgress });
   const present = new Set(await fs.readdir(base));
   for (const file of TOKENIZER_FILES.filter((name) => present.has(name))) {
     await fs.copyFile(path.join(base, file), path.join(directory, file));
   }
-  const manifest = { fingerprint, precision, config, weights: places, weightBytes: bytes };
+  const manifest = { fingerprint, precision, config, weights: spans, weightBytes: bytes };
   await writeGraphsAndManifest(directory, { format: FORMAT, ...manifest });
 }
 
 /** The manifest comes last: a directory that has one has all the rest. */
 async function writeGraphsAndManifest(directory: string, manifest: Manifest): Promise<void> {
-  const source = { config: manifest.config, places: manifest.weights, weightsFile: WEIGHTS_FILE };
+  const source = { config: manifest.config, weights: manifest.weights, weightsFile: WEIGHTS_FILE };
   for (const kv of KV_PRECISIONS) {
     for (const name of Object.keys(GRAPHS) as GraphName[]) {
       const graph = GRAPHS[name]({ ...source, kv });
@@ -177,7 +180,7 @@ async function writeGraphsAndManifest(directory: string, manifest: Manifest): Pr
 /** Streams every weight as float32 to its place, a few megabytes at a time. The fingerprint is of the checkpoint's values: what is added is left out. */
 async function writeWeights(
   checkpoint: Checkpoint,
-  places: readonly WeightPlace[],
+  spans: readonly WeightSpan[],
   total: number,
   file: string,
   hash: Hash,
@@ -188,14 +191,14 @@ async function writeWeights(
   try {
     await output.truncate(total); // zeros, where nothing is written
     for (const [index, spec] of weightSpecs(checkpoint.config).entries()) {
-      const place = places[index] as WeightPlace;
+      const span = spans[index] as WeightSpan;
       hash.update(`${spec.name} ${spec.shape.join()}\n`);
       let read = 0;
       for await (const values of checkpoint.read(spec)) {
         hash.update(bytesOf(values));
-        const widened = widenRows(values, read, spec.shape.at(-1) as number, place.shape.at(-1) as number);
+        const widened = widenRows(values, read, spec.shape.at(-1) as number, span.shape.at(-1) as number);
         const bytes = bytesOf(widened.values);
-        await output.write(bytes, 0, bytes.length, place.offset + 4 * widened.at);
+        await output.write(bytes, 0, bytes.length, span.offset + 4 * widened.at);
         read += values.length;
         written += bytes.length;
         onProgress(written, total);

@@ -1,11 +1,12 @@
 import fs from 'node:fs/promises';
 
 import type { Gpt2Config } from '../gpt2/config.js';
-import { CheckpointError } from '../gpt2/config.js';
+import { CheckpointError } from '../checkpoint-error.js';
 import { toFloat16 } from './float16.js';
 import type { WeightPrecision } from '../precision.js';
 import { BITS, type Bits, quantizedNames, quantizedShapes, quantizeRows } from './quantize.js';
-import { byteLength, bytesOf, compiledSpecs, layOut, type WeightPlace, type WeightSpec } from '../gpt2/weights.js';
+import { compiledSpecs } from '../gpt2/weights.js';
+import { byteLength, bytesOf, layOut, type WeightSpan, type WeightSpec } from '../weights.js';
 
 /** Elements read and converted at once, where a weight can be converted in pieces. */
 const PIECE = 1 << 20;
@@ -13,9 +14,9 @@ const PIECE = 1 << 20;
 export type DerivedPrecision = Exclude<WeightPrecision, 'float32'>;
 
 export interface DeriveOptions {
-  /** A float32 `weights.bin`, and where its weights lie. It is only read. */
+  /** A float32 `weights.bin`, which is only read, and its weights. */
   readonly source: string;
-  readonly sourcePlaces: readonly WeightPlace[];
+  readonly sourceWeights: readonly WeightSpan[];
   readonly config: Gpt2Config;
   readonly precision: DerivedPrecision;
   /** The file that is written; it must not exist. */
@@ -28,17 +29,17 @@ export interface DeriveOptions {
  * float16: all of them. int8 and int4: the matrices of linear layers and the head, which makes a tied head's a weight of
  * its own; embeddings, norms and biases stay float32.
  */
-export async function deriveWeights(options: DeriveOptions): Promise<{ places: WeightPlace[]; bytes: number }> {
-  const { config, precision, sourcePlaces, onProgress } = options;
+export async function deriveWeights(options: DeriveOptions): Promise<{ spans: WeightSpan[]; bytes: number }> {
+  const { config, precision, sourceWeights, onProgress } = options;
   const layout = layOut(compiledSpecs(config).flatMap((spec) => derivedSpecs(spec, config, precision)));
   const source = await fs.open(options.source, 'r');
   try {
     const target = await fs.open(options.target, 'wx');
     try {
       await target.truncate(layout.bytes);
-      const writer = new DerivedWriter(source, target, layout.places, precision);
-      for (const place of sourcePlaces) {
-        await writer.write(place, config);
+      const writer = new DerivedWriter(source, target, layout.spans, precision);
+      for (const weight of sourceWeights) {
+        await writer.write(weight, config);
         onProgress?.(writer.written, layout.bytes);
       }
       await target.sync();
@@ -51,7 +52,7 @@ export async function deriveWeights(options: DeriveOptions): Promise<{ places: W
   return layout;
 }
 
-/** What a float32 weight becomes. */
+/** The weights that a float32 weight becomes. */
 function derivedSpecs(spec: WeightSpec, config: Gpt2Config, precision: DerivedPrecision): WeightSpec[] {
   if (precision === 'float16') return [{ ...spec, type: 'float16' }];
   const matrix = matrixOf(spec, config);
@@ -87,46 +88,46 @@ function matrixOf({ name, shape }: WeightSpec, { tiedHead }: Gpt2Config): Matrix
   return { name: name.replace(/\.weight$/, ''), inputs: first, outputs: second, outputsFirst: false, isEmbedding };
 }
 
-/** Reads float32 weights from one file and writes what they become to another. */
+/** Reads float32 weights from one file and writes their derived forms to another. */
 class DerivedWriter {
   /** Bytes so far. */
   written = 0;
-  readonly #places: ReadonlyMap<string, WeightPlace>;
+  readonly #targets: ReadonlyMap<string, WeightSpan>;
 
   constructor(
     private readonly source: fs.FileHandle,
     private readonly target: fs.FileHandle,
-    places: readonly WeightPlace[],
+    targets: readonly WeightSpan[],
     private readonly precision: DerivedPrecision,
   ) {
-    this.#places = new Map(places.map((place) => [place.name, place]));
+    this.#targets = new Map(targets.map((span) => [span.name, span]));
   }
 
-  async write(place: WeightPlace, config: Gpt2Config): Promise<void> {
-    if (this.precision === 'float16') return this.#convert(place, (values) => halves(place.name, values));
-    const matrix = matrixOf(place, config);
-    if (matrix === undefined || matrix.isEmbedding) await this.#convert(place, (values) => values);
-    if (matrix !== undefined) await this.#quantize(place, matrix, BITS[this.precision]);
+  async write(weight: WeightSpan, config: Gpt2Config): Promise<void> {
+    if (this.precision === 'float16') return this.#convert(weight, (values) => halves(weight.name, values));
+    const matrix = matrixOf(weight, config);
+    if (matrix === undefined || matrix.isEmbedding) await this.#convert(weight, (values) => values);
+    if (matrix !== undefined) await this.#quantize(weight, matrix, BITS[this.precision]);
   }
 
-  async #convert(place: WeightPlace, convert: (values: Float32Array) => NodeJS.TypedArray): Promise<void> {
-    const count = byteLength({ ...place, type: 'float32' }) / 4;
+  async #convert(weight: WeightSpan, convert: (values: Float32Array) => NodeJS.TypedArray): Promise<void> {
+    const count = byteLength({ ...weight, type: 'float32' }) / 4;
     for (let first = 0, at = 0; first < count; first += PIECE) {
-      const bytes = bytesOf(convert(await this.#read(place, first, Math.min(PIECE, count - first))));
-      await this.#write(place.name, at, bytes);
+      const bytes = bytesOf(convert(await this.#read(weight, first, Math.min(PIECE, count - first))));
+      await this.#write(weight.name, at, bytes);
       at += bytes.length;
     }
   }
 
   /** A linear layer's matrix at once; one of a whole vocabulary in pieces of some outputs. */
-  async #quantize(place: WeightPlace, matrix: Matrix, bits: Bits): Promise<void> {
+  async #quantize(weight: WeightSpan, matrix: Matrix, bits: Bits): Promise<void> {
     const { inputs, outputs, outputsFirst } = matrix;
     const names = quantizedNames(matrix.name);
     const pieceOutputs = outputsFirst ? Math.max(1, Math.floor(PIECE / inputs)) : outputs;
     const [inputStride, outputStride] = outputsFirst ? [1, inputs] : [outputs, 1];
     for (let first = 0, values = 0, scales = 0; first < outputs; first += pieceOutputs) {
       const count = Math.min(pieceOutputs, outputs - first);
-      const source = await this.#read(place, first * outputStride, count * inputs);
+      const source = await this.#read(weight, first * outputStride, count * inputs);
       const piece = quantizeRows(source, { inputs, outputs: count, inputStride, outputStride }, bits);
       await this.#write(names.values, values, piece.values);
       await this.#write(names.scales, scales, bytesOf(piece.scales));
@@ -136,7 +137,7 @@ class DerivedWriter {
   }
 
   /** Elements of a weight in the source. */
-  async #read({ name, offset }: WeightPlace, first: number, count: number): Promise<Float32Array> {
+  async #read({ name, offset }: WeightSpan, first: number, count: number): Promise<Float32Array> {
     const values = new Float32Array(count);
     const bytes = bytesOf(values);
     for (let at = 0; at < bytes.length;) {
@@ -149,9 +150,9 @@ class DerivedWriter {
   }
 
   async #write(name: string, at: number, bytes: Uint8Array): Promise<void> {
-    const place = this.#places.get(name);
-    if (place === undefined) throw new Error(`no place for ${name}`);
-    const { bytesWritten } = await this.target.write(bytes, 0, bytes.length, place.offset + at);
+    const target = this.#targets.get(name);
+    if (target === undefined) throw new Error(`${name} is no weight of the target`);
+    const { bytesWritten } = await this.target.write(bytes, 0, bytes.length, target.offset + at);
     if (bytesWritten !== bytes.length) throw new Error(`${name}: ${bytesWritten} of ${bytes.length} bytes written`);
     this.written += bytes.length;
   }
@@ -161,6 +162,6 @@ function halves(name: string, values: Float32Array): Uint16Array {
   try {
     return toFloat16(values);
   } catch (error) {
-    throw new CheckpointError(`PREAMBLE_WEIGHTS: float16 cannot hold ${name}: ${(error as Error).message}`);
+    throw new CheckpointError(`float16 cannot hold ${name}: ${(error as Error).message}`, 'weights');
   }
 }

@@ -1,3 +1,5 @@
+import { CheckpointError } from '../checkpoint-error.js';
+
 /** GPT-2's activation functions, by the names that Transformers gives them, and what each one is. */
 const ACTIVATIONS = {
   gelu_new: 'gelu_tanh',
@@ -34,11 +36,6 @@ export interface Gpt2Config {
   /** The head's matrix is the token embedding. */
   readonly tiedHead: boolean;
   readonly eosTokenIds: readonly number[];
-}
-
-/** A checkpoint that cannot be served; the message names the file and the field. */
-export class CheckpointError extends Error {
-  override readonly name = 'CheckpointError';
 }
 
 /** Fields that have no effect on inference in float32, or are read elsewhere; the last three lines are what older versions of Transformers wrote. */

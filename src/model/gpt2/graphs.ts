@@ -2,7 +2,7 @@ import { GraphBuilder, type Value } from '../../onnx/graph.js';
 import type { Gpt2Config } from './config.js';
 import type { KvPrecision } from '../precision.js';
 import { Transformer } from './transformer.js';
-import type { WeightPlace } from './weights.js';
+import type { WeightSpan } from '../weights.js';
 
 /** What a graph is written for: the CPU, where some operators are faster than others, or a device, where some are missing. */
 export type GraphTarget = 'cpu' | 'device';
@@ -10,7 +10,7 @@ export type GraphTarget = 'cpu' | 'device';
 /** What a graph is written from. */
 export interface GraphSource {
   readonly config: Gpt2Config;
-  readonly places: readonly WeightPlace[];
+  readonly weights: readonly WeightSpan[];
   /** Where the weights are, relative to the graph. */
   readonly weightsFile: string;
   /** Type of keys and values. */
@@ -132,8 +132,8 @@ function encodeGraph(source: GraphSource): GraphBuilder {
   return graph;
 }
 
-function openGraph(name: string, { config, places, weightsFile }: GraphSource): Transformer {
-  return new Transformer(new GraphBuilder(name), config, places, weightsFile);
+function openGraph(name: string, { config, weights, weightsFile }: GraphSource): Transformer {
+  return new Transformer(new GraphBuilder(name), config, weights, weightsFile);
 }
 
 function embedTokens(model: Transformer): Value {

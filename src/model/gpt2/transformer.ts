@@ -1,7 +1,8 @@
 import type { GraphBuilder, Value } from '../../onnx/graph.js';
 import type { Activation, Gpt2Config } from './config.js';
 import { BLOCK, quantizedNames } from '../compile/quantize.js';
-import { byteLength, compiledInner, type WeightPlace } from './weights.js';
+import { byteLength, type WeightSpan } from '../weights.js';
+import { compiledInner } from './weights.js';
 
 /**
  * `fused`: with ONNX Runtime's own operators, for speed. `differentiable`: the same function of operators that
@@ -14,21 +15,21 @@ const INT8_ACTIVATIONS = 4;
 
 /** Writes the parts of a GPT-2 into a graph. Activations are `[tokens, width]`: rows of many sequences, packed. */
 export class Transformer {
-  readonly #places: ReadonlyMap<string, WeightPlace>;
+  readonly #spans: ReadonlyMap<string, WeightSpan>;
 
   constructor(
     readonly graph: GraphBuilder,
     readonly config: Gpt2Config,
-    places: readonly WeightPlace[],
+    weights: readonly WeightSpan[],
     private readonly weightsFile: string,
     private readonly form: TransformerForm = 'fused',
   ) {
-    this.#places = new Map(places.map((place) => [place.name, place]));
+    this.#spans = new Map(weights.map((span) => [span.name, span]));
   }
 
   /** Of the residual stream and everything computed from it: the weights decide. */
   get activationType(): 'float32' | 'float16' {
-    return this.#places.get('wte.weight')?.type === 'float16' ? 'float16' : 'float32';
+    return this.#spans.get('wte.weight')?.type === 'float16' ? 'float16' : 'float32';
   }
 
   /** Token ids `[tokens]` and positions `[tokens]` to the residual stream `[tokens, width]`. */
@@ -121,14 +122,14 @@ export class Transformer {
   }
 
   #isQuantized(name: string): boolean {
-    return this.#places.has(quantizedNames(name).values);
+    return this.#spans.has(quantizedNames(name).values);
   }
 
   /** `linear` with a weight in blocks of few bits; without a bias where there is none. */
   #quantizedLinear(x: Value, name: string, output?: Value): Value {
     const { values, scales } = quantizedNames(name);
-    const [outputs, , blockBytes] = this.#place(values).shape as [number, number, number];
-    const bias = this.#places.has(`${name}.bias`) ? this.#weight(`${name}.bias`) : undefined;
+    const [outputs, , blockBytes] = this.#span(values).shape as [number, number, number];
+    const bias = this.#spans.has(`${name}.bias`) ? this.#weight(`${name}.bias`) : undefined;
     const [product] = this.graph.nodes(
       'com.microsoft:MatMulNBits',
       [x, this.#weight(values), this.#weight(scales), undefined, undefined, bias],
@@ -145,15 +146,15 @@ export class Transformer {
   }
 
   #weight(name: string): Value {
-    const place = this.#place(name);
-    const data = { file: this.weightsFile, offset: place.offset, bytes: byteLength(place) };
-    return this.graph.weight(name, place.shape, data, place.type);
+    const span = this.#span(name);
+    const data = { file: this.weightsFile, offset: span.offset, bytes: byteLength(span) };
+    return this.graph.weight(name, span.shape, data, span.type);
   }
 
-  #place(name: string): WeightPlace {
-    const place = this.#places.get(name);
-    if (place === undefined) throw new Error(`no weight ${name}`);
-    return place;
+  #span(name: string): WeightSpan {
+    const span = this.#spans.get(name);
+    if (span === undefined) throw new Error(`no weight ${name}`);
+    return span;
   }
 }
 

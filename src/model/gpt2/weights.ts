@@ -1,22 +1,5 @@
-import { ELEMENT_TYPES, elementCount } from '../../runtime/ort/tensor.js';
+import type { WeightSpec } from '../weights.js';
 import type { Gpt2Config } from './config.js';
-
-/** How a weight's elements are stored, little-endian. */
-export type WeightType = 'float32' | 'float16' | 'uint8';
-
-/** Name (without `transformer.`) and shape of a tensor that the graphs use. */
-export interface WeightSpec {
-  readonly name: string;
-  readonly shape: readonly number[];
-  /** float32 unless given. */
-  readonly type?: WeightType;
-}
-
-/** A weight's place in the compiled weights file. */
-export interface WeightPlace extends WeightSpec {
-  /** Byte offset in the file. */
-  readonly offset: number;
-}
 
 /** Every weight of a GPT-2, in float32, as a checkpoint holds it. `[in, out]` for linear layers. */
 export function weightSpecs(config: Gpt2Config): WeightSpec[] {
@@ -61,32 +44,4 @@ export function compiledSpecs(config: Gpt2Config): WeightSpec[] {
  */
 export function compiledInner({ inner }: Gpt2Config): number {
   return inner % CACHE_PERIOD === 0 ? inner + EXTRA_INNER : inner;
-}
-
-/** Alignment of a tensor in the compiled file: a cache line, and more than any vector instruction needs. */
-const ALIGNMENT = 64;
-
-/**
- * Lays the weights out: first the vectors, then the matrices. Matrices are packed once and not read again, and where a vector is read,
- * the system maps a good deal of what is around it. Returns their places, in the order given, and the file's size in bytes.
- */
-export function layOut(specs: readonly WeightSpec[]): { places: WeightPlace[]; bytes: number } {
-  const isVector = ({ shape }: WeightSpec): boolean => shape.length === 1;
-  const offsets = new Map<WeightSpec, number>();
-  let bytes = 0;
-  for (const spec of [...specs.filter(isVector), ...specs.filter((spec) => !isVector(spec))]) {
-    offsets.set(spec, bytes);
-    bytes = Math.ceil((bytes + byteLength(spec)) / ALIGNMENT) * ALIGNMENT;
-  }
-  return { places: specs.map((spec) => ({ ...spec, offset: offsets.get(spec) as number })), bytes };
-}
-
-/** Bytes of a weight. */
-export function byteLength({ shape, type = 'float32' }: WeightSpec): number {
-  return elementCount(shape) * ELEMENT_TYPES[type].bytes;
-}
-
-/** The bytes of values, in the same memory. */
-export function bytesOf({ buffer, byteOffset, byteLength: bytes }: NodeJS.TypedArray): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, bytes);
 }

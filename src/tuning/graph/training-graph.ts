@@ -1,6 +1,6 @@
 import type { Gpt2Config } from '../../model/gpt2/config.js';
 import { Transformer } from '../../model/gpt2/transformer.js';
-import type { WeightPlace } from '../../model/gpt2/weights.js';
+import type { WeightSpan } from '../../model/weights.js';
 import { addGradients } from '../../onnx/autodiff/gradients.js';
 import { GraphBuilder, type Value } from '../../onnx/graph.js';
 import { type ParameterName, parameterShapes, rowWidth, type TunedShape } from '../method.js';
@@ -12,7 +12,7 @@ export const EXTERNAL_WEIGHTS = 'weights.bin';
 
 export interface TrainingGraphOptions {
   readonly config: Gpt2Config;
-  readonly places: readonly WeightPlace[];
+  readonly weights: readonly WeightSpan[];
   readonly shape: TunedShape;
   /** Whether the graph computes gradients beside the loss. */
   readonly gradients: boolean;
@@ -27,9 +27,9 @@ export interface TrainingGraphOptions {
  * `unpad_back`, and `keep_back` [N]: which of K a place is, or K for none. Outputs: `losses` [K, 1], in nats, before the weights; and
  * `grad_NAME` for each parameter, of the weighted sum.
  */
-export function trainingGraph({ config, places, shape, gradients }: TrainingGraphOptions): GraphBuilder {
+export function trainingGraph({ config, weights, shape, gradients }: TrainingGraphOptions): GraphBuilder {
   const graph = new GraphBuilder('training');
-  const model = new Transformer(graph, config, places, EXTERNAL_WEIGHTS, 'differentiable');
+  const model = new Transformer(graph, config, weights, EXTERNAL_WEIGHTS, 'differentiable');
   const parameters = writeParameters(graph, config, shape);
   const rows = writeRows(graph, parameters);
   const prefix = shape.method === 'embedding' ? encode(model, rows, shape.length) : rows;

@@ -58,8 +58,8 @@ export class TrainingModel {
 
   /** Opens the graph that computes losses and gradients; it belongs to the caller. */
   async openLoss(shape: TunedShape, gradients: boolean): Promise<LossGraph> {
-    const { config, weights: places } = this.options.manifest;
-    const session = await this.#open(trainingGraph({ config, places, shape, gradients }));
+    const { config, weights } = this.options.manifest;
+    const session = await this.#open(trainingGraph({ config, weights, shape, gradients }));
     return new LossGraph(this.runtime, session, parameterShapes(config, shape), gradients);
   }
 
