@@ -1,6 +1,6 @@
 import { Engine } from '#src/engine/engine.js';
 import { openModel } from '#src/model/model.js';
-import type { PrefixKv } from '#src/prefix/kv.js';
+import { type PrefixKv, rowWidth, selfSite } from '#src/prefix/kv.js';
 import { Tokenizer } from '#src/tokenizer/tokenizer.js';
 import { threadsOf } from '../options.js';
 import type { BenchContext } from '../suite.js';
@@ -25,7 +25,7 @@ export async function openEngine({ checkpoint, cache, options }: BenchContext, s
     const engine = new Engine({ runner, tokenizer, eosTokenIds });
     return {
       engine,
-      columns: 2 * base.layers * base.width,
+      columns: rowWidth(selfSite(base)),
       target: (prefixes) => engineTarget(engine, prefixes),
       close: () => engine.drain().finally(() => model.dispose()),
     };

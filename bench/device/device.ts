@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 
 import { packageRoot, precisions, readConfig } from '#src/config/config.js';
 import { openModel } from '#src/model/model.js';
+import { rowWidth, selfKv, selfSite } from '#src/prefix/kv.js';
 import { randomModel, uniform } from '../inputs/random-model.js';
 
 /**
@@ -58,7 +59,8 @@ async function measure(): Promise<{ tokensPerSecond: number; all: number[]; weig
     ...precision,
   });
   try {
-    const { layers, width, contextLength } = model.base;
+    const { contextLength } = model.base;
+    const columns = rowWidth(selfSite(model.base));
     if (length + PROMPT_TOKENS + steps > contextLength) throw new Error(`the context is ${contextLength}`);
     const all: number[] = [];
     for (let repeat = 0; repeat < REPEATS + 1; repeat++) {
@@ -79,10 +81,8 @@ async function measure(): Promise<{ tokensPerSecond: number; all: number[]; weig
       const first: number[] = [];
       for (let slot = 0; slot < rows; slot++) {
         const random = uniform(slot);
-        await model.runner.append(slot, 0, {
-          length,
-          rows: Float32Array.from({ length: length * 2 * layers * width }, () => 0.3 * random()),
-        });
+        const values = Float32Array.from({ length: length * columns }, () => 0.3 * random());
+        await model.runner.append(slot, 0, selfKv(length, values));
         const tokens = Array.from({ length: PROMPT_TOKENS }, (_, i) => (slot * 7 + i * i * 3) % 200);
         const chunk = { slot, tokens, past: length, logits: 'last', temperature: 1 } as const;
         first.push((await model.runner.step({ decode: [], chunk, topK: 1 })).topIds[0] as number);

@@ -1,6 +1,6 @@
 import type { Engine } from '#src/engine/engine.js';
+import { encodeKv } from '#src/prefix/adapter/kv-file.js';
 import type { PrefixKv } from '#src/prefix/kv.js';
-import { encodeSafetensors } from '#src/safetensors/index.js';
 import { streamTogether } from './stream-together.js';
 import { rates, type Rates, type UserRequest } from './workload.js';
 
@@ -51,10 +51,9 @@ export async function uploadPrefix(address: string, user: string, prefix: Prefix
 }
 
 /** A prefix as the two files that PEFT would have written: `adapter_config.json` and `adapter_model.safetensors`. */
-export function peftFiles({ length, rows }: PrefixKv): { config: string; tensors: Uint8Array<ArrayBuffer> } {
-  const config = { peft_type: 'PREFIX_TUNING', task_type: 'CAUSAL_LM', num_virtual_tokens: length };
-  const tensors = { prompt_embeddings: { shape: [length, rows.length / length], data: rows } };
-  return { config: JSON.stringify(config), tensors: encodeSafetensors(tensors) };
+export function peftFiles(kv: PrefixKv): { config: string; tensors: Uint8Array<ArrayBuffer> } {
+  const config = { peft_type: 'PREFIX_TUNING', task_type: 'CAUSAL_LM', num_virtual_tokens: kv.length };
+  return { config: JSON.stringify(config), tensors: encodeKv(kv) };
 }
 
 /** Generates greedily and returns the tokens and their times. */

@@ -1,11 +1,12 @@
 import { defaultConfig } from '#src/config/config.js';
-import type { PrefixKv } from '#src/prefix/kv.js';
+import { type PrefixKv, rowWidth, selfKv } from '#src/prefix/kv.js';
 import { GPT2_124M, uniform } from '../inputs/random-model.js';
 import { median } from '../report/statistics.js';
 
 export const PREFIX_LENGTH = 20;
+const { layers, heads, width } = GPT2_124M;
 /** Values of a virtual token: its key and value in every layer. */
-export const PREFIX_COLUMNS = GPT2_124M.layers * 2 * GPT2_124M.width;
+export const PREFIX_COLUMNS = rowWidth({ name: 'self', layers, kvHeads: heads, headDim: width / heads });
 /** Tokens of a prompt's chunk beside decode rows. */
 const CHUNK_TOKENS = defaultConfig().maxChunkTokens;
 
@@ -40,7 +41,10 @@ export function userName(row: number): string {
 /** A user's prefix: random keys and values `[PREFIX_LENGTH, columns]`. */
 export function randomPrefix(user: string, columns: number, length = PREFIX_LENGTH): PrefixKv {
   const next = uniform(user);
-  return { length, rows: Float32Array.from({ length: length * columns }, () => next() / 2) };
+  return selfKv(
+    length,
+    Float32Array.from({ length: length * columns }, () => next() / 2),
+  );
 }
 
 /** Random prompt; those of one row begin alike, whatever their length. */

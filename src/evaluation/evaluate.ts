@@ -1,4 +1,5 @@
 import type { RequestPrefix } from '../engine/request.js';
+import { selfKv } from '../prefix/kv.js';
 import type { Model } from '../model/model.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { loadAdapter, type TunedAdapter } from '../tuning/adapter-files.js';
@@ -143,6 +144,6 @@ async function predict(
 
 /** What the server makes of it at upload. */
 async function toRequestPrefix({ method, length, rows }: TunedAdapter, { encoder }: Model): Promise<RequestPrefix> {
-  if (method !== 'embedding') return { kv: { length, rows }, placement: method };
+  if (method !== 'embedding') return { kv: selfKv(length, rows), placement: method };
   return { kv: await encoder.encodeEmbeddings(rows, length), placement: 'prefix' };
 }

@@ -1,6 +1,6 @@
 import path from 'node:path';
 
-import type { BaseModel } from '../prefix/kv.js';
+import { type BaseModel, selfSite } from '../prefix/kv.js';
 import { ProviderError } from '../runtime/errors.js';
 import { type Provider, requireProvider } from '../runtime/ort/provider.js';
 import { Runtime } from '../runtime/ort/runtime.js';
@@ -9,6 +9,7 @@ import type { BackendParts } from './backend/backend.js';
 import { DisposableStack } from './backend/disposable-stack.js';
 import { mapWeights } from './backend/mapped-weights.js';
 import { type MemoryKind, openBackend } from './backend/open-backend.js';
+import { shapeOf } from './gpt2/config.js';
 import { OnnxRunner } from './onnx-runner.js';
 import type { KvPrecision } from './precision.js';
 import { OnnxPrefixEncoder } from './prefix-encoder.js';
@@ -67,6 +68,8 @@ export async function openModel(options: OpenModelOptions): Promise<Model> {
 async function load(parts: BackendParts, options: OpenModelOptions): Promise<Model> {
   const { runtime, directory, manifest, weights, kv, resources } = parts;
   const { config } = manifest;
+  const shape = shapeOf(config);
+  const { contextLength, vocabularySize } = shape;
   const { slots } = options;
   const backend = await openBackend(parts, options.provider ?? 'cpu', options.memory);
   // One after another: each finds the weights that the ones before have packed.
@@ -75,23 +78,23 @@ async function load(parts: BackendParts, options: OpenModelOptions): Promise<Mod
   const append = await backend.open('append.onnx');
   const encode = await backend.openEncoder();
   weights.file.releasePages(); // the packed copies are what runs from now on
-  const sizes = { slots, maxTokens: slots + config.contextLength, vocabularySize: config.vocabularySize };
+  const sizes = { slots, maxTokens: slots + contextLength, vocabularySize };
   const buffers = new StepBuffers(
     runtime,
     { ...sizes, target: backend.target },
     await backend.openLogits(sizes.maxTokens),
   );
   const sessions = { uniform, mixed, append };
-  const arena = await backend.openArena({ config, slots, precision: kv });
+  const arena = await backend.openArena({ site: selfSite(shape), contextLength, slots, precision: kv });
   const { maxChunkTokens } = backend;
   const runner = resources.use(
-    new OnnxRunner({ runtime, config, sessions, weights: weights.file, slots, arena, buffers, maxChunkTokens }),
+    new OnnxRunner({ runtime, shape, sessions, weights: weights.file, slots, arena, buffers, maxChunkTokens }),
   );
   if (backend.target === 'device') await tryStep(runner, parts, options.provider ?? 'cpu');
   return {
     base: baseModel(options.id ?? path.basename(path.resolve(options.source)), manifest),
     runner,
-    encoder: new OnnxPrefixEncoder(runtime, config, encode, (id) => weights.embedding(id)),
+    encoder: new OnnxPrefixEncoder(runtime, shape, encode, (id) => weights.embedding(id)),
     tokenizerDirectory: directory,
     eosTokenIds: config.eosTokenIds,
     dispose: () => resources.dispose(),
@@ -108,8 +111,7 @@ async function tryStep(runner: OnnxRunner, { manifest, kv }: BackendParts, provi
   }
 }
 
-/** What prefixes must know of the model called `id`. */
+/** The compiled model under the name `id`, as its prefixes know it. */
 export function baseModel(id: string, { config, fingerprint }: Manifest): BaseModel {
-  const { layers, heads, width, contextLength, vocabularySize } = config;
-  return { id, fingerprint, layers, heads, width, contextLength, vocabularySize };
+  return { id, fingerprint, ...shapeOf(config) };
 }

@@ -1,10 +1,9 @@
 import type { KvSpan, ModelRunner, PromptChunk, StepInput, StepOutput } from '../engine/runner.js';
-import type { PrefixKv } from '../prefix/kv.js';
+import { type ModelShape, type PrefixKv, rowWidth, selfRows, selfSite } from '../prefix/kv.js';
 import type { MappedFile } from '../runtime/libc/mapped-file.js';
 import type { Runtime } from '../runtime/ort/runtime.js';
 import type { Binding, Session } from '../runtime/ort/session.js';
 import { Tensor } from '../runtime/ort/tensor.js';
-import type { Gpt2Config } from './gpt2/config.js';
 import { type KvArena, ArenaSpan } from './backend/kv-arena.js';
 import type { StepBuffers } from './step-buffers.js';
 
@@ -18,7 +17,7 @@ export interface RunnerSessions {
 /** What a runner is made of: it owns the arena and the buffers, and borrows the rest. */
 export interface RunnerParts {
   readonly runtime: Runtime;
-  readonly config: Gpt2Config;
+  readonly shape: ModelShape;
   readonly sessions: RunnerSessions;
   /** The file of the sessions' weights. */
   readonly weights: Pick<MappedFile, 'releasePages'>;
@@ -47,11 +46,11 @@ export class OnnxRunner implements ModelRunner {
   #tokensRead = 0;
 
   constructor(private readonly parts: RunnerParts) {
-    const { config, sessions, slots, maxChunkTokens = config.contextLength } = parts;
+    const { shape, sessions, slots, maxChunkTokens = shape.contextLength } = parts;
     this.slots = slots;
     this.maxChunkTokens = maxChunkTokens;
-    this.contextLength = config.contextLength;
-    this.vocabularySize = config.vocabularySize;
+    this.contextLength = shape.contextLength;
+    this.vocabularySize = shape.vocabularySize;
     this.#bindings = { uniform: sessions.uniform.bind(), mixed: sessions.mixed.bind(), append: sessions.append.bind() };
   }
 
@@ -75,15 +74,16 @@ export class OnnxRunner implements ModelRunner {
   append(slot: number, offset: number, kv: PrefixKv): Promise<void> {
     return this.#exclusively(async () => {
       this.#checkSlot(slot);
-      const width = 2 * this.parts.config.layers * this.parts.config.width;
-      if (kv.rows.length !== kv.length * width) {
-        throw new RangeError(`a prefix of ${kv.length} rows needs ${kv.length * width} values, not ${kv.rows.length}`);
+      const width = rowWidth(selfSite(this.parts.shape));
+      const rows = selfRows(kv);
+      if (rows.length !== kv.length * width) {
+        throw new RangeError(`a prefix of ${kv.length} rows needs ${kv.length * width} values, not ${rows.length}`);
       }
       this.#checkRange(offset, kv.length);
-      const memory = this.parts.runtime.allocate(kv.rows.byteLength);
+      const memory = this.parts.runtime.allocate(rows.byteLength);
       const prefix = new Tensor(this.parts.runtime, 'float32', [kv.length, width], memory);
       try {
-        memory.float32(0, kv.rows.length).set(kv.rows);
+        memory.float32(0, rows.length).set(rows);
         await this.parts.arena.prepare({ rows: 0, single: { slot, past: offset } });
         this.#bindRows(this.#bindings.append, slot, [offset + kv.length]);
         this.#bindings.append.input('prefix', prefix);
@@ -166,7 +166,7 @@ export class OnnxRunner implements ModelRunner {
   #bindUniform({ decode, chunk }: StepInput): void {
     const binding = this.#bindings.uniform;
     const [rows, tokens] = chunk === undefined ? [decode.length, 1] : [1, chunk.tokens.length];
-    this.parts.buffers.layout.set([BigInt(rows), BigInt(tokens), BigInt(3 * this.parts.config.width)]);
+    this.parts.buffers.layout.set([BigInt(rows), BigInt(tokens), -1n]);
     this.#bindTokens(binding, rows * tokens);
     this.parts.buffers.input(binding, 'shape', 'int64', [3], 'layout');
     const lengths = chunk === undefined ? decode.map(({ past }) => past + 1) : [chunk.past + tokens];

@@ -1,8 +1,7 @@
-import type { PrefixEncoder, PrefixKv } from '../prefix/kv.js';
+import { type ModelShape, type PrefixEncoder, type PrefixKv, rowWidth, selfKv, selfSite } from '../prefix/kv.js';
 import type { Runtime } from '../runtime/ort/runtime.js';
 import { ScratchTensors } from '../runtime/ort/scratch-tensors.js';
 import type { Session } from '../runtime/ort/session.js';
-import type { Gpt2Config } from './gpt2/config.js';
 
 /** Runs virtual tokens through the frozen model, beside the engine: it touches no slot. */
 export class OnnxPrefixEncoder implements PrefixEncoder {
@@ -10,14 +9,14 @@ export class OnnxPrefixEncoder implements PrefixEncoder {
 
   constructor(
     private readonly runtime: Runtime,
-    private readonly config: Gpt2Config,
+    private readonly shape: ModelShape,
     private readonly session: Session,
     /** The embedding of a token, `[width]`. */
     private readonly embedding: (id: number) => Float32Array,
   ) {}
 
   encodeTokens(tokens: readonly number[]): Promise<PrefixKv> {
-    const { width, vocabularySize } = this.config;
+    const { width, vocabularySize } = this.shape;
     const embeddings = new Float32Array(tokens.length * width);
     tokens.forEach((id, index) => {
       if (!Number.isInteger(id) || id < 0 || id >= vocabularySize) throw new RangeError(`token id ${id}`);
@@ -28,7 +27,7 @@ export class OnnxPrefixEncoder implements PrefixEncoder {
 
   /** Calls queue up: one runs at a time. Throws RangeError when the embeddings are not `[length, width]`. */
   encodeEmbeddings(embeddings: Float32Array, length: number): Promise<PrefixKv> {
-    const { width, contextLength } = this.config;
+    const { width, contextLength } = this.shape;
     if (length < 1 || length > contextLength || embeddings.length !== length * width) {
       throw new RangeError(
         `${embeddings.length} values are not [${length}, ${width}] within ${contextLength} positions`,
@@ -40,8 +39,8 @@ export class OnnxPrefixEncoder implements PrefixEncoder {
   }
 
   async #run(embeddings: Float32Array, length: number): Promise<PrefixKv> {
-    const { width, layers } = this.config;
-    const columns = 2 * layers * width;
+    const { width } = this.shape;
+    const columns = rowWidth(selfSite(this.shape));
     const tensors = new ScratchTensors(this.runtime);
     const binding = this.session.bind();
     try {
@@ -65,7 +64,7 @@ export class OnnxPrefixEncoder implements PrefixEncoder {
       const prefix = tensors.make('float32', [length, columns]);
       binding.output('prefix', prefix);
       await this.session.run(binding);
-      return { length, rows: prefix.memory.float32(0, length * columns).slice() };
+      return selfKv(length, prefix.memory.float32(0, length * columns).slice());
     } finally {
       binding.dispose();
       tensors.dispose();

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 
 import { ConcurrencyLimit } from '../lib/concurrency-limit.js';
-import type { PrefixKv } from './kv.js';
+import { kvBytes, type PrefixKv } from './kv.js';
 
 /** Is told what the cache does, in counts and seconds; it must not throw. */
 export interface KvCacheObserver {
@@ -26,7 +26,7 @@ export class KvCache {
   constructor(maxBytes: number, maxLoads: number, observer?: KvCacheObserver) {
     this.#observer = observer;
     this.#limit = new ConcurrencyLimit(maxLoads);
-    this.#entries = new LRUCache({ maxSize: Math.max(1, maxBytes), sizeCalculation: ({ rows }) => rows.byteLength });
+    this.#entries = new LRUCache({ maxSize: Math.max(1, maxBytes), sizeCalculation: kvBytes });
   }
 
   /** Bytes of the rows held. */

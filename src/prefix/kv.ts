@@ -1,22 +1,73 @@
-/** Keys and values of virtual tokens, in the layout that PEFT writes. Immutable; shared by every request that uses it. */
-export interface PrefixKv {
-  /** Number of virtual tokens P. */
-  readonly length: number;
-  /** `[P, layers * 2 * width]`: column block 2l is layer l's keys, 2l + 1 its values, head-major. */
-  readonly rows: Float32Array;
+/** The attention layers of a model that read keys and values of one kind: a prefix can put virtual tokens in front of them. */
+export interface AttentionSite {
+  /** `self` in a decoder-only model. */
+  readonly name: string;
+  readonly layers: number;
+  /** Heads of keys and values; groups of query heads may share one. */
+  readonly kvHeads: number;
+  readonly headDim: number;
 }
 
-/** What the prefix store must know of the frozen model that prefixes belong to. */
-export interface BaseModel {
+/** Numbers in the row of one virtual token at a site: its key and its value in each layer. */
+export function rowWidth({ layers, kvHeads, headDim }: AttentionSite): number {
+  return layers * 2 * kvHeads * headDim;
+}
+
+/** The numbers of a frozen model that decide what fits it. */
+export interface ModelShape {
+  readonly sites: readonly AttentionSite[];
+  /** Width of the residual stream, and of input embeddings. */
+  readonly width: number;
+  readonly contextLength: number;
+  readonly vocabularySize: number;
+}
+
+/** A frozen model as the prefixes that belong to it know it. */
+export interface BaseModel extends ModelShape {
   /** The id in the API, and the name that an adapter's `base_model_name_or_path` should end in. */
   readonly id: string;
   /** Hex sha256 over weights, shape and tokenizer: a prefix belongs to exactly one. */
   readonly fingerprint: string;
-  readonly layers: number;
-  readonly heads: number;
-  readonly width: number;
-  readonly contextLength: number;
-  readonly vocabularySize: number;
+}
+
+/** Name of a decoder-only model's only site. */
+export const SELF = 'self';
+
+/** The site of a decoder-only model. Throws for a model that has other sites. */
+export function selfSite({ sites }: Pick<ModelShape, 'sites'>): AttentionSite {
+  const [site, another] = sites;
+  if (site?.name !== SELF || another !== undefined) {
+    throw new Error(`a decoder-only model is needed, not one of sites ${sites.map(({ name }) => name).join(', ')}`);
+  }
+  return site;
+}
+
+/** Keys and values of virtual tokens. Immutable; shared by every request that uses them. */
+export interface PrefixKv {
+  /** Positions that the prefix takes in a sequence's slot: its virtual tokens at the site where the slot is. */
+  readonly length: number;
+  /**
+   * Rows at each site that has virtual tokens, by the site's name: `[P, rowWidth(site)]`, where P may differ from site to site. As PEFT
+   * writes them: column block 2l is layer l's keys, 2l + 1 its values, head-major.
+   */
+  readonly rows: ReadonlyMap<string, Float32Array>;
+}
+
+/** The prefix of a decoder-only model: `rows` is `[length, rowWidth(site)]`. */
+export function selfKv(length: number, rows: Float32Array): PrefixKv {
+  return { length, rows: new Map([[SELF, rows]]) };
+}
+
+/** The rows of a decoder-only model's prefix. */
+export function selfRows({ rows }: PrefixKv): Float32Array {
+  const own = rows.get(SELF);
+  if (own === undefined) throw new Error(`the prefix has no rows at the site ${SELF}`);
+  return own;
+}
+
+/** Bytes of a prefix's rows, at all sites. */
+export function kvBytes({ rows }: PrefixKv): number {
+  return [...rows.values()].reduce((bytes, { byteLength }) => bytes + byteLength, 0);
 }
 
 /** Runs input embeddings or tokens through the frozen model, once, at upload. */

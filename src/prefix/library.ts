@@ -6,13 +6,12 @@ import {
   type AdapterFiles,
   CONFIG_FILE,
   defaultMaxLength,
-  kvColumns,
   MODEL_FILE,
   type Placement,
 } from './adapter/format.js';
 import { KvCache, type KvCacheObserver } from './kv-cache.js';
 import { decodeKv, encodeKv, kvAdapter } from './adapter/kv-file.js';
-import type { BaseModel, PrefixEncoder, PrefixKv } from './kv.js';
+import { type BaseModel, type PrefixEncoder, type PrefixKv, rowWidth, selfSite } from './kv.js';
 import { checkPrefixName, isAdapterId, isPrefixName } from './name.js';
 import type { PrefixQuota } from './quota.js';
 import {
@@ -108,7 +107,7 @@ export class PrefixLibrary {
     return this.#putOnce(tenant, info, quota, async () => {
       if (kind === 'prefix') return { info, files };
       const kv = await this.deps.encoder.encodeEmbeddings(rows, length);
-      checkFiniteKv(kv.rows);
+      checkFiniteKv(kv);
       return { info, files, kv: encodeKv(kv) };
     });
   }
@@ -122,7 +121,7 @@ export class PrefixLibrary {
     const info = this.#info({ name, version, kind: 'text', placement: 'prefix', numVirtualTokens, warnings: [] });
     return this.#putOnce(tenant, info, quota, async () => {
       const kv = await this.deps.encoder.encodeTokens(tokens);
-      checkFiniteKv(kv.rows);
+      checkFiniteKv(kv);
       return { info, files: kvAdapter(kv, this.deps.base), text };
     });
   }
@@ -194,7 +193,7 @@ export class PrefixLibrary {
 
   #info(known: Omit<PrefixInfo, 'bytes' | 'created' | 'baseModel'>): PrefixInfo {
     const { base } = this.deps;
-    const bytes = known.numVirtualTokens * kvColumns(base) * Float32Array.BYTES_PER_ELEMENT;
+    const bytes = known.numVirtualTokens * rowWidth(selfSite(base)) * Float32Array.BYTES_PER_ELEMENT;
     return { ...known, bytes, created: Math.floor(this.#now() / 1000), baseModel: base.id };
   }
 

@@ -6,7 +6,7 @@ import { scoreTexts, type TextScores } from '../evaluation/scores/scores.js';
 import type { BaseModel } from '../prefix/kv.js';
 import { DivergedError } from '../tuning/errors.js';
 import type { TrainingExample } from '../tuning/data/example.js';
-import { parameterCount, rowWidth } from '../tuning/method.js';
+import { parameterCount, exportedColumns } from '../tuning/method.js';
 import type { ProgressLine } from '../tuning/progress/progress-meter.js';
 import type { Stop } from '../tuning/training/trainer.js';
 import { tune, type TuneSettings } from '../tuning/tune.js';
@@ -102,7 +102,7 @@ async function trainPrefix(
   const { method, length, mlp, init, lr: learningRate, seed } = settings;
   const parameters = {
     trained_parameters: parameterCount(config, settings),
-    stored_parameters: settings.length * rowWidth(config, settings.method),
+    stored_parameters: settings.length * exportedColumns(config, settings.method),
   };
   try {
     const result = await tune({

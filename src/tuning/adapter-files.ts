@@ -4,7 +4,7 @@ import fs from 'node:fs/promises';
 import { replaceFile } from '../disk/durable.js';
 import { readAdapter } from '../prefix/adapter/read.js';
 import { type AdapterFiles, CONFIG_FILE, MODEL_FILE, PREFIX_TENSOR } from '../prefix/adapter/format.js';
-import type { BaseModel } from '../prefix/kv.js';
+import { type BaseModel, selfKv, selfSite } from '../prefix/kv.js';
 import { kvAdapter } from '../prefix/adapter/kv-file.js';
 import { encodeSafetensors } from '../safetensors/index.js';
 import { TuningError } from './errors.js';
@@ -13,18 +13,19 @@ import type { Method } from './method.js';
 /** The two files that PEFT loads. An infix notes its placement, which PEFT does not know and leaves alone. */
 export function adapterFiles(method: Method, rows: Float32Array, length: number, base: BaseModel): AdapterFiles {
   if (method === 'embedding') return softPrompt(rows, length, base);
-  const files = kvAdapter({ length, rows }, base);
+  const files = kvAdapter(selfKv(length, rows), base);
   if (method === 'prefix') return files;
   const config = JSON.parse(new TextDecoder().decode(files.config)) as Record<string, unknown>;
   return { ...files, config: encodeJson({ ...config, placement: 'infix' }) };
 }
 
 function softPrompt(rows: Float32Array, length: number, base: BaseModel): AdapterFiles {
+  const { layers, kvHeads } = selfSite(base);
   const config = {
     base_model_name_or_path: base.id,
     inference_mode: true,
-    num_attention_heads: base.heads,
-    num_layers: base.layers,
+    num_attention_heads: kvHeads,
+    num_layers: layers,
     num_transformer_submodules: 1,
     num_virtual_tokens: length,
     peft_type: 'PROMPT_TUNING',

@@ -1,4 +1,5 @@
-import type { Gpt2Config } from '../model/gpt2/config.js';
+import { type Gpt2Config, shapeOf } from '../model/gpt2/config.js';
+import { rowWidth, selfSite } from '../prefix/kv.js';
 
 /**
  * What is trained. `prefix`: keys and values of every layer before the prompt; `infix`: before the prompt's last token;
@@ -19,9 +20,9 @@ export interface TunedShape {
 /** Names of the trained tensors, and of the exported one. */
 export type ParameterName = 'rows' | 'wte' | 'w0' | 'b0' | 'w2' | 'b2';
 
-/** Columns of a row that is exported: `layers * 2 * width` of keys and values, or `width` of an embedding. */
-export function rowWidth(config: Gpt2Config, method: Method): number {
-  return method === 'embedding' ? config.width : config.layers * 2 * config.width;
+/** Columns of a row that is exported: `rowWidth(site)` of keys and values, or `width` of an embedding. */
+export function exportedColumns(config: Gpt2Config, method: Method): number {
+  return method === 'embedding' ? config.width : rowWidth(selfSite(shapeOf(config)));
 }
 
 /**
@@ -32,7 +33,7 @@ export function parameterShapes(
   config: Gpt2Config,
   { method, length, mlp }: TunedShape,
 ): Partial<Record<ParameterName, readonly number[]>> {
-  const columns = rowWidth(config, method);
+  const columns = exportedColumns(config, method);
   if (mlp === 0) return { rows: [length, columns] };
   return {
     wte: [length, config.width],

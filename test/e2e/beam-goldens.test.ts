@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Engine } from '../../src/engine/engine.js';
 import type { BeamRequest, Generation, RequestPrefix } from '../../src/engine/request.js';
 import type { Model } from '../../src/model/model.js';
+import { selfKv } from '../../src/prefix/kv.js';
 import { Tokenizer } from '../../src/tokenizer/tokenizer.js';
 import { type BeamCase, beamGoldens, type FloatTensor, golden, readTensors } from '../support/goldens.js';
 import { openTestModel } from '../support/models.js';
@@ -43,7 +44,7 @@ describe.each(beamGoldens())('beam search with %s', (adapter, cases) => {
     if (adapter === 'base') return;
     const tensors = readTensors(path.join(reference.adapter(adapter), 'adapter_model.safetensors'));
     const { shape, data } = tensors['prompt_embeddings'] as FloatTensor;
-    prefix = { kv: { length: shape[0] as number, rows: data }, placement: 'prefix' };
+    prefix = { kv: selfKv(shape[0] as number, data), placement: 'prefix' };
   });
   afterEach(() => {
     engine.checkIntegrity();

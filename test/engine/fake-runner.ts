@@ -1,5 +1,5 @@
 import type { KvSpan, ModelRunner, PromptChunk, StepInput, StepOutput } from '../../src/engine/runner.js';
-import type { PrefixKv } from '../../src/prefix/kv.js';
+import { type PrefixKv, selfKv, selfRows } from '../../src/prefix/kv.js';
 
 export interface FakeRunnerOptions {
   readonly slots?: number;
@@ -65,10 +65,10 @@ export class FakeRunner implements ModelRunner {
   append(slot: number, offset: number, kv: PrefixKv): Promise<void> {
     return this.#exclusively(() => {
       this.#checkRange(slot, offset, kv.length);
-      if (kv.rows.length !== kv.length * KV_WIDTH)
-        throw new RangeError(`${kv.rows.length} values in ${kv.length} rows`);
+      const rows = selfRows(kv);
+      if (rows.length !== kv.length * KV_WIDTH) throw new RangeError(`${rows.length} values in ${kv.length} rows`);
       for (let i = 0; i < kv.length; i++) {
-        const values = kv.rows.subarray(i * KV_WIDTH, (i + 1) * KV_WIDTH);
+        const values = rows.subarray(i * KV_WIDTH, (i + 1) * KV_WIDTH);
         this.#slot(slot)[offset + i] = values.reduce((hash, value) => mix(hash, Math.round(value * 1e6)), 7);
       }
     });
@@ -177,7 +177,10 @@ export class FakeRunner implements ModelRunner {
 
 /** Virtual tokens for a `FakeRunner`; another seed gives others. */
 export function makeFakeKv(length: number, seed: number): PrefixKv {
-  return { length, rows: Float32Array.from({ length: length * KV_WIDTH }, (_, i) => toLogit(mix(seed, i))) };
+  return selfKv(
+    length,
+    Float32Array.from({ length: length * KV_WIDTH }, (_, i) => toLogit(mix(seed, i))),
+  );
 }
 
 /** A well mixed 32-bit hash of two numbers (the finaliser of MurmurHash3). */

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { PromptChunk, StepOutput } from '../../src/engine/runner.js';
 import type { Model, OpenModelOptions } from '../../src/model/model.js';
+import { selfKv } from '../../src/prefix/kv.js';
 import { prefixOf } from '../support/golden-prefix.js';
 import { golden, goldenNames, type GreedyCase } from '../support/goldens.js';
 import { openTestModel } from '../support/models.js';
@@ -71,7 +72,7 @@ function describeGolden(name: string, { model: modelOptions, tolerance = 1e-3 }:
 
   it('places an infix before the continuation, unseen by what stands before it', async () => {
     const { shape, data } = reference.infixRows;
-    const infix = { length: shape[0] as number, rows: data };
+    const infix = selfKv(shape[0] as number, data);
     for (const { prompt, continuation, logits } of reference.infix) {
       const chunk = { slot: 0, tokens: prompt, past: 0, logits: 'none', temperature: 1 } as const;
       await model.runner.step({ decode: [], chunk, topK: 1 });

@@ -6,6 +6,7 @@ import { Engine } from '../../src/engine/engine.js';
 import type { EngineObserver } from '../../src/engine/observer.js';
 import type { GenerationRequest, RequestPrefix } from '../../src/engine/request.js';
 import type { Model } from '../../src/model/model.js';
+import { rowWidth, selfKv, selfSite } from '../../src/prefix/kv.js';
 import { collect, letters, makeRequest } from '../engine/harness.js';
 import { golden, goldenNames, readTensors } from '../support/goldens.js';
 import { openTestModel } from '../support/models.js';
@@ -38,8 +39,8 @@ describe.each(goldenNames())('%s with a prompt cache', (name) => {
       const { prompt_embeddings: rows } = readTensors(
         path.join(reference.adapter(adapter), 'adapter_model.safetensors'),
       );
-      const isPrefix = rows?.shape[1] === 2 * model.base.layers * model.base.width;
-      return rows && isPrefix ? [{ adapter, kv: { length: rows.shape[0] ?? 0, rows: rows.data } }] : [];
+      const isPrefix = rows?.shape[1] === rowWidth(selfSite(model.base));
+      return rows && isPrefix ? [{ adapter, kv: selfKv(rows.shape[0] ?? 0, rows.data) }] : [];
     });
     prefixes = [
       undefined,

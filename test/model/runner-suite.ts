@@ -1,4 +1,5 @@
 import type { OpenModelOptions } from '../../src/model/model.js';
+import { rowWidth, selfKv, selfSite } from '../../src/prefix/kv.js';
 import { describeRunner, type RunnerContractOptions } from '../engine/runner-contract.js';
 import { golden, goldenNames } from '../support/goldens.js';
 import { openTestModel } from '../support/models.js';
@@ -12,13 +13,14 @@ export function describeOnnxRunner(
   for (const name of goldenNames()) {
     const make = async () => {
       const model = await openTestModel(golden(name).directory, { slots: 4, ...options });
-      const width = 2 * model.base.layers * model.base.width;
+      const width = rowWidth(selfSite(model.base));
       return {
         runner: model.runner,
-        makeKv: (length: number, seed: number) => ({
-          length,
-          rows: Float32Array.from({ length: length * width }, (_, i) => 0.6 * Math.sin(seed + i * 1.7)),
-        }),
+        makeKv: (length: number, seed: number) =>
+          selfKv(
+            length,
+            Float32Array.from({ length: length * width }, (_, i) => 0.6 * Math.sin(seed + i * 1.7)),
+          ),
         dispose: () => model.dispose(),
       };
     };

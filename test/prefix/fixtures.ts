@@ -1,4 +1,4 @@
-import type { BaseModel, PrefixEncoder, PrefixKv } from '../../src/prefix/kv.js';
+import { type BaseModel, type PrefixEncoder, type PrefixKv, selfKv } from '../../src/prefix/kv.js';
 import type { AdapterFiles } from '../../src/prefix/adapter/format.js';
 import type { PrefixInfo, PrefixUpload } from '../../src/prefix/store.js';
 import { encodeSafetensors } from '../../src/safetensors/index.js';
@@ -7,13 +7,13 @@ import { encodeSafetensors } from '../../src/safetensors/index.js';
 export const base: BaseModel = {
   id: 'tiny',
   fingerprint: '0123456789abcdef'.repeat(4),
-  layers: 2,
-  heads: 2,
+  sites: [{ name: 'self', layers: 2, kvHeads: 2, headDim: 2 }],
   width: 4,
   contextLength: 16,
   vocabularySize: 50,
 };
-export const columns = base.layers * 2 * base.width;
+/** Of a row: key and value of 2 heads in 2 layers. */
+export const columns = 16;
 
 export type Json = Record<string, unknown>;
 
@@ -76,13 +76,13 @@ export class FakeEncoder implements PrefixEncoder {
     const rows = new Float32Array(length * columns).map(
       (_, i) => embeddings[Math.floor(i / columns) * base.width + (i % base.width)] as number,
     );
-    return { length, rows };
+    return selfKv(length, rows);
   }
 
   async encodeTokens(tokens: readonly number[]): Promise<PrefixKv> {
     this.calls++;
     const rows = Float32Array.from({ length: tokens.length * columns }, (_, i) => tokens[Math.floor(i / columns)] ?? 0);
-    return { length: tokens.length, rows };
+    return selfKv(tokens.length, rows);
   }
 }
 

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
 import { readAdapter } from '../../src/prefix/adapter/read.js';
-import type { BaseModel } from '../../src/prefix/kv.js';
+import { type BaseModel, rowWidth, selfSite } from '../../src/prefix/kv.js';
 
 /** A complete set beside the repository, or the part of it that the repository keeps. */
 const complete = fileURLToPath(new URL('../../../shared/goldens', import.meta.url));
@@ -26,8 +26,9 @@ function baseModel(id: string): BaseModel {
   return {
     id,
     fingerprint: '0'.repeat(64),
-    layers: field('n_layer'),
-    heads: field('n_head'),
+    sites: [
+      { name: 'self', layers: field('n_layer'), kvHeads: field('n_head'), headDim: field('n_embd') / field('n_head') },
+    ],
     width: field('n_embd'),
     contextLength: field('n_positions'),
     vocabularySize: field('vocab_size'),
@@ -51,12 +52,13 @@ describe.skipIf(models.length === 0)('adapters that PEFT wrote (skipped where th
     const length = Number(/\d+$/.exec(adapter)?.[0]);
     const read = readAdapter(files(model, adapter), base);
     expect(read).toMatchObject({ kind: soft ? 'soft_prompt' : 'prefix', placement: 'prefix', length, warnings: [] });
-    expect(read.rows.length).toBe(length * (soft ? base.width : 2 * base.layers * base.width));
+    expect(read.rows.length).toBe(length * (soft ? base.width : rowWidth(selfSite(base))));
     expect(read.rows.every(Number.isFinite)).toBe(true);
   });
 
   it.each(cases)('%s with another head count refuses %s', (model, adapter) => {
-    const base = { ...baseModel(model), heads: 1 };
+    const known = baseModel(model);
+    const base = { ...known, sites: [{ ...selfSite(known), kvHeads: 1, headDim: known.width }] };
     expect(() => readAdapter(files(model, adapter), base)).toThrow(
       expect.objectContaining({ code: 'num_attention_heads_mismatch' }),
     );

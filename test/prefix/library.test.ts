@@ -5,6 +5,7 @@ import { buffer } from 'node:stream/consumers';
 
 import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
+import { selfKv, selfRows } from '../../src/prefix/kv.js';
 import { DiskPrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
 import { PrefixLibrary, type PrefixLibraryDeps } from '../../src/prefix/library.js';
 import { readAdapter } from '../../src/prefix/adapter/read.js';
@@ -106,7 +107,7 @@ describe('upload', () => {
   it('stores nothing of what it refuses', async () => {
     const files = { config: config({ num_layers: 3 }), model: model() };
     await expect(library.upload('t', { name: 'a', ...files })).rejects.toMatchObject({ code: 'num_layers_mismatch' });
-    encoder.encodeEmbeddings = async (_, length) => ({ length, rows: new Float32Array(length * columns).fill(NaN) });
+    encoder.encodeEmbeddings = async (_, length) => selfKv(length, new Float32Array(length * columns).fill(NaN));
     const compiled = library.upload('t', { name: 'a', ...softPromptFiles() });
     await expect(compiled).rejects.toMatchObject({ code: 'prefix_kv_not_finite' });
     expect(await library.list('t')).toEqual({ data: [], hasMore: false });
@@ -119,7 +120,7 @@ describe('uploadText', () => {
     expect(record).toMatchObject({ kind: 'text', placement: 'prefix', numVirtualTokens: 2, bytes: 2 * columns * 4 });
     const adapter = readAdapter(await library.files('t', 'greeting'), base);
     const { kv } = await library.load('t', 'greeting');
-    expect(adapter).toMatchObject({ kind: 'prefix', length: 2, rows: kv.rows, warnings: [] });
+    expect(adapter).toMatchObject({ kind: 'prefix', length: 2, rows: selfRows(kv), warnings: [] });
     expect(kv).toEqual(await encoder.encodeTokens([7, 8]));
   });
 
@@ -145,7 +146,7 @@ describe('load', () => {
   it('gives the rows of every kind', async () => {
     await library.upload('t', { name: 'prefix', ...prefixFiles() });
     await library.upload('t', { name: 'soft', ...softPromptFiles() });
-    expect((await library.load('t', 'prefix')).kv).toEqual({ length: 3, rows: values(3 * columns) });
+    expect((await library.load('t', 'prefix')).kv).toEqual(selfKv(3, values(3 * columns)));
     const encoded = await encoder.encodeEmbeddings(values(3 * base.width), 3);
     expect((await library.load('t', 'soft')).kv).toEqual(encoded);
     expect((await newLibrary().load('t', 'soft')).kv).toEqual(encoded);
@@ -243,7 +244,7 @@ describe('delete and files', () => {
     await expect(library.load('t', 'a')).rejects.toMatchObject(notFound);
     await expect(library.load('t', 'a', record.version)).rejects.toMatchObject(notFound);
     await expect(library.file('t', 'a', 'adapter_config.json')).rejects.toMatchObject(notFound);
-    expect(held.kv.rows).toEqual(values(3 * columns));
+    expect(selfRows(held.kv)).toEqual(values(3 * columns));
   });
 
   it('gives back the files as they came', async () => {

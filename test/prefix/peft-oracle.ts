@@ -4,8 +4,8 @@ type Json = Record<string, unknown>;
 
 /** Columns of `prompt_embeddings`: keys and values of every layer, or an embedding. */
 const kinds: Readonly<Record<string, (base: BaseModel) => number>> = {
-  PREFIX_TUNING: ({ layers, width }) => layers * 2 * width,
-  CARTRIDGE: ({ layers, width }) => layers * 2 * width,
+  PREFIX_TUNING: ({ sites: [site], width }) => (site?.layers ?? NaN) * 2 * width,
+  CARTRIDGE: ({ sites: [site], width }) => (site?.layers ?? NaN) * 2 * width,
   PROMPT_TUNING: ({ width }) => width,
   P_TUNING: ({ width }) => width,
   CPT: ({ width }) => width,
@@ -65,8 +65,8 @@ function fits(settings: Json, { rows, base }: { rows: number; base: BaseModel })
   const expected = {
     task_type: 'CAUSAL_LM',
     num_transformer_submodules: 1,
-    num_layers: base.layers,
-    num_attention_heads: base.heads,
+    num_layers: base.sites[0]?.layers,
+    num_attention_heads: base.sites[0]?.kvHeads,
     token_dim: base.width,
     num_virtual_tokens: rows,
     modules_to_save: null,

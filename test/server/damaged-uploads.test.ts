@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
+import { selfKv, selfRows } from '../../src/prefix/kv.js';
 import { DiskPrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
 import { PREFIX_ERRORS, type PrefixErrorCode } from '../../src/prefix/errors.js';
 import { PrefixLibrary } from '../../src/prefix/library.js';
@@ -20,7 +21,7 @@ const EXPLODES = 12345;
 class ExplodingEncoder extends FakeEncoder {
   override async encodeEmbeddings(embeddings: Float32Array, length: number) {
     const kv = await super.encodeEmbeddings(embeddings, length);
-    return embeddings[0] === EXPLODES ? { length, rows: kv.rows.map(() => Infinity) } : kv;
+    return embeddings[0] === EXPLODES ? selfKv(length, selfRows(kv).fill(Infinity)) : kv;
   }
 }
 

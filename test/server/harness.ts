@@ -23,8 +23,7 @@ process.once('exit', () => rmSync(scratch, { recursive: true, force: true }));
 export const base: BaseModel = {
   id: 'tiny',
   fingerprint: 'f'.repeat(64),
-  layers: 1,
-  heads: 1,
+  sites: [{ name: 'self', layers: 1, kvHeads: 1, headDim: 2 }],
   width: 2,
   contextLength: 64,
   vocabularySize: 256,

@@ -5,26 +5,26 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 
 import { DiskPrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
-import type { PrefixEncoder } from '../../src/prefix/kv.js';
+import { type PrefixEncoder, rowWidth, selfKv, selfSite } from '../../src/prefix/kv.js';
 import { PrefixLibrary } from '../../src/prefix/library.js';
 import { encodeSafetensors } from '../../src/safetensors/index.js';
 import { base } from './harness.js';
 
-const COLUMNS = base.layers * 2 * base.width;
+const site = selfSite(base);
+const COLUMNS = rowWidth(site);
 
 /** Keys and values that tell what was encoded. */
 const encoder: PrefixEncoder = {
-  encodeEmbeddings: async (embeddings, length) => ({
-    length,
-    rows: Float32Array.from({ length: length * COLUMNS }, (_, i) => embeddings[i % embeddings.length] ?? 0),
-  }),
-  encodeTokens: async (tokens) => ({
-    length: tokens.length,
-    rows: Float32Array.from(
-      { length: tokens.length * COLUMNS },
-      (_, i) => (tokens[Math.floor(i / COLUMNS)] ?? 0) / 100,
+  encodeEmbeddings: async (embeddings, length) =>
+    selfKv(
+      length,
+      Float32Array.from({ length: length * COLUMNS }, (_, i) => embeddings[i % embeddings.length] ?? 0),
     ),
-  }),
+  encodeTokens: async (tokens) =>
+    selfKv(
+      tokens.length,
+      Float32Array.from({ length: tokens.length * COLUMNS }, (_, i) => (tokens[Math.floor(i / COLUMNS)] ?? 0) / 100),
+    ),
 };
 
 /** The real library on a directory of its own, removed after the test. */
@@ -51,8 +51,8 @@ export function adapterFiles(
     config: JSON.stringify({
       peft_type: 'PREFIX_TUNING',
       task_type: 'CAUSAL_LM',
-      num_layers: base.layers,
-      num_attention_heads: base.heads,
+      num_layers: site.layers,
+      num_attention_heads: site.kvHeads,
       token_dim: base.width,
       num_virtual_tokens: length,
       base_model_name_or_path: base.id,

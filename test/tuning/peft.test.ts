@@ -6,6 +6,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 import { readAdapter } from '../../src/prefix/adapter/read.js';
+import { selfKv } from '../../src/prefix/kv.js';
 import { tune } from '../../src/tuning/tune.js';
 import { golden } from '../support/goldens.js';
 import { openTestModel } from '../support/models.js';
@@ -46,7 +47,7 @@ describe.skipIf(!hasPeft)('PEFT', () => {
         const read = (name: string) => fs.readFile(path.join(out, name));
         const [config, weights] = [await read('adapter_config.json'), await read('adapter_model.safetensors')];
         const { kind, rows, length } = readAdapter({ config, model: weights }, served.base);
-        const kv = kind === 'soft_prompt' ? await served.encoder.encodeEmbeddings(rows, length) : { rows, length };
+        const kv = kind === 'soft_prompt' ? await served.encoder.encodeEmbeddings(rows, length) : selfKv(length, rows);
         await served.runner.append(0, 0, kv);
         const chunk = { slot: 0, tokens: PROMPT, past: length, logits: 'last', temperature: 1 } as const;
         const logits = (await served.runner.step({ decode: [], chunk, topK: 1 })).logits(0);

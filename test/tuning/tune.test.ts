@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { Model } from '../../src/model/model.js';
 import { type Adapter, readAdapter } from '../../src/prefix/adapter/read.js';
+import { selfKv } from '../../src/prefix/kv.js';
 import { type Batch, makeBatch } from '../../src/tuning/training/batch.js';
 import { DivergedError } from '../../src/tuning/errors.js';
 import type { TokenExample } from '../../src/tuning/data/example.js';
@@ -62,7 +63,7 @@ async function servedLosses(example: typeof EXAMPLE, adapter?: Adapter): Promise
   let past = before;
   if (adapter !== undefined) {
     const { kind, rows, length } = adapter;
-    const kv = kind === 'soft_prompt' ? await encoder.encodeEmbeddings(rows, length) : { rows, length };
+    const kv = kind === 'soft_prompt' ? await encoder.encodeEmbeddings(rows, length) : selfKv(length, rows);
     await runner.append(0, before, kv);
     past += length;
   }

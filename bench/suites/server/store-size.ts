@@ -5,8 +5,7 @@ import path from 'node:path';
 import { packageRoot } from '#src/config/config.js';
 import { compileModel, type Manifest, readManifest } from '#src/model/compile/compiled-model.js';
 import { baseModel } from '#src/model/model.js';
-import { kvColumns } from '#src/prefix/adapter/format.js';
-import type { BaseModel } from '#src/prefix/kv.js';
+import { type BaseModel, rowWidth, selfKv, selfSite } from '#src/prefix/kv.js';
 import { findProgram } from '../../../test/support/debian-program.js';
 import { RedisProcess, redisProgram } from '../../../test/support/redis-process.js';
 import { randomModel, type Shape } from '../../inputs/random-model.js';
@@ -105,7 +104,7 @@ async function openRedis(model: string, base: BaseModel, names: readonly string[
 }
 
 function startServer(model: string, base: BaseModel, store: string): Promise<ServerProcess> {
-  const bytes = kvColumns(base) * Float32Array.BYTES_PER_ELEMENT;
+  const bytes = rowWidth(selfSite(base)) * Float32Array.BYTES_PER_ELEMENT;
   return ServerProcess.start({
     PREAMBLE_MODEL: model,
     PREAMBLE_STORE: store,
@@ -142,7 +141,7 @@ async function list(url: string): Promise<void> {
 
 /** Milliseconds of an upload; the deletion after it is not timed. */
 async function uploadAndDelete(url: string, name: string, base: BaseModel): Promise<number> {
-  const kv = { length: 1, rows: new Float32Array(kvColumns(base)).fill(1) };
+  const kv = selfKv(1, new Float32Array(rowWidth(selfSite(base))).fill(1));
   const taken = await timed(() => uploadPrefix(url, name, kv));
   const answer = await fetch(`${url}/v1/prefixes/${encodeURIComponent(name)}`, { method: 'DELETE' });
   if (!answer.ok) throw new Error(`deleting ${name}: ${answer.status}`);

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 
 import { type Manifest, readManifest } from '#src/model/compile/compiled-model.js';
+import { selfRows } from '#src/prefix/kv.js';
 import { AdamW, clipScale } from '#src/tuning/training/adamw.js';
 import { makeBatch } from '#src/tuning/training/batch.js';
 import { takePriority } from '#src/tuning/priority.js';
@@ -23,7 +24,7 @@ const manifest = (await readManifest(flags.model)) as Manifest;
 const threads = Number(flags.threads);
 const model = await TrainingModel.open({ directory: flags.model, manifest, threads, spin: flags.spin === '1' });
 const shape = { method: 'prefix', length: PREFIX_LENGTH, mlp: 0 } as const;
-const rows = new Map([['rows', randomPrefix(userName(0), PREFIX_COLUMNS).rows] as const]);
+const rows = new Map([['rows', selfRows(randomPrefix(userName(0), PREFIX_COLUMNS))] as const]);
 const graph = await model.openLoss(shape, true);
 const optimizer = new AdamW(rows);
 let step = 0;

@@ -4,10 +4,11 @@ import path from 'node:path';
 import { precisions, type Config } from '../../config/config.js';
 import { Checkpoint } from '../../model/compile/checkpoint.js';
 import { findCompiled, readManifest, type Manifest } from '../../model/compile/compiled-model.js';
-import type { Gpt2Config } from '../../model/gpt2/config.js';
+import { type Gpt2Config, shapeOf } from '../../model/gpt2/config.js';
 import type { KvPrecision } from '../../model/precision.js';
 import { compiledSpecs } from '../../model/gpt2/weights.js';
 import { layOut } from '../../model/weights.js';
+import { rowWidth, selfSite } from '../../prefix/kv.js';
 import { ELEMENT_TYPES } from '../../runtime/ort/tensor.js';
 import { showBytes, type Fact, type Problem, type Section } from './report.js';
 import { findWritable } from './writable.js';
@@ -43,7 +44,7 @@ export async function examineModel(config: Config): Promise<{ section: Section; 
 
 function measure(shape: Gpt2Config, manifest: Manifest | undefined, kv: KvPrecision): ExaminedModel {
   const weightBytes = manifest?.weightBytes ?? layOut(compiledSpecs(shape)).bytes;
-  return { weightBytes, slotBytes: 2 * shape.layers * shape.contextLength * shape.width * ELEMENT_TYPES[kv].bytes };
+  return { weightBytes, slotBytes: shape.contextLength * rowWidth(selfSite(shapeOf(shape))) * ELEMENT_TYPES[kv].bytes };
 }
 
 function describeShape(

@@ -22,7 +22,7 @@ export class DeviceArena implements KvArena {
   }
 
   static async open(runtime: Runtime, device: Device, layout: KvLayout, open: OpenGraph): Promise<DeviceArena> {
-    const copier = await open(copyGraph(layout.precision, 2 * layout.config.layers));
+    const copier = await open(copyGraph(layout.precision, 2 * layout.site.layers));
     const blocks = new KvBlocks(runtime, layout, (bytes) => device.allocate(bytes));
     const arena = new DeviceArena(blocks, copier, await SlotRows.open(runtime, layout, open));
     await arena.#clear(runtime, layout);

@@ -27,7 +27,8 @@ export class HostArena implements KvArena {
   }
 
   async copy(from: number, to: number, length: number): Promise<void> {
-    const { heads, contextLength } = this.layout.config;
+    const { site, contextLength } = this.layout;
+    const heads = site.kvHeads;
     const headBytes = this.#blocks.slotBytes / heads;
     const copied = (headBytes / contextLength) * length;
     for (const block of this.#bytes) {
@@ -54,7 +55,8 @@ export class HostArena implements KvArena {
    * where they are in a span.
    */
   #eachRun(slot: number, from: number, length: number, use: (run: Uint8Array, at: number) => void): void {
-    const { heads, contextLength } = this.layout.config;
+    const { site, contextLength } = this.layout;
+    const heads = site.kvHeads;
     const headBytes = this.#blocks.slotBytes / heads;
     const positionBytes = headBytes / contextLength;
     this.#bytes.forEach((block, index) => {

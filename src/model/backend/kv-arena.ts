@@ -17,7 +17,7 @@ export interface SlotUse {
 export class ArenaSpan implements KvSpan {
   constructor(
     readonly length: number,
-    /** Bytes of `[2 * layers, heads, length, headDim]`. */
+    /** Bytes of `[2 * layers, kvHeads, length, headDim]`. */
     readonly values: Uint8Array,
   ) {}
 
@@ -27,7 +27,7 @@ export class ArenaSpan implements KvSpan {
 }
 
 /**
- * Keys and values of all slots: for each layer one tensor of keys and one of values, `[slots, heads, context, headDim]`.
+ * Keys and values of all slots: for each layer one tensor of keys and one of values, `[slots, kvHeads, context, headDim]`.
  * Allocated once; sessions update it in place.
  */
 export interface KvArena {

@@ -1,15 +1,17 @@
 import type { KvSpan } from '../../engine/runner.js';
+import type { AttentionSite } from '../../prefix/kv.js';
 import type { TensorMemory } from '../../runtime/ort/memory.js';
 import type { Runtime } from '../../runtime/ort/runtime.js';
 import type { Binding } from '../../runtime/ort/session.js';
 import { type AnyTensor, ELEMENT_TYPES, Tensor } from '../../runtime/ort/tensor.js';
-import type { Gpt2Config } from '../gpt2/config.js';
 import { kvName } from '../gpt2/graphs.js';
 import type { KvPrecision } from '../precision.js';
 
-/** What a KV arena is made for. */
+/** The layout of a KV arena. */
 export interface KvLayout {
-  readonly config: Gpt2Config;
+  readonly site: AttentionSite;
+  /** Positions of a slot. */
+  readonly contextLength: number;
   readonly slots: number;
   readonly precision: KvPrecision;
 }
@@ -23,7 +25,7 @@ export class KvBlocks<M extends TensorMemory & { dispose(): void }> {
   readonly slotBytes: number;
   /** Numbers in one block, all slots. */
   readonly numElements: number;
-  /** Views, made once: their shape and place to one tensor per block. */
+  /** Views, made once, by their first slot and shape: one tensor per block. */
   readonly #views = new Map<string, readonly AnyTensor[]>();
 
   constructor(
@@ -31,16 +33,16 @@ export class KvBlocks<M extends TensorMemory & { dispose(): void }> {
     private readonly layout: KvLayout,
     allocate: (bytes: number) => M,
   ) {
-    const { config, slots, precision } = layout;
-    this.slotLength = config.contextLength * config.width;
+    const { site, contextLength, slots, precision } = layout;
+    this.slotLength = site.kvHeads * contextLength * site.headDim;
     this.slotBytes = this.slotLength * ELEMENT_TYPES[precision].bytes;
     this.numElements = slots * this.slotLength;
-    this.memory = Array.from({ length: 2 * config.layers }, () => allocate(slots * this.slotBytes));
+    this.memory = Array.from({ length: 2 * site.layers }, () => allocate(slots * this.slotBytes));
   }
 
   /** Bytes that `length` positions of a slot have in all blocks. */
   spanBytes(length: number): number {
-    return (this.memory.length * this.slotBytes * length) / this.layout.config.contextLength;
+    return (this.memory.length * this.slotBytes * length) / this.layout.contextLength;
   }
 
   /** @throws TypeError for a span of an arena of another layout */
@@ -50,8 +52,8 @@ export class KvBlocks<M extends TensorMemory & { dispose(): void }> {
 
   /** Binds slots `first` to `first + count - 1` as past and present of an attention group. */
   bind(binding: Binding, group: 'rows' | 'chunk', first: number, count: number): void {
-    const { heads, contextLength, width } = this.layout.config;
-    this.views([count, heads, contextLength, width / heads], first).forEach((tensor, index) => {
+    const { site, contextLength } = this.layout;
+    this.views([count, site.kvHeads, contextLength, site.headDim], first).forEach((tensor, index) => {
       const layer = index >> 1;
       const kv = (index & 1) as 0 | 1;
       binding.input(kvName('past', group, layer, kv), tensor).output(kvName('present', group, layer, kv), tensor);

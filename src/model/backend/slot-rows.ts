@@ -34,7 +34,7 @@ export class SlotRows {
   }
 
   static async open(runtime: Runtime, layout: KvLayout, open: OpenGraph): Promise<SlotRows> {
-    const blocks = 2 * layout.config.layers;
+    const blocks = 2 * layout.site.layers;
     const loader = await open(loadGraph(layout.precision, blocks));
     return new SlotRows(runtime, layout, loader, await open(storeGraph(layout.precision, blocks)));
   }
@@ -42,7 +42,7 @@ export class SlotRows {
   async read(blocks: KvBlocks<DeviceMemory>, start: SlotPosition, length: number): Promise<ArenaSpan> {
     const scratch = new ScratchTensors(this.runtime);
     try {
-      this.#loading.input('rows', this.#rows(scratch, start, length, [this.layout.config.heads * length]));
+      this.#loading.input('rows', this.#rows(scratch, start, length, [this.layout.site.kvHeads * length]));
       const targets = this.#arenaRows(blocks).map((source, i) => {
         const target = this.#values(scratch, length);
         this.#loading.input(`source_${i}`, source).output(`target_${i}`, target);
@@ -62,7 +62,7 @@ export class SlotRows {
     const { length, values } = span;
     const scratch = new ScratchTensors(this.runtime);
     try {
-      this.#storing.input('rows', this.#rows(scratch, start, length, [this.layout.config.heads * length, 1]));
+      this.#storing.input('rows', this.#rows(scratch, start, length, [this.layout.site.kvHeads * length, 1]));
       this.#arenaRows(blocks).forEach((rows, i) => {
         const source = this.#values(scratch, length);
         const { memory } = source;
@@ -81,23 +81,22 @@ export class SlotRows {
   }
 
   #arenaRows(blocks: KvBlocks<DeviceMemory>): readonly AnyTensor[] {
-    const { heads, width } = this.layout.config;
-    const rowLength = width / heads;
+    const rowLength = this.layout.site.headDim;
     return blocks.views([blocks.numElements / rowLength, rowLength]);
   }
 
   /** Room for the rows of one block, on the CPU. */
   #values(scratch: ScratchTensors, length: number): Tensor {
-    const { heads, width } = this.layout.config;
-    return scratch.make(this.layout.precision, [heads * length, width / heads]);
+    const { kvHeads, headDim } = this.layout.site;
+    return scratch.make(this.layout.precision, [kvHeads * length, headDim]);
   }
 
   /** Which rows of a block they are. */
   #rows(scratch: ScratchTensors, { slot, from }: SlotPosition, length: number, shape: readonly number[]): Tensor {
-    const { heads, contextLength } = this.layout.config;
-    const rows = Array.from({ length: heads * length }, (_, row) => {
+    const { site, contextLength } = this.layout;
+    const rows = Array.from({ length: site.kvHeads * length }, (_, row) => {
       const [head, position] = [Math.floor(row / length), row % length];
-      return BigInt((slot * heads + head) * contextLength + from + position);
+      return BigInt((slot * site.kvHeads + head) * contextLength + from + position);
     });
     return scratch.make('int64', shape, (memory) => memory.int64(0, rows.length).set(rows));
   }

@@ -34,7 +34,7 @@ export class StagedArena implements KvArena {
   }
 
   static async open(runtime: Runtime, device: Device, layout: KvLayout, open: OpenGraph): Promise<StagedArena> {
-    const blocks = 2 * layout.config.layers;
+    const blocks = 2 * layout.site.layers;
     const loader = await open(loadGraph(layout.precision, blocks));
     const storer = await open(storeGraph(layout.precision, blocks));
     const allocate = (bytes: number): DeviceMemory => device.allocate(bytes);
@@ -59,7 +59,7 @@ export class StagedArena implements KvArena {
 
   async copy(from: number, to: number): Promise<void> {
     if (this.#staged === to) this.#staged = undefined; // what is overwritten need not be stored
-    await this.prepare({ rows: 0, single: { slot: from, past: this.layout.config.contextLength } });
+    await this.prepare({ rows: 0, single: { slot: from, past: this.layout.contextLength } });
     await this.#writeTo(to);
   }
 
@@ -121,9 +121,9 @@ class SlotIndices {
   readonly #slot: Tensor;
   readonly #rows: Tensor;
 
-  constructor(runtime: Runtime, { config }: KvLayout) {
-    this.rowsOfSlot = config.heads * config.contextLength;
-    this.rowLength = config.width / config.heads;
+  constructor(runtime: Runtime, { site, contextLength }: KvLayout) {
+    this.rowsOfSlot = site.kvHeads * contextLength;
+    this.rowLength = site.headDim;
     this.#memory = runtime.allocate(this.rowsOfSlot * 8);
     this.#values = this.#memory.int64(0, this.rowsOfSlot);
     this.#slot = new Tensor(runtime, 'int64', [1], this.#memory);

@@ -1,3 +1,4 @@
+import { type ModelShape, SELF } from '../../prefix/kv.js';
 import { CheckpointError } from '../checkpoint-error.js';
 
 /** GPT-2's activation functions, by the names that Transformers gives them, and what each one is. */
@@ -84,6 +85,12 @@ export function parseConfig(config: Record<string, unknown>, generation: Record<
   };
   read.expectNothingElse();
   return result;
+}
+
+/** The shape that a prefix must fit: one site, whose heads of keys and values are those of queries. */
+export function shapeOf({ layers, heads, width, contextLength, vocabularySize }: Gpt2Config): ModelShape {
+  const site = { name: SELF, layers, kvHeads: heads, headDim: width / heads };
+  return { sites: [site], width, contextLength, vocabularySize };
 }
 
 function endTokens(read: FieldReader, value: unknown, vocabularySize: number): number[] {

@@ -47,7 +47,7 @@ export function kvName(state: 'past' | 'present', group: string, layer: number, 
 }
 
 /**
- * Rows of equal length. Inputs: `ids`, `positions` [tokens]; `shape` = [rows, tokens per row, 3 * width];
+ * Rows of equal length. Inputs: `ids`, `positions` [tokens]; `shape` = [rows, tokens per row, -1];
  * `rows_lengths` [rows], length of each row after this step, minus 1; `rows_longest` [1], the longest, not minus 1;
  * `keep` [kept], the tokens whose logits are wanted; and the head's.
  * More than one token per row is for one row only: a limit of the operator when there is a past.

@@ -1,6 +1,6 @@
 import { PrefixError, type PrefixErrorCode } from '../errors.js';
 import type { AdapterKind, Placement } from './format.js';
-import type { BaseModel } from '../kv.js';
+import { type BaseModel, selfSite } from '../kv.js';
 
 /** What a config decides about its adapter. */
 export interface AdapterConfig {
@@ -78,10 +78,11 @@ function checkPeftType(config: Json): AdapterKind {
 
 /** PEFT does not check these when it loads, and a wrong head count would scramble the rows without a sign. */
 function checkShapeFields(config: Json, base: BaseModel, rows: number | undefined): void {
+  const site = selfSite(base);
   checkField(config, 'task_type', 'CAUSAL_LM', 'task_type_unsupported');
   checkField(config, 'num_transformer_submodules', 1, 'num_transformer_submodules_unsupported');
-  checkField(config, 'num_layers', base.layers, 'num_layers_mismatch');
-  checkField(config, 'num_attention_heads', base.heads, 'num_attention_heads_mismatch');
+  checkField(config, 'num_layers', site.layers, 'num_layers_mismatch');
+  checkField(config, 'num_attention_heads', site.kvHeads, 'num_attention_heads_mismatch');
   checkField(config, 'token_dim', base.width, 'token_dim_mismatch');
   // Without rows to compare with, the tensor is refused next.
   if (rows !== undefined) checkField(config, 'num_virtual_tokens', rows, 'num_virtual_tokens_mismatch');

@@ -1,4 +1,4 @@
-import type { BaseModel } from '../kv.js';
+import type { ModelShape } from '../kv.js';
 
 /** `prefix`: before the prompt. `infix`: before the prompt's last token. */
 export type Placement = 'prefix' | 'infix';
@@ -19,15 +19,10 @@ export interface AdapterFiles {
   readonly model: Uint8Array;
 }
 
-/** The one tensor of an adapter, as PEFT names it. */
+/** The one tensor of an adapter of a decoder-only model, as PEFT names it. */
 export const PREFIX_TENSOR = 'prompt_embeddings';
 
-/** Columns of one virtual token's keys and values: `layers * 2 * width`. */
-export function kvColumns(base: BaseModel): number {
-  return base.layers * 2 * base.width;
-}
-
 /** Most virtual tokens of one prefix, unless configured: half of the context is left to the prompt and its answer. */
-export function defaultMaxLength(base: BaseModel): number {
-  return Math.floor(base.contextLength / 2);
+export function defaultMaxLength({ contextLength }: Pick<ModelShape, 'contextLength'>): number {
+  return Math.floor(contextLength / 2);
 }

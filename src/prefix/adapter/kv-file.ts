@@ -1,29 +1,31 @@
 import { decodeFloats, encodeSafetensors, parseSafetensors, type TensorEntry } from '../../safetensors/index.js';
 import { PrefixError } from '../errors.js';
-import { type AdapterFiles, kvColumns, PREFIX_TENSOR } from './format.js';
-import type { BaseModel, PrefixKv } from '../kv.js';
-import { checkFiniteKv } from './values.js';
+import { type AdapterFiles, PREFIX_TENSOR } from './format.js';
+import { type BaseModel, type PrefixKv, rowWidth, selfKv, selfRows, selfSite } from '../kv.js';
+import { checkFiniteRows } from './values.js';
 
 /** Keys and values as the file that PEFT writes for PREFIX_TUNING. */
-export function encodeKv({ length, rows }: PrefixKv): Uint8Array {
-  return encodeSafetensors({ [PREFIX_TENSOR]: { shape: [length, rows.length / length], data: rows } });
+export function encodeKv(kv: PrefixKv): Uint8Array<ArrayBuffer> {
+  const data = selfRows(kv);
+  return encodeSafetensors({ [PREFIX_TENSOR]: { shape: [kv.length, data.length / kv.length], data } });
 }
 
 /** Keys and values as an adapter that PEFT loads: `PeftModel.from_pretrained(model, directory)`. */
 export function kvAdapter(kv: PrefixKv, base: BaseModel): AdapterFiles {
+  const { layers, kvHeads, headDim } = selfSite(base);
   const config = {
     base_model_name_or_path: base.id,
     encoder_hidden_size: base.width,
     inference_mode: true,
     modules_to_save: null,
-    num_attention_heads: base.heads,
-    num_layers: base.layers,
+    num_attention_heads: kvHeads,
+    num_layers: layers,
     num_transformer_submodules: 1,
     num_virtual_tokens: kv.length,
     peft_type: 'PREFIX_TUNING',
     prefix_projection: false,
     task_type: 'CAUSAL_LM',
-    token_dim: base.width,
+    token_dim: kvHeads * headDim,
   };
   return { config: new TextEncoder().encode(`${JSON.stringify(config, undefined, 2)}\n`), model: encodeKv(kv) };
 }
@@ -36,10 +38,10 @@ export function decodeKv(file: Uint8Array, base: BaseModel): PrefixKv {
   try {
     const tensor = parseSafetensors(file).tensors.get(PREFIX_TENSOR);
     const [length, columns] = tensor?.shape ?? [];
-    if (tensor !== undefined && length !== undefined && length > 0 && columns === kvColumns(base)) {
+    if (tensor !== undefined && length !== undefined && length > 0 && columns === rowWidth(selfSite(base))) {
       const rows = floatsOf(file, tensor);
-      checkFiniteKv(rows);
-      return { length, rows };
+      checkFiniteRows(rows);
+      return selfKv(length, rows);
     }
   } catch (error) {
     throw new PrefixError('prefix_damaged', 'name: the stored keys and values are damaged', { cause: error });

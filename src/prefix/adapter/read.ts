@@ -9,16 +9,9 @@ import {
 } from '../../safetensors/index.js';
 import { type ConfigOptions, parseAdapterConfig } from './config.js';
 import { PrefixError } from '../errors.js';
-import {
-  type AdapterFiles,
-  type AdapterKind,
-  defaultMaxLength,
-  kvColumns,
-  type Placement,
-  PREFIX_TENSOR,
-} from './format.js';
-import type { BaseModel } from '../kv.js';
-import { checkFiniteKv, magnitudeWarnings } from './values.js';
+import { type AdapterFiles, type AdapterKind, defaultMaxLength, type Placement, PREFIX_TENSOR } from './format.js';
+import { type BaseModel, rowWidth, selfSite } from '../kv.js';
+import { checkFiniteRows, magnitudeWarnings } from './values.js';
 
 export interface AdapterOptions extends ConfigOptions {
   /** Most virtual tokens; half of the model's context unless given. */
@@ -31,7 +24,7 @@ export interface Adapter {
   readonly placement: Placement;
   /** Number of virtual tokens P. */
   readonly length: number;
-  /** `[P, layers * 2 * width]` for a prefix, `[P, width]` for a soft prompt; finite. */
+  /** `[P, rowWidth(site)]` for a prefix, `[P, width]` for a soft prompt; finite. */
   readonly rows: Float32Array;
   readonly warnings: readonly string[];
 }
@@ -57,7 +50,7 @@ export function readAdapter(files: AdapterFiles, base: BaseModel, options: Adapt
 
 /** A whole context of float32 rows is the largest that could be meant; longer than allowed is told apart later. */
 function checkSizes({ config, model }: AdapterFiles, base: BaseModel): void {
-  const limit = HEADER_ROOM_BYTES + base.contextLength * kvColumns(base) * Float32Array.BYTES_PER_ELEMENT;
+  const limit = HEADER_ROOM_BYTES + base.contextLength * rowWidth(selfSite(base)) * Float32Array.BYTES_PER_ELEMENT;
   checkSize('adapter_config', config, MAX_CONFIG_BYTES);
   checkSize('adapter_model', model, limit);
 }
@@ -132,7 +125,7 @@ function checkShape({ shape }: TensorEntry, { kind, base, maxLength }: ExpectedS
       `adapter_model: ${length} virtual tokens; at most ${maxLength} are accepted`,
     );
   }
-  const expected = kind === 'prefix' ? kvColumns(base) : base.width;
+  const expected = kind === 'prefix' ? rowWidth(selfSite(base)) : base.width;
   if (columns !== expected) {
     throw new PrefixError(
       'tensor_width_mismatch',
@@ -151,6 +144,6 @@ function decodeRows(model: Uint8Array, { dtype, begin, end }: TensorEntry): Floa
     );
   }
   const rows = decodeFloats(bytes, dtype);
-  checkFiniteKv(rows);
+  checkFiniteRows(rows);
   return rows;
 }

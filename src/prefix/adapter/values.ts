@@ -1,4 +1,5 @@
 import { PrefixError } from '../errors.js';
+import type { PrefixKv } from '../kv.js';
 
 /**
  * Keys, values and embeddings of a trained GPT-2 stay below some hundred. A larger one points at a run that diverged or
@@ -6,8 +7,13 @@ import { PrefixError } from '../errors.js';
  */
 const SUSPICIOUS_MAGNITUDE = 1000;
 
-/** Throws `prefix_kv_not_finite`: what is served must be finite, whatever it was converted or computed from. */
-export function checkFiniteKv(rows: Float32Array): void {
+/** Throws `prefix_kv_not_finite`: served keys and values must be finite, whatever they were converted or computed from. */
+export function checkFiniteKv({ rows }: PrefixKv): void {
+  for (const siteRows of rows.values()) checkFiniteRows(siteRows);
+}
+
+/** As `checkFiniteKv`, for rows at one site or input embeddings. */
+export function checkFiniteRows(rows: Float32Array): void {
   for (let i = 0; i < rows.length; i++) {
     if (Number.isFinite(rows[i])) continue;
     throw new PrefixError('prefix_kv_not_finite', 'adapter_model: as float32, a value is infinite or no number');

@@ -3,7 +3,7 @@ import { Transformer } from '../../model/gpt2/transformer.js';
 import type { WeightSpan } from '../../model/weights.js';
 import { addGradients } from '../../onnx/autodiff/gradients.js';
 import { GraphBuilder, type Value } from '../../onnx/graph.js';
-import { type ParameterName, parameterShapes, rowWidth, type TunedShape } from '../method.js';
+import { type ParameterName, parameterShapes, exportedColumns, type TunedShape } from '../method.js';
 import { PrefixedAttention, selfAttention, splitKv } from './attention.js';
 import { writeLoss } from './loss.js';
 
@@ -55,7 +55,7 @@ export function trainingGraph({ config, weights, shape, gradients }: TrainingGra
 export function rowsGraph(config: Gpt2Config, shape: TunedShape): GraphBuilder {
   const graph = new GraphBuilder('rows');
   graph.nodes('Identity', [writeRows(graph, writeParameters(graph, config, shape))], ['exported']);
-  graph.output('exported', 'float32', [shape.length, rowWidth(config, shape.method)]);
+  graph.output('exported', 'float32', [shape.length, exportedColumns(config, shape.method)]);
   return graph;
 }
 

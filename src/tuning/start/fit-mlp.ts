@@ -1,5 +1,5 @@
 import type { Gpt2Config } from '../../model/gpt2/config.js';
-import { type ParameterName, rowWidth, type TunedShape } from '../method.js';
+import { type ParameterName, exportedColumns, type TunedShape } from '../method.js';
 
 /**
  * Moves the last layer of the MLP as little as possible so that its output is `rows` `[P, columns]`: where the paper's code
@@ -12,7 +12,7 @@ export function fitMlp(
   { method, length, mlp }: TunedShape,
 ): void {
   const get = (name: ParameterName): Float32Array => values.get(name) as Float32Array;
-  const columns = rowWidth(config, method);
+  const columns = exportedColumns(config, method);
   const [w2, b2] = [get('w2'), get('b2')];
   const hidden = hiddenLayer(get('wte'), get('w0'), get('b0'), { length, mlp, width: config.width });
   const solve = choleskySolver(gram(hidden), length);

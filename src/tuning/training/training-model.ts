@@ -5,7 +5,9 @@ import path from 'node:path';
 import { type Manifest } from '../../model/compile/compiled-model.js';
 import { DisposableStack } from '../../model/backend/disposable-stack.js';
 import { type MappedWeights, mapWeights } from '../../model/backend/mapped-weights.js';
+import { shapeOf } from '../../model/gpt2/config.js';
 import { OnnxPrefixEncoder } from '../../model/prefix-encoder.js';
+import { selfRows } from '../../prefix/kv.js';
 import type { GraphBuilder } from '../../onnx/graph.js';
 import { Runtime } from '../../runtime/ort/runtime.js';
 import { ScratchTensors } from '../../runtime/ort/scratch-tensors.js';
@@ -13,7 +15,7 @@ import { type Binding, PackedWeights, Session } from '../../runtime/ort/session.
 import type { Tensor } from '../../runtime/ort/tensor.js';
 import type { Batch } from './batch.js';
 import { EXTERNAL_WEIGHTS, rowsGraph, trainingGraph } from '../graph/training-graph.js';
-import { type ParameterName, parameterShapes, rowWidth, type TunedShape } from '../method.js';
+import { type ParameterName, parameterShapes, exportedColumns, type TunedShape } from '../method.js';
 import type { Values } from './values.js';
 
 export interface TrainingModelOptions {
@@ -71,7 +73,7 @@ export class TrainingModel {
     const binding = session.bind();
     try {
       bindValues(binding, tensors, values, parameterShapes(config, shape));
-      const dims = [shape.length, rowWidth(config, shape.method)] as const;
+      const dims = [shape.length, exportedColumns(config, shape.method)] as const;
       const rows = tensors.make('float32', dims);
       binding.output('exported', rows);
       await session.run(binding);
@@ -91,11 +93,11 @@ export class TrainingModel {
     try {
       const encoder = new OnnxPrefixEncoder(
         this.runtime,
-        this.options.manifest.config,
+        shapeOf(this.options.manifest.config),
         session,
         this.weights.embedding,
       );
-      return (await encoder.encodeTokens(tokens)).rows;
+      return selfRows(await encoder.encodeTokens(tokens));
     } finally {
       await session.dispose();
     }
