@@ -1,5 +1,5 @@
 import type { Gpt2Config } from '#src/model/gpt2/config.js';
-import { Transformer } from '#src/model/gpt2/transformer.js';
+import { Gpt2Transformer } from '#src/model/gpt2/transformer.js';
 import type { WeightSpan } from '#src/model/weights.js';
 import { GraphBuilder, type Value } from '#src/onnx/graph.js';
 
@@ -16,7 +16,7 @@ export function cacheName(state: 'past' | 'present', layer: number, kv: 0 | 1): 
  */
 export function concatGraph(config: Gpt2Config, weights: readonly WeightSpan[], weightsFile: string): GraphBuilder {
   const graph = new GraphBuilder('concat');
-  const model = new Transformer(graph, config, weights, weightsFile);
+  const model = new Gpt2Transformer(graph, { config, weights, weightsFile });
   const ids = graph.input('ids', 'int64', ['tokens']);
   const positions = graph.input('positions', 'int64', ['tokens']);
   const layout = graph.input('layout', 'int64', [4]);

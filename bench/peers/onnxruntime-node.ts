@@ -16,7 +16,8 @@ const { values } = parseArgs({
     threads: { type: 'string', default: '' },
   },
 });
-const { config } = (await readManifest(values.compiled)) as Manifest;
+const manifest = (await readManifest(values.compiled)) as Manifest;
+const config = manifest.config as Gpt2Config;
 const session = await ort.InferenceSession.create(values.graph, { intraOpNumThreads: Number(values.threads) });
 const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json') as { version: string };
 await answerRequests({ versions: { 'onnxruntime-node': version } }, generate);

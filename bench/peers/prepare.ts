@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 import { packageRoot } from '#src/config/config.js';
 import { exists } from '#src/disk/durable.js';
+import type { Gpt2Config } from '#src/model/gpt2/config.js';
 import { compileModel, type Manifest, readManifest, WEIGHTS_FILE } from '#src/model/compile/compiled-model.js';
 import { threadsOf } from '../options.js';
 import type { BenchContext } from '../suite.js';
@@ -67,7 +68,7 @@ export async function prepareOnnxRuntimeNode({ options, checkpoint, cache }: Ben
   // ONNX Runtime wants weights in the graph's own directory.
   await fs.link(path.join(compiled, WEIGHTS_FILE), path.join(directory, WEIGHTS_FILE));
   const graph = path.join(directory, 'concat.onnx');
-  await fs.writeFile(graph, concatGraph(config, weights, WEIGHTS_FILE).toBytes());
+  await fs.writeFile(graph, concatGraph(config as Gpt2Config, weights, WEIGHTS_FILE).toBytes());
   return nodeProgram('./onnxruntime-node.js', { graph, compiled, threads: threadsOf(options) });
 }
 

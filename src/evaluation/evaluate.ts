@@ -89,12 +89,12 @@ async function learnedLoss(
   adapter: TunedAdapter | undefined,
   { examples, signal, onProgress }: EvaluateOptions,
 ): Promise<MeanLoss> {
-  const { config } = training.options.manifest;
+  const { manifest } = training.options;
   const { method, length, rows } = adapter ?? { method: 'prefix', length: 0, rows: new Float32Array(0) };
   const shape: TunedShape = { method, length, mlp: 0 };
   const tokens = await tokenExamples(examples, {
     encoder: tokenizer,
-    config,
+    manifest,
     length,
     name: 'data',
     signal,
@@ -103,7 +103,7 @@ async function learnedLoss(
   try {
     return await meanLoss(graph, new Map([['rows', rows]]), {
       examples: tokens,
-      config,
+      frozen: manifest.shape,
       shape,
       batchSize: BATCH_SIZE,
       onBatch: (done) => {

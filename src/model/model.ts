@@ -9,7 +9,6 @@ import type { BackendParts } from './backend/backend.js';
 import { DisposableStack } from './backend/disposable-stack.js';
 import { mapWeights } from './backend/mapped-weights.js';
 import { type MemoryKind, openBackend } from './backend/open-backend.js';
-import { shapeOf } from './gpt2/config.js';
 import { OnnxRunner } from './onnx-runner.js';
 import type { KvPrecision } from './precision.js';
 import { OnnxPrefixEncoder } from './prefix-encoder.js';
@@ -67,8 +66,7 @@ export async function openModel(options: OpenModelOptions): Promise<Model> {
 
 async function load(parts: BackendParts, options: OpenModelOptions): Promise<Model> {
   const { runtime, directory, manifest, weights, kv, resources } = parts;
-  const { config } = manifest;
-  const shape = shapeOf(config);
+  const { shape, eosTokenIds } = manifest;
   const { contextLength, vocabularySize } = shape;
   const { slots } = options;
   const backend = await openBackend(parts, options.provider ?? 'cpu', options.memory);
@@ -96,7 +94,7 @@ async function load(parts: BackendParts, options: OpenModelOptions): Promise<Mod
     runner,
     encoder: new OnnxPrefixEncoder(runtime, shape, encode, (id) => weights.embedding(id)),
     tokenizerDirectory: directory,
-    eosTokenIds: config.eosTokenIds,
+    eosTokenIds,
     dispose: () => resources.dispose(),
   };
 }
@@ -112,6 +110,6 @@ async function tryStep(runner: OnnxRunner, { manifest, kv }: BackendParts, provi
 }
 
 /** The compiled model under the name `id`, as its prefixes know it. */
-export function baseModel(id: string, { config, fingerprint }: Manifest): BaseModel {
-  return { id, fingerprint, ...shapeOf(config) };
+export function baseModel(id: string, { shape, fingerprint }: Manifest): BaseModel {
+  return { id, fingerprint, ...shape };
 }

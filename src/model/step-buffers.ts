@@ -3,7 +3,7 @@ import type { Memory } from '../runtime/ort/memory.js';
 import type { Runtime } from '../runtime/ort/runtime.js';
 import type { Binding } from '../runtime/ort/session.js';
 import { type ElementType, Tensor } from '../runtime/ort/tensor.js';
-import type { GraphTarget } from './gpt2/graphs.js';
+import type { GraphTarget } from './architecture.js';
 import type { Logits } from './backend/logits.js';
 
 /** What the buffers are made for. */

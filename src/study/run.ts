@@ -98,11 +98,11 @@ async function trainPrefix(
   train: readonly TrainingExample[],
 ): Promise<Trained> {
   const { model, base, data, signal, onTraining } = context;
-  const { config } = model.training.options.manifest;
+  const frozen = model.training.options.manifest.shape;
   const { method, length, mlp, init, lr: learningRate, seed } = settings;
   const parameters = {
-    trained_parameters: parameterCount(config, settings),
-    stored_parameters: settings.length * exportedColumns(config, settings.method),
+    trained_parameters: parameterCount(frozen, settings),
+    stored_parameters: settings.length * exportedColumns(frozen, settings.method),
   };
   try {
     const result = await tune({

@@ -1,5 +1,4 @@
-import { type Gpt2Config, shapeOf } from '../model/gpt2/config.js';
-import { rowWidth, selfSite } from '../prefix/kv.js';
+import { type ModelShape, rowWidth, selfSite } from '../prefix/kv.js';
 
 /**
  * What is trained. `prefix`: keys and values of every layer before the prompt; `infix`: before the prompt's last token;
@@ -21,8 +20,8 @@ export interface TunedShape {
 export type ParameterName = 'rows' | 'wte' | 'w0' | 'b0' | 'w2' | 'b2';
 
 /** Columns of a row that is exported: `rowWidth(site)` of keys and values, or `width` of an embedding. */
-export function exportedColumns(config: Gpt2Config, method: Method): number {
-  return method === 'embedding' ? config.width : rowWidth(selfSite(shapeOf(config)));
+export function exportedColumns(frozen: ModelShape, method: Method): number {
+  return method === 'embedding' ? frozen.width : rowWidth(selfSite(frozen));
 }
 
 /**
@@ -30,14 +29,14 @@ export function exportedColumns(config: Gpt2Config, method: Method): number {
  * `wte` `[P, width]`, `w0` `[mlp, width]`, `w2` `[columns, mlp]`.
  */
 export function parameterShapes(
-  config: Gpt2Config,
+  frozen: ModelShape,
   { method, length, mlp }: TunedShape,
 ): Partial<Record<ParameterName, readonly number[]>> {
-  const columns = exportedColumns(config, method);
+  const columns = exportedColumns(frozen, method);
   if (mlp === 0) return { rows: [length, columns] };
   return {
-    wte: [length, config.width],
-    w0: [mlp, config.width],
+    wte: [length, frozen.width],
+    w0: [mlp, frozen.width],
     b0: [mlp],
     w2: [columns, mlp],
     b2: [columns],
@@ -45,6 +44,6 @@ export function parameterShapes(
 }
 
 /** Numbers that are trained. */
-export function parameterCount(config: Gpt2Config, shape: TunedShape): number {
-  return Object.values(parameterShapes(config, shape)).reduce((sum, dims) => sum + dims.reduce((a, b) => a * b, 1), 0);
+export function parameterCount(frozen: ModelShape, shape: TunedShape): number {
+  return Object.values(parameterShapes(frozen, shape)).reduce((sum, dims) => sum + dims.reduce((a, b) => a * b, 1), 0);
 }

@@ -71,7 +71,7 @@ export interface TuneResult {
  */
 export async function tune(job: TuneJob): Promise<TuneResult> {
   const { model, settings, base, encoder, out, signal } = job;
-  const { config } = model.options.manifest;
+  const { manifest } = model.options;
   if (job.adapter !== undefined) await refuseSameDirectory(job.adapter, out);
   const start = await startRows(model, { ...settings, adapter: job.adapter, base, encoder });
   if (start.length > (job.maxLength ?? Infinity)) {
@@ -79,7 +79,7 @@ export async function tune(job: TuneJob): Promise<TuneResult> {
   }
   const shape: TunedShape = { method: settings.method, length: start.length, mlp: settings.mlp };
   const toTokens = (examples: readonly TrainingExample[], name: string) =>
-    tokenExamples(examples, { encoder, config, length: start.length, name, signal });
+    tokenExamples(examples, { encoder, manifest, length: start.length, name, signal });
   const examples = await toTokens(job.train, 'training data');
   const valid = job.valid && (await toTokens(job.valid, 'validation data'));
   if (settings.patience !== undefined && valid === undefined)
@@ -92,7 +92,7 @@ export async function tune(job: TuneJob): Promise<TuneResult> {
   const saved = await checkpoints.load();
   const random = new RandomStream(settings.seed, 0);
   const initial = (): ReturnType<typeof initialValues> =>
-    initialValues({ config, shape, random, tokenEmbeddings: model.tokenEmbeddings, rows: start.rows });
+    initialValues({ frozen: manifest.shape, shape, random, tokenEmbeddings: model.tokenEmbeddings, rows: start.rows });
   const state = saved ?? { step: 0, values: initial(), best: undefined, worse: 0, seconds: 0 };
   const curve = await Curve.open(out, state.step);
   const meter = new ProgressMeter(state.step, totalSteps(examples.length, settings), job.onProgress);

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { bundledModel } from '../../src/config/config.js';
-import { compileModel, readManifest } from '../../src/model/compile/compiled-model.js';
+import { compileModel, findCompiled, readManifest } from '../../src/model/compile/compiled-model.js';
 import { openModel } from '../../src/model/model.js';
 import { encodeSafetensors, type FloatTensor } from '../../src/safetensors/index.js';
 import { golden, goldenNames, readTensors } from '../support/goldens.js';
@@ -105,6 +105,56 @@ describe('compileModel', () => {
     const first = await compileModel({ source, cache });
     await changeConfig(source, { layer_norm_epsilon: 1e-6 });
     expect(await compileModel({ source, cache })).not.toBe(first);
+  });
+
+  /** What a version of before made of tiny-a: the same files, but for the manifest. */
+  async function compiledBefore(): Promise<string> {
+    const old = path.join(cache, 'tiny-a-0123456789abcdef');
+    await fs.rename(await compileModel({ source: tinyA, cache }), old);
+    const file = path.join(old, 'model.json');
+    const { architecture: _, ...manifest } = JSON.parse(await fs.readFile(file, 'utf8')) as Record<string, unknown>;
+    await fs.writeFile(file, JSON.stringify({ ...manifest, format: 'preamble-model-3' }));
+    return old;
+  }
+
+  it('compiles anew beside what a version of before left in the cache', async () => {
+    const old = await compiledBefore();
+    for (const weights of ['float32', 'int8'] as const) {
+      const directory = await compileModel({ source: tinyA, cache, weights });
+      expect(directory).not.toBe(old);
+      expect(await readManifest(directory)).toMatchObject({ architecture: 'gpt2', precision: weights });
+    }
+  });
+
+  it('compiles anew over what another version left under the same name', async () => {
+    const directory = await compileModel({ source: tinyA, cache });
+    await fs.writeFile(path.join(directory, 'model.json'), JSON.stringify({ format: 'preamble-model-3' }));
+    expect(await findCompiled({ source: tinyA, cache })).toBeUndefined();
+    expect(await compileModel({ source: tinyA, cache })).toBe(directory);
+    expect(await readManifest(directory)).toMatchObject({ architecture: 'gpt2' });
+  });
+
+  it('refuses a model that a version of before compiled where it is the source itself', async () => {
+    const source = await compiledBefore();
+    await expect(compileModel({ source, cache })).rejects.toThrow(
+      `${source}: compiled as preamble-model-3, this version needs preamble-model-4; compile it again`,
+    );
+  });
+
+  it('refuses another architecture by name, and tells those that it knows', async () => {
+    const source = await copyOfTinyA();
+    for (const [name, shown] of [
+      ['llama', '"llama"'],
+      [{}, '{}'],
+    ] as const) {
+      await changeConfig(source, { model_type: name });
+      await expect(compileModel({ source, cache })).rejects.toMatchObject({
+        name: 'CheckpointError',
+        message: `config.json: model_type is ${shown}: supported are gpt2`,
+      });
+    }
+    await changeConfig(source, { model_type: undefined });
+    expect(await readManifest(await compileModel({ source, cache }))).toMatchObject({ architecture: 'gpt2' });
   });
 
   it.each([

@@ -32,7 +32,6 @@ describe('parseConfig', () => {
   });
 
   it.each([
-    ['model_type', 'llama'],
     ['n_head', 5],
     ['n_head', 16], // 4 wide each
     ['pruned_heads', { 0: [1] }],

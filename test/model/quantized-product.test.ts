@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { parseConfig } from '../../src/model/gpt2/config.js';
 import { BITS, quantizedNames, quantizedShapes, quantizeRows } from '../../src/model/compile/quantize.js';
-import { Transformer } from '../../src/model/gpt2/transformer.js';
+import { Gpt2Transformer } from '../../src/model/gpt2/transformer.js';
 import { layOut } from '../../src/model/weights.js';
 import { GraphBuilder } from '../../src/onnx/graph.js';
 import { Runtime } from '../../src/runtime/ort/runtime.js';
@@ -91,7 +91,7 @@ describe.each(['int8', 'int4'] as const)('a linear layer in %s', (precision) => 
     await fs.writeFile(path.join(directory, 'weights.bin'), file);
     const graph = new GraphBuilder('linear');
     const x = graph.input('x', 'float32', ['rows', inputs]);
-    const y = new Transformer(graph, config, spans, 'weights.bin').linear(x, name);
+    const y = new Gpt2Transformer(graph, { config, weights: spans, weightsFile: 'weights.bin' }).linear(x, name);
     graph.nodes('Identity', [y], ['y']);
     graph.output('y', 'float32', ['rows', outputs]);
     await fs.writeFile(path.join(directory, 'linear.onnx'), graph.toBytes());

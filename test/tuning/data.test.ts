@@ -80,8 +80,8 @@ describe('data as the paper writes it (A13)', () => {
     const decode = (ids: readonly number[]): string => tokenizer.decode(ids);
     expect(separatorOf({ eosTokenIds: [0] }, decode)).toBe(separator);
     const examples = await read('train.txt', 'name : Ada||Ada is north . ');
-    const config = { eosTokenIds: [0], vocabularySize: 400, contextLength: 160 };
-    const [example] = await tokenExamples(examples, { encoder: tokenizer, config, length: 5, name: 'data' });
+    const manifest = { eosTokenIds: [0], shape: { sites: [], width: 64, vocabularySize: 400, contextLength: 160 } };
+    const [example] = await tokenExamples(examples, { encoder: tokenizer, manifest, length: 5, name: 'data' });
     expect([...example!.source, ...example!.target]).toEqual(
       encode(' name : Ada <|endoftext|> Ada is north .  <|endoftext|>'),
     );
@@ -90,7 +90,7 @@ describe('data as the paper writes it (A13)', () => {
 });
 
 describe('many examples, and long ones', () => {
-  const config = { eosTokenIds: [0], vocabularySize: 400, contextLength: 160 };
+  const manifest = { eosTokenIds: [0], shape: { sites: [], width: 64, vocabularySize: 400, contextLength: 160 } };
   const text = (source: string, target: string): TrainingExample => ({ source, targets: [target], where: 'x line 7' });
 
   it('refuses a text that cannot fit the context before it is encoded', async () => {
@@ -103,7 +103,7 @@ describe('many examples, and long ones', () => {
       [text(long, 'b'), least],
       [text('b', long), least + 1],
     ] as const) {
-      await expect(tokenExamples([example], { encoder, config, length: 5, name: 'data' })).rejects.toThrow(
+      await expect(tokenExamples([example], { encoder, manifest, length: 5, name: 'data' })).rejects.toThrow(
         `x line 7: at least ${tokens} tokens with the 5 virtual ones; the context has 160`,
       );
     }
@@ -122,7 +122,7 @@ describe('many examples, and long ones', () => {
     };
     setImmediate(() => stop.abort());
     const examples = Array<TrainingExample>(1000).fill(text('a', 'b'));
-    const options = { encoder, config, length: 5, name: 'data', signal: stop.signal };
+    const options = { encoder, manifest, length: 5, name: 'data', signal: stop.signal };
     const aborted = { name: 'AbortError' };
     await expect(tokenExamples(examples, options)).rejects.toMatchObject(aborted);
     expect(encoded).toBeLessThan(2000);

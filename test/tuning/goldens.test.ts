@@ -33,7 +33,7 @@ describe.each(goldenNames())('%s in training', (name) => {
   };
   const batchFor = (shape: TunedShape): Batch => {
     const examples = meta.batch.map(({ source, target }) => ({ source: [...source, meta.separator], target }));
-    return makeBatch(examples, model.options.manifest.config, shape);
+    return makeBatch(examples, model.options.manifest.shape, shape);
   };
   const meanOfSums = (losses: Float32Array): number => losses.reduce((sum, l) => sum + l, 0) / meta.batch.length;
 

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { Model } from '../../src/model/model.js';
 import { type Adapter, readAdapter } from '../../src/prefix/adapter/read.js';
-import { selfKv } from '../../src/prefix/kv.js';
+import { rowWidth, selfKv, selfSite } from '../../src/prefix/kv.js';
 import { type Batch, makeBatch } from '../../src/tuning/training/batch.js';
 import { DivergedError } from '../../src/tuning/errors.js';
 import type { TokenExample } from '../../src/tuning/data/example.js';
@@ -76,12 +76,12 @@ async function servedLosses(example: typeof EXAMPLE, adapter?: Adapter): Promise
 
 /** Losses of the training graph from given or random rows. */
 async function trainingLosses(shape: TunedShape, rows?: Float32Array, example = EXAMPLE) {
-  const { config } = model.options.manifest;
+  const frozen = model.options.manifest.shape;
   const { tokenEmbeddings } = model;
-  const values = initialValues({ config, shape, rows, tokenEmbeddings, random: new RandomStream(1, 0) });
+  const values = initialValues({ frozen, shape, rows, tokenEmbeddings, random: new RandomStream(1, 0) });
   const graph = await model.openLoss(shape, false);
   try {
-    const { losses } = await graph.run(values, makeBatch([example], config, shape));
+    const { losses } = await graph.run(values, makeBatch([example], frozen, shape));
     return { losses: [...losses], values };
   } finally {
     await graph.dispose();
@@ -113,8 +113,8 @@ describe('a prefix', () => {
       const adapter = await adapterIn(out);
       expectClose(losses, await servedLosses(EXAMPLE, adapter));
       expect(adapter.placement).toBe(method === 'infix' ? 'infix' : 'prefix');
-      const { layers, width } = model.options.manifest.config;
-      expect(adapter.rows).toHaveLength(5 * (method === 'embedding' ? 1 : layers * 2) * width);
+      const frozen = model.options.manifest.shape;
+      expect(adapter.rows).toHaveLength(5 * (method === 'embedding' ? frozen.width : rowWidth(selfSite(frozen))));
     },
   );
 
@@ -151,7 +151,7 @@ describe('the loss', () => {
   const shape = { method: 'prefix', length: 5, mlp: 0 } as const;
 
   const long = { source: [1, 2, 3, 4, 5, 6], target: [7, 8, 9, 10, 0] };
-  const batchOf = (...examples: TokenExample[]): Batch => makeBatch(examples, model.options.manifest.config, shape);
+  const batchOf = (...examples: TokenExample[]): Batch => makeBatch(examples, model.options.manifest.shape, shape);
 
   it('is that of the target and the end token only, whatever stands in the padding (A7)', async () => {
     const batch = batchOf(EXAMPLE, long);

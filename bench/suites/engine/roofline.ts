@@ -1,6 +1,7 @@
 import type { DecodeRow } from '#src/engine/runner.js';
 import type { Gpt2Config } from '#src/model/gpt2/config.js';
 import { compileModel, type Manifest, readManifest } from '#src/model/compile/compiled-model.js';
+import { rowWidth, selfSite } from '#src/prefix/kv.js';
 import { type Model, openModel } from '#src/model/model.js';
 import { type MachineLimits, openMachineLimits } from './machine-limits.js';
 import { threadsOf } from '../../options.js';
@@ -33,14 +34,14 @@ export const roofline: Suite = {
     const slots = Math.max(...ROWS.map(({ rows }) => rows));
     const { cache } = context;
     const source = await compileModel({ source: context.checkpoint, cache });
-    const { config } = (await readManifest(source)) as Manifest;
+    const { config, shape } = (await readManifest(source)) as Manifest;
     const model = await openModel({ source, cache, slots, threads });
     const limits = await openMachineLimits(threads);
     try {
       // Pages that were never written are all the same page of zeros, which the caches hold.
-      const kv = randomPrefix('roofline', 2 * config.layers * config.width, context.options.context - 1);
+      const kv = randomPrefix('roofline', rowWidth(selfSite(shape)), context.options.context - 1);
       for (let slot = 0; slot < slots; slot++) await model.runner.append(slot, 0, kv);
-      return await measure(model, limits, config, context);
+      return await measure(model, limits, config as Gpt2Config, context);
     } finally {
       await limits.dispose();
       await model.dispose();

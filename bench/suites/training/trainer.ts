@@ -36,7 +36,7 @@ async function train({ examples, steps }: TrainRequest): Promise<TrainAnswer> {
   const start = performance.now();
   let loss = NaN;
   for (let end = step + steps; step < end;) {
-    const { losses, gradients } = await graph.run(rows, makeBatch(examples, manifest.config, shape));
+    const { losses, gradients } = await graph.run(rows, makeBatch(examples, manifest.shape, shape));
     optimizer.step(gradients, ++step, 5e-5, clipScale(gradients, 1));
     loss = losses.reduce((sum, value) => sum + value, 0) / losses.length;
   }

@@ -69,7 +69,7 @@ async function runEvaluate(options: EvaluateOptions, io: Io): Promise<Result[]> 
   const config = { ...settings, model: resolve(options.model ?? settings.model) };
   const { training, base, tokenizer } = await openTrainingModel(config, compileProgress(io.stderr));
   try {
-    const separator = separatorOf(training.options.manifest.config, (ids) => tokenizer.decode(ids));
+    const separator = separatorOf(training.options.manifest, (ids) => tokenizer.decode(ids));
     const all = await readExamples(options.data, { format: options.format, separator });
     const examples = firstSources(all, options.limit ?? Infinity);
     for (const adapter of options.prefix ?? []) await loadAdapter(adapter, base);

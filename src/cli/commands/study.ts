@@ -80,7 +80,7 @@ async function runSpec({ spec, directory, out }: StudyJob, io: Io): Promise<Stud
   process.once('SIGINT', onSigint); // a second Ctrl-C ends the process at once
   const { training, base, tokenizer } = await openTrainingModel(config, compileProgress(io.stderr));
   try {
-    const separator = separatorOf(training.options.manifest.config, (ids) => tokenizer.decode(ids));
+    const separator = separatorOf(training.options.manifest, (ids) => tokenizer.decode(ids));
     const data = await readStudyData(spec, directory, separator);
     const served = await openConfiguredModel(config, compileProgress(io.stderr));
     try {

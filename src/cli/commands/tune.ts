@@ -89,7 +89,7 @@ async function runTune(options: TuneOptions, io: Io): Promise<TuneResult> {
   process.once('SIGINT', onSigint); // a second Ctrl-C ends the process at once
   try {
     const { init, adapter } = await readInit(options.init);
-    const separator = separatorOf(training.options.manifest.config, (ids) => tokenizer.decode(ids));
+    const separator = separatorOf(training.options.manifest, (ids) => tokenizer.decode(ids));
     const read = (file: string): Promise<TrainingExample[]> =>
       readExamples(file, { format: options.format, separator, signal: interrupt.signal });
     return await tune({

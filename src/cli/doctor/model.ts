@@ -2,13 +2,11 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 
 import { precisions, type Config } from '../../config/config.js';
-import { Checkpoint } from '../../model/compile/checkpoint.js';
+import { ModelCheckpoint } from '../../model/compile/model-checkpoint.js';
 import { findCompiled, readManifest, type Manifest } from '../../model/compile/compiled-model.js';
-import { type Gpt2Config, shapeOf } from '../../model/gpt2/config.js';
 import type { KvPrecision } from '../../model/precision.js';
-import { compiledSpecs } from '../../model/gpt2/weights.js';
 import { layOut } from '../../model/weights.js';
-import { rowWidth, selfSite } from '../../prefix/kv.js';
+import { type ModelShape, rowWidth, selfSite } from '../../prefix/kv.js';
 import { ELEMENT_TYPES } from '../../runtime/ort/tensor.js';
 import { showBytes, type Fact, type Problem, type Section } from './report.js';
 import { findWritable } from './writable.js';
@@ -27,10 +25,10 @@ export async function examineModel(config: Config): Promise<{ section: Section; 
     const { weights, kv } = precisions(config);
     const directory = await findCompiled({ source: config.model, cache: config.cache, weights });
     const manifest = directory === undefined ? undefined : await readManifest(directory);
-    const shape = manifest?.config ?? (await Checkpoint.open(config.model)).config;
-    const model = measure(shape, manifest, kv);
-    const problems = manifest === undefined ? await checkCache(config.cache, model.weightBytes) : [];
-    const facts = { source, ...describeShape(shape, model), compiled: describeCompiled(directory) };
+    const { shape, weightBytes } = manifest ?? (await measureCheckpoint(config.model));
+    const problems = manifest === undefined ? await checkCache(config.cache, weightBytes) : [];
+    const model = { weightBytes, slotBytes: bytesOfSlot(shape, kv) };
+    const facts = { source, ...describeShape(shape, weightBytes), compiled: describeCompiled(directory) };
     return { section: { name: 'model', facts, problems }, model };
   } catch (error) {
     const problem: Problem = {
@@ -42,17 +40,21 @@ export async function examineModel(config: Config): Promise<{ section: Section; 
   }
 }
 
-function measure(shape: Gpt2Config, manifest: Manifest | undefined, kv: KvPrecision): ExaminedModel {
-  const weightBytes = manifest?.weightBytes ?? layOut(compiledSpecs(shape)).bytes;
-  return { weightBytes, slotBytes: shape.contextLength * rowWidth(selfSite(shapeOf(shape))) * ELEMENT_TYPES[kv].bytes };
+/** Shape and size of a model that is still to be compiled. */
+async function measureCheckpoint(directory: string): Promise<Pick<Manifest, 'shape' | 'weightBytes'>> {
+  const { architecture, config } = await ModelCheckpoint.open(directory);
+  return { shape: architecture.shape(config), weightBytes: layOut(architecture.compiledWeights(config)).bytes };
 }
 
-function describeShape(
-  { layers, width, heads, contextLength, vocabularySize }: Gpt2Config,
-  { weightBytes }: ExaminedModel,
-): Record<string, Fact> {
+function bytesOfSlot(shape: ModelShape, kv: KvPrecision): number {
+  return shape.contextLength * rowWidth(selfSite(shape)) * ELEMENT_TYPES[kv].bytes;
+}
+
+function describeShape(shape: ModelShape, weightBytes: number): Record<string, Fact> {
+  const { width, contextLength, vocabularySize } = shape;
+  const { layers, kvHeads } = selfSite(shape);
   return {
-    shape: { value: `${layers} layers, width ${width}, ${heads} heads` },
+    shape: { value: `${layers} layers, width ${width}, ${kvHeads} heads` },
     context: { value: contextLength },
     vocabulary: { value: vocabularySize },
     weights_bytes: { value: weightBytes },

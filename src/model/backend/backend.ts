@@ -1,7 +1,7 @@
 import type { Runtime } from '../../runtime/ort/runtime.js';
 import type { Session } from '../../runtime/ort/session.js';
 import type { Manifest } from '../compile/compiled-model.js';
-import type { GraphName, GraphTarget } from '../gpt2/graphs.js';
+import type { GraphTarget } from '../architecture.js';
 import type { KvPrecision } from '../precision.js';
 import type { DisposableStack } from './disposable-stack.js';
 import type { KvArena } from './kv-arena.js';
@@ -11,7 +11,8 @@ import type { MappedWeights } from './mapped-weights.js';
 
 /** Where a model runs: sessions that have its weights there, and memory for keys, values and logits, which the caller owns. */
 export interface Backend {
-  open(graph: GraphName): Promise<Session>;
+  /** Opens a graph of the architecture by its file name. */
+  open(graph: string): Promise<Session>;
   /** Opens `encode.onnx`, which runs beside the steps. */
   openEncoder(): Promise<Session>;
   openArena(layout: KvLayout): Promise<KvArena>;

@@ -4,7 +4,7 @@ import type { TensorMemory } from '../../runtime/ort/memory.js';
 import type { Runtime } from '../../runtime/ort/runtime.js';
 import type { Binding } from '../../runtime/ort/session.js';
 import { type AnyTensor, ELEMENT_TYPES, Tensor } from '../../runtime/ort/tensor.js';
-import { kvName } from '../gpt2/graphs.js';
+import { kvName } from '../graph-names.js';
 import type { KvPrecision } from '../precision.js';
 
 /** The layout of a KV arena. */

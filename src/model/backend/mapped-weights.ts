@@ -6,6 +6,7 @@ import { ELEMENT_TYPES, Tensor } from '../../runtime/ort/tensor.js';
 import { decodeFloats } from '../../safetensors/index.js';
 import { type Manifest, WEIGHTS_FILE } from '../compile/compiled-model.js';
 import type { DisposableStack } from './disposable-stack.js';
+import { architectureNamed } from '../architectures.js';
 import { CheckpointError } from '../checkpoint-error.js';
 import { byteLength } from '../weights.js';
 
@@ -45,16 +46,17 @@ export function mapWeights(
 function embeddingsOf(
   { memory }: MappedFile,
   directory: string,
-  { weights, precision, config }: Manifest,
+  { weights, precision, architecture, shape }: Manifest,
 ): Pick<MappedWeights, 'embedding' | 'allEmbeddings'> {
-  const wte = weights.find(({ name }) => name === 'wte.weight');
-  if (wte === undefined) throw new CheckpointError(`${directory}: no wte.weight`);
-  const { offset, type = 'float32' } = wte;
-  const rowBytes = config.width * ELEMENT_TYPES[type].bytes;
+  const { tokenEmbeddings } = architectureNamed(architecture);
+  const table = weights.find(({ name }) => name === tokenEmbeddings);
+  if (table === undefined) throw new CheckpointError(`${directory}: no ${tokenEmbeddings}`);
+  const { offset, type = 'float32' } = table;
+  const rowBytes = shape.width * ELEMENT_TYPES[type].bytes;
   const embedding = (id: number): Float32Array =>
     decodeFloats(memory.bytesAt(offset + id * rowBytes, rowBytes), type === 'float16' ? 'F16' : 'F32');
   const allEmbeddings = (): Float32Array => {
-    if (precision === 'float32') return memory.float32(offset, byteLength(wte) / 4);
+    if (precision === 'float32') return memory.float32(offset, byteLength(table) / 4);
     throw new CheckpointError(`${directory}: float32 weights are needed here, these are ${precision}`);
   };
   return { embedding, allEmbeddings };

@@ -9,7 +9,8 @@ import { copyGraph } from './copy-graphs.js';
 import { DeviceArena } from './device-arena.js';
 import { DeviceLogits } from './device-logits.js';
 import { uploadWeights } from './device-weights.js';
-import { graphFile, type GraphName, GRAPHS } from '../gpt2/graphs.js';
+import { architectureNamed } from '../architectures.js';
+import { graphFile } from '../graph-names.js';
 import { HostArena } from './host-arena.js';
 import { HostLogits } from './host-logits.js';
 import { BITS } from '../compile/quantize.js';
@@ -41,14 +42,14 @@ async function openHost(parts: BackendParts): Promise<Backend> {
   // ONNX Runtime's norms in float16 pack their weights, and refuse to share them.
   const packed = manifest.precision === 'float16' ? {} : { packedWeights: resources.use(new PackedWeights(runtime)) };
   const options = { initializers: weights.tensors, ...packed };
-  const open = async (name: GraphName): Promise<Session> =>
+  const open = async (name: string): Promise<Session> =>
     resources.use(await Session.open(runtime, path.join(directory, graphFile(name, kv)), options));
   return {
     open,
     // Products with quantised weights compute something else where those are not packed: a prefix is to be what the steps would make.
     openEncoder: () => (manifest.precision in BITS ? open('encode.onnx') : openEncoder(parts)),
     openArena: async (layout) => new HostArena(runtime, layout),
-    openLogits: async (maxRows) => new HostLogits(runtime, maxRows, manifest.config.vocabularySize),
+    openLogits: async (maxRows) => new HostLogits(runtime, maxRows, manifest.shape.vocabularySize),
     target: 'cpu',
   };
 }
@@ -61,14 +62,16 @@ async function openDevice(parts: BackendParts, provider: Provider, memory: Memor
   const device = resources.use(new Device(runtime, lender, provider, { hasAddresses: memory === 'addresses' }));
   const initializers = await uploadWeights(parts, device, openGraph);
   const options = { provider, initializers, filesDirectory: directory };
+  const architecture = architectureNamed(manifest.architecture);
   const source = { config: manifest.config, weights: manifest.weights, weightsFile: WEIGHTS_FILE };
-  const write = (name: GraphName): Uint8Array => GRAPHS[name]({ ...source, kv, target: 'device' }).toBytes();
+  const write = (name: string): Uint8Array =>
+    architecture.writeGraph(name, { ...source, kv, target: 'device' }).toBytes();
   const arena = memory === 'addresses' ? DeviceArena : StagedArena;
   return {
     open: async (name) => resources.use(await Session.open(runtime, write(name), options)),
     openEncoder: () => openEncoder(parts),
     openArena: (layout) => arena.open(runtime, device, layout, openGraph),
-    openLogits: () => DeviceLogits.open(runtime, device, manifest.config.vocabularySize, openGraph),
+    openLogits: () => DeviceLogits.open(runtime, device, manifest.shape.vocabularySize, openGraph),
     target: 'device',
     ...(provider === 'webgpu' && { maxChunkTokens: WEBGPU_MAX_CHUNK_TOKENS }),
   };

@@ -4,19 +4,20 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 
 import { elementCount } from '../../runtime/ort/tensor.js';
-import { Checkpoint, sourceFiles, TOKENIZER_FILES } from './checkpoint.js';
+import type { ModelShape } from '../../prefix/kv.js';
+import type { Architecture, Matrix } from '../architecture.js';
+import { architectureNamed } from '../architectures.js';
 import { CheckpointError } from '../checkpoint-error.js';
-import type { Gpt2Config } from '../gpt2/config.js';
+import { graphFile } from '../graph-names.js';
+import { ModelCheckpoint, sourceFiles, TOKENIZER_FILES } from './model-checkpoint.js';
 import { deriveWeights, type DerivedPrecision } from './derived-weights.js';
 import { buildDirectory } from './draft.js';
-import { graphFile, GRAPHS, type GraphName } from '../gpt2/graphs.js';
 import { KV_PRECISIONS, type WeightPrecision } from '../precision.js';
-import { compiledSpecs, weightSpecs } from '../gpt2/weights.js';
-import { bytesOf, layOut, type WeightSpan } from '../weights.js';
+import { bytesOf, layOut, type WeightSpan, type WeightSpec } from '../weights.js';
 import { widenRows } from './widen-rows.js';
 
 /** Changes whenever a compiled model of an older version must be made anew. */
-const FORMAT = 'preamble-model-3';
+const FORMAT = 'preamble-model-4';
 const MANIFEST_FILE = 'model.json';
 export const WEIGHTS_FILE = 'weights.bin';
 
@@ -26,7 +27,12 @@ export interface Manifest {
   /** Hex sha256 over shape, float32 weights and tokenizer, whatever files and dtype they came in; one for all precisions. */
   readonly fingerprint: string;
   readonly precision: WeightPrecision;
-  readonly config: Gpt2Config;
+  /** Name of the model's architecture. */
+  readonly architecture: string;
+  /** The configuration, which only the architecture reads. */
+  readonly config: unknown;
+  readonly shape: ModelShape;
+  readonly eosTokenIds: readonly number[];
   readonly weights: readonly WeightSpan[];
   readonly weightBytes: number;
 }
@@ -74,43 +80,55 @@ export async function findCompiled({
   cache,
   weights = 'float32',
 }: CompileOptions): Promise<string | undefined> {
-  const directory = (await readManifest(source)) === undefined ? path.join(cache, await cacheKey(source)) : source;
-  const manifest = await readManifest(directory);
+  const compiled = await readManifest(source);
+  const directory = compiled === undefined ? path.join(cache, await cacheKey(source)) : source;
+  const manifest = compiled ?? (await readCached(directory));
   if (manifest === undefined || manifest.precision === weights) return manifest && directory;
   const derived = path.join(cache, await derivedName(directory, manifest, weights));
-  return (await readManifest(derived)) && derived;
+  return (await readCached(derived)) && derived;
 }
 
 /** The float32 model; where `source` is compiled already, that one. */
 async function compileCheckpoint({ source, cache, onProgress }: CompileOptions): Promise<string> {
   if ((await readManifest(source)) !== undefined) return source;
   const target = path.join(cache, await cacheKey(source));
-  await buildModel(target, async (draft) => writeModel(await Checkpoint.open(source), draft, onProgress));
+  await buildModel(target, async (draft) => writeModel(await ModelCheckpoint.open(source), draft, onProgress));
   return target;
 }
 
 async function buildModel(target: string, write: (draft: string) => Promise<void>): Promise<void> {
-  const isWhole = async (): Promise<boolean> => (await readManifest(target)) !== undefined;
+  const isWhole = async (): Promise<boolean> => (await readCached(target)) !== undefined;
   if (!(await isWhole())) await buildDirectory(target, write, isWhole);
 }
 
 /** The manifest of a compiled model; undefined when the directory holds none. Throws when it is of another version. */
 export async function readManifest(directory: string): Promise<Manifest | undefined> {
+  const manifest = await readAnyManifest(directory);
+  if (manifest === undefined || isCurrent(manifest)) return manifest;
+  throw new CheckpointError(
+    `${directory}: compiled as ${manifest.format}, this version needs ${FORMAT}; compile it again`,
+  );
+}
+
+/** As `readManifest`, for a directory of the cache: there, another version's model is made anew. */
+async function readCached(directory: string): Promise<Manifest | undefined> {
+  const manifest = await readAnyManifest(directory);
+  return manifest !== undefined && isCurrent(manifest) ? manifest : undefined;
+}
+
+interface AnyManifest {
+  readonly format: string;
+}
+
+async function readAnyManifest(directory: string): Promise<AnyManifest | undefined> {
   const text = await fs.readFile(path.join(directory, MANIFEST_FILE), 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
     throw error;
   });
-  if (text === undefined) return undefined;
-  const manifest = JSON.parse(text) as Omit<Manifest, 'format'> & { readonly format: string };
-  if (!isCurrent(manifest)) {
-    throw new CheckpointError(
-      `${directory}: compiled as ${manifest.format}, this version needs ${FORMAT}; compile it again`,
-    );
-  }
-  return manifest;
+  return text === undefined ? undefined : (JSON.parse(text) as AnyManifest);
 }
 
-function isCurrent(manifest: { readonly format: string }): manifest is Manifest {
+function isCurrent(manifest: AnyManifest): manifest is Manifest {
   return manifest.format === FORMAT;
 }
 
@@ -132,10 +150,10 @@ async function derivedName(directory: string, manifest: Manifest, weights: Weigh
   return `${name}-${weights}-${hash.slice(0, 16)}`;
 }
 
-async function writeModel(checkpoint: Checkpoint, directory: string, onProgress?: CompileProgress): Promise<void> {
-  const { config } = checkpoint;
-  const { spans, bytes } = layOut(compiledSpecs(config));
-  const hash = createHash('sha256').update(describe(config));
+async function writeModel(checkpoint: ModelCheckpoint, directory: string, onProgress?: CompileProgress): Promise<void> {
+  const { architecture, config } = checkpoint;
+  const { spans, bytes } = layOut(architecture.compiledWeights(config));
+  const hash = createHash('sha256').update(architecture.fingerprintText(config));
   await writeWeights(checkpoint, spans, bytes, path.join(directory, WEIGHTS_FILE), hash, onProgress);
   for (const file of TOKENIZER_FILES.filter((name) => checkpoint.files.includes(name))) {
     const content = await fs.readFile(path.join(checkpoint.directory, file));
@@ -143,34 +161,50 @@ async function writeModel(checkpoint: Checkpoint, directory: string, onProgress?
     await fs.writeFile(path.join(directory, file), content);
   }
   const fingerprint = hash.digest('hex');
-  const manifest = { fingerprint, precision: 'float32', config, weights: spans, weightBytes: bytes } as const;
-  await writeGraphsAndManifest(directory, { format: FORMAT, ...manifest });
+  await writeGraphsAndManifest(directory, architecture, {
+    format: FORMAT,
+    fingerprint,
+    precision: 'float32',
+    architecture: architecture.name,
+    config,
+    shape: architecture.shape(config),
+    eosTokenIds: architecture.eosTokenIds(config),
+    weights: spans,
+    weightBytes: bytes,
+  });
 }
 
 /** The model of `base` with weights of another precision. */
 async function writeDerived(
   base: string,
-  { fingerprint, config, weights: sourceWeights }: Manifest,
+  manifest: Manifest,
   precision: DerivedPrecision,
   directory: string,
   onProgress?: CompileProgress,
 ): Promise<void> {
   const [source, target] = [base, directory].map((folder) => path.join(folder, WEIGHTS_FILE)) as [string, string];
-  const { spans, bytes } = await deriveWeights({ source, sourceWeights, config, precision, target, onProgress });
+  const architecture = architectureNamed(manifest.architecture);
+  const matrixOf = (weight: WeightSpec): Matrix | undefined => architecture.matrixOf(weight, manifest.config);
+  const sourceWeights = manifest.weights;
+  const { spans, bytes } = await deriveWeights({ source, sourceWeights, matrixOf, precision, target, onProgress });
   const present = new Set(await fs.readdir(base));
   for (const file of TOKENIZER_FILES.filter((name) => present.has(name))) {
     await fs.copyFile(path.join(base, file), path.join(directory, file));
   }
-  const manifest = { fingerprint, precision, config, weights: spans, weightBytes: bytes };
-  await writeGraphsAndManifest(directory, { format: FORMAT, ...manifest });
+  const derived = { ...manifest, precision, weights: spans, weightBytes: bytes };
+  await writeGraphsAndManifest(directory, architecture, derived);
 }
 
 /** The manifest comes last: a directory that has one has all the rest. */
-async function writeGraphsAndManifest(directory: string, manifest: Manifest): Promise<void> {
+async function writeGraphsAndManifest(
+  directory: string,
+  architecture: Architecture,
+  manifest: Manifest,
+): Promise<void> {
   const source = { config: manifest.config, weights: manifest.weights, weightsFile: WEIGHTS_FILE };
   for (const kv of KV_PRECISIONS) {
-    for (const name of Object.keys(GRAPHS) as GraphName[]) {
-      const graph = GRAPHS[name]({ ...source, kv });
+    for (const name of architecture.graphs) {
+      const graph = architecture.writeGraph(name, { ...source, kv });
       await fs.writeFile(path.join(directory, graphFile(name, kv)), graph.toBytes());
     }
   }
@@ -179,7 +213,7 @@ async function writeGraphsAndManifest(directory: string, manifest: Manifest): Pr
 
 /** Streams every weight as float32 to its place, a few megabytes at a time. The fingerprint is of the checkpoint's values: what is added is left out. */
 async function writeWeights(
-  checkpoint: Checkpoint,
+  checkpoint: ModelCheckpoint,
   spans: readonly WeightSpan[],
   total: number,
   file: string,
@@ -190,7 +224,7 @@ async function writeWeights(
   let written = 0;
   try {
     await output.truncate(total); // zeros, where nothing is written
-    for (const [index, spec] of weightSpecs(checkpoint.config).entries()) {
+    for (const [index, spec] of checkpoint.architecture.weights(checkpoint.config).entries()) {
       const span = spans[index] as WeightSpan;
       hash.update(`${spec.name} ${spec.shape.join()}\n`);
       let read = 0;
@@ -209,10 +243,4 @@ async function writeWeights(
   } finally {
     await output.close();
   }
-}
-
-/** The part of the configuration that changes results, in a fixed order. */
-function describe(config: Gpt2Config): string {
-  const entries = Object.entries(config).filter(([field]) => field !== 'eosTokenIds');
-  return JSON.stringify(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -1,11 +1,10 @@
 import fs from 'node:fs/promises';
 
-import type { Gpt2Config } from '../gpt2/config.js';
+import type { Matrix } from '../architecture.js';
 import { CheckpointError } from '../checkpoint-error.js';
 import { toFloat16 } from './float16.js';
 import type { WeightPrecision } from '../precision.js';
 import { BITS, type Bits, quantizedNames, quantizedShapes, quantizeRows } from './quantize.js';
-import { compiledSpecs } from '../gpt2/weights.js';
 import { byteLength, bytesOf, layOut, type WeightSpan, type WeightSpec } from '../weights.js';
 
 /** Elements read and converted at once, where a weight can be converted in pieces. */
@@ -13,11 +12,14 @@ const PIECE = 1 << 20;
 
 export type DerivedPrecision = Exclude<WeightPrecision, 'float32'>;
 
+type MatrixOf = (weight: WeightSpec) => Matrix | undefined;
+
 export interface DeriveOptions {
   /** A float32 `weights.bin`, which is only read, and its weights. */
   readonly source: string;
   readonly sourceWeights: readonly WeightSpan[];
-  readonly config: Gpt2Config;
+  /** The matrix product that a weight belongs to; undefined where it belongs to none. */
+  readonly matrixOf: MatrixOf;
   readonly precision: DerivedPrecision;
   /** The file that is written; it must not exist. */
   readonly target: string;
@@ -30,8 +32,8 @@ export interface DeriveOptions {
  * its own; embeddings, norms and biases stay float32.
  */
 export async function deriveWeights(options: DeriveOptions): Promise<{ spans: WeightSpan[]; bytes: number }> {
-  const { config, precision, sourceWeights, onProgress } = options;
-  const layout = layOut(compiledSpecs(config).flatMap((spec) => derivedSpecs(spec, config, precision)));
+  const { matrixOf, precision, sourceWeights, onProgress } = options;
+  const layout = layOut(sourceWeights.flatMap((spec) => derivedSpecs(spec, matrixOf(spec), precision)));
   const source = await fs.open(options.source, 'r');
   try {
     const target = await fs.open(options.target, 'wx');
@@ -39,7 +41,7 @@ export async function deriveWeights(options: DeriveOptions): Promise<{ spans: We
       await target.truncate(layout.bytes);
       const writer = new DerivedWriter(source, target, layout.spans, precision);
       for (const weight of sourceWeights) {
-        await writer.write(weight, config);
+        await writer.write(weight, matrixOf(weight));
         onProgress?.(writer.written, layout.bytes);
       }
       await target.sync();
@@ -53,9 +55,8 @@ export async function deriveWeights(options: DeriveOptions): Promise<{ spans: We
 }
 
 /** The weights that a float32 weight becomes. */
-function derivedSpecs(spec: WeightSpec, config: Gpt2Config, precision: DerivedPrecision): WeightSpec[] {
+function derivedSpecs(spec: WeightSpec, matrix: Matrix | undefined, precision: DerivedPrecision): WeightSpec[] {
   if (precision === 'float16') return [{ ...spec, type: 'float16' }];
-  const matrix = matrixOf(spec, config);
   if (matrix === undefined) return [spec];
   const names = quantizedNames(matrix.name);
   const shapes = quantizedShapes(matrix.inputs, matrix.outputs, BITS[precision]);
@@ -64,28 +65,6 @@ function derivedSpecs(spec: WeightSpec, config: Gpt2Config, precision: DerivedPr
     { name: names.values, shape: shapes.values, type: 'uint8' },
     { name: names.scales, shape: shapes.scales },
   ];
-}
-
-interface Matrix {
-  /** Of its layer. */
-  readonly name: string;
-  readonly inputs: number;
-  readonly outputs: number;
-  /** `[outputs, inputs]`, as embeddings and heads are; linear layers are `[inputs, outputs]`. */
-  readonly outputsFirst: boolean;
-  readonly isEmbedding: boolean;
-}
-
-/** The matrix product that a weight belongs to; undefined where it belongs to none. */
-function matrixOf({ name, shape }: WeightSpec, { tiedHead }: Gpt2Config): Matrix | undefined {
-  const [first, second] = shape;
-  if (first === undefined || second === undefined || name === 'wpe.weight') return undefined;
-  const isEmbedding = name === 'wte.weight';
-  if (isEmbedding && !tiedHead) return undefined;
-  if (isEmbedding || name === 'lm_head.weight') {
-    return { name: 'lm_head', inputs: second, outputs: first, outputsFirst: true, isEmbedding };
-  }
-  return { name: name.replace(/\.weight$/, ''), inputs: first, outputs: second, outputsFirst: false, isEmbedding };
 }
 
 /** Reads float32 weights from one file and writes their derived forms to another. */
@@ -103,9 +82,8 @@ class DerivedWriter {
     this.#targets = new Map(targets.map((span) => [span.name, span]));
   }
 
-  async write(weight: WeightSpan, config: Gpt2Config): Promise<void> {
+  async write(weight: WeightSpan, matrix: Matrix | undefined): Promise<void> {
     if (this.precision === 'float16') return this.#convert(weight, (values) => halves(weight.name, values));
-    const matrix = matrixOf(weight, config);
     if (matrix === undefined || matrix.isEmbedding) await this.#convert(weight, (values) => values);
     if (matrix !== undefined) await this.#quantize(weight, matrix, BITS[this.precision]);
   }

@@ -1,7 +1,8 @@
-import { type ModelShape, SELF } from '../../prefix/kv.js';
+import { type AttentionSite, type ModelShape, SELF } from '../../prefix/kv.js';
+import type { Json } from '../architecture.js';
 import { CheckpointError } from '../checkpoint-error.js';
 
-/** GPT-2's activation functions, by the names that Transformers gives them, and what each one is. */
+/** GPT-2's activation functions, by the names that Transformers gives them. */
 const ACTIVATIONS = {
   gelu_new: 'gelu_tanh',
   gelu_pytorch_tanh: 'gelu_tanh',
@@ -54,11 +55,10 @@ const WITHOUT_EFFECT = new Set(
 
 /**
  * Reads `config.json` (and `generation_config.json`'s end tokens, which go first, as in Transformers).
- * Throws `CheckpointError` naming the field for anything that is not a plain GPT-2.
+ * Throws `CheckpointError` naming the field for anything that a plain GPT-2 does not have.
  */
-export function parseConfig(config: Record<string, unknown>, generation: Record<string, unknown> = {}): Gpt2Config {
+export function parseConfig(config: Json, generation: Json = {}): Gpt2Config {
   const read = new FieldReader(config);
-  if (read.string('model_type', 'gpt2') !== 'gpt2') throw read.refuse('model_type', 'only gpt2 is supported');
   const width = read.positive('n_embd', 768);
   const heads = read.positive('n_head', 12);
   if (width % heads !== 0) throw read.refuse('n_head', `does not divide n_embd ${width}`);
@@ -87,10 +87,15 @@ export function parseConfig(config: Record<string, unknown>, generation: Record<
   return result;
 }
 
-/** The shape that a prefix must fit: one site, whose heads of keys and values are those of queries. */
-export function shapeOf({ layers, heads, width, contextLength, vocabularySize }: Gpt2Config): ModelShape {
-  const site = { name: SELF, layers, kvHeads: heads, headDim: width / heads };
-  return { sites: [site], width, contextLength, vocabularySize };
+/** The only site: keys and values have as many heads as queries. */
+export function siteOf({ layers, heads, width }: Gpt2Config): AttentionSite {
+  return { name: SELF, layers, kvHeads: heads, headDim: width / heads };
+}
+
+/** The shape that prefixes must fit. */
+export function shapeOf(config: Gpt2Config): ModelShape {
+  const { width, contextLength, vocabularySize } = config;
+  return { sites: [siteOf(config)], width, contextLength, vocabularySize };
 }
 
 function endTokens(read: FieldReader, value: unknown, vocabularySize: number): number[] {
@@ -110,7 +115,7 @@ function isOff(value: unknown): boolean {
 class FieldReader {
   readonly #seen = new Set<string>(['eos_token_id']);
 
-  constructor(private readonly config: Record<string, unknown>) {}
+  constructor(private readonly config: Json) {}
 
   positive(field: string, fallback: number): number {
     const value = this.number(field, fallback);

@@ -1,26 +1,12 @@
 import { GraphBuilder, type Value } from '../../onnx/graph.js';
-import type { Gpt2Config } from './config.js';
+import { rowWidth } from '../../prefix/kv.js';
+import type { GraphSource, GraphTarget } from '../architecture.js';
+import { kvName } from '../graph-names.js';
 import type { KvPrecision } from '../precision.js';
-import { Transformer } from './transformer.js';
-import type { WeightSpan } from '../weights.js';
+import type { Gpt2Config } from './config.js';
+import { Gpt2Transformer } from './transformer.js';
 
-/** What a graph is written for: the CPU, where some operators are faster than others, or a device, where some are missing. */
-export type GraphTarget = 'cpu' | 'device';
-
-/** What a graph is written from. */
-export interface GraphSource {
-  readonly config: Gpt2Config;
-  readonly weights: readonly WeightSpan[];
-  /** Where the weights are, relative to the graph. */
-  readonly weightsFile: string;
-  /** Type of keys and values. */
-  readonly kv: KvPrecision;
-  /** The CPU unless given. */
-  readonly target?: GraphTarget;
-}
-
-/** Writes one graph. Where the weights are float16, so are the activations; what it is given and returns is float32 all the same. */
-type GraphWriter = (source: GraphSource) => GraphBuilder;
+type Source = GraphSource<Gpt2Config>;
 
 /** The graphs that a model is compiled to, by file name. */
 export const GRAPHS = {
@@ -32,19 +18,9 @@ export const GRAPHS = {
   'append.onnx': appendGraph,
   /** Input embeddings to the keys and values that the model computes from them. */
   'encode.onnx': encodeGraph,
-} as const satisfies Record<string, GraphWriter>;
+} as const satisfies Record<string, (source: Source) => GraphBuilder>;
 
 export type GraphName = keyof typeof GRAPHS;
-
-/** The file of a graph for keys and values of a type: each graph is written for both. */
-export function graphFile(name: GraphName, kv: KvPrecision): string {
-  return kv === 'float32' ? name : name.replace('.onnx', '-kv16.onnx');
-}
-
-/** Names of a layer's keys (0) or values (1) in the KV arena: read as `past_...`, written as `present_...`. */
-export function kvName(state: 'past' | 'present', group: string, layer: number, kv: 0 | 1): string {
-  return `${state}_${group}_${layer}_${kv === 0 ? 'key' : 'value'}`;
-}
 
 /**
  * Rows of equal length. Inputs: `ids`, `positions` [tokens]; `shape` = [rows, tokens per row, -1];
@@ -52,7 +28,7 @@ export function kvName(state: 'past' | 'present', group: string, layer: number, 
  * `keep` [kept], the tokens whose logits are wanted; and the head's.
  * More than one token per row is for one row only: a limit of the operator when there is a past.
  */
-function uniformGraph(source: GraphSource): GraphBuilder {
+function uniformGraph(source: Source): GraphBuilder {
   const model = openGraph('uniform', source);
   const { graph } = model;
   const shape = graph.input('shape', 'int64', [3]);
@@ -69,7 +45,7 @@ function uniformGraph(source: GraphSource): GraphBuilder {
  * Rows of one token, and one chunk: all tokens packed, rows first, split only around attention.
  * Inputs as `uniformGraph`'s, but `split` = [rows, tokens of the chunk] for `shape`; `chunk_lengths`, `chunk_longest` [1].
  */
-function mixedGraph(source: GraphSource): GraphBuilder {
+function mixedGraph(source: Source): GraphBuilder {
   const model = openGraph('mixed', source);
   const { graph } = model;
   const split = graph.input('split', 'int64', [2]);
@@ -87,16 +63,16 @@ function mixedGraph(source: GraphSource): GraphBuilder {
 }
 
 /**
- * Inputs: `prefix` [virtual tokens, layers * 2 * width] as PEFT writes it, and the slot's lengths.
+ * Inputs: `prefix` [virtual tokens, rowWidth(site)] as PEFT writes it, and the slot's lengths.
  * There is no weight in it: attention's own cache update does the work, its output goes nowhere.
  */
-function appendGraph(source: GraphSource): GraphBuilder {
+function appendGraph(source: Source): GraphBuilder {
   const model = openGraph('append', source);
   const { graph, config } = model;
   const { kv } = source;
-  const prefix = graph.input('prefix', 'float32', ['virtual', config.layers * 2 * config.width]);
+  const prefix = graph.input('prefix', 'float32', ['virtual', rowWidth(model.site)]);
   const stored = convert(graph, prefix, 'float32', kv);
-  const batch = graph.node('Unsqueeze', [stored, graph.int64([0])]); // [1, virtual, layers * 2 * width]
+  const batch = graph.node('Unsqueeze', [stored, graph.int64([0])]); // [1, virtual, rowWidth(site)]
   const blocks = graph.nodes('Split', [batch], config.layers * 2, { axis: 2, num_outputs: config.layers * 2 });
   const attention = new CachedAttention(model, 'rows', kv, kv);
   for (let layer = 0; layer < config.layers; layer++) {
@@ -106,12 +82,12 @@ function appendGraph(source: GraphSource): GraphBuilder {
   return graph;
 }
 
-/** Inputs: `embeddings` [virtual tokens, width], `positions`. Output: `prefix` [virtual tokens, layers * 2 * width]. */
-function encodeGraph(source: GraphSource): GraphBuilder {
+/** Inputs: `embeddings` [virtual tokens, width], `positions`. Output: `prefix` [virtual tokens, rowWidth(site)]. */
+function encodeGraph(source: Source): GraphBuilder {
   const model = openGraph('encode', source);
   const { graph, config } = model;
   const { kv } = source;
-  const { width, layers } = config;
+  const { width } = config;
   const embeddings = graph.input('embeddings', 'float32', ['virtual', width]);
   const positions = graph.input('positions', 'int64', ['virtual']);
   const lengths = graph.input('rows_lengths', 'int32', [1]);
@@ -128,15 +104,15 @@ function encodeGraph(source: GraphSource): GraphBuilder {
     return graph.node('Reshape', [convert(graph, attended as Value, kv, activations), graph.int64([-1, width])]);
   });
   graph.cast(graph.node('Concat', blocks, { axis: 1 }), 'float32', 'prefix');
-  graph.output('prefix', 'float32', ['virtual', layers * 2 * width]);
+  graph.output('prefix', 'float32', ['virtual', rowWidth(model.site)]);
   return graph;
 }
 
-function openGraph(name: string, { config, weights, weightsFile }: GraphSource): Transformer {
-  return new Transformer(new GraphBuilder(name), config, weights, weightsFile);
+function openGraph(name: string, source: Source): Gpt2Transformer {
+  return new Gpt2Transformer(new GraphBuilder(name), source);
 }
 
-function embedTokens(model: Transformer): Value {
+function embedTokens(model: Gpt2Transformer): Value {
   const ids = model.graph.input('ids', 'int64', ['tokens']);
   return model.embed(ids, model.graph.input('positions', 'int64', ['tokens']));
 }
@@ -146,7 +122,7 @@ function embedTokens(model: Transformer): Value {
  * Inputs: `k` [1], `temperature` [kept, 1]. Outputs: `logits` [kept, vocabulary], `top_logits`, `top_ids` [kept, k],
  * `lse`, `tempered_lse` [kept, 1]. A device's `top_ids` are int64: WebGPU does not cast them.
  */
-function writeHead(model: Transformer, hidden: Value, target: GraphTarget = 'cpu'): void {
+function writeHead(model: Gpt2Transformer, hidden: Value, target: GraphTarget = 'cpu'): void {
   const { graph } = model;
   const k = graph.input('k', 'int64', [1]);
   const temperature = graph.input('temperature', 'float32', ['kept', 1]);
@@ -186,7 +162,7 @@ function writeLogSumExps(graph: GraphBuilder, temperature: Value): void {
   logSumExp(graph.node('Div', [below, temperature]), graph.node('Div', [largest, temperature]), 'tempered_lse');
 }
 
-function attentionAttributes(model: Transformer, layer: number): Record<string, number | { float: number }> {
+function attentionAttributes(model: Gpt2Transformer, layer: number): Record<string, number | { float: number }> {
   const { heads } = model.config;
   return { num_heads: heads, kv_num_heads: heads, scale: { float: model.attentionScale(layer) } };
 }
@@ -197,7 +173,7 @@ class CachedAttention {
   readonly #longest: Value;
 
   constructor(
-    private readonly model: Transformer,
+    private readonly model: Gpt2Transformer,
     private readonly group: 'rows' | 'chunk',
     private readonly kv: KvPrecision,
     /** Of what `attend` is given and returns. */

@@ -1,53 +1,47 @@
 import type { GraphBuilder, Value } from '../../onnx/graph.js';
-import type { Activation, Gpt2Config } from './config.js';
+import type { AttentionSite } from '../../prefix/kv.js';
+import type { WeightSource } from '../architecture.js';
+import type { Transformer, TransformerForm } from '../transformer.js';
+import { type Activation, type Gpt2Config, siteOf } from './config.js';
 import { BLOCK, quantizedNames } from '../compile/quantize.js';
 import { byteLength, type WeightSpan } from '../weights.js';
 import { compiledInner } from './weights.js';
 
-/**
- * `fused`: with ONNX Runtime's own operators, for speed. `differentiable`: the same function of operators that
- * `src/onnx/autodiff` has rules for.
- */
-export type TransformerForm = 'fused' | 'differentiable';
-
 /** `MatMulNBits` rounds activations to 8 bits too, a block at a time, and multiplies integers: several times faster. */
 const INT8_ACTIVATIONS = 4;
 
-/** Writes the parts of a GPT-2 into a graph. Activations are `[tokens, width]`: rows of many sequences, packed. */
-export class Transformer {
+/** Writes the parts of a GPT-2 into a graph. */
+export class Gpt2Transformer implements Transformer {
+  readonly config: Gpt2Config;
+  readonly site: AttentionSite;
   readonly #spans: ReadonlyMap<string, WeightSpan>;
+  readonly #weightsFile: string;
 
   constructor(
     readonly graph: GraphBuilder,
-    readonly config: Gpt2Config,
-    weights: readonly WeightSpan[],
-    private readonly weightsFile: string,
+    { config, weights, weightsFile }: WeightSource<Gpt2Config>,
     private readonly form: TransformerForm = 'fused',
   ) {
+    this.config = config;
+    this.site = siteOf(config);
     this.#spans = new Map(weights.map((span) => [span.name, span]));
+    this.#weightsFile = weightsFile;
   }
 
-  /** Of the residual stream and everything computed from it: the weights decide. */
+  /** Type of the residual stream and of everything computed from it: that of the weights. */
   get activationType(): 'float32' | 'float16' {
     return this.#spans.get('wte.weight')?.type === 'float16' ? 'float16' : 'float32';
   }
 
-  /** Token ids `[tokens]` and positions `[tokens]` to the residual stream `[tokens, width]`. */
   embed(ids: Value, positions: Value): Value {
     return this.addPositions(this.graph.node('Gather', [this.#weight('wte.weight'), ids]), positions);
   }
 
-  /** Input embeddings `[tokens, width]` plus the embeddings of their positions. */
   addPositions(embeddings: Value, positions: Value): Value {
     const wpe = this.graph.node('Gather', [this.#weight('wpe.weight'), positions]);
     return this.graph.node('Add', [embeddings, wpe]);
   }
 
-  /**
-   * The layers of the model over the residual stream. `attend` gets a layer's index and its packed
-   * `[tokens, 3 * width]` queries, keys and values, and returns `[tokens, width]`.
-   * After the last attention only the tokens at indices `keep` go on. Returns the final hidden states `[keep, width]`.
-   */
   layers(embedded: Value, keep: Value, attend: (layer: number, qkv: Value) => Value): Value {
     let residual = embedded;
     let normed = this.#layerNorm(residual, 'h.0.ln_1');
@@ -67,7 +61,6 @@ export class Transformer {
     return normed;
   }
 
-  /** The head's matrix, `[vocabulary, width]`. */
   headMatrix(): Value {
     return this.#weight(this.config.tiedHead ? 'wte.weight' : 'lm_head.weight');
   }
@@ -82,7 +75,6 @@ export class Transformer {
     this.graph.nodes('Gemm', [hidden, this.headMatrix()], [output], { transB: 1 });
   }
 
-  /** What attention scores of a layer are multiplied by. */
   attentionScale(layer: number): number {
     const { width, heads, scaleAttention, scaleByInverseLayer } = this.config;
     const scale = scaleAttention ? 1 / Math.sqrt(width / heads) : 1;
@@ -147,7 +139,7 @@ export class Transformer {
 
   #weight(name: string): Value {
     const span = this.#span(name);
-    const data = { file: this.weightsFile, offset: span.offset, bytes: byteLength(span) };
+    const data = { file: this.#weightsFile, offset: span.offset, bytes: byteLength(span) };
     return this.graph.weight(name, span.shape, data, span.type);
   }
 

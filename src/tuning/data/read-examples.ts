@@ -2,7 +2,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 
 import { isErrno } from '../../disk/durable.js';
-import type { Gpt2Config } from '../../model/gpt2/config.js';
+import type { Manifest } from '../../model/compile/compiled-model.js';
 import { TuningError } from '../errors.js';
 import type { TrainingExample } from './example.js';
 import { parseDart } from './dart.js';
@@ -70,7 +70,7 @@ function formatOf(name: string, text: string): DataFormat {
 
 /** The text of the model's end token, which GPT-2 begins texts with too: Li and Liang's code has its `bos_token` here. */
 export function separatorOf(
-  { eosTokenIds }: Pick<Gpt2Config, 'eosTokenIds'>,
+  { eosTokenIds }: Pick<Manifest, 'eosTokenIds'>,
   decode: (ids: readonly number[]) => string,
 ): string {
   const [end] = eosTokenIds;

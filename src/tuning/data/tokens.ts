@@ -1,4 +1,4 @@
-import type { Gpt2Config } from '../../model/gpt2/config.js';
+import type { Manifest } from '../../model/compile/compiled-model.js';
 import { inputLength } from '../training/batch.js';
 import { TuningError } from '../errors.js';
 import type { TextOrIds, TokenExample, TrainingExample } from './example.js';
@@ -13,7 +13,8 @@ export interface Encoder {
 
 export interface TokenOptions {
   readonly encoder: Encoder;
-  readonly config: Pick<Gpt2Config, 'eosTokenIds' | 'vocabularySize' | 'contextLength'>;
+  /** The frozen model's. */
+  readonly manifest: Pick<Manifest, 'eosTokenIds' | 'shape'>;
   /** Virtual tokens, which take places of the context. */
   readonly length: number;
   /** What the examples are, for errors. */
@@ -30,8 +31,8 @@ export async function tokenExamples(
   examples: readonly TrainingExample[],
   options: TokenOptions,
 ): Promise<TokenExample[]> {
-  const { config, name, signal } = options;
-  const [end] = config.eosTokenIds;
+  const { manifest, name, signal } = options;
+  const [end] = manifest.eosTokenIds;
   if (end === undefined) throw new TuningError('the model has no end token to learn');
   const encode = (example: TrainingExample, index: number): TokenExample[] =>
     encodeExample(example, end, example.where ?? `${name}: example ${index + 1}`, options);
@@ -44,9 +45,9 @@ function encodeExample(
   { source, targets }: TrainingExample,
   end: number,
   where: string,
-  { encoder, config, length }: TokenOptions,
+  { encoder, manifest, length }: TokenOptions,
 ): TokenExample[] {
-  const { contextLength, vocabularySize } = config;
+  const { contextLength, vocabularySize } = manifest.shape;
   const refuse = (problem: string): TuningError => new TuningError(`${where}: ${problem}`);
   const refuseTooLong = (tokens: number, atLeast = ''): void => {
     const needed = tokens + length;

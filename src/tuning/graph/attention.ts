@@ -1,4 +1,4 @@
-import type { Transformer } from '../../model/gpt2/transformer.js';
+import type { Transformer } from '../../model/transformer.js';
 import type { Inverses } from '../../onnx/autodiff/rule.js';
 import type { GraphBuilder, Value } from '../../onnx/graph.js';
 
@@ -10,44 +10,47 @@ export function splitKv(graph: GraphBuilder, qkv: Value): [Value, Value] {
   return [key as Value, value as Value];
 }
 
-/** Attention of rows, padded for it, to virtual tokens before them and to each other, as the graph's `mask` allows. */
+/**
+ * Attention of rows, padded for it, to virtual tokens before them and to each other, as the graph's `mask` allows. Queries have as many
+ * heads as keys and values.
+ */
 export class PrefixedAttention {
   readonly #pad: Value;
   readonly #unpad: Value;
   readonly #mask: Value;
   readonly #virtual: readonly Value[];
 
-  /** `prefix` is [P, layers * 2 * width], the same for every row of the batch. */
+  /** `prefix` is [P, rowWidth(site)], the same for every row of the batch. */
   constructor(
     private readonly model: Transformer,
     prefix: Value,
     length: number,
   ) {
-    const { graph, config } = model;
-    const { layers, heads, width } = config;
+    const { graph, site } = model;
+    const { layers, kvHeads: heads, headDim } = site;
     this.#pad = graph.input('pad', 'int32', [3, 'rows', heads, 'row']);
     this.#unpad = graph.input('unpad', 'int32', ['tokens', heads]);
     this.#mask = graph.input('mask', 'float32', ['masks', 1, 'row', 'seen']);
     const rows = graph.node('Gather', [graph.node('Shape', [this.#pad]), graph.int64([1])]);
-    const dims = [length, layers * 2, heads, width / heads];
+    const dims = [length, layers * 2, heads, headDim];
     const byBlock = graph.node('Transpose', [graph.node('Reshape', [prefix, graph.int64(dims)])], {
       perm: [1, 2, 0, 3], // [layers * 2, heads, P, headDim]
     });
     const blocks = graph.nodes('Split', [byBlock], layers * 2, { axis: 0, num_outputs: layers * 2 });
-    const expanded = graph.node('Concat', [rows, graph.int64([heads, length, width / heads])], { axis: 0 });
+    const expanded = graph.node('Concat', [rows, graph.int64([heads, length, headDim])], { axis: 0 });
     this.#virtual = blocks.map((block) => graph.node('Expand', [block, expanded])); // [B, heads, P, headDim]
   }
 
   /** Queries, keys and values [N, 3 * width] to [N, width]. */
   attend(layer: number, qkv: Value): Value {
-    const { graph, config } = this.model;
-    const pieces = graph.int64([-1, config.width / config.heads]);
+    const { graph, site } = this.model;
+    const pieces = graph.int64([-1, site.headDim]);
     const [query, key, value] = parts(graph, graph.node('Gather', [graph.node('Reshape', [qkv, pieces]), this.#pad]));
     const behind = (kv: 0 | 1, own: Value): Value =>
       graph.node('Concat', [this.#virtual[2 * layer + kv], own], { axis: 2 });
     const attended = attention(this.model, layer, [query, behind(0, key), behind(1, value)], this.#mask);
     const byToken = graph.node('Gather', [graph.node('Reshape', [attended, pieces]), this.#unpad]);
-    return graph.node('Reshape', [byToken, graph.int64([-1, config.width])]);
+    return graph.node('Reshape', [byToken, graph.int64([-1, site.kvHeads * site.headDim])]);
   }
 
   /** What takes gradients back through padding and unpadding. */
@@ -62,14 +65,14 @@ export class PrefixedAttention {
 
 /** Causal attention in one row of `length` tokens: [length, 3 * width] to [length, width]. */
 export function selfAttention(model: Transformer, layer: number, qkv: Value, length: number): Value {
-  const { graph, config } = model;
-  const shape = graph.int64([1, length, 3, config.heads, config.width / config.heads]);
+  const { graph, site } = model;
+  const shape = graph.int64([1, length, 3, site.kvHeads, site.headDim]);
   const square = graph.node('Expand', [graph.float32(MASKED), graph.int64([1, 1, length, length])]);
   const mask = graph.node('Trilu', [square, graph.int64(1)], { upper: 1 });
   const byPart = graph.node('Transpose', [graph.node('Reshape', [qkv, shape])], { perm: [2, 0, 3, 1, 4] });
   const attended = attention(model, layer, parts(graph, byPart), mask);
   const byToken = graph.node('Transpose', [attended], { perm: [0, 2, 1, 3] });
-  return graph.node('Reshape', [byToken, graph.int64([-1, config.width])]);
+  return graph.node('Reshape', [byToken, graph.int64([-1, site.kvHeads * site.headDim])]);
 }
 
 /** What hides a score from the softmax: finite, so that no infinity meets a zero. */

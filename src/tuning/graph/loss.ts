@@ -1,4 +1,4 @@
-import type { Transformer } from '../../model/gpt2/transformer.js';
+import type { Transformer } from '../../model/transformer.js';
 import type { GraphBuilder, Value } from '../../onnx/graph.js';
 
 /** Parts that the learned positions are worked off in, one after another: only one part's logits are held. */

@@ -1,6 +1,7 @@
-import type { Gpt2Config } from '../../model/gpt2/config.js';
-import { Transformer } from '../../model/gpt2/transformer.js';
-import type { WeightSpan } from '../../model/weights.js';
+import { architectureNamed } from '../../model/architectures.js';
+import type { Manifest } from '../../model/compile/compiled-model.js';
+import type { Transformer } from '../../model/transformer.js';
+import type { ModelShape } from '../../prefix/kv.js';
 import { addGradients } from '../../onnx/autodiff/gradients.js';
 import { GraphBuilder, type Value } from '../../onnx/graph.js';
 import { type ParameterName, parameterShapes, exportedColumns, type TunedShape } from '../method.js';
@@ -11,8 +12,8 @@ import { writeLoss } from './loss.js';
 export const EXTERNAL_WEIGHTS = 'weights.bin';
 
 export interface TrainingGraphOptions {
-  readonly config: Gpt2Config;
-  readonly weights: readonly WeightSpan[];
+  /** The frozen model's. */
+  readonly manifest: Manifest;
   readonly shape: TunedShape;
   /** Whether the graph computes gradients beside the loss. */
   readonly gradients: boolean;
@@ -27,10 +28,12 @@ export interface TrainingGraphOptions {
  * `unpad_back`, and `keep_back` [N]: which of K a place is, or K for none. Outputs: `losses` [K, 1], in nats, before the weights; and
  * `grad_NAME` for each parameter, of the weighted sum.
  */
-export function trainingGraph({ config, weights, shape, gradients }: TrainingGraphOptions): GraphBuilder {
+export function trainingGraph({ manifest, shape, gradients }: TrainingGraphOptions): GraphBuilder {
   const graph = new GraphBuilder('training');
-  const model = new Transformer(graph, config, weights, EXTERNAL_WEIGHTS, 'differentiable');
-  const parameters = writeParameters(graph, config, shape);
+  const { architecture, config, weights, shape: frozen } = manifest;
+  const source = { config, weights, weightsFile: EXTERNAL_WEIGHTS };
+  const model = architectureNamed(architecture).transformer(graph, source, 'differentiable');
+  const parameters = writeParameters(graph, frozen, shape);
   const rows = writeRows(graph, parameters);
   const prefix = shape.method === 'embedding' ? encode(model, rows, shape.length) : rows;
 
@@ -46,23 +49,23 @@ export function trainingGraph({ config, weights, shape, gradients }: TrainingGra
     const kept = { index: graph.input('keep_back', 'int32', ['tokens']), zeros: true };
     const inverses = new Map([...attention.inverses(), [keep, kept]]);
     const gradients = addGradients(graph, new Map([[hidden, seed]]), [...parameters.values()], inverses);
-    outputGradients(graph, gradients, parameters, parameterShapes(config, shape));
+    outputGradients(graph, gradients, parameters, parameterShapes(frozen, shape));
   }
   return graph;
 }
 
 /** The rows that are exported, from the parameters: `rows` [P, columns]. It has no weight of the model. */
-export function rowsGraph(config: Gpt2Config, shape: TunedShape): GraphBuilder {
+export function rowsGraph(frozen: ModelShape, shape: TunedShape): GraphBuilder {
   const graph = new GraphBuilder('rows');
-  graph.nodes('Identity', [writeRows(graph, writeParameters(graph, config, shape))], ['exported']);
-  graph.output('exported', 'float32', [shape.length, exportedColumns(config, shape.method)]);
+  graph.nodes('Identity', [writeRows(graph, writeParameters(graph, frozen, shape))], ['exported']);
+  graph.output('exported', 'float32', [shape.length, exportedColumns(frozen, shape.method)]);
   return graph;
 }
 
 type Parameters = ReadonlyMap<ParameterName, Value>;
 
-function writeParameters(graph: GraphBuilder, config: Gpt2Config, shape: TunedShape): Parameters {
-  const shapes = Object.entries(parameterShapes(config, shape)) as [ParameterName, readonly number[]][];
+function writeParameters(graph: GraphBuilder, frozen: ModelShape, shape: TunedShape): Parameters {
+  const shapes = Object.entries(parameterShapes(frozen, shape)) as [ParameterName, readonly number[]][];
   return new Map(shapes.map(([name, dims]) => [name, graph.input(name, 'float32', dims)]));
 }
 
@@ -75,7 +78,7 @@ function writeRows(graph: GraphBuilder, parameters: Parameters): Value {
   return linear(graph.node('Tanh', [linear(parameters.get('wte'), 'w0', 'b0')]), 'w2', 'b2');
 }
 
-/** Input embeddings [P, width] at positions 0 to P - 1, through the frozen model: their keys and values [P, layers * 2 * width]. */
+/** Input embeddings [P, width] at positions 0 to P - 1, through the frozen model: their keys and values [P, rowWidth(site)]. */
 function encode(model: Transformer, embeddings: Value, length: number): Value {
   const { graph } = model;
   const positions = graph.input('virtual_positions', 'int32', [length]); // not constant: nothing to fold weights with

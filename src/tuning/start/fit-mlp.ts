@@ -1,4 +1,4 @@
-import type { Gpt2Config } from '../../model/gpt2/config.js';
+import type { ModelShape } from '../../prefix/kv.js';
 import { type ParameterName, exportedColumns, type TunedShape } from '../method.js';
 
 /**
@@ -8,13 +8,13 @@ import { type ParameterName, exportedColumns, type TunedShape } from '../method.
 export function fitMlp(
   values: ReadonlyMap<ParameterName, Float32Array>,
   rows: Float32Array,
-  config: Gpt2Config,
+  frozen: ModelShape,
   { method, length, mlp }: TunedShape,
 ): void {
   const get = (name: ParameterName): Float32Array => values.get(name) as Float32Array;
-  const columns = exportedColumns(config, method);
+  const columns = exportedColumns(frozen, method);
   const [w2, b2] = [get('w2'), get('b2')];
-  const hidden = hiddenLayer(get('wte'), get('w0'), get('b0'), { length, mlp, width: config.width });
+  const hidden = hiddenLayer(get('wte'), get('w0'), get('b0'), { length, mlp, width: frozen.width });
   const solve = choleskySolver(gram(hidden), length);
   for (let c = 0; c < columns; c++) {
     const weights = w2.subarray(c * mlp, (c + 1) * mlp);

@@ -1,4 +1,4 @@
-import type { Gpt2Config } from '../../model/gpt2/config.js';
+import type { ModelShape } from '../../prefix/kv.js';
 import { elementCount } from '../../runtime/ort/tensor.js';
 import { TuningError } from '../errors.js';
 import { fitMlp } from './fit-mlp.js';
@@ -7,7 +7,7 @@ import type { RandomStream } from './random-stream.js';
 import type { Values } from '../training/values.js';
 
 export interface InitialOptions {
-  readonly config: Gpt2Config;
+  readonly frozen: ModelShape;
   readonly shape: TunedShape;
   readonly random: RandomStream;
   /** `[vocabulary, width]`. */
@@ -28,21 +28,21 @@ export function initialValues(options: InitialOptions): Values {
     throw new TuningError(`--mlp: ${shape.mlp} is less than the ${shape.length} virtual tokens that it starts from`);
   }
   const values = randomValues(options);
-  if (rows !== undefined) fitMlp(values, rows, options.config, shape);
+  if (rows !== undefined) fitMlp(values, rows, options.frozen, shape);
   return values;
 }
 
-function randomValues({ config, shape, random, tokenEmbeddings }: InitialOptions): Map<ParameterName, Float32Array> {
-  const { width } = config;
+function randomValues({ frozen, shape, random, tokenEmbeddings }: InitialOptions): Map<ParameterName, Float32Array> {
+  const { width } = frozen;
   if (shape.mlp === 0 && shape.method === 'embedding') {
     const rows = new Float32Array(shape.length * width);
     for (let p = 0; p < shape.length; p++) {
-      const id = random.below(config.vocabularySize);
+      const id = random.below(frozen.vocabularySize);
       rows.set(tokenEmbeddings.subarray(id * width, (id + 1) * width), p * width);
     }
     return new Map([['rows', rows]]);
   }
-  const shapes = Object.entries(parameterShapes(config, shape)) as [ParameterName, readonly number[]][];
+  const shapes = Object.entries(parameterShapes(frozen, shape)) as [ParameterName, readonly number[]][];
   const inputs = { w0: width, b0: width, w2: shape.mlp, b2: shape.mlp };
   return new Map(
     shapes.map(([name, dims]) => {

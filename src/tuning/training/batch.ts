@@ -1,4 +1,4 @@
-import type { Gpt2Config } from '../../model/gpt2/config.js';
+import { type ModelShape, selfSite } from '../../prefix/kv.js';
 import type { TokenExample } from '../data/example.js';
 import { LOSS_CHUNKS } from '../graph/loss.js';
 import { MASKED } from '../graph/attention.js';
@@ -31,7 +31,7 @@ export function inputLength({ source, target }: TokenExample): number {
  * Packs examples, one after another. Only target tokens are learned; each weighs 1 / rows, so that the loss is the sum over a
  * sentence and the mean over the batch (Li & Liang's code, objective mode 1).
  */
-export function makeBatch(examples: readonly TokenExample[], config: Gpt2Config, shape: TunedShape): Batch {
+export function makeBatch(examples: readonly TokenExample[], frozen: ModelShape, shape: TunedShape): Batch {
   const rows = examples.length;
   const lengths = examples.map(inputLength);
   const tokens = lengths.reduce((sum, length) => sum + length, 0);
@@ -62,7 +62,7 @@ export function makeBatch(examples: readonly TokenExample[], config: Gpt2Config,
     ids,
     positions,
     virtualPositions: Int32Array.from({ length: shape.length }, (_, position) => position),
-    padding: makePadding(lengths, config.heads),
+    padding: makePadding(lengths, selfSite(frozen).kvHeads),
     ...makeMask(examples, Math.max(...lengths), shape),
     keep,
     keepBack,

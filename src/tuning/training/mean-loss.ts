@@ -1,4 +1,4 @@
-import type { Gpt2Config } from '../../model/gpt2/config.js';
+import type { ModelShape } from '../../prefix/kv.js';
 import { makeBatch } from './batch.js';
 import type { TokenExample } from '../data/example.js';
 import type { TunedShape } from '../method.js';
@@ -7,7 +7,7 @@ import type { Values } from './values.js';
 
 export interface MeanLossOptions {
   readonly examples: readonly TokenExample[];
-  readonly config: Gpt2Config;
+  readonly frozen: ModelShape;
   readonly shape: TunedShape;
   readonly batchSize: number;
   /** Called after each batch. */
@@ -22,10 +22,10 @@ export interface MeanLoss {
 
 /** Runs examples through the graph, nothing learned. */
 export async function meanLoss(graph: LossGraph, values: Values, options: MeanLossOptions): Promise<MeanLoss> {
-  const { examples, config, shape, batchSize, onBatch } = options;
+  const { examples, frozen, shape, batchSize, onBatch } = options;
   let [sum, tokens] = [0, 0];
   for (let at = 0; at < examples.length; at += batchSize) {
-    const batch = makeBatch(examples.slice(at, at + batchSize), config, shape);
+    const batch = makeBatch(examples.slice(at, at + batchSize), frozen, shape);
     const { losses } = await graph.run(values, batch);
     sum += losses.reduce((total, value) => total + value, 0);
     tokens += losses.length;

@@ -134,7 +134,7 @@ class Run {
 
   async #train(): Promise<void> {
     const { schedule, shape, model, onPoint } = this.options;
-    const batch = makeBatch(this.#nextExamples(), model.options.manifest.config, shape);
+    const batch = makeBatch(this.#nextExamples(), model.options.manifest.shape, shape);
     const { losses, gradients } = await this.loss.run(this.#values, batch);
     const mean = losses.reduce((sum, value) => sum + value, 0) / losses.length;
     if (!Number.isFinite(mean)) throw new DivergedError(this.#step + 1);
@@ -160,8 +160,8 @@ class Run {
   async #validate(): Promise<void> {
     const { valid: examples, onPoint, schedule, shape, model } = this.options;
     if (examples === undefined || this.validation === undefined) return;
-    const { config } = model.options.manifest;
-    const options = { examples, config, shape, batchSize: schedule.batchSize };
+    const frozen = model.options.manifest.shape;
+    const options = { examples, frozen, shape, batchSize: schedule.batchSize };
     const { loss } = await meanLoss(this.validation, this.#values, options);
     const better = loss < (this.#best?.loss ?? Infinity);
     this.#worse = better ? 0 : this.#worse + 1;

@@ -5,7 +5,6 @@ import path from 'node:path';
 import { type Manifest } from '../../model/compile/compiled-model.js';
 import { DisposableStack } from '../../model/backend/disposable-stack.js';
 import { type MappedWeights, mapWeights } from '../../model/backend/mapped-weights.js';
-import { shapeOf } from '../../model/gpt2/config.js';
 import { OnnxPrefixEncoder } from '../../model/prefix-encoder.js';
 import { selfRows } from '../../prefix/kv.js';
 import type { GraphBuilder } from '../../onnx/graph.js';
@@ -60,20 +59,20 @@ export class TrainingModel {
 
   /** Opens the graph that computes losses and gradients; it belongs to the caller. */
   async openLoss(shape: TunedShape, gradients: boolean): Promise<LossGraph> {
-    const { config, weights } = this.options.manifest;
-    const session = await this.#open(trainingGraph({ config, weights, shape, gradients }));
-    return new LossGraph(this.runtime, session, parameterShapes(config, shape), gradients);
+    const { manifest } = this.options;
+    const session = await this.#open(trainingGraph({ manifest, shape, gradients }));
+    return new LossGraph(this.runtime, session, parameterShapes(manifest.shape, shape), gradients);
   }
 
   /** The rows that are exported: the MLP, if there is one, is applied and dropped. */
   async exportRows(shape: TunedShape, values: Values): Promise<Float32Array> {
-    const { config } = this.options.manifest;
-    const session = await this.#open(rowsGraph(config, shape));
+    const frozen = this.options.manifest.shape;
+    const session = await this.#open(rowsGraph(frozen, shape));
     const tensors = new ScratchTensors(this.runtime);
     const binding = session.bind();
     try {
-      bindValues(binding, tensors, values, parameterShapes(config, shape));
-      const dims = [shape.length, exportedColumns(config, shape.method)] as const;
+      bindValues(binding, tensors, values, parameterShapes(frozen, shape));
+      const dims = [shape.length, exportedColumns(frozen, shape.method)] as const;
       const rows = tensors.make('float32', dims);
       binding.output('exported', rows);
       await session.run(binding);
@@ -85,18 +84,13 @@ export class TrainingModel {
     }
   }
 
-  /** Keys and values `[tokens, layers * 2 * width]` that the frozen model computes for a text. */
+  /** Keys and values `[tokens, rowWidth(site)]` that the frozen model computes for a text. */
   async activations(tokens: readonly number[]): Promise<Float32Array> {
     const file = path.join(this.options.directory, 'encode.onnx');
     const { tensors: initializers } = this.weights;
     const session = await Session.open(this.runtime, file, { initializers, packWeights: false, planMemory: false });
     try {
-      const encoder = new OnnxPrefixEncoder(
-        this.runtime,
-        shapeOf(this.options.manifest.config),
-        session,
-        this.weights.embedding,
-      );
+      const encoder = new OnnxPrefixEncoder(this.runtime, this.options.manifest.shape, session, this.weights.embedding);
       return selfRows(await encoder.encodeTokens(tokens));
     } finally {
       await session.dispose();

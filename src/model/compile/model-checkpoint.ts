@@ -3,8 +3,8 @@ import path from 'node:path';
 
 import { type Dtype, DTYPE_BYTES, decodeFloats, readSafetensorsHeader } from '../../safetensors/index.js';
 import { CheckpointError } from '../checkpoint-error.js';
-import { type Gpt2Config, parseConfig } from '../gpt2/config.js';
-import { weightSpecs } from '../gpt2/weights.js';
+import type { Architecture, Json } from '../architecture.js';
+import { architectureOf } from '../architectures.js';
 import type { WeightSpec } from '../weights.js';
 
 /** A tensor of a checkpoint: where its bytes lie. */
@@ -17,35 +17,38 @@ interface SourceTensor {
   readonly end: number;
 }
 
-/** Files beside the weights that decide what the model is. */
+/** Files beside the weights that are part of the model. */
 export const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json'] as const;
 const INDEX_FILE = 'model.safetensors.index.json';
 const SINGLE_FILE = 'model.safetensors';
-/** Safetensors allows headers of 100 MB; a GPT-2's is far below. */
+/** Safetensors allows headers of 100 MB; a model's is far below. */
 const MAX_HEADER_BYTES = 16 << 20;
 /** Bytes read, converted and handed on at once. */
 const PIECE_BYTES = 4 << 20;
-/** Causal masks that older checkpoints carry: not weights. */
-const CAUSAL_MASK = /^h\.\d+\.attn\.(bias|masked_bias)$/;
 
-/** A Hugging Face GPT-2 directory: read only, never written. */
-export class Checkpoint {
+/** A model's directory as Hugging Face's `save_pretrained` writes it: read only, never written. */
+export class ModelCheckpoint {
   private constructor(
     readonly directory: string,
-    readonly config: Gpt2Config,
+    readonly architecture: Architecture,
+    /** As the architecture reads it. */
+    readonly config: unknown,
     /** Files that the compiled model depends on. */
     readonly files: readonly string[],
     private readonly tensors: ReadonlyMap<string, SourceTensor>,
   ) {}
 
   /** Reads the configuration and the tensors' headers. Throws `CheckpointError` naming what is missing or wrong. */
-  static async open(directory: string): Promise<Checkpoint> {
+  static async open(directory: string): Promise<ModelCheckpoint> {
     const generation = await readJsonIfThere(directory, 'generation_config.json');
-    const config = parseConfig(await readJson(directory, 'config.json'), generation);
+    const json = await readJson(directory, 'config.json');
+    const architecture = architectureOf(json);
+    const config = architecture.parseConfig(json, generation);
     const weightFiles = await findWeightFiles(directory);
     const tensors = new Map<string, SourceTensor>();
-    for (const file of weightFiles) await addTensors(path.join(directory, file), tensors);
-    const checkpoint = new Checkpoint(directory, config, await sourceFiles(directory), tensors);
+    const nameOf = (tensor: string): string | undefined => architecture.weightName(tensor, config);
+    for (const file of weightFiles) await addTensors(path.join(directory, file), nameOf, tensors);
+    const checkpoint = new ModelCheckpoint(directory, architecture, config, await sourceFiles(directory), tensors);
     checkpoint.#checkTensors();
     return checkpoint;
   }
@@ -73,7 +76,7 @@ export class Checkpoint {
   /** Exactly the weights that the configuration asks for, each of its shape. */
   #checkTensors(): void {
     const expected = new Set<string>();
-    for (const { name, shape } of weightSpecs(this.config)) {
+    for (const { name, shape } of this.architecture.weights(this.config)) {
       expected.add(name);
       const found = this.tensors.get(name);
       if (found === undefined) throw new CheckpointError(`weight ${name} is missing`);
@@ -84,10 +87,7 @@ export class Checkpoint {
       }
     }
     for (const name of this.tensors.keys()) {
-      const tiedCopy = name === 'lm_head.weight' && this.config.tiedHead;
-      if (!expected.has(name) && !CAUSAL_MASK.test(name) && !tiedCopy) {
-        throw new CheckpointError(`weight ${name} is not one of a GPT-2 with a language-model head`);
-      }
+      if (!expected.has(name)) throw new CheckpointError(`weight ${name} is not one of ${this.architecture.title}`);
     }
   }
 }
@@ -120,16 +120,19 @@ async function findWeightFiles(directory: string): Promise<string[]> {
   });
 }
 
-async function addTensors(file: string, tensors: Map<string, SourceTensor>): Promise<void> {
+async function addTensors(
+  file: string,
+  nameOf: (tensor: string) => string | undefined,
+  tensors: Map<string, SourceTensor>,
+): Promise<void> {
   const header = await readSafetensorsHeader(file, { maxHeaderBytes: MAX_HEADER_BYTES });
-  for (const [fullName, tensor] of header.tensors) {
-    const name = fullName.replace(/^transformer\./, '');
+  for (const [tensorName, tensor] of header.tensors) {
+    const name = nameOf(tensorName);
+    if (name === undefined) continue;
     if (tensors.has(name)) throw new CheckpointError(`weight ${name} is there twice`);
     tensors.set(name, { ...tensor, file });
   }
 }
-
-type Json = Record<string, unknown>;
 
 async function readJson(directory: string, file: string): Promise<Json> {
   return (await readJsonIfThere(directory, file)) ?? missing(directory, file);

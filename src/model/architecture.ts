@@ -1,0 +1,75 @@
+import type { GraphBuilder } from '../onnx/graph.js';
+import type { ModelShape } from '../prefix/kv.js';
+import type { KvPrecision } from './precision.js';
+import type { Transformer, TransformerForm } from './transformer.js';
+import type { WeightSpan, WeightSpec } from './weights.js';
+
+/** A JSON object from a checkpoint. */
+export type Json = Readonly<Record<string, unknown>>;
+
+/** The kind of processor that a graph is written for: the CPU, where some operators are faster, or a device, where some are missing. */
+export type GraphTarget = 'cpu' | 'device';
+
+/** The weights that a graph reads. */
+export interface WeightSource<Config = unknown> {
+  readonly config: Config;
+  readonly weights: readonly WeightSpan[];
+  /** File of the weights, relative to the graph. */
+  readonly weightsFile: string;
+}
+
+/** Everything that a graph is written from. */
+export interface GraphSource<Config = unknown> extends WeightSource<Config> {
+  /** Type of keys and values. */
+  readonly kv: KvPrecision;
+  /** The CPU unless given. */
+  readonly target?: GraphTarget;
+}
+
+/** The matrix product that a weight belongs to. */
+export interface Matrix {
+  /** Name of its layer. */
+  readonly name: string;
+  readonly inputs: number;
+  readonly outputs: number;
+  /** `[outputs, inputs]`, the order of embeddings and heads; else `[inputs, outputs]`. */
+  readonly outputsFirst: boolean;
+  /** Whether the weight is an embedding table too, whose rows are looked up. */
+  readonly isEmbedding: boolean;
+}
+
+/**
+ * A kind of model that can be served: everything that depends on it. `Config` is plain data that only the architecture reads; a compiled
+ * model's manifest keeps it.
+ */
+export interface Architecture<Config = unknown> {
+  /** The `model_type` of its checkpoints' `config.json`; a compiled model's manifest names it. */
+  readonly name: string;
+  /** For messages, with an article. */
+  readonly title: string;
+  /** The weight with the embeddings of tokens, `[vocabulary, width]`. */
+  readonly tokenEmbeddings: string;
+  /**
+   * Reads `config.json`, and `generation_config.json`, whose values go first.
+   * Throws `CheckpointError` naming the field for a model that would be computed wrongly.
+   */
+  parseConfig(config: Json, generation?: Json): Config;
+  shape(config: Config): ModelShape;
+  eosTokenIds(config: Config): readonly number[];
+  /** Everything of a configuration that changes results, as text that never changes: the model's fingerprint covers it. */
+  fingerprintText(config: Config): string;
+  /** The name of the weight that a checkpoint's tensor holds; undefined for a tensor that the model does not need. */
+  weightName(tensor: string, config: Config): string | undefined;
+  /** Every weight in float32, as a checkpoint holds it. */
+  weights(config: Config): readonly WeightSpec[];
+  /** The same weights in the same order, as a compiled model holds them: rows may be wider, with zeros at their ends. */
+  compiledWeights(config: Config): readonly WeightSpec[];
+  /** The matrix product that a compiled weight belongs to; undefined where it belongs to none. */
+  matrixOf(weight: WeightSpec, config: Config): Matrix | undefined;
+  /** File names of the graphs that a model is compiled to. */
+  readonly graphs: readonly string[];
+  /** Writes one of them. Where the weights are float16, so are the activations; inputs and outputs are float32 all the same. */
+  writeGraph(name: string, source: GraphSource<Config>): GraphBuilder;
+  /** The model's parts, to write other graphs of. */
+  transformer(graph: GraphBuilder, source: WeightSource<Config>, form: TransformerForm): Transformer;
+}

@@ -1,0 +1,49 @@
+import type { Architecture, Matrix } from '../architecture.js';
+import type { WeightSpec } from '../weights.js';
+import { type Gpt2Config, parseConfig, shapeOf } from './config.js';
+import { type GraphName, GRAPHS } from './graphs.js';
+import { Gpt2Transformer } from './transformer.js';
+import { compiledSpecs, weightSpecs } from './weights.js';
+
+/** Causal masks that older checkpoints carry: not weights. */
+const CAUSAL_MASK = /^h\.\d+\.attn\.(bias|masked_bias)$/;
+
+/** GPT-2 and everything that is computed like it. */
+export const gpt2: Architecture<Gpt2Config> = {
+  name: 'gpt2',
+  title: 'a GPT-2 with a language-model head',
+  tokenEmbeddings: 'wte.weight',
+  parseConfig,
+  shape: shapeOf,
+  eosTokenIds: ({ eosTokenIds }) => eosTokenIds,
+  fingerprintText,
+  weightName,
+  weights: weightSpecs,
+  compiledWeights: compiledSpecs,
+  matrixOf,
+  graphs: Object.keys(GRAPHS),
+  writeGraph: (name, source) => GRAPHS[name as GraphName](source),
+  transformer: (graph, source, form) => new Gpt2Transformer(graph, source, form),
+};
+
+/** Sorted by field: the order in which a configuration is read must not matter. */
+function fingerprintText(config: Gpt2Config): string {
+  const entries = Object.entries(config).filter(([field]) => field !== 'eosTokenIds');
+  return JSON.stringify(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function weightName(tensor: string, { tiedHead }: Gpt2Config): string | undefined {
+  const name = tensor.replace(/^transformer\./, '');
+  return CAUSAL_MASK.test(name) || (tiedHead && name === 'lm_head.weight') ? undefined : name;
+}
+
+function matrixOf({ name, shape }: WeightSpec, { tiedHead }: Gpt2Config): Matrix | undefined {
+  const [first, second] = shape;
+  if (first === undefined || second === undefined || name === 'wpe.weight') return undefined;
+  const isEmbedding = name === 'wte.weight';
+  if (isEmbedding && !tiedHead) return undefined;
+  if (isEmbedding || name === 'lm_head.weight') {
+    return { name: 'lm_head', inputs: second, outputs: first, outputsFirst: true, isEmbedding };
+  }
+  return { name: name.replace(/\.weight$/, ''), inputs: first, outputs: second, outputsFirst: false, isEmbedding };
+}

@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest';
+
+import type { Architecture } from '../../src/model/architecture.js';
+import { architectureNamed, architectureOf } from '../../src/model/architectures.js';
+import { selfSite } from '../../src/prefix/kv.js';
+
+/** A small configuration of every architecture. */
+const configs = [{ model_type: 'gpt2', n_embd: 64, n_head: 4, n_layer: 2, vocab_size: 100, n_positions: 32 }];
+
+describe.each(configs)('architecture $model_type', (json) => {
+  const architecture: Architecture = architectureOf(json);
+  const config = architecture.parseConfig(json);
+
+  it('is the one of its name', () => {
+    expect(architecture.name).toBe(json.model_type);
+    expect(architectureNamed(json.model_type)).toBe(architecture);
+  });
+
+  it('describes the shape that prefixes must fit', () => {
+    const shape = { width: 64, contextLength: 32, vocabularySize: 100 };
+    expect(architecture.shape(config)).toMatchObject(shape);
+    expect(selfSite(architecture.shape(config))).toEqual({ name: 'self', layers: 2, kvHeads: 4, headDim: 16 });
+  });
+
+  it('can be read again from the JSON of a manifest', () => {
+    const read: unknown = JSON.parse(JSON.stringify(config));
+    expect(read).toStrictEqual(config);
+    expect(architecture.shape(read)).toEqual(architecture.shape(config));
+  });
+
+  it('compiles the weights of a checkpoint in their order, none of them narrower', () => {
+    const weights = architecture.weights(config);
+    const compiled = architecture.compiledWeights(config);
+    expect(compiled.map(({ name }) => name)).toEqual(weights.map(({ name }) => name));
+    compiled.forEach(({ shape }, i) => {
+      shape.forEach((size, dimension) => expect(size).toBeGreaterThanOrEqual(weights[i]?.shape[dimension] ?? NaN));
+    });
+    const embeddings = weights.find(({ name }) => name === architecture.tokenEmbeddings);
+    expect(embeddings?.shape).toEqual([100, 64]);
+  });
+
+  it('finds its own weights among the tensors of a checkpoint', () => {
+    for (const { name } of architecture.weights(config)) expect(architecture.weightName(name, config)).toBe(name);
+  });
+
+  it('writes every graph that it names', () => {
+    const weights = architecture.compiledWeights(config).map((spec) => ({ ...spec, offset: 0 }));
+    for (const name of architecture.graphs) {
+      const graph = architecture.writeGraph(name, { config, weights, weightsFile: 'weights.bin', kv: 'float32' });
+      expect(graph.toBytes().length, name).toBeGreaterThan(100);
+    }
+  });
+});
+
+it('refuses an architecture that it does not know, naming the field', () => {
+  expect(() => architectureNamed('bart')).toThrow('model.json: architecture is "bart": supported are gpt2');
+  expect(() => architectureOf({ model_type: 'constructor' })).toThrow('config.json: model_type is "constructor"');
+});
