@@ -1,7 +1,6 @@
 import { PrefixError } from './errors.js';
-import type { PrefixInfo } from './store.js';
 
-/** What a tenant may keep in the store of one base model. What is not given is not limited. */
+/** Limits of a tenant in the store of one base model. A limit that is not given does not apply. */
 export interface PrefixQuota {
   /** Names. */
   readonly maxPrefixes?: number | undefined;
@@ -9,7 +8,7 @@ export interface PrefixQuota {
   readonly maxBytes?: number | undefined;
 }
 
-/** What a tenant keeps, or what an upload adds to it. */
+/** Names and bytes that a tenant keeps, or that an upload adds. */
 export interface PrefixUsage {
   readonly prefixes: number;
   /** As `PrefixQuota.maxBytes` counts them. */
@@ -20,17 +19,17 @@ export function addUsage(a: PrefixUsage, b: PrefixUsage): PrefixUsage {
   return { prefixes: a.prefixes + b.prefixes, bytes: a.bytes + b.bytes };
 }
 
-/** What is gone when this much is removed. */
+/** The change of usage when this much is removed. */
 export function negative({ prefixes, bytes }: PrefixUsage): PrefixUsage {
   return { prefixes: -prefixes, bytes: -bytes };
 }
 
-/** What one name with these versions takes. */
-export function usageOf(versions: readonly PrefixInfo[]): PrefixUsage {
+/** The usage of one name with these versions. */
+export function usageOf(versions: readonly { readonly bytes: number }[]): PrefixUsage {
   return { prefixes: 1, bytes: versions.reduce((sum, { bytes }) => sum + bytes, 0) };
 }
 
-/** Whether anything is limited: else nobody need know what is used. */
+/** Whether any limit applies; if none does, usage need not be known. */
 export function isLimited({ maxPrefixes, maxBytes }: PrefixQuota): boolean {
   return maxPrefixes !== undefined || maxBytes !== undefined;
 }

@@ -4,7 +4,7 @@ import fs from 'node:fs/promises';
 import { ifExists } from '../disk/durable.js';
 import type { BaseModel } from '../prefix/kv.js';
 import { adapterFiles, writeAdapter } from './adapter-files.js';
-import { Checkpoints } from './training/checkpoint.js';
+import { TrainingCheckpoints } from './training/training-checkpoints.js';
 import { Curve } from './progress/curve.js';
 import { DivergedError, TuningError } from './errors.js';
 import type { TrainingExample } from './data/example.js';
@@ -13,7 +13,8 @@ import type { Method, TunedShape } from './method.js';
 import { type ProgressLine, ProgressMeter } from './progress/progress-meter.js';
 import { RandomStream } from './start/random-stream.js';
 import { startRows } from './start/start-rows.js';
-import { type Encoder, tokenExamples } from './data/tokens.js';
+import type { TokenEncoder } from '../tokenizer/token-encoder.js';
+import { tokenExamples } from './data/tokens.js';
 import { type Schedule, type Stop, totalSteps, train } from './training/trainer.js';
 import type { TrainingModel } from './training/training-model.js';
 
@@ -30,7 +31,7 @@ export interface TuneSettings extends Schedule {
 export interface TuneJob {
   readonly model: TrainingModel;
   readonly base: BaseModel;
-  readonly encoder: Encoder;
+  readonly encoder: TokenEncoder;
   readonly settings: TuneSettings;
   /** Directory of an adapter to go on from, instead of `settings.init`. */
   readonly adapter?: string | undefined;
@@ -88,7 +89,7 @@ export async function tune(job: TuneJob): Promise<TuneResult> {
   await fs.mkdir(out, { recursive: true });
   const rows = start.rows && sha256(start.rows);
   const run = sha256(JSON.stringify({ settings, shape, rows, examples, valid, base: base.fingerprint }));
-  const checkpoints = new Checkpoints(out, run);
+  const checkpoints = new TrainingCheckpoints(out, run);
   const saved = await checkpoints.load();
   const random = new RandomStream(settings.seed, 0);
   const initial = (): ReturnType<typeof initialValues> =>

@@ -1,23 +1,17 @@
 import type { Manifest } from '../../model/compile/compiled-model.js';
+import type { TokenEncoder } from '../../tokenizer/token-encoder.js';
 import { inputLength } from '../training/batch.js';
 import { TuningError } from '../errors.js';
 import type { TextOrIds, TokenExample, TrainingExample } from './example.js';
 import { mapInTurns } from '../../lib/yielding.js';
 
-/** Text to token ids, as a served prompt's. */
-export interface Encoder {
-  encode(text: string): number[];
-  /** The fewest tokens that `encode` can give for the text. Quick, however long that is. */
-  minTokens(text: string): number;
-}
-
 export interface TokenOptions {
-  readonly encoder: Encoder;
+  readonly encoder: TokenEncoder;
   /** The frozen model's. */
   readonly manifest: Pick<Manifest, 'eosTokenIds' | 'shape'>;
-  /** Virtual tokens, which take places of the context. */
+  /** Virtual tokens, which take positions of the context. */
   readonly length: number;
-  /** What the examples are, for errors. */
+  /** Name of the examples, for errors. */
   readonly name: string;
   readonly signal?: AbortSignal | undefined;
 }
@@ -54,7 +48,7 @@ function encodeExample(
     if (needed <= contextLength) return;
     throw refuse(`${atLeast}${needed} tokens with the ${length} virtual ones; the context has ${contextLength}`);
   };
-  /** A text that cannot stand behind so many tokens is refused before it is encoded. */
+  /** Refuses a text that cannot fit behind `behind` tokens before it is encoded. */
   const ids = (text: TextOrIds, behind = 0): readonly number[] => {
     if (typeof text === 'string') refuseTooLong(behind + encoder.minTokens(text), 'at least ');
     const encoded = typeof text === 'string' ? encoder.encode(text) : text;

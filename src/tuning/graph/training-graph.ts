@@ -23,9 +23,9 @@ export interface TrainingGraphOptions {
  * Loss of a batch, and its gradients. N tokens of B rows, of which the longest has T.
  *
  * Inputs: `ids`, `positions` [N]; `pad`, `unpad` (see `Padding`); `mask` [B or 1, 1, T, P + T], added to the scores;
- * `virtual_positions` = 0 to P - 1 for embeddings; `keep`, `targets` [K], the places whose next token is learned, and these
+ * `virtual_positions` = 0 to P - 1 for embeddings; `keep`, `targets` [K], the tokens whose next token is learned, and these
  * tokens; `weights` [K, 1], of each in the loss; and the parameters. K is a multiple of `LOSS_CHUNKS`. For gradients also `pad_back`,
- * `unpad_back`, and `keep_back` [N]: which of K a place is, or K for none. Outputs: `losses` [K, 1], in nats, before the weights; and
+ * `unpad_back`, and `keep_back` [N]: which of K a token is, or K for none. Outputs: `losses` [K, 1], in nats, before the weights; and
  * `grad_NAME` for each parameter, of the weighted sum.
  */
 export function trainingGraph({ manifest, shape, gradients }: TrainingGraphOptions): GraphBuilder {

@@ -5,7 +5,7 @@ import type { BaseModel } from '../../prefix/kv.js';
 import { loadAdapter } from '../adapter-files.js';
 import { TuningError } from '../errors.js';
 import type { Method } from '../method.js';
-import type { Encoder } from '../data/tokens.js';
+import type { TokenEncoder } from '../../tokenizer/token-encoder.js';
 import type { TrainingModel } from '../training/training-model.js';
 
 export interface StartOptions {
@@ -17,7 +17,7 @@ export interface StartOptions {
   /** Virtual tokens asked for; those of the words or the adapter unless given, else 10. */
   readonly length: number | undefined;
   readonly base: BaseModel;
-  readonly encoder: Encoder;
+  readonly encoder: TokenEncoder;
 }
 
 /** What training starts from: `rows` `[length, columns]`, or random values. */

@@ -50,9 +50,9 @@ export function makeBatch(examples: readonly TokenExample[], frozen: ModelShape,
     const first = shape.method === 'infix' ? source.length - 1 : 0; // from here on, tokens stand behind the virtual ones
     for (let t = 0; t < inputLength(example); t++) positions[start + t] = t < first ? t : t + shape.length;
     target.forEach((id, t) => {
-      const place = start + source.length - 1 + t;
-      keep[at] = place;
-      keepBack[place] = at;
+      const index = start + source.length - 1 + t;
+      keep[at] = index;
+      keepBack[index] = at;
       targets[at] = id;
       weights[at++] = 1 / rows;
     });

@@ -1,6 +1,6 @@
 import { AdamW, clipScale, linearSchedule } from './adamw.js';
 import { makeBatch } from './batch.js';
-import type { Best, TrainingState } from './checkpoint.js';
+import type { Best, TrainingState } from './training-checkpoints.js';
 import { DivergedError } from '../errors.js';
 import type { TokenExample } from '../data/example.js';
 import { meanLoss } from './mean-loss.js';

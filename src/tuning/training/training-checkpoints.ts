@@ -16,7 +16,7 @@ export interface Best {
   readonly values: Values;
 }
 
-/** All that a run needs to go on after `step` steps. */
+/** Everything that a run needs to go on after `step` steps. */
 export interface TrainingState {
   readonly step: number;
   readonly values: Values;
@@ -24,7 +24,7 @@ export interface TrainingState {
   readonly best: Best | undefined;
   /** Validations since the best one. */
   readonly worse: number;
-  /** How long it has trained so far. */
+  /** Seconds of training so far, earlier processes included. */
   readonly seconds: number;
 }
 
@@ -35,14 +35,14 @@ const TENSORS = 'tensors.safetensors';
 const STATE = 'state.json';
 
 /** The checkpoints of a run, in its output directory; the last one is kept. */
-export class Checkpoints {
+export class TrainingCheckpoints {
   /** @param run a hash of everything that decides the run's result */
   constructor(
     private readonly directory: string,
     private readonly run: string,
   ) {}
 
-  /** It appears by one rename: after a crash there is this one or the one before. */
+  /** Saves a checkpoint, which appears by one rename: after a crash there is this one or the one before. */
   async save({ step, values, moments, best, worse, seconds }: TrainingState): Promise<void> {
     const draft = path.join(this.directory, DRAFT);
     await fs.rm(draft, { recursive: true, force: true });
@@ -84,11 +84,11 @@ export class Checkpoints {
       moments: { first: group('first'), second: group('second') },
       best: state.best && { ...state.best, values: group('best') },
       worse: state.worse,
-      seconds: state.seconds ?? 0,
+      seconds: state.seconds,
     };
   }
 
-  /** Once the run has ended. */
+  /** Removes all checkpoints, once the run has ended. */
   async remove(): Promise<void> {
     await this.#removeBefore(Infinity);
     for (const left of [DRAFT, REMOVED]) await fs.rm(path.join(this.directory, left), { recursive: true, force: true });
@@ -118,8 +118,7 @@ interface StateFile {
   readonly run: string;
   readonly step: number;
   readonly worse: number;
-  /** Not in checkpoints of older versions. */
-  readonly seconds?: number;
+  readonly seconds: number;
   readonly best?: { readonly step: number; readonly loss: number };
 }
 
