@@ -31,7 +31,7 @@ export interface OpenModelOptions extends CompileOptions {
   readonly memory?: MemoryKind;
 }
 
-/** An open model: what serves it, and what it is. */
+/** A model that is open for serving. */
 export interface Model {
   readonly base: BaseModel;
   readonly runner: OnnxRunner;
@@ -45,7 +45,7 @@ export interface Model {
 
 /**
  * Compiles the model if that is needed, and opens it.
- * Throws `CheckpointError` for a source that cannot be served, and `ProviderError` where there is no such device.
+ * Throws `CheckpointError` for a source that cannot be served, and `ProviderError` where the device is missing.
  */
 export async function openModel(options: OpenModelOptions): Promise<Model> {
   const { provider = 'cpu' } = options;
@@ -99,7 +99,7 @@ async function load(parts: BackendParts, options: OpenModelOptions): Promise<Mod
   };
 }
 
-/** Some devices find out only when they run that they lack something, such as arithmetic in float16. */
+/** Tries a step: some devices report only when they run that they lack, say, arithmetic in float16. */
 async function tryStep(runner: OnnxRunner, { manifest, kv }: BackendParts, provider: Provider): Promise<void> {
   try {
     await runner.step({ decode: [{ token: 0, past: 0, temperature: 1 }], topK: 1 });

@@ -1,7 +1,7 @@
-/** How a compiled model keeps the weights of its matrix products. */
+/** Types in which a compiled model can keep the weights of its matrix products. */
 export const WEIGHT_PRECISIONS = ['float32', 'float16', 'int8', 'int4'] as const;
 export type WeightPrecision = (typeof WEIGHT_PRECISIONS)[number];
 
-/** How keys and values are kept, and in which type attention is computed. */
+/** Types in which keys and values can be kept; attention is computed in the same type. */
 export const KV_PRECISIONS = ['float32', 'float16'] as const;
 export type KvPrecision = (typeof KV_PRECISIONS)[number];

@@ -31,7 +31,7 @@ export interface CachedStoreOptions {
  */
 export class CachedPrefixStore implements PrefixStore {
   readonly #details: KnownAnswers<PrefixDetails>;
-  /** What adapters' ids stand for. */
+  /** Names that adapters' ids stand for. */
   readonly #names: KnownAnswers<string>;
 
   constructor(

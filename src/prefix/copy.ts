@@ -13,9 +13,9 @@ export interface Partition {
 
 /** A store that gives back all of what was put, for a base model. */
 export interface CopyableStore extends PrefixStore {
-  /** What a text prefix was made of; undefined for others. */
+  /** The text of a text prefix; undefined for others. */
   readText(tenant: string, name: string, version: string): Promise<string | undefined>;
-  /** What the files of a version must be, as far as that is known. A store that checks what it reads has no need of it. */
+  /** Known sums of a version's files. A store that checks its files as it reads them does not need the method. */
   readSums?(tenant: string, name: string, version: string): Promise<FileSums>;
 }
 
@@ -26,12 +26,12 @@ export interface PrefixArchive {
   open(fingerprint: string): Promise<CopyableStore>;
 }
 
-/** What a copy did. */
+/** Counts of a copy's work. */
 export interface CopyCounts {
   readonly names: number;
   /** Versions that were copied. */
   readonly copied: number;
-  /** Versions that were there. */
+  /** Versions that were in the target already. */
   readonly skipped: number;
   /** Names of which something could not be copied. */
   readonly failed: number;

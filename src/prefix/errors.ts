@@ -1,7 +1,7 @@
 import { SAFETENSORS_ERROR_CODES, type SafetensorsErrorCode } from '../safetensors/index.js';
 
 /**
- * What kind of failure a code is; the server maps it to a status. `damaged` and `misconfigured` are the store's fault, not
+ * Kind of failure that a code stands for; the server maps it to a status. `damaged` and `misconfigured` are the store's fault, not
  * the caller's; `unavailable` passes.
  */
 export type PrefixErrorReason =
@@ -15,7 +15,7 @@ interface PrefixErrorEntry {
 
 const invalid = (param: string): PrefixErrorEntry => ({ param, reason: 'invalid' });
 
-/** What a config can be refused for. */
+/** Reasons to refuse a config. */
 const CONFIG_ERRORS = {
   adapter_config_too_large: { param: 'adapter_config', reason: 'too_large' },
   adapter_config_not_json: invalid('adapter_config'),
@@ -32,7 +32,7 @@ const CONFIG_ERRORS = {
   placement_unsupported: invalid('placement'),
 } as const;
 
-/** What the tensor file can be refused for, beside what `SafetensorsError` says. */
+/** Reasons to refuse the tensor file, beside those of `SafetensorsError`. */
 const MODEL_ERRORS = {
   adapter_model_too_large: { param: 'adapter_model', reason: 'too_large' },
   adapter_model_pickle: invalid('adapter_model'),
@@ -52,15 +52,15 @@ const safetensorsErrors = Object.fromEntries(
   SAFETENSORS_ERROR_CODES.map((code) => [`safetensors_${code}`, invalid('adapter_model')]),
 ) as Record<`safetensors_${SafetensorsErrorCode}`, PrefixErrorEntry>;
 
-/** What a store cannot do at present, through no fault of the prefix. */
+/** Failures of a store, through no fault of the prefix. */
 const STORE_ERRORS = {
-  /** It is away or too slow. What was asked may or may not have been done. */
+  /** The store is away or too slow. The call may or may not have had its effect. */
   store_unavailable: { param: 'name', reason: 'unavailable' },
-  /** It has no room. Nothing was stored. */
+  /** The store has no room. Nothing was stored. */
   store_full: { param: 'name', reason: 'unavailable' },
-  /** It is a replica that takes no writes. Nothing was stored. */
+  /** The store is a replica that takes no writes. Nothing was stored. */
   store_read_only: { param: 'name', reason: 'unavailable' },
-  /** It keeps only a part of the keys and names another server for the rest. */
+  /** The store keeps only a part of the keys and names another server for the rest. */
   store_redirected: { param: 'name', reason: 'misconfigured' },
 } as const;
 

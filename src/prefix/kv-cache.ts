@@ -3,11 +3,11 @@ import { LRUCache } from 'lru-cache';
 import { ConcurrencyLimit } from '../lib/concurrency-limit.js';
 import { kvBytes, type PrefixKv } from './kv.js';
 
-/** Is told what the cache does, in counts and seconds; it must not throw. */
+/** Observer of the cache, in counts and seconds; it must not throw. */
 export interface KvCacheObserver {
-  /** A prefix was asked for, which was in memory or not: then it is loaded, or is being loaded already. */
+  /** A prefix was asked for; `held` tells whether it was in memory. Otherwise it is loaded, or a load is under way. */
   prefixLookedUp(held: boolean): void;
-  /** One was loaded from the store, which took so many seconds, waiting for other loads among them. */
+  /** A prefix was loaded from the store. `seconds` include waiting for other loads. */
   prefixLoaded(seconds: number): void;
 }
 
@@ -20,7 +20,7 @@ export class KvCache {
   readonly #observer: KvCacheObserver | undefined;
 
   /**
-   * @param maxBytes bounds the rows held; 0 holds none. What a caller still uses stays alive beyond it
+   * @param maxBytes bounds the rows held; 0 holds none. Rows that a caller still uses stay alive beyond it
    * @param maxLoads loads under way together
    */
   constructor(maxBytes: number, maxLoads: number, observer?: KvCacheObserver) {

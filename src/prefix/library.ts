@@ -33,7 +33,7 @@ export type { PrefixQuota } from './quota.js';
 export type { ListOptions, PrefixDetails, PrefixInfo, PrefixPage, PutResult } from './store.js';
 
 export interface PrefixLibraryDeps {
-  /** Of the same base model. */
+  /** Store of the same base model. */
   readonly store: PrefixStore;
   readonly base: BaseModel;
   readonly encoder: PrefixEncoder;
@@ -43,13 +43,13 @@ export interface PrefixLibraryDeps {
   readonly maxColdLoads?: number | undefined;
   /** Most virtual tokens of one prefix; half of the model's context unless given. */
   readonly maxLength?: number | undefined;
-  /** Told of what was in memory and what was loaded. */
+  /** Observer of the prefixes in memory. */
   readonly observer?: KvCacheObserver;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
 }
 
-/** An adapter to upload: the two files, and what the caller says of them. */
+/** An adapter to upload: its two files, and the caller's options. */
 export interface AdapterUpload extends AdapterFiles {
   readonly name: string;
   /** Undefined: what the config says, and `prefix` where it says nothing. */
@@ -141,7 +141,7 @@ export class PrefixLibrary {
     return { info, kv, source };
   }
 
-  /** What is known of a version, chosen as in `load`, and of all versions of the name. */
+  /** Description of a version, chosen as in `load`, and of all versions of the name. */
   async get(tenant: string, name: string, version?: string): Promise<PrefixDetails> {
     const details = isPrefixName(name) ? await this.deps.store.get(tenant, name, version) : undefined;
     return details ?? notFound(version === undefined ? name : `${name}@${version}`);

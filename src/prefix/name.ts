@@ -6,9 +6,9 @@ const NAME = /^(?!\.{1,2}(?:\/|$))[\w.-]+(?:\/(?!\.{1,2}(?:\/|$))[\w.-]+)*$/;
 const MAX_NAME_LENGTH = 128;
 const VERSION_PREFIX = /^[0-9a-f]{12,64}$/;
 const TENANT = /^(?!\.)[\w.-]{1,64}$/;
-/** What `adapterId` looks like; a name may look so too. */
+/** The pattern of an `adapterId`; a name may match it too. */
 const ADAPTER_ID = /^[0-9a-f]{16}$/;
-/** What `tenantKey` makes of a tenant with capitals; no tenant is called so. */
+/** The pattern of a `tenantKey` of a tenant with capitals; no tenant's name matches it. */
 const FOLDED_TENANT = /^(?!\.)[0-9a-z_.-]{1,64}~[0-9a-f]{16}$/;
 
 /** A name as a request's `model` field gives it, with the first digits of a version after an `@`. */
@@ -45,7 +45,7 @@ export function parsePrefixReference(text: string): PrefixReference {
   return hasVersion ? { name, version } : { name: text, version: undefined };
 }
 
-/** What names are ordered by, byte by byte, and a safe file name, different for names that differ only in case. */
+/** The key that names are ordered by, byte by byte. It is a safe file name, and differs for names that differ only in case. */
 export function nameKey(name: string): string {
   return `${name.toLowerCase().replaceAll('/', ',')}~${shortHash(name)}`;
 }
@@ -61,7 +61,7 @@ export function tenantKey(tenant: string): string {
 }
 
 /**
- * What a tenant's prefix is called where its name must not show, the same on every replica: 16 hex digits of sha256 over
+ * The id of a tenant's prefix where its name must not show, the same on every replica: 16 hex digits of sha256 over
  * `tenantKey/nameKey`. Throws `tenant_invalid`.
  */
 export function adapterId(tenant: string, name: string): string {

@@ -11,7 +11,7 @@ import type { PrefixQuota } from './quota.js';
 
 export type { FileStream } from '../disk/file-stream.js';
 
-/** What is known of one version of a prefix. Immutable. */
+/** Description of one version of a prefix. Immutable. */
 export interface PrefixInfo {
   readonly name: string;
   /** 64 hex digits: sha256 of the content. */
@@ -40,11 +40,11 @@ export type StoredFileName = AdapterFileName | typeof KV_FILE;
 /** A version to store. */
 export interface PrefixUpload {
   readonly info: PrefixInfo;
-  /** What PEFT loads. */
+  /** The files that PEFT loads. */
   readonly files: AdapterFiles;
   /** Bytes of `KV_FILE`, for a soft prompt only. */
   readonly kv?: Uint8Array | undefined;
-  /** What a text prefix was made of. */
+  /** The text of a text prefix. */
   readonly text?: string | undefined;
 }
 
@@ -94,7 +94,7 @@ export interface PrefixStore {
   nameOf(tenant: string, id: string): Promise<string | undefined>;
   /** A file of a version (all 64 digits); undefined when the version or the file is not there. */
   read(tenant: string, name: string, version: string, file: StoredFileName): Promise<Uint8Array | undefined>;
-  /** As `read`, for who takes it little by little. */
+  /** As `read`, in pieces. */
   stream(tenant: string, name: string, version: string, file: StoredFileName): Promise<FileStream | undefined>;
   list(tenant: string, options?: ListOptions): Promise<PrefixPage>;
   /** Removes a name with all its versions, at once for every later call. False when there is none. */

@@ -1,13 +1,13 @@
 import { type ModelShape, rowWidth, selfSite } from '../prefix/kv.js';
 
 /**
- * What is trained. `prefix`: keys and values of every layer before the prompt; `infix`: before the prompt's last token;
+ * Kinds of trained rows. `prefix`: keys and values of every layer before the prompt; `infix`: before the prompt's last token;
  * `embedding`: input embeddings before the prompt, from which the frozen model computes keys and values.
  */
 export const METHODS = ['prefix', 'embedding', 'infix'] as const;
 export type Method = (typeof METHODS)[number];
 
-/** The shape of what is trained. */
+/** Shape of the trained rows. */
 export interface TunedShape {
   readonly method: Method;
   /** Virtual tokens P. */

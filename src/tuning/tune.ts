@@ -41,7 +41,7 @@ export interface TuneJob {
   readonly valid?: readonly TrainingExample[] | undefined;
   /** Receives the adapter, the curves and, while training runs, checkpoints. */
   readonly out: string;
-  /** Ends with the best so far once it has trained for so long, earlier processes included. */
+  /** Seconds of training, earlier processes included, after which the run ends with the best so far. */
   readonly maxSeconds?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (line: ProgressLine) => void;
@@ -55,7 +55,7 @@ export interface TuneResult {
   readonly resumed_from: number;
   /** Over the last epoch. */
   readonly train_loss: number | null;
-  /** Of the adapter that was written. */
+  /** Validation loss of the adapter that was written. */
   readonly valid_loss: number | null;
   /** The step that it is from. */
   readonly best_step: number | null;

@@ -56,7 +56,7 @@ export class DeviceArena implements KvArena {
     this.blocks.dispose();
   }
 
-  /** What a masked position holds is multiplied by 0, which makes nothing of a number and everything of a NaN. */
+  /** Fills the arena with zeros: attention multiplies masked positions by 0, and 0 times NaN is NaN. */
   async #clear(runtime: Runtime, { slots, precision }: KvLayout): Promise<void> {
     const scratch = new ScratchTensors(runtime);
     try {

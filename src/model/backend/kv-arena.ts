@@ -3,7 +3,7 @@ import type { Binding } from '../../runtime/ort/session.js';
 
 /** The slots that a run reads and writes. */
 export interface SlotUse {
-  /** How many decode, slots 0 to n - 1. */
+  /** Number of decoding slots: slots 0 to n - 1. */
   readonly rows: number;
   /** One more, by itself. */
   readonly single?: {

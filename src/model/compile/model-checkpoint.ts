@@ -31,7 +31,7 @@ export class ModelCheckpoint {
   private constructor(
     readonly directory: string,
     readonly architecture: Architecture,
-    /** As the architecture reads it. */
+    /** The configuration, which only the architecture reads. */
     readonly config: unknown,
     /** Files that the compiled model depends on. */
     readonly files: readonly string[],

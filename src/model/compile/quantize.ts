@@ -12,7 +12,7 @@ export function quantizedNames(name: string): { readonly values: string; readonl
   return { values: `${name}.weight.quantized`, scales: `${name}.weight.scales` };
 }
 
-/** Shapes of these two for a layer of so many inputs and outputs. The last block is filled up with zeros. */
+/** Shapes of the two tensors for a layer of `inputs` and `outputs`. The last block is filled up with zeros. */
 export function quantizedShapes(
   inputs: number,
   outputs: number,
@@ -52,7 +52,7 @@ export function quantizeRows(
   return { values, scales };
 }
 
-/** How a matrix lies in memory. */
+/** Size and strides of a matrix in memory. */
 export interface MatrixLayout {
   readonly inputs: number;
   readonly outputs: number;

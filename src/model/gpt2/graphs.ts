@@ -176,7 +176,7 @@ class CachedAttention {
     private readonly model: Gpt2Transformer,
     private readonly group: 'rows' | 'chunk',
     private readonly kv: KvPrecision,
-    /** Of what `attend` is given and returns. */
+    /** Type of the inputs and outputs of `attend`. */
     private readonly activations: KvPrecision = model.activationType,
   ) {
     this.#lengths = model.graph.input(`${group}_lengths`, 'int32', [group]);

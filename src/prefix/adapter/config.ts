@@ -2,7 +2,7 @@ import { PrefixError, type PrefixErrorCode } from '../errors.js';
 import type { AdapterKind, Placement } from './format.js';
 import { type BaseModel, selfSite } from '../kv.js';
 
-/** What a config decides about its adapter. */
+/** Properties of an adapter that its config decides. */
 export interface AdapterConfig {
   readonly kind: AdapterKind;
   readonly placement: Placement;
@@ -11,7 +11,7 @@ export interface AdapterConfig {
 
 type Json = Record<string, unknown>;
 
-/** What the rows of each accepted peft_type are. MULTITASK_PROMPT_TUNING is missing: it needs a task id per request. */
+/** Meaning of the rows of each accepted peft_type. MULTITASK_PROMPT_TUNING is missing: it needs a task id per request. */
 const KINDS: ReadonlyMap<unknown, AdapterKind> = new Map([
   ['PREFIX_TUNING', 'prefix'],
   ['CARTRIDGE', 'prefix'],
@@ -29,7 +29,7 @@ export interface ConfigOptions {
 
 /**
  * Checks `adapter_config.json` against the frozen model and the `rows` of the tensor that came with it (undefined: no
- * such tensor). Unknown keys are tolerated, as PEFT tolerates them. Throws `PrefixError`.
+ * tensor). Unknown keys are tolerated, as PEFT tolerates them. Throws `PrefixError`.
  */
 export function parseAdapterConfig(
   bytes: Uint8Array,

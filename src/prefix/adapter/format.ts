@@ -3,7 +3,7 @@ import type { ModelShape } from '../kv.js';
 /** `prefix`: before the prompt. `infix`: before the prompt's last token. */
 export type Placement = 'prefix' | 'infix';
 
-/** What the rows of an adapter are: keys and values, or input embeddings that are still to be encoded. */
+/** Meaning of an adapter's rows: keys and values, or input embeddings that are still to be encoded. */
 export type AdapterKind = 'prefix' | 'soft_prompt';
 
 /** The two files that PEFT writes. */
@@ -11,7 +11,7 @@ export const CONFIG_FILE = 'adapter_config.json';
 export const MODEL_FILE = 'adapter_model.safetensors';
 export type AdapterFileName = typeof CONFIG_FILE | typeof MODEL_FILE;
 
-/** Their bytes, as they came. */
+/** The two files' bytes, as they came. */
 export interface AdapterFiles {
   /** `adapter_config.json`. */
   readonly config: Uint8Array;

@@ -1,11 +1,11 @@
 /** A text, or the ids of its tokens. */
 export type TextOrIds = string | readonly number[];
 
-/** What a data reader hands to the trainer: one source and its reference targets, each of which is learned. */
+/** One source and its reference targets, each of which is learned. */
 export interface TrainingExample {
   readonly source: TextOrIds;
   readonly targets: readonly TextOrIds[];
-  /** What generated text is compared with, where that is not the targets. */
+  /** Texts that generated text is compared with, where they are not the targets. */
   readonly references?: readonly string[] | undefined;
   /** The kind of thing that the source is about; to hold kinds out. */
   readonly category?: string | undefined;

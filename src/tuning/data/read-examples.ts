@@ -14,7 +14,7 @@ export const DATA_FORMATS = ['jsonl', 'e2e', 'webnlg', 'dart'] as const;
 export type DataFormat = (typeof DATA_FORMATS)[number];
 
 export interface DataOptions {
-  /** What the file's name says unless given: see `formatOf`. */
+  /** Unless given, the file's name decides: see `formatOf`. */
   readonly format?: DataFormat | undefined;
   /** Text that stands between source and target in all formats but jsonl: see `separatorOf`. */
   readonly separator: string;

@@ -53,7 +53,7 @@ export class PrefixedAttention {
     return graph.node('Reshape', [byToken, graph.int64([-1, site.kvHeads * site.headDim])]);
   }
 
-  /** What takes gradients back through padding and unpadding. */
+  /** Indices that take gradients back through padding and unpadding. */
   inverses(): Inverses {
     const { graph } = this.model;
     return new Map([
@@ -75,7 +75,7 @@ export function selfAttention(model: Transformer, layer: number, qkv: Value, len
   return graph.node('Reshape', [byToken, graph.int64([-1, site.kvHeads * site.headDim])]);
 }
 
-/** What hides a score from the softmax: finite, so that no infinity meets a zero. */
+/** Added to a score to hide it from the softmax. Finite, so that no infinity is multiplied by zero. */
 export const MASKED = -1e9;
 
 /** [3, B, heads, T, headDim] to queries, keys and values [B, heads, T, headDim]. */

@@ -1,6 +1,6 @@
 import type { CurvePoint } from '../training/trainer.js';
 
-/** How a run stands. */
+/** Progress of a run. */
 export interface ProgressLine {
   readonly point: CurvePoint;
   readonly total: number;

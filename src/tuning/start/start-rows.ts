@@ -20,7 +20,7 @@ export interface StartOptions {
   readonly encoder: TokenEncoder;
 }
 
-/** What training starts from: `rows` `[length, columns]`, or random values. */
+/** The start of training: `rows` `[length, columns]`, or random values where there are none. */
 export interface Start {
   readonly length: number;
   readonly rows: Float32Array | undefined;
@@ -40,7 +40,7 @@ export async function startRows(model: TrainingModel, options: StartOptions): Pr
   return wordRows(model, options);
 }
 
-/** What the command line's `init` says: the directory of an adapter if there is one of that name, else words or `random`. */
+/** Reads the command line's `init`: the directory of an adapter if there is one of that name, else words or `random`. */
 export async function readInit(init: string): Promise<{ readonly init: string; readonly adapter?: string }> {
   return init !== 'random' && (await isDirectory(init)) ? { init: 'random', adapter: init } : { init };
 }

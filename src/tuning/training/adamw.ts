@@ -8,7 +8,7 @@ export interface AdamWOptions {
   readonly weightDecay: number;
 }
 
-/** Those of Li & Liang's code. */
+/** The options of Li & Liang's code. */
 export const ADAMW_DEFAULTS: AdamWOptions = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 };
 
 /** First and second moments of the gradient. */
@@ -47,7 +47,7 @@ export class AdamW {
   }
 }
 
-/** What gradients are multiplied by so that their common norm is at most `limit`, as PyTorch's `clip_grad_norm_`. */
+/** Factor of the gradients that makes their common norm at most `limit`, as PyTorch's `clip_grad_norm_`. */
 export function clipScale(gradients: Values, limit: number): number {
   let sum = 0;
   for (const gradient of gradients.values()) {

@@ -7,7 +7,7 @@ import type { TunedShape } from '../method.js';
 
 /** Inputs of one run of the training graph; see `trainingGraph` for their meaning. */
 export interface Batch {
-  /** Of all rows, one after another. */
+  /** Token ids of all rows, one row after another. */
   readonly ids: Int32Array;
   readonly positions: Int32Array;
   readonly virtualPositions: Int32Array;

@@ -5,7 +5,7 @@ export interface Indices {
 }
 
 /**
- * How tokens that stand packed, N of them row after row, are padded to B rows of T for attention, and unpadded again. Everything else
+ * Indices with which packed tokens, N of them row after row, are padded to B rows of T for attention, and unpadded again. Everything else
  * computes with packed tokens, so padding costs nothing there. Indices of pieces, one head's part of a token each.
  */
 export interface Padding {

@@ -41,7 +41,7 @@ export interface TrainerOptions {
   readonly schedule: Schedule;
   /** Where training starts; its values and moments are changed. */
   readonly state: Omit<TrainingState, 'moments'> & Partial<Pick<TrainingState, 'moments'>>;
-  /** Ends once it has trained for so long, earlier processes included. */
+  /** Seconds of training, earlier processes included, after which the run ends. */
   readonly maxSeconds?: number | undefined;
   /** Stops after the step under way. */
   readonly signal?: AbortSignal | undefined;
@@ -66,8 +66,8 @@ export function totalSteps(examples: number, { epochs, batchSize, maxSteps }: Sc
 }
 
 /**
- * Trains until the schedule ends, validations get no better, its time is over or the signal comes. Throws `TuningError` when the loss is no
- * number.
+ * Trains until the schedule ends, validations get no better, its time is over or the signal comes. Throws
+ * `DivergedError` when the loss is NaN or infinite.
  */
 export async function train(options: TrainerOptions): Promise<TrainingResult> {
   const { model, shape, valid } = options;

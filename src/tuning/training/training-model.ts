@@ -22,7 +22,7 @@ export interface TrainingModelOptions {
   readonly directory: string;
   readonly manifest: Manifest;
   readonly threads: number;
-  /** Whether threads that wait spin: faster, and at the expense of whoever else needs the cores. True unless given. */
+  /** Whether threads that wait spin: faster, but it takes the cores from other processes. True unless given. */
   readonly spin?: boolean;
 }
 
@@ -118,11 +118,11 @@ export class TrainingModel {
   }
 }
 
-/** What one batch gave. */
+/** Losses and gradients of one batch. */
 export interface LossResult {
-  /** Of each learned token, in nats. */
+  /** Loss of each learned token, in nats. */
   readonly losses: Float32Array;
-  /** Of the mean over rows of the summed losses; empty when the graph computes none. */
+  /** Gradients of the mean over rows of the summed losses; empty when the graph computes none. */
   readonly gradients: Values;
 }
 
