@@ -4,7 +4,7 @@ import type { Generation, RequestPrefix } from '../engine/request.js';
 import type { BaseModel } from '../prefix/kv.js';
 import type { Admission, RateLimiter } from '../tenancy/rate-limiter.js';
 import type { Caller } from '../tenancy/tenancy.js';
-import type { Encoder } from '../tokenizer/encoder.js';
+import type { TokenEncoder } from '../tokenizer/token-encoder.js';
 import type { TokenBytes } from '../tokenizer/text-stream.js';
 import { ChoiceWriter, type ChoiceOptions } from './answer/choice.js';
 import type { Usage } from './answer/schema.js';
@@ -20,7 +20,7 @@ import { checkRequest } from './request/validate.js';
 /** The parts of the program that completions are made with. */
 export interface CompletionDeps {
   readonly engine: CompletionEngine;
-  readonly tokenizer: Encoder & TokenBytes;
+  readonly tokenizer: TokenEncoder & TokenBytes;
   readonly library: PrefixSource;
   readonly limiter: RateLimiter;
   readonly base: BaseModel;

@@ -1,4 +1,4 @@
-import type { Encoder } from '../../tokenizer/encoder.js';
+import type { TokenEncoder } from '../../tokenizer/token-encoder.js';
 import { CompletionError, invalidValue } from '../errors.js';
 import type { CompletionParams, RawPrompt } from '../request/params.js';
 
@@ -16,7 +16,7 @@ export interface PromptRoom {
  */
 export async function encodePrompts(
   { prompts, maxTokens }: Pick<CompletionParams, 'prompts' | 'maxTokens'>,
-  encoder: Encoder,
+  encoder: TokenEncoder,
   room: PromptRoom,
   yieldTurn: () => Promise<void>,
 ): Promise<(readonly number[])[]> {
@@ -29,7 +29,7 @@ export async function encodePrompts(
 }
 
 /** A text that cannot fit is refused before it is tokenized. */
-function encodePrompt(prompt: RawPrompt, encoder: Encoder, room: PromptRoom, maxTokens: number): readonly number[] {
+function encodePrompt(prompt: RawPrompt, encoder: TokenEncoder, room: PromptRoom, maxTokens: number): readonly number[] {
   if (typeof prompt === 'string') refuseTooLong(encoder.minTokens(prompt), room, maxTokens, 'at least ');
   const tokens = typeof prompt === 'string' ? encoder.encode(prompt) : prompt;
   if (tokens.length === 0) throw invalidValue('prompt', 'A prompt must have at least one token.');

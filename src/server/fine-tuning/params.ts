@@ -3,7 +3,7 @@ import type { JobRequest, JobSettings } from '../../fine-tuning/job.js';
 import type { BaseModel } from '../../prefix/kv.js';
 import type { PrefixDetails, PrefixLibrary } from '../../prefix/library.js';
 import { isPrefixName } from '../../prefix/name.js';
-import type { Encoder } from '../../tokenizer/encoder.js';
+import type { TokenEncoder } from '../../tokenizer/token-encoder.js';
 import { ApiError } from '../errors.js';
 import type { NewJob, PrefixTuning } from './schema.js';
 
@@ -14,7 +14,7 @@ export type StartingModel =
 /** What a job's request is compared with. */
 export interface JobRequestDeps {
   readonly base: Pick<BaseModel, 'id'>;
-  readonly tokenizer: Pick<Encoder, 'encode'>;
+  readonly tokenizer: Pick<TokenEncoder, 'encode'>;
   readonly library: Pick<PrefixLibrary, 'maxLength'>;
 }
 

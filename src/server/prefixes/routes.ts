@@ -4,7 +4,7 @@ import { PrefixError } from '../../prefix/errors.js';
 import type { BaseModel } from '../../prefix/kv.js';
 import type { AdapterUpload, PrefixLibrary } from '../../prefix/library.js';
 import { parsePrefixReference } from '../../prefix/name.js';
-import type { Encoder } from '../../tokenizer/encoder.js';
+import type { TokenEncoder } from '../../tokenizer/token-encoder.js';
 import { ApiError } from '../errors.js';
 import type { TenantSemaphore } from '../http/tenant-semaphore.js';
 import forms from '../http/plugins/forms.js';
@@ -29,7 +29,7 @@ import { sendFile } from '../http/send-file.js';
 /** Parts of the program that the prefix routes use. */
 export interface PrefixDeps {
   readonly library: Pick<PrefixLibrary, 'upload' | 'uploadText' | 'list' | 'get' | 'file' | 'delete'>;
-  readonly tokenizer: Encoder;
+  readonly tokenizer: TokenEncoder;
   readonly base: BaseModel;
   readonly maxUploadBytes: number;
   readonly formPermits: TenantSemaphore;
@@ -127,7 +127,7 @@ const prefixRoutes: FastifyPluginAsyncTypebox<PrefixDeps> = async (app, deps) =>
 export default prefixRoutes;
 
 /** Tokenizes a text. Refuses a text longer than the context before tokenizing it, which would block the event loop. */
-function encodeText(text: string, tokenizer: Encoder, { contextLength }: BaseModel): number[] {
+function encodeText(text: string, tokenizer: TokenEncoder, { contextLength }: BaseModel): number[] {
   const least = tokenizer.minTokens(text);
   if (least <= contextLength) return tokenizer.encode(text);
   throw new PrefixError('text_too_long', `text: at least ${least} tokens; the model's context is ${contextLength}`);

@@ -1,6 +1,0 @@
-/** Text to token ids, special tokens parsed and none added. */
-export interface Encoder {
-  encode(text: string): number[];
-  /** The fewest tokens that `encode` can give for the text. Quick, however long the text is. */
-  minTokens(text: string): number;
-}
