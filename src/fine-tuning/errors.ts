@@ -1,7 +1,5 @@
-/** Why a file or a job is refused, not found or cannot be reached. */
+/** Reasons for which a file or a job is refused or not found. */
 export type FineTuningErrorCode =
-  /** The store cannot be reached; what was asked may or may not have been done. */
-  | 'store_unavailable'
   | 'file_not_found'
   | 'file_quota_exceeded'
   | 'job_not_found'

@@ -12,7 +12,7 @@ export interface FileQuota {
   readonly maxBytes: number;
 }
 
-/** The files of all tenants. A file of another tenant is not found. Every method throws `FineTuningError` `store_unavailable` where the store is away. */
+/** The files of all tenants. A file of another tenant is not found. Every method throws `StoreError` where the store cannot do it. */
 export interface TrainingFileStore {
   /**
    * Adds a file with its content, whole or not at all.

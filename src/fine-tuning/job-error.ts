@@ -1,3 +1,4 @@
+import { StoreError } from '../lib/store-error.js';
 import { PrefixError, type PrefixErrorCode } from '../prefix/errors.js';
 import { FineTuningError } from './errors.js';
 import type { JobError } from './job.js';
@@ -29,13 +30,15 @@ const PREFIX_PARAMS: Partial<Record<PrefixErrorCode, string>> = {
   prefix_too_long: 'prefix_tuning.length',
 };
 
+/** Whether a job can be done when a store is back. A full store of prefixes ends it: its owner can make room. */
 export function isStoreAway(error: unknown): boolean {
-  return (error instanceof FineTuningError || error instanceof PrefixError) && error.code === 'store_unavailable';
+  return error instanceof StoreError && (error.store !== 'prefixes' || error.code === 'store_unavailable');
 }
 
 /** What the owner of a job is told of its error. Throws what is no fault of the job: a store that is away. */
 export function jobError(error: unknown): JobError {
   if (isStoreAway(error)) throw error;
+  if (error instanceof StoreError) return { code: error.code, message: error.message, param: null };
   if (error instanceof TrainingRefusedError) return refusal(error);
   if (error instanceof FineTuningError) return { code: error.code, message: error.message, param: error.param ?? null };
   if (!(error instanceof PrefixError)) return SERVER_FAULT;

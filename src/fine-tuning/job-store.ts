@@ -8,7 +8,7 @@ export const MAX_EVENTS = 1000;
 /** Finished jobs that a tenant keeps; as new ones come, the oldest go, with their events. */
 export const MAX_FINISHED_JOBS = 1000;
 
-/** The jobs of all tenants. A job of another tenant is not found. Every method throws `FineTuningError` `store_unavailable` where the store is away. */
+/** The jobs of all tenants. A job of another tenant is not found. Every method throws `StoreError` where the store cannot do it. */
 export interface JobStore {
   /**
    * Adds a job that is queued, and drops the oldest of more than `MAX_FINISHED_JOBS` finished ones.

@@ -57,7 +57,7 @@ export class JobWorker {
 
   /**
    * Does one job, or what is left of it. What goes wrong with the job is in its record.
-   * @throws FineTuningError or PrefixError `store_unavailable`: the job can be done when the store is back
+   * @throws StoreError of a store that is away: the job can be done when that is back
    */
   async run(ref: JobRef, leaving: AbortSignal): Promise<JobOutcome> {
     const { directory, observer } = this.deps;

@@ -3,6 +3,7 @@ const ownErrors: ReadonlySet<string> = new Set([
   'ApiError',
   'EngineError',
   'PrefixError',
+  'StoreError',
   'OnnxRuntimeError',
   'FineTuningError',
   'TrainingCrashedError',

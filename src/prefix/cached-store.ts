@@ -1,4 +1,4 @@
-import { KnownAnswers } from './known-answers.js';
+import { StaleCache } from '../lib/stale-cache.js';
 import { tenantKey } from './name.js';
 import type { PrefixQuota } from './quota.js';
 import {
@@ -18,6 +18,8 @@ import {
 const MAX_VERSIONS = 100_000;
 /** Adapters' ids whose names are remembered. */
 const MAX_IDS = 100_000;
+/** How long a request waits for a slow store where an answer of before is known. */
+const PATIENCE_MS = 300;
 
 export interface CachedStoreOptions {
   /** Milliseconds from any start, never backwards. */
@@ -25,22 +27,23 @@ export interface CachedStoreOptions {
 }
 
 /**
- * Remembers what names and adapters' ids stand for, over a store that other processes change too. A change elsewhere is seen at once where the store
- * tells of it (`forget`), and within 0.4 s where its message was missed. While the store is unavailable, they go on standing for
- * what was last known; one that was not asked for before, or is known to have changed, throws `store_unavailable`.
+ * A cache of names and adapters' ids over a store that other processes change too. A change elsewhere is seen at once where the store
+ * tells of it (`forget`), and within 0.4 s where its message was missed. While the store is away or slow, names and ids stand for what
+ * they stood for last; one that was not asked for before, or is known to have changed, throws the store's `StoreError`.
  */
 export class CachedPrefixStore implements PrefixStore {
-  readonly #details: KnownAnswers<PrefixDetails>;
-  /** Names that adapters' ids stand for. */
-  readonly #names: KnownAnswers<string>;
+  readonly #details: StaleCache<PrefixDetails>;
+  /** Names by adapters' ids. */
+  readonly #names: StaleCache<string>;
 
   constructor(
     private readonly store: PrefixStore,
     { now = () => performance.now() }: CachedStoreOptions = {},
   ) {
     const sizeOf = ({ versions }: PrefixDetails): number => 1 + versions.length;
-    this.#details = new KnownAnswers({ maxSize: MAX_VERSIONS, sizeOf, now });
-    this.#names = new KnownAnswers({ maxSize: MAX_IDS, sizeOf: () => 1, now });
+    const cache = { patienceMs: PATIENCE_MS, now };
+    this.#details = new StaleCache({ ...cache, maxSize: MAX_VERSIONS, sizeOf });
+    this.#names = new StaleCache({ ...cache, maxSize: MAX_IDS });
   }
 
   async get(tenant: string, name: string, version?: string): Promise<PrefixDetails | undefined> {
@@ -80,9 +83,9 @@ export class CachedPrefixStore implements PrefixStore {
   }
 
   /**
-   * A name has changed, perhaps before it was asked for last.
-   * @param tenant its key
-   * @param version what the name stands for now; undefined when it is gone, or nobody knows
+   * Drops a name that has changed, perhaps before it was asked for last.
+   * @param tenant the tenant's key
+   * @param version the version that the name stands for now; undefined when the name is gone, or nobody knows
    */
   forget(tenant: string, name: string, version?: string): void {
     const key = keyOf(tenant, name);
@@ -91,13 +94,13 @@ export class CachedPrefixStore implements PrefixStore {
     this.#names.forget(key);
   }
 
-  /** Anything may have changed: every name is asked for again. */
-  forgetAll(): void {
-    this.#details.forgetAll();
-    this.#names.forgetAll();
+  /** Makes every name stale: anything may have changed. */
+  expire(): void {
+    this.#details.expire();
+    this.#names.expire();
   }
 
-  /** Also a change that failed may have happened. */
+  /** Runs a change and drops its name, also where the change failed: it may have happened all the same. */
   async #changing<T>(tenant: string, name: string, change: () => Promise<T>): Promise<T> {
     try {
       return await change();

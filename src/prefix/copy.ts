@@ -61,7 +61,7 @@ export async function copyPrefixes(
       try {
         await copyName(source, target, partition.tenant, name, counts);
       } catch (error) {
-        if (!(error instanceof PrefixError) || error.reason === 'unavailable') throw error;
+        if (!(error instanceof PrefixError)) throw error;
         counts.failed++;
         onFailure?.(partition, name, error);
       }

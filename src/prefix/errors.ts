@@ -1,11 +1,7 @@
 import { SAFETENSORS_ERROR_CODES, type SafetensorsErrorCode } from '../safetensors/index.js';
 
-/**
- * Kind of failure that a code stands for; the server maps it to a status. `damaged` and `misconfigured` are the store's fault, not
- * the caller's; `unavailable` passes.
- */
-export type PrefixErrorReason =
-  'invalid' | 'too_large' | 'not_found' | 'quota' | 'damaged' | 'unavailable' | 'misconfigured';
+/** Kinds of failure, which the server maps to a status. `damaged` is the store's fault, the others are the caller's. */
+export type PrefixErrorReason = 'invalid' | 'too_large' | 'not_found' | 'quota' | 'damaged';
 
 interface PrefixErrorEntry {
   /** The field of the upload that is at fault. */
@@ -15,7 +11,7 @@ interface PrefixErrorEntry {
 
 const invalid = (param: string): PrefixErrorEntry => ({ param, reason: 'invalid' });
 
-/** Reasons to refuse a config. */
+/** Refusals of an adapter's config. */
 const CONFIG_ERRORS = {
   adapter_config_too_large: { param: 'adapter_config', reason: 'too_large' },
   adapter_config_not_json: invalid('adapter_config'),
@@ -32,7 +28,7 @@ const CONFIG_ERRORS = {
   placement_unsupported: invalid('placement'),
 } as const;
 
-/** Reasons to refuse the tensor file, beside those of `SafetensorsError`. */
+/** Refusals of an adapter's tensors, beside those of `SafetensorsError`. */
 const MODEL_ERRORS = {
   adapter_model_too_large: { param: 'adapter_model', reason: 'too_large' },
   adapter_model_pickle: invalid('adapter_model'),
@@ -52,19 +48,7 @@ const safetensorsErrors = Object.fromEntries(
   SAFETENSORS_ERROR_CODES.map((code) => [`safetensors_${code}`, invalid('adapter_model')]),
 ) as Record<`safetensors_${SafetensorsErrorCode}`, PrefixErrorEntry>;
 
-/** Failures of a store, through no fault of the prefix. */
-const STORE_ERRORS = {
-  /** The store is away or too slow. The call may or may not have had its effect. */
-  store_unavailable: { param: 'name', reason: 'unavailable' },
-  /** The store has no room. Nothing was stored. */
-  store_full: { param: 'name', reason: 'unavailable' },
-  /** The store is a replica that takes no writes. Nothing was stored. */
-  store_read_only: { param: 'name', reason: 'unavailable' },
-  /** The store keeps only a part of the keys and names another server for the rest. */
-  store_redirected: { param: 'name', reason: 'misconfigured' },
-} as const;
-
-/** The one table of every way in which a prefix can be refused, not found or unreadable. */
+/** Every code of a prefix that is refused, not found or unreadable. A store that cannot be used is a `StoreError`. */
 export const PREFIX_ERRORS = {
   prefix_name_invalid: invalid('name'),
   prefix_name_reserved: invalid('name'),
@@ -81,7 +65,6 @@ export const PREFIX_ERRORS = {
   prefix_quota_exceeded: { param: 'name', reason: 'quota' },
   /** A stored prefix that cannot be read as it was written. */
   prefix_damaged: { param: 'name', reason: 'damaged' },
-  ...STORE_ERRORS,
 } as const satisfies Record<string, PrefixErrorEntry>;
 
 export type PrefixErrorCode = keyof typeof PREFIX_ERRORS;

@@ -1,14 +1,14 @@
 import { PrefixError } from './errors.js';
 
-/** Limits of a tenant in the store of one base model. A limit that is not given does not apply. */
+/** Limits of what a tenant keeps in the store of one base model. One that is not given is no limit. */
 export interface PrefixQuota {
   /** Names. */
   readonly maxPrefixes?: number | undefined;
-  /** Sum of `PrefixInfo.bytes` over every version of every name. */
+  /** Sum of the `bytes` of every version of every name. */
   readonly maxBytes?: number | undefined;
 }
 
-/** Names and bytes that a tenant keeps, or that an upload adds. */
+/** Use of a quota: of a tenant, or what an upload adds to that. */
 export interface PrefixUsage {
   readonly prefixes: number;
   /** As `PrefixQuota.maxBytes` counts them. */
@@ -19,17 +19,17 @@ export function addUsage(a: PrefixUsage, b: PrefixUsage): PrefixUsage {
   return { prefixes: a.prefixes + b.prefixes, bytes: a.bytes + b.bytes };
 }
 
-/** The change of usage when this much is removed. */
+/** The change of a tenant's use when this much is removed. */
 export function negative({ prefixes, bytes }: PrefixUsage): PrefixUsage {
   return { prefixes: -prefixes, bytes: -bytes };
 }
 
-/** The usage of one name with these versions. */
+/** Use by one name with these versions. */
 export function usageOf(versions: readonly { readonly bytes: number }[]): PrefixUsage {
   return { prefixes: 1, bytes: versions.reduce((sum, { bytes }) => sum + bytes, 0) };
 }
 
-/** Whether any limit applies; if none does, usage need not be known. */
+/** Whether anything is limited: otherwise use need not be counted. */
 export function isLimited({ maxPrefixes, maxBytes }: PrefixQuota): boolean {
   return maxPrefixes !== undefined || maxBytes !== undefined;
 }

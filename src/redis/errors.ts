@@ -1,18 +1,17 @@
+import type { StoreErrorReason } from '../lib/store-error.js';
+
 /** Redis cannot be reached, or did not answer in time. What was asked may or may not have been done. */
 export class RedisUnavailableError extends Error {
   override readonly name = 'RedisUnavailableError';
 }
 
-/** Redis does not take the credentials of the URL, wants some, or does not have the database. */
+/** Redis refuses the credentials of the URL, wants some, or does not have the database. */
 export class RedisRefusedError extends Error {
   override readonly name = 'RedisRefusedError';
 }
 
-/** Why a command failed: `refused` is about credentials, `redirected` is a node of a cluster that keeps other keys. */
-export type RedisFailure = 'unavailable' | 'full' | 'read_only' | 'redirected' | 'refused';
-
 /** First words of Redis's own error replies. */
-const REPLIES: Readonly<Record<string, RedisFailure>> = {
+const REPLIES: Readonly<Record<string, StoreErrorReason>> = {
   OOM: 'full',
   READONLY: 'read_only',
   MOVED: 'redirected',
@@ -31,11 +30,11 @@ const REPLIES: Readonly<Record<string, RedisFailure>> = {
   UNKILLABLE: 'unavailable',
 };
 
-/** What the client says of a connection that is lost, or was not there. */
+/** Messages of the client about a connection that is lost, or was not there. */
 const LOST = /^(Connection is closed|Stream isn't writeable|Command timed out|Reached the max retries|Command aborted)/;
 
-/** Why a command failed; undefined when it is neither Redis nor the way to it: an error of the program. */
-export function redisFailure(error: unknown): RedisFailure | undefined {
+/** The reason for which Redis failed a command, or could not be reached; undefined for an error of the program. */
+export function redisFailure(error: unknown): StoreErrorReason | undefined {
   if (!(error instanceof Error)) return undefined;
   if (error instanceof RedisUnavailableError || LOST.test(error.message) || 'syscall' in error) return 'unavailable';
   if (error.name !== 'ReplyError') return undefined;

@@ -1,6 +1,7 @@
 import { CompletionError, RateLimitError, type CompletionErrorCode } from '../completions/errors.js';
 import { EngineError, type EngineErrorCode } from '../engine/errors.js';
 import { FineTuningError, type FineTuningErrorCode } from '../fine-tuning/errors.js';
+import { StoreError, type StoreErrorCode } from '../lib/store-error.js';
 import { PREFIX_ERRORS, PrefixError, type PrefixErrorCode, type PrefixErrorReason } from '../prefix/errors.js';
 import { TenancyError, type TenancyErrorCode } from '../tenancy/errors.js';
 import { rateLimitHeaders, retryHeaders } from './http/rate-limit-headers.js';
@@ -40,7 +41,13 @@ type ServerErrorCode =
 
 /** Every `error.code` that an answer can have. */
 export type ErrorCode =
-  ServerErrorCode | CompletionErrorCode | EngineErrorCode | PrefixErrorCode | TenancyErrorCode | FineTuningErrorCode;
+  | ServerErrorCode
+  | CompletionErrorCode
+  | EngineErrorCode
+  | PrefixErrorCode
+  | TenancyErrorCode
+  | FineTuningErrorCode
+  | StoreErrorCode;
 
 /** Characters of an error's message, and of its `param`. */
 const MAX_TEXT = 1000;
@@ -50,7 +57,13 @@ const missing: ErrorEntry = { status: 404, type: 'invalid_request_error' };
 const conflict: ErrorEntry = { status: 409, type: 'invalid_request_error' };
 const tooLarge: ErrorEntry = { status: 413, type: 'invalid_request_error' };
 const failed: ErrorEntry = { status: 500, type: 'server_error', text: 'The server failed. Its log has the details.' };
-const busy = (text: string): ErrorEntry => ({ status: 503, type: 'server_error', retryAfter: 1, text });
+/** @param text unless the error's own message is fixed already */
+const busy = (text?: string): ErrorEntry => ({
+  status: 503,
+  type: 'server_error',
+  retryAfter: 1,
+  ...(text !== undefined && { text }),
+});
 
 const prefixErrors: Readonly<Record<PrefixErrorReason, ErrorEntry>> = {
   invalid: refused,
@@ -58,8 +71,14 @@ const prefixErrors: Readonly<Record<PrefixErrorReason, ErrorEntry>> = {
   not_found: missing,
   quota: { status: 403, type: 'invalid_request_error' },
   damaged: failed,
-  unavailable: busy('The store of prefixes is away. Prefixes in memory are served.'),
-  misconfigured: { ...failed, text: 'PREAMBLE_STORE must name a single Redis, or a proxy that looks like one.' },
+};
+
+/** A `StoreError` says in fixed words which store it is and why. */
+const storeErrors: Readonly<Record<StoreErrorCode, ErrorEntry>> = {
+  store_unavailable: busy(),
+  store_full: busy(),
+  store_read_only: busy(),
+  store_redirected: { status: 500, type: 'server_error' },
 };
 
 /** The one table from code to status, OpenAI type and, where it is fixed, text. */
@@ -103,8 +122,7 @@ const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
   runner_failed: failed,
   internal_error: failed,
   ...fromPrefixErrors(),
-  store_full: busy('The store of prefixes is full. Nothing was stored.'),
-  store_read_only: busy('The store of prefixes takes no writes at present. Nothing was stored.'),
+  ...storeErrors,
 };
 
 function fromPrefixErrors(): Record<PrefixErrorCode, ErrorEntry> {
@@ -184,7 +202,8 @@ export function toApiError(error: unknown): ApiError {
   if (error instanceof EngineError) return new ApiError(error.code, error.message, { cause: error });
   if (error instanceof PrefixError)
     return new ApiError(error.code, error.message, { param: error.param, cause: error });
-  if (error instanceof TenancyError) return new ApiError(error.code, error.message, { cause: error });
+  if (error instanceof TenancyError || error instanceof StoreError)
+    return new ApiError(error.code, error.message, { cause: error });
   if (error instanceof FineTuningError)
     return new ApiError(error.code, error.message, { param: error.param, cause: error });
   if (!(error instanceof Error)) return new ApiError('internal_error', 'Something that is no error was thrown.');

@@ -1,7 +1,5 @@
-/** Why tenants and keys cannot be read or changed. */
+/** Reasons for which a tenant or a key is not found or cannot be removed. */
 export type TenancyErrorCode =
-  /** The store cannot be reached; what was asked may or may not have been done. */
-  | 'store_unavailable'
   | 'tenant_not_found'
   | 'key_not_found'
   /** The tenant has keys in the settings, so it cannot be deleted here. */
@@ -9,7 +7,7 @@ export type TenancyErrorCode =
   /** The key is in the settings, so it cannot be revoked here. */
   | 'key_static';
 
-/** An error of tenants and keys. Its message holds names and ids, never a key. */
+/** A tenant or key that is not there or cannot be removed. The message holds names and ids, never a key. */
 export class TenancyError extends Error {
   override readonly name = 'TenancyError';
 

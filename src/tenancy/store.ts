@@ -49,7 +49,7 @@ export interface TenancyChange {
 
 /**
  * Tenants with their limits, and keys. Each change is all or nothing, and durable when it returns. Every method may throw
- * `TenancyError` `store_unavailable`.
+ * `StoreError` of `tenants` or `keys`.
  */
 export interface TenancyStore {
   getTenant(tenant: string): Promise<TenantRecord | undefined>;

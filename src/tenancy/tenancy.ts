@@ -1,5 +1,6 @@
+import { StaleCache } from '../lib/stale-cache.js';
+import { StoreError } from '../lib/store-error.js';
 import { TenancyError } from './errors.js';
-import { LastKnown } from './last-known.js';
 import type { LimitChanges, TenantLimits } from './limits.js';
 import { issueKey, isSecretOf, parseKey, type IssuedKey, type KeyOwner } from './managed-key.js';
 import type { ApiKey, StaticKey } from './static-keys.js';
@@ -9,8 +10,6 @@ import type { KeyPageOptions, KeyRecord, Page, PageOptions, TenancyStore, Tenant
 /** The tenant of a server without keys. */
 export const DEFAULT_TENANT = 'default';
 
-/** A revoked key is refused everywhere within half a second, even where the message about it is lost. Milliseconds. */
-const FRESH_FOR = 400;
 /** Records of each kind that are remembered; 100,000 keys are some 50 MB. */
 const MAX_ENTRIES = 100_000;
 
@@ -48,23 +47,24 @@ export type KeyInfo = StaticKey | KeyRecord;
 export class Tenancy {
   readonly needsKey: boolean;
   readonly #staticKeys: StaticKeys;
-  readonly #keys: LastKnown<KeyRecord>;
-  readonly #tenants: LastKnown<Caller>;
+  readonly #keys: StaleCache<KeyRecord>;
+  readonly #tenants: StaleCache<Caller>;
 
   constructor(private readonly options: TenancyOptions) {
     const { store, staticKeys, needsKey } = options;
     this.needsKey = needsKey;
     this.#staticKeys = new StaticKeys(staticKeys);
-    const cache = { freshFor: FRESH_FOR, maxEntries: MAX_ENTRIES, now: () => performance.now() };
-    this.#keys = new LastKnown({ ...cache, load: (id) => store.getKey(id) });
-    this.#tenants = new LastKnown({ ...cache, load: (tenant) => this.#loadCaller(tenant) });
+    // Without patience: a revoked key is refused by a slow store too.
+    const cache = { maxSize: MAX_ENTRIES, now: () => performance.now() };
+    this.#keys = new StaleCache(cache);
+    this.#tenants = new StaleCache(cache);
     store.onChange((change) => this.#expire(change?.revoked));
   }
 
   /**
-   * Whose key this is; undefined for one that is not valid. Keys that were valid when the store was last heard of go on being so while it is away.
+   * The tenant that a key belongs to; undefined for a key that is not valid. Keys that were valid when the store last answered stay valid while it is away.
    * @param key undefined when the request has none
-   * @throws TenancyError `store_unavailable` when only the store could tell
+   * @throws StoreError when only the store could tell
    */
   async authenticate(key: string | undefined): Promise<Caller | undefined> {
     if (!this.needsKey) return this.#callerOf(DEFAULT_TENANT);
@@ -72,12 +72,12 @@ export class Tenancy {
     return tenant === undefined ? undefined : this.#callerOf(tenant);
   }
 
-  /** What a tenant may take, whoever asks. Defaults stand in where the store cannot tell. */
+  /** The limits of a tenant, whoever asks. Defaults stand in where the store cannot tell. */
   async limitsOf(tenant: string): Promise<TenantLimits> {
     return (await this.#callerOf(tenant)).limits;
   }
 
-  /** Makes a key; its text is in the answer and nowhere else. */
+  /** Makes a key, whose text is in the answer and nowhere else. */
   async createKey(owner: KeyOwner): Promise<IssuedKey> {
     const issued = issueKey(owner, this.#now());
     await this.options.store.addKey(issued.record);
@@ -161,15 +161,15 @@ export class Tenancy {
   async #ownerOf(key: string): Promise<string | undefined> {
     const parts = parseKey(key);
     if (!parts) return undefined;
-    const record = await this.#keys.get(parts.id);
+    const record = await this.#keys.get(parts.id, () => this.options.store.getKey(parts.id));
     return isSecretOf(record, parts.secret) ? record.tenant : undefined;
   }
 
   async #callerOf(tenant: string): Promise<Caller> {
     try {
-      return (await this.#tenants.get(tenant)) ?? this.#withDefaults(tenant);
+      return (await this.#tenants.get(tenant, () => this.#loadCaller(tenant))) ?? this.#withDefaults(tenant);
     } catch (error) {
-      if (error instanceof TenancyError) return this.#withDefaults(tenant);
+      if (error instanceof StoreError) return this.#withDefaults(tenant);
       throw error;
     }
   }

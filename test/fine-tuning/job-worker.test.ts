@@ -11,6 +11,7 @@ import { FineTuning } from '../../src/fine-tuning/fine-tuning.js';
 import type { FineTuningJob } from '../../src/fine-tuning/job.js';
 import { JobWorker } from '../../src/fine-tuning/job-worker.js';
 import { type Trainer, TrainingCrashedError, TrainingRefusedError } from '../../src/fine-tuning/trainer.js';
+import { StoreError } from '../../src/lib/store-error.js';
 import { PrefixError } from '../../src/prefix/errors.js';
 import { type AdapterFiles, CONFIG_FILE, MODEL_FILE } from '../../src/prefix/adapter/format.js';
 import type { PrefixLibrary } from '../../src/prefix/library.js';
@@ -270,7 +271,7 @@ describe('the worker', () => {
     upload = async () => {
       await isRefused();
       leave.abort();
-      throw new PrefixError('store_unavailable', 'away');
+      throw new StoreError('prefixes', 'unavailable');
     };
     await expect(worker(trained).run(ref, leave.signal)).rejects.toMatchObject({ code: 'store_unavailable' });
     upload = isRefused;
@@ -291,7 +292,7 @@ describe('the worker', () => {
     const leave = new AbortController();
     upload = () => {
       leave.abort();
-      return Promise.reject(new PrefixError('store_unavailable', 'away'));
+      return Promise.reject(new StoreError('prefixes', 'unavailable'));
     };
     await expect(worker(trained).run(ref, leave.signal)).rejects.toMatchObject({ code: 'store_unavailable' });
     expect((await record())?.status).toBe('finishing');

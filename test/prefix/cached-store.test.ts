@@ -4,6 +4,7 @@ import path from 'node:path';
 
 import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
+import { StoreError } from '../../src/lib/store-error.js';
 import { CachedPrefixStore } from '../../src/prefix/cached-store.js';
 import { PrefixError } from '../../src/prefix/errors.js';
 import { DiskPrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
@@ -28,7 +29,7 @@ describe('the cache of names', () => {
   let now: number;
   const [one, two] = [storeUpload('a', 1), storeUpload('a', 2)];
   const version = async (): Promise<string | undefined> => (await cached.get('T', 'a'))?.version;
-  const away = (): Promise<never> => Promise.reject(new PrefixError('store_unavailable', 'away'));
+  const away = (): Promise<never> => Promise.reject(new StoreError('prefixes', 'unavailable'));
 
   beforeEach(async () => {
     store = await openStore();
@@ -57,7 +58,7 @@ describe('the cache of names', () => {
     cached.forget('t~e632b7095b0bf32c', 'a');
     expect(await version()).toBe(two.info.version);
     await store.delete('T', 'a');
-    cached.forgetAll();
+    cached.expire();
     expect(await version()).toBeUndefined();
   });
 
@@ -108,7 +109,7 @@ describe('the cache of names', () => {
     const get = vi.spyOn(store, 'get').mockImplementation(away);
     now += 10_000;
     expect(await version()).toBe(one.info.version);
-    cached.forgetAll();
+    cached.expire();
     expect(await version()).toBe(one.info.version);
     await expect(cached.get('T', 'b')).rejects.toMatchObject({ code: 'store_unavailable' });
     cached.forget('t~e632b7095b0bf32c', 'a');
@@ -148,7 +149,7 @@ describe('the cache of adapter ids', () => {
     const name = await cached.nameOf('T', id);
     return name && (await cached.get('T', name))?.version;
   };
-  const away = (): Promise<never> => Promise.reject(new PrefixError('store_unavailable', 'away'));
+  const away = (): Promise<never> => Promise.reject(new StoreError('prefixes', 'unavailable'));
   const [one, two, called] = [storeUpload('a', 1), storeUpload('a', 2), storeUpload(id, 3)];
 
   beforeEach(async () => {
@@ -183,7 +184,7 @@ describe('the cache of adapter ids', () => {
     const nameOf = vi.spyOn(store, 'nameOf').mockImplementation(away);
     now += 10_000;
     expect(await byId()).toBe(one.info.version);
-    cached.forgetAll();
+    cached.expire();
     expect(await byId()).toBe(one.info.version);
     await expect(cached.nameOf('T', adapterId('T', 'b'))).rejects.toMatchObject({ code: 'store_unavailable' });
     nameOf.mockImplementation(() => new Promise(() => undefined));

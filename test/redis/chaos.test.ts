@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { PrefixError } from '../../src/prefix/errors.js';
+import { StoreError } from '../../src/lib/store-error.js';
 import { adapterId } from '../../src/prefix/name.js';
 import { RedisConnection } from '../../src/redis/connection.js';
 import { RedisPrefixStore } from '../../src/redis/prefixes/redis-prefix-store.js';
@@ -189,7 +189,7 @@ describe('the store on Redis', () => {
         counts.ok++;
         return true;
       } catch (error) {
-        if (!(error instanceof PrefixError) || error.code !== 'store_unavailable') throw error;
+        if (!(error instanceof StoreError) || error.code !== 'store_unavailable') throw error;
         expect(performance.now() - began).toBeLessThan(4000);
         counts.unavailable++;
         await delay(5);

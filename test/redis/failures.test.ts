@@ -32,7 +32,7 @@ async function connect({ url }: { url: string }): Promise<RedisConnection> {
 }
 
 const storeOn = (connection: RedisConnection): RedisPrefixStore => new RedisPrefixStore(connection, base.fingerprint);
-const unavailable = { code: 'store_unavailable', reason: 'unavailable' };
+const unavailable = { name: 'StoreError', store: 'prefixes', code: 'store_unavailable', reason: 'unavailable' };
 
 describe('a Redis that is away', () => {
   it('refuses everything at once, and serves again by itself', async () => {
@@ -98,7 +98,7 @@ describe('a Redis that cannot store', () => {
     await store.put('t', storeUpload('a', 1));
     const keys = await connection.client.dbsize();
     const refused = store.put('t', storeUpload('b', 2, 5_000_000));
-    await expect(refused).rejects.toMatchObject({ code: 'store_full', reason: 'unavailable' });
+    await expect(refused).rejects.toMatchObject({ store: 'prefixes', code: 'store_full', reason: 'full' });
     expect(await connection.client.dbsize()).toBe(keys);
     expect(await store.get('t', 'b')).toBeUndefined();
     expect(await store.get('t', 'a')).toBeDefined();
@@ -141,7 +141,7 @@ describe('a Redis that cannot store', () => {
     await follower.client.replicaof('127.0.0.1', primary.port);
     const reader = storeOn(follower);
     await expect.poll(() => reader.get('t', 'a').catch(() => undefined), { timeout: 20_000 }).toBeDefined();
-    const refused = { code: 'store_read_only', reason: 'unavailable' };
+    const refused = { store: 'prefixes', code: 'store_read_only', reason: 'read_only' };
     await expect(reader.put('t', storeUpload('b', 1))).rejects.toMatchObject(refused);
     await expect(reader.delete('t', 'a')).rejects.toMatchObject(refused);
     expect(await reader.nameOf('t', adapterId('t', 'a'))).toBe('a');
@@ -161,7 +161,7 @@ describe('a Redis that cannot store', () => {
         .catch((error: unknown) => error);
     const redirected = {
       code: 'store_redirected',
-      reason: 'misconfigured',
+      reason: 'redirected',
       message: expect.stringContaining('PREAMBLE_STORE'),
     };
     await expect.poll(failed, { timeout: 20_000 }).toMatchObject(redirected);

@@ -139,16 +139,16 @@ describe('files and jobs on Redis', () => {
     const [files, jobs] = [new RedisTrainingFileStore(connection), new RedisJobStore(connection)];
     const big = new Uint8Array(20_000_000);
     const unavailable = { code: 'store_unavailable' };
-    await expect(files.put('t', file(big.length), big)).rejects.toMatchObject({
-      ...unavailable,
-      message: 'The store of files and jobs is full.',
-    });
+    await expect(files.put('t', file(big.length), big)).rejects.toMatchObject({ store: 'files', code: 'store_full' });
     const { id } = job();
     await jobs.add('t', job({ id })); // there is room again
     await small.stop();
     await expect.poll(() => connection.isReady).toBe(false);
-    await expect(files.get('t', 'x')).rejects.toMatchObject(unavailable);
-    await expect(jobs.change('t', id, ['queued'], { status: 'running' })).rejects.toMatchObject(unavailable);
-    await expect(jobs.unfinished('f')).rejects.toMatchObject(unavailable);
+    await expect(files.get('t', 'x')).rejects.toMatchObject({ store: 'files', ...unavailable });
+    await expect(jobs.change('t', id, ['queued'], { status: 'running' })).rejects.toMatchObject({
+      store: 'jobs',
+      ...unavailable,
+    });
+    await expect(jobs.unfinished('f')).rejects.toMatchObject({ store: 'jobs', ...unavailable });
   });
 });

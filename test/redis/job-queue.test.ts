@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest';
 
-import { FineTuningError } from '../../src/fine-tuning/errors.js';
+import { StoreError } from '../../src/lib/store-error.js';
 import type { FineTuningJob } from '../../src/fine-tuning/job.js';
 import type { JobOutcome, JobWork } from '../../src/fine-tuning/job-queue.js';
 import { RedisConnection } from '../../src/redis/connection.js';
@@ -145,7 +145,7 @@ it('brings a job again that found its store away', async () => {
   await queue.work(work);
   const added = await addJob(queue, 't');
   await expect.poll(() => begun.length, soon).toBe(1);
-  end(new FineTuningError('store_unavailable', 'away'));
+  end(new StoreError('jobs', 'unavailable'));
   await expect.poll(() => begun, soon).toEqual([added, added]);
   end('done');
 });

@@ -63,16 +63,16 @@ describe('the store on Redis', () => {
     const store = await RedisTenancyStore.open(await connect());
     await server.kill();
     onTestFinished(() => server.start());
-    const away = { name: 'TenancyError', code: 'store_unavailable' };
+    const away = (store: string) => ({ name: 'StoreError', store, code: 'store_unavailable' });
     const { record } = issueKey({ tenant: 'a', label: undefined }, 1e12);
-    await expect(store.getTenant('a')).rejects.toMatchObject(away);
-    await expect(store.setTenant('a', {}, 1)).rejects.toMatchObject(away);
-    await expect(store.deleteTenant('a')).rejects.toMatchObject(away);
-    await expect(store.listTenants({ limit: 1 })).rejects.toMatchObject(away);
-    await expect(store.getKey(record.id)).rejects.toMatchObject(away);
-    await expect(store.addKey(record)).rejects.toMatchObject(away);
-    await expect(store.revokeKey(record.id)).rejects.toMatchObject(away);
-    await expect(store.listKeys({ limit: 1 })).rejects.toMatchObject(away);
+    await expect(store.getTenant('a')).rejects.toMatchObject(away('tenants'));
+    await expect(store.setTenant('a', {}, 1)).rejects.toMatchObject(away('tenants'));
+    await expect(store.deleteTenant('a')).rejects.toMatchObject(away('tenants'));
+    await expect(store.listTenants({ limit: 1 })).rejects.toMatchObject(away('tenants'));
+    await expect(store.getKey(record.id)).rejects.toMatchObject(away('keys'));
+    await expect(store.addKey(record)).rejects.toMatchObject(away('keys'));
+    await expect(store.revokeKey(record.id)).rejects.toMatchObject(away('keys'));
+    await expect(store.listKeys({ limit: 1 })).rejects.toMatchObject(away('keys'));
   });
 });
 

@@ -107,12 +107,8 @@ const elsewhere: PrefixErrorCode[] = [
   'prefix_not_found',
   'prefix_version_ambiguous',
   'prefix_damaged',
-  // The store's troubles and a tenant's quota: test/redis, test/prefix/store-contract.ts, test/server/rate-limits.test.ts.
+  // A tenant's quota: test/prefix/store-contract.ts, test/server/rate-limits.test.ts.
   'prefix_quota_exceeded',
-  'store_unavailable',
-  'store_full',
-  'store_read_only',
-  'store_redirected',
   'tenant_invalid',
   'text_empty',
   'text_too_long',

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 
 import { DiskFileStore } from '../../src/fine-tuning/disk-file-store.js';
-import { FineTuningError } from '../../src/fine-tuning/errors.js';
+import { StoreError } from '../../src/lib/store-error.js';
 import { FineTuning } from '../../src/fine-tuning/fine-tuning.js';
 import { send } from '../support/http.js';
 import { listen, testServer, type TestServer } from './harness.js';
@@ -75,7 +75,7 @@ describe('a file that is downloaded', () => {
       const content = Readable.from(
         (async function* () {
           yield* pieces;
-          throw new FineTuningError('store_unavailable', 'The store of files and jobs is away.');
+          throw new StoreError('files', 'unavailable');
         })(),
         { objectMode: false },
       );

@@ -7,6 +7,7 @@ import { onTestFinished } from 'vitest';
 import { DiskPrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
 import { type PrefixEncoder, rowWidth, selfKv, selfSite } from '../../src/prefix/kv.js';
 import { PrefixLibrary } from '../../src/prefix/library.js';
+import type { PrefixStore } from '../../src/prefix/store.js';
 import { encodeSafetensors } from '../../src/safetensors/index.js';
 import { base } from './harness.js';
 
@@ -27,10 +28,9 @@ const encoder: PrefixEncoder = {
     ),
 };
 
-/** The real library on a directory of its own, removed after the test. */
-export async function testLibrary(): Promise<PrefixLibrary> {
-  const directory = await temporaryDirectory();
-  const store = await DiskPrefixStore.open(directory, base.fingerprint);
+/** The real library, on a directory of its own unless a store is given; the directory is removed after the test. */
+export async function testLibrary(store?: PrefixStore): Promise<PrefixLibrary> {
+  store ??= await DiskPrefixStore.open(await temporaryDirectory(), base.fingerprint);
   return new PrefixLibrary({ store, base, encoder, cacheBytes: 1 << 20, now: () => 1_700_000_000_000 });
 }
 

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 
 import type { Redis } from 'ioredis';
 
-import { FineTuningError } from '../../fine-tuning/errors.js';
 import type { TrainingFile } from '../../fine-tuning/file.js';
 import {
   checkFileQuota,
@@ -11,12 +10,14 @@ import {
   type TrainingFileStore,
 } from '../../fine-tuning/file-store.js';
 import type { Page, PageOptions } from '../../lib/page.js';
+import { StoreError } from '../../lib/store-error.js';
 import type { RedisConnection } from '../connection.js';
-import { redisFailure } from '../errors.js';
-import { asFineTuningError, reached } from '../fine-tuning-error.js';
 import { newestFirst } from '../newest-first.js';
 import { FileDamagedError, layOut, pieceKeys, type Pieces } from '../pieces.js';
+import { asStoreError, mapRedisErrors } from '../store-error.js';
 import { addFile, deleteFile, type StoredFile, TrainingFileKeys } from './scripts.js';
+
+const reached = mapRedisErrors('files');
 
 /** Training files on Redis. As an upload of a prefix, one writes pieces that expire and commits them with one script. */
 export class RedisTrainingFileStore implements TrainingFileStore {
@@ -42,10 +43,10 @@ export class RedisTrainingFileStore implements TrainingFileStore {
       if (result === 'added') return;
       await this.#drop(pieces);
       if (result === 'quota' && quota) checkFileQuota({ files, bytes }, file, quota);
-      if (result !== 'known') throw new FineTuningError('store_unavailable', 'The upload took too long.');
+      if (result !== 'known') throw new StoreError('files', 'too_slow');
     } catch (error) {
       // A commit that was not answered may yet happen: then the pieces are its own. Others expire.
-      if (error instanceof FineTuningError && redisFailure(error.cause) === 'full') await this.#drop(pieces);
+      if (error instanceof StoreError && error.reason === 'full') await this.#drop(pieces);
       throw error;
     }
   }
@@ -69,7 +70,7 @@ export class RedisTrainingFileStore implements TrainingFileStore {
   async stream(tenant: string, id: string): Promise<FileStream | undefined> {
     const keys = new TrainingFileKeys(tenant);
     const stored = await this.#find(keys, id);
-    return stored && this.#pieces.stream(keys, stored.draft, stored.layout, asFineTuningError);
+    return stored && this.#pieces.stream(keys, stored.draft, stored.layout, (error) => asStoreError('files', error));
   }
 
   list(tenant: string, options: PageOptions): Promise<Page<TrainingFile>> {

@@ -7,10 +7,12 @@ import { type JobRef, newEvent, UNFINISHED } from '../../fine-tuning/job.js';
 import type { JobOutcome, JobQueue, JobWork } from '../../fine-tuning/job-queue.js';
 import type { JobStore } from '../../fine-tuning/job-store.js';
 import type { RedisConnection } from '../connection.js';
-import { reached } from '../fine-tuning-error.js';
+import { mapRedisErrors } from '../store-error.js';
 import { TUNING_ROOT } from './scripts.js';
 import { JobLock } from './job-lock.js';
 import { Turns } from './turns.js';
+
+const reached = mapRedisErrors('jobs');
 
 /** Workers of one job that may die: then it is the job's fault, and it has failed. */
 const MOST_DEATHS = 5;

@@ -11,9 +11,11 @@ import {
 import { type JobStore, MAX_EVENTS, MAX_FINISHED_JOBS, tooManyJobs } from '../../fine-tuning/job-store.js';
 import { type Page, pageOf, type PageOptions } from '../../lib/page.js';
 import type { RedisConnection } from '../connection.js';
-import { reached } from '../fine-tuning-error.js';
+import { mapRedisErrors } from '../store-error.js';
 import { addEvent, addJob, changeJob, deleteJob, JobKeys, surplusJobs, unfinishedOn } from './scripts.js';
 import { newestFirst } from '../newest-first.js';
+
+const reached = mapRedisErrors('jobs');
 
 /** Jobs on Redis; each change is one script. `job-scripts.ts` has the layout. */
 export class RedisJobStore implements JobStore {

@@ -36,9 +36,9 @@ export function decodeChange(message: string): PrefixChange | undefined {
 export async function forgetChanges(
   connection: RedisConnection,
   fingerprint: string,
-  store: Pick<CachedPrefixStore, 'forget' | 'forgetAll'>,
+  store: Pick<CachedPrefixStore, 'forget' | 'expire'>,
 ): Promise<void> {
-  connection.onReconnect(() => store.forgetAll());
+  connection.onReconnect(() => store.expire());
   await connection.subscribe(CHANGES_CHANNEL, (message) => {
     const change = decodeChange(message);
     if (change?.fingerprint === fingerprint.slice(0, 16)) store.forget(change.tenant, change.name, change.version);

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 import type { Redis } from 'ioredis';
 
+import { StoreError } from '../../lib/store-error.js';
 import { PrefixError } from '../../prefix/errors.js';
 import { CONFIG_FILE, MODEL_FILE } from '../../prefix/adapter/format.js';
 import { adapterId, nameKey } from '../../prefix/name.js';
@@ -20,6 +21,7 @@ import {
 } from '../../prefix/store.js';
 import type { RedisConnection } from '../connection.js';
 import { redisFailure } from '../errors.js';
+import { asStoreError } from '../store-error.js';
 import { FileDamagedError, type FileLayout, layOut, pieceKeys, type Pieces } from '../pieces.js';
 import { encodeChange } from './changes.js';
 import { PrefixIndex } from './index-set.js';
@@ -34,7 +36,6 @@ import {
   type VersionEntry,
 } from './record.js';
 import { addVersion, deleteName, promoteVersion } from './scripts.js';
-import { asStoreError } from './store-error.js';
 
 /** Names whose records a listing reads at a time. */
 const LIST_BATCH = 100;
@@ -44,7 +45,7 @@ const DELETE_ATTEMPTS = 20;
 /**
  * Prefixes on Redis, for any number of processes; keys are in `keys.ts`. An upload writes its files in pieces that
  * expire, then commits them with one script. A process or a Redis that dies at any point leaves the old state or the
- * new one. Answered uploads are as durable as Redis is configured to be. Throws `PrefixError` with a `store_` code
+ * new one. Answered uploads are as durable as Redis is configured to be. Throws `StoreError`
  * when Redis cannot serve.
  */
 export class RedisPrefixStore implements PrefixStore {
@@ -106,7 +107,7 @@ export class RedisPrefixStore implements PrefixStore {
     const keys = this.#keys(tenant);
     return translated(async () => {
       const found = await this.#findFile(keys, name, version, file);
-      return found && this.#pieces.stream(keys, found.draft, found.layout, asStoreError);
+      return found && this.#pieces.stream(keys, found.draft, found.layout, asPrefixError);
     });
   }
 
@@ -147,7 +148,7 @@ export class RedisPrefixStore implements PrefixStore {
         const args = [nameKey(name), hash['draft'], bytes, ...change, adapterId(tenant, name)];
         if (await deleteName.run(this.#client, touched, args)) return true;
       }
-      throw new PrefixError('store_unavailable', 'name: the prefix changes too often to be deleted');
+      throw new StoreError('prefixes', 'too_slow');
     });
   }
 
@@ -172,7 +173,7 @@ export class RedisPrefixStore implements PrefixStore {
     if (result === 'known') return { record: decodeEntry(String(more[0])).info, created: false };
     const [prefixes, bytes, grows] = more.map(Number) as [number, number, number];
     if (result === 'quota') checkQuota({ prefixes, bytes }, { prefixes: grows, bytes: info.bytes }, quota);
-    throw new PrefixError('store_unavailable', 'name: the upload took too long');
+    throw new StoreError('prefixes', 'too_slow');
   }
 
   /** Deletes the pieces of a refused upload. If this fails, they expire. */
@@ -260,6 +261,12 @@ async function translated<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw asStoreError(error);
+    throw asPrefixError(error);
   }
+}
+
+/** A failure of Redis, or a damaged file, as an error of `PrefixStore`; any other error as it is. */
+function asPrefixError(error: unknown): unknown {
+  if (error instanceof FileDamagedError) return new PrefixError('prefix_damaged', `name: ${error.message}`);
+  return asStoreError('prefixes', error);
 }

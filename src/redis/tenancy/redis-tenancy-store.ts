@@ -1,4 +1,3 @@
-import { TenancyError } from '../../tenancy/errors.js';
 import { LIMIT_NAMES, type LimitChanges, type OwnLimits } from '../../tenancy/limits.js';
 import type {
   KeyPageOptions,
@@ -10,7 +9,7 @@ import type {
   TenantRecord,
 } from '../../tenancy/store.js';
 import type { RedisConnection } from '../connection.js';
-import { redisFailure } from '../errors.js';
+import { mapRedisErrors } from '../store-error.js';
 import {
   addKey,
   CHANNEL,
@@ -27,55 +26,59 @@ import type { Script } from '../script.js';
 
 type Hash = Readonly<Record<string, string>>;
 
-/** Tenants and keys in Redis, for all replicas; each change is one script, which also tells the others. `tenancy-scripts.ts` has the layout. */
+const reached = { tenants: mapRedisErrors('tenants'), keys: mapRedisErrors('keys') };
+/** One of the two stores that this one is. */
+type Part = keyof typeof reached;
+
+/** Tenants and keys in Redis, for all replicas; each change is one script, which also tells the others. `scripts.ts` has the layout. */
 export class RedisTenancyStore implements TenancyStore {
   readonly #listeners: ((change: TenancyChange | undefined) => void)[] = [];
 
   private constructor(private readonly connection: RedisConnection) {}
 
-  /** @throws TenancyError `store_unavailable` */
+  /** @throws StoreError */
   static async open(connection: RedisConnection): Promise<RedisTenancyStore> {
     const store = new RedisTenancyStore(connection);
-    await reach(connection.subscribe(CHANNEL, (message) => store.#tell(readChange(message))));
+    await reached.keys(connection.subscribe(CHANNEL, (message) => store.#tell(readChange(message))));
     connection.onReconnect(() => store.#tell(undefined));
     return store;
   }
 
   async getTenant(tenant: string): Promise<TenantRecord | undefined> {
-    return toTenant(tenant, await reach(this.connection.client.hgetall(tenantName(tenant))));
+    return toTenant(tenant, await reached.tenants(this.connection.client.hgetall(tenantName(tenant))));
   }
 
   async setTenant(tenant: string, changes: LimitChanges, now: number): Promise<TenantRecord> {
     const fields = Object.entries(changes).flatMap(([name, value]) => [name, String(value)]);
-    const created = await this.#run(setTenant, [tenantName(tenant), TENANTS], [tenant, now, ...fields]);
+    const created = await this.#run('tenants', setTenant, [tenantName(tenant), TENANTS], [tenant, now, ...fields]);
     return toTenant(tenant, toHash(created as string[])) as TenantRecord;
   }
 
   async deleteTenant(tenant: string): Promise<boolean> {
     const keys = [tenantName(tenant), TENANTS, KEYS, keysOf(tenant)];
-    return (await this.#run(deleteTenant, keys, [tenant])) === 1;
+    return (await this.#run('tenants', deleteTenant, keys, [tenant])) === 1;
   }
 
   async listTenants(options: PageOptions): Promise<Page<TenantRecord>> {
-    return this.#page(TENANTS, options, (tenant) => this.getTenant(tenant));
+    return this.#page('tenants', TENANTS, options, (tenant) => this.getTenant(tenant));
   }
 
   async getKey(id: string): Promise<KeyRecord | undefined> {
-    return toKey(id, await reach(this.connection.client.hgetall(keyName(id))));
+    return toKey(id, await reached.keys(this.connection.client.hgetall(keyName(id))));
   }
 
   async addKey({ id, tenant, label, created, last4, salt, hash }: KeyRecord): Promise<void> {
     const keys = [keyName(id), KEYS, keysOf(tenant), tenantName(tenant), TENANTS];
     const fields = Object.entries({ tenant, created, last4, salt, hash, ...(label !== undefined && { label }) }).flat();
-    await this.#run(addKey, keys, [id, tenant, created, ...fields]);
+    await this.#run('keys', addKey, keys, [id, tenant, created, ...fields]);
   }
 
   async revokeKey(id: string): Promise<boolean> {
-    return (await this.#run(revokeKey, [keyName(id), KEYS], [id])) === 1;
+    return (await this.#run('keys', revokeKey, [keyName(id), KEYS], [id])) === 1;
   }
 
   async listKeys({ tenant, ...options }: KeyPageOptions): Promise<Page<KeyRecord>> {
-    return this.#page(tenant === undefined ? KEYS : keysOf(tenant), options, (id) => this.getKey(id));
+    return this.#page('keys', tenant === undefined ? KEYS : keysOf(tenant), options, (id) => this.getKey(id));
   }
 
   onChange(listener: (change: TenancyChange | undefined) => void): void {
@@ -84,18 +87,19 @@ export class RedisTenancyStore implements TenancyStore {
 
   /** Members of a sorted set in their order; one that vanishes while it is read is left out. */
   async #page<T>(
+    part: Part,
     set: string,
     { limit, after }: PageOptions,
     get: (member: string) => Promise<T | undefined>,
   ): Promise<Page<T>> {
     const from = after === undefined || after === '' ? '-' : `(${after}`;
-    const members = await reach(this.connection.client.zrangebylex(set, from, '+', 'LIMIT', 0, limit + 1));
+    const members = await reached[part](this.connection.client.zrangebylex(set, from, '+', 'LIMIT', 0, limit + 1));
     const found = await Promise.all(members.slice(0, limit).map(get));
     return { data: found.filter((item) => item !== undefined), hasMore: members.length > limit };
   }
 
-  #run(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
-    return reach(script.run(this.connection.client, keys, args));
+  #run(part: Part, script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+    return reached[part](script.run(this.connection.client, keys, args));
   }
 
   #tell(change: TenancyChange | undefined): void {
@@ -103,17 +107,7 @@ export class RedisTenancyStore implements TenancyStore {
   }
 }
 
-/** An error of the program stays as it is. */
-async function reach<T>(answer: Promise<T>): Promise<T> {
-  try {
-    return await answer;
-  } catch (cause) {
-    if (redisFailure(cause) === undefined) throw cause;
-    throw new TenancyError('store_unavailable', 'The store of tenants and keys cannot be reached.', { cause });
-  }
-}
-
-/** Undefined for a message that no version of this store sends: then anything may have changed. */
+/** The change that a message tells of; undefined for a message that this store does not send, after which anything may have changed. */
 function readChange(message: string): TenancyChange | undefined {
   try {
     const { revoked } = JSON.parse(message) as Partial<TenancyChange>;
@@ -138,7 +132,7 @@ function toKey(id: string, hash: Hash): KeyRecord | undefined {
   return { id, tenant, label, created: Number(created), last4, salt, hash: digest };
 }
 
-/** Field, value, field, value: how a script returns a hash. */
+/** The hash that a script returns as field, value, field, value. */
 function toHash(flat: readonly string[]): Hash {
   return Object.fromEntries(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1] ?? '']] : [])));
 }

@@ -1,24 +1,26 @@
-import { describe, expect, it } from 'vitest';
+import { setTimeout as delay } from 'node:timers/promises';
 
-import { TenancyError } from '../../src/tenancy/errors.js';
-import { LastKnown } from '../../src/tenancy/last-known.js';
+import { describe, expect, it, vi } from 'vitest';
+
+import { StaleCache } from '../../src/lib/stale-cache.js';
+import { StoreError } from '../../src/lib/store-error.js';
 
 /** A store that tells what it is told to, and a clock. */
-function setUp() {
+function setUp(options: { patienceMs?: number; sizeOf?: () => number } = {}) {
   const world = { now: 0, asked: 0, answer: async (): Promise<{ v: number } | undefined> => ({ v: 1 }) };
   const load = async () => {
     world.asked++;
     return world.answer();
   };
-  const known = new LastKnown({ load, freshFor: 400, maxEntries: 2, now: () => world.now });
-  return { world, known };
+  const cache = new StaleCache<{ v: number }>({ maxSize: 2, now: () => world.now, ...options });
+  return { world, known: { get: (key: string) => cache.get(key, load), expire: () => cache.expire(), forget: cache.forget.bind(cache) } };
 }
 
 const away = async () => {
-  throw new TenancyError('store_unavailable', 'away');
+  throw new StoreError('keys', 'unavailable');
 };
 
-describe('what was known last', () => {
+describe('a value that is served while its store is away', () => {
   it('is believed for its time, and not a moment longer', async () => {
     const { world, known } = setUp();
     await known.get('a');
@@ -122,5 +124,47 @@ describe('what was known last', () => {
     world.now = 400;
     world.answer = () => Promise.reject(new Error('broken'));
     await expect(known.get('a')).rejects.toThrow('broken');
+  });
+
+  it('is served while the store is slow, where patience is limited, until the answer comes', async () => {
+    const { world, known } = setUp({ patienceMs: 20 });
+    await known.get('a');
+    world.now = 400;
+    let answer = (_: { v: number }): void => undefined;
+    world.answer = () => new Promise((resolve) => (answer = resolve));
+    expect(await known.get('a')).toEqual({ v: 1 });
+    answer({ v: 2 });
+    await vi.waitFor(async () => expect(await known.get('a')).toEqual({ v: 2 }));
+    expect(world.asked).toBe(2);
+  });
+
+  it('is waited for without limit where patience is not limited, and where nothing is known', async () => {
+    for (const options of [{}, { patienceMs: 1 }]) {
+      const { world, known } = setUp(options);
+      if (options.patienceMs === undefined) await known.get('a');
+      world.now = 400;
+      world.answer = async () => {
+        await delay(30);
+        return { v: 2 };
+      };
+      expect(await known.get('a')).toEqual({ v: 2 });
+    }
+  });
+
+  it('is stale, not gone, where it is forgotten for a change that it has already', async () => {
+    const { world, known } = setUp();
+    await known.get('a');
+    known.forget('a', ({ v }) => v === 1);
+    world.answer = away;
+    expect(await known.get('a')).toEqual({ v: 1 });
+    expect(world.asked).toBe(2);
+    known.forget('a', ({ v }) => v === 2);
+    await expect(known.get('a')).rejects.toMatchObject({ code: 'store_unavailable' });
+  });
+
+  it('takes the room that its size says', async () => {
+    const { world, known } = setUp({ sizeOf: () => 2 });
+    for (const key of ['a', 'b', 'a']) await known.get(key);
+    expect(world.asked).toBe(3);
   });
 });
