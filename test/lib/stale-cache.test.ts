@@ -13,7 +13,14 @@ function setUp(options: { patienceMs?: number; sizeOf?: () => number } = {}) {
     return world.answer();
   };
   const cache = new StaleCache<{ v: number }>({ maxSize: 2, now: () => world.now, ...options });
-  return { world, known: { get: (key: string) => cache.get(key, load), expire: () => cache.expire(), forget: cache.forget.bind(cache) } };
+  return {
+    world,
+    known: {
+      get: (key: string) => cache.get(key, load),
+      expire: () => cache.expire(),
+      forget: cache.forget.bind(cache),
+    },
+  };
 }
 
 const away = async () => {

@@ -62,7 +62,7 @@ async function serverOnRedis() {
       prefixes: () => ask('GET', '/v1/prefixes'),
     },
     writes: {
-      files: () => ask('POST', '/v1/files', Buffer.from(form.body as Uint8Array), form.headers),
+      files: () => ask('POST', '/v1/files', Buffer.from(form.body), form.headers),
       jobs: () => ask('POST', '/v1/fine_tuning/jobs', job),
       tenants: () => ask('POST', '/v1/admin/tenants/bob', { weight: 2 }),
       keys: () => ask('POST', '/v1/admin/keys', { tenant: 'bob' }),
