@@ -1,6 +1,6 @@
 import path from 'node:path';
 
-import { packageRoot } from '#src/config/config.js';
+import { packageRoot } from '#src/config/paths.js';
 import { buildCommit, resolveCommit } from './beside/commit-build.js';
 import { runBeside, type SuiteResult } from './beside/run-beside.js';
 import { randomModel } from './inputs/random-model.js';

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import { packageRoot } from '#src/config/config.js';
+import { packageRoot } from '#src/config/paths.js';
 import { exists } from '#src/disk/durable.js';
 import type { Build } from '../process/build.js';
 

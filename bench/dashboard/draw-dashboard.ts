@@ -1,7 +1,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import { packageRoot } from '#src/config/config.js';
+import { packageRoot } from '#src/config/paths.js';
 import { panelChart, type LinePanel } from './panel-chart.js';
 import { ServerProcess } from '../process/server-process.js';
 import { type Prometheus, startPrometheus } from './prometheus.js';

@@ -2,7 +2,9 @@ import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { packageRoot, precisions, readConfig } from '#src/config/config.js';
+import { readConfig } from '#src/config/config.js';
+import { packageRoot } from '#src/config/paths.js';
+import { precisions } from '#src/config/rules.js';
 import { openModel } from '#src/model/model.js';
 import { rowWidth, selfKv, selfSite } from '#src/prefix/kv.js';
 import { randomModel, uniform } from '../inputs/random-model.js';

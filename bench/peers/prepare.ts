@@ -2,7 +2,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { packageRoot } from '#src/config/config.js';
+import { packageRoot } from '#src/config/paths.js';
 import { exists } from '#src/disk/durable.js';
 import type { Gpt2Config } from '#src/model/gpt2/config.js';
 import { compileModel, type Manifest, readManifest, WEIGHTS_FILE } from '#src/model/compile/compiled-model.js';

@@ -1,6 +1,6 @@
 import path from 'node:path';
 
-import { packageRoot } from '#src/config/config.js';
+import { packageRoot } from '#src/config/paths.js';
 
 /** A checkout of this repository whose `dist` is built. */
 export interface Build {

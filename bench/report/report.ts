@@ -4,7 +4,7 @@ import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 
-import { packageRoot } from '#src/config/config.js';
+import { packageRoot } from '#src/config/paths.js';
 import { type Options, threadsOf } from '../options.js';
 import { VERSIONS } from '../peers/versions.js';
 import type { Finding } from '../suite.js';

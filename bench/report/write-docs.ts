@@ -3,7 +3,7 @@ import path from 'node:path';
 
 import { format, resolveConfig } from 'prettier';
 
-import { packageRoot } from '#src/config/config.js';
+import { packageRoot } from '#src/config/paths.js';
 import { fillPage, pageParts, throughputChart } from './performance-page.js';
 import type { Report } from './report.js';
 

@@ -1,6 +1,5 @@
-import { join } from 'node:path';
-
-import { bundledModel, bundledPrefixes, defaultStoreDirectory, type Config } from '../config/config.js';
+import { bundledPrefixes } from '../config/paths.js';
+import type { Config } from '../config/variables.js';
 import { Engine } from '../engine/engine.js';
 import type { EngineObserver } from '../engine/observer.js';
 import type { JobObserver } from '../fine-tuning/job-worker.js';
@@ -13,10 +12,10 @@ import { openTenancy } from './open-tenancy.js';
 import { openTracing } from './open-tracing.js';
 import type { PrefixStore } from '../prefix/store.js';
 import { PrefixLibrary } from '../prefix/library.js';
-import { seedPrefixes } from './seed.js';
+import { type SeedMarker, seededTenants, seedPrefixes } from './seed.js';
+import { StoreError } from '../lib/store-error.js';
 import { loggedError } from '../logging/logged-error.js';
 import type { Server } from '../server/server.js';
-import { DEFAULT_TENANT } from '../tenancy/tenancy.js';
 import { Tokenizer } from '../tokenizer/tokenizer.js';
 import type { Tracing } from '../tracing/tracing.js';
 
@@ -47,7 +46,8 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
   try {
     const tokenizer = await Tokenizer.load(model.tokenizerDirectory);
     const { base } = model;
-    const { store, connection, ready: storeReady, close: closeStore } = await openStore(config.store, base.fingerprint);
+    const opened = await openStore(config.store, base.fingerprint);
+    const { store, connection, ready: storeReady, close: closeStore } = opened;
     release.push(closeStore);
     const metrics: Metrics = new Metrics({
       modelName: base.id,
@@ -55,7 +55,8 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
       engine: () => engine.stats(),
       cachedBytes: () => library.cachedBytes,
     });
-    const library: PrefixLibrary = await openLibrary(config, model, store, metrics);
+    const library: PrefixLibrary = createLibrary(config, model, store, metrics);
+    await seed(config, library, opened.seeded);
     const engine = createEngine(config, model, tokenizer, metrics);
     const tenancy = await openTenancy(config, connection);
     const tuning = await openFineTuning(config, { base, library, tenancy: tenancy.tenancy, connection });
@@ -107,21 +108,20 @@ function createEngine(
   });
 }
 
-async function openLibrary(
-  config: Config,
-  model: Model,
-  store: PrefixStore,
-  observer: Metrics,
-): Promise<PrefixLibrary> {
+function createLibrary(config: Config, model: Model, store: PrefixStore, observer: Metrics): PrefixLibrary {
   const { base, encoder } = model;
   const { prefixCacheBytes: cacheBytes, maxVirtualTokens: maxLength, maxColdLoads } = config;
-  const library = new PrefixLibrary({ store, base, encoder, cacheBytes, maxLength, maxColdLoads, observer });
-  const isDefault = config.store.kind === 'file' && config.store.directory === defaultStoreDirectory;
-  if (isDefault && config.model === bundledModel) {
-    const marker = join(defaultStoreDirectory, `.bundled-${base.fingerprint.slice(0, 16)}`);
-    await seedPrefixes({ bundled: bundledPrefixes, library, tenant: DEFAULT_TENANT, marker });
+  return new PrefixLibrary({ store, base, encoder, cacheBytes, maxLength, maxColdLoads, observer });
+}
+
+/** Gives tenants the bundled prefixes. A store that cannot take them at present gets them at a later start. */
+async function seed(config: Config, library: PrefixLibrary, marker: SeedMarker): Promise<void> {
+  try {
+    for (const tenant of seededTenants(config))
+      await seedPrefixes(tenant, { bundled: bundledPrefixes, library, marker });
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
   }
-  return library;
 }
 
 function jobObserver(metrics: Metrics, { app }: Server): JobObserver {

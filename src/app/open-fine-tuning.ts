@@ -2,18 +2,17 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { packageRoot, type Config } from '../config/config.js';
+import { packageRoot } from '../config/paths.js';
+import type { Settings } from '../config/variables.js';
 import { ifExists } from '../disk/durable.js';
 import { childTrainer } from '../fine-tuning/child-trainer.js';
 import { DiskFileStore } from '../fine-tuning/disk-file-store.js';
 import { DiskJobStore } from '../fine-tuning/disk-job-store.js';
-import type { TrainingFileStore } from '../fine-tuning/file-store.js';
 import { FineTuning } from '../fine-tuning/fine-tuning.js';
-import type { JobQueue } from '../fine-tuning/job-queue.js';
-import type { JobStore } from '../fine-tuning/job-store.js';
 import { type JobObserver, JobWorker } from '../fine-tuning/job-worker.js';
 import { LocalQueue } from '../fine-tuning/local-queue.js';
 import { describeStore } from './open-store.js';
+import type { FineTuningStores } from './opened.js';
 import type { BaseModel } from '../prefix/kv.js';
 import type { PrefixLibrary } from '../prefix/library.js';
 import { toQuota } from '../server/prefixes/quota.js';
@@ -39,15 +38,10 @@ export interface FineTuningParts {
   readonly connection: RedisConnection | undefined;
 }
 
-/** Where files and jobs are, and what brings jobs to workers. */
-export interface FineTuningStores {
-  readonly files: TrainingFileStore;
-  readonly jobs: JobStore;
-  readonly queue: JobQueue;
-}
+type FineTuningSettings = Settings<'model' | 'store' | 'tuning'>;
 
 /** Opens files and jobs beside the prefixes. */
-export async function openFineTuning(config: Config, parts: FineTuningParts): Promise<OpenFineTuning> {
+export async function openFineTuning(config: FineTuningSettings, parts: FineTuningParts): Promise<OpenFineTuning> {
   const { base, library, tenancy } = parts;
   const { tuningWorkers: workers, maxTrainingFiles: maxFiles, maxTrainingBytes: maxBytes } = config;
   const { fingerprint } = base;
@@ -97,7 +91,7 @@ export async function openFineTuning(config: Config, parts: FineTuningParts): Pr
 }
 
 async function openStores(
-  { store, tuningWorkers: workers, tuningLostSeconds }: Config,
+  { store, tuningWorkers: workers, tuningLostSeconds }: Settings<'store' | 'tuning'>,
   fingerprint: string,
   connection: RedisConnection | undefined,
 ): Promise<FineTuningStores> {
@@ -112,7 +106,7 @@ async function openStores(
 }
 
 /** Of this machine's, where jobs of the store have their files while they run. */
-function scratchOf({ store, cache }: Config, fingerprint: string): string {
+function scratchOf({ store, cache }: Settings<'model' | 'store'>, fingerprint: string): string {
   if (store.kind === 'file') return join(store.directory, '.fine-tuning/.running');
   const place = createHash('sha256')
     .update(`${describeStore(store)} ${fingerprint}`)

@@ -1,4 +1,7 @@
-import { ConfigError, precisions, systemError, type Config } from '../config/config.js';
+import { systemError } from './system-error.js';
+import { ConfigError } from '../config/error.js';
+import { precisions } from '../config/rules.js';
+import type { Settings } from '../config/variables.js';
 import type { CompileProgress } from '../model/compile/compiled-model.js';
 import { CheckpointError } from '../model/checkpoint-error.js';
 import { openModel, type Model } from '../model/model.js';
@@ -7,7 +10,7 @@ import { openModel, type Model } from '../model/model.js';
  * Opens the model that the settings describe; compiles it if that is needed.
  * @throws ConfigError for a precision of weights that does not fit the model
  */
-export function openConfiguredModel(config: Config, onProgress?: CompileProgress): Promise<Model> {
+export function openConfiguredModel(config: Settings<'model'>, onProgress?: CompileProgress): Promise<Model> {
   const { model: source, modelName: id, cache, slots, threads, spin, provider } = config;
   const options = { source, cache, slots, threads, provider, spin: spin === 'on', ...precisions(config) };
   return openModel({ ...options, ...(id && { id }), ...(onProgress && { onProgress }) }).catch(rethrowNamingWeights);
@@ -23,7 +26,7 @@ export function rethrowNamingWeights(error: unknown): never {
  * As `openConfiguredModel`, for a model that only the settings name.
  * @throws ConfigError that names the variable, for what is wrong with the model's files, its cache, or settings that do not fit the model
  */
-export async function openServedModel(config: Config, onProgress?: CompileProgress): Promise<Model> {
+export async function openServedModel(config: Settings<'model'>, onProgress?: CompileProgress): Promise<Model> {
   const model = await openConfiguredModel(config, onProgress).catch((error: unknown) => {
     throw namingVariable(error, config);
   });
@@ -34,7 +37,7 @@ export async function openServedModel(config: Config, onProgress?: CompileProgre
   throw new ConfigError('PREAMBLE_MAX_VIRTUAL_TOKENS', problem);
 }
 
-function namingVariable(error: unknown, { cache }: Config): unknown {
+function namingVariable(error: unknown, { cache }: Settings<'model'>): unknown {
   const failed = systemError(error);
   if (failed?.path?.startsWith(cache)) return new ConfigError('PREAMBLE_CACHE', failed.message);
   const ofModel = failed ?? (error instanceof CheckpointError ? error : undefined);

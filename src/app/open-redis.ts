@@ -1,24 +1,21 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { ConfigError } from '../config/config.js';
-import type { FineTuningStores } from './open-fine-tuning.js';
-import type { OpenStore } from './open-store.js';
+import { ConfigError } from '../config/error.js';
+import type { FineTuningStores, OpenedArchive, OpenedStore, OpenedTenancyStore } from './opened.js';
 import { CachedPrefixStore } from '../prefix/cached-store.js';
-import type { PrefixArchive } from '../prefix/copy.js';
 import { RedisConnection } from '../redis/connection.js';
 import { redisFailure, RedisRefusedError } from '../redis/errors.js';
 import type { RedisJobQueueOptions } from '../redis/jobs/redis-job-queue.js';
 import { RedisJobStore } from '../redis/jobs/redis-job-store.js';
 import { RedisPrefixArchive } from '../redis/prefixes/archive.js';
 import { forgetChanges } from '../redis/prefixes/changes.js';
+import { RedisSeedMarker } from '../redis/prefixes/seed-marker.js';
 import { RedisPrefixStore } from '../redis/prefixes/redis-prefix-store.js';
 import { RedisRateLimiter } from '../redis/tenancy/rate-limiter.js';
 import { RedisTenancyStore } from '../redis/tenancy/redis-tenancy-store.js';
 import { RedisTrainingFileStore } from '../redis/files/redis-file-store.js';
-import type { RateLimiter } from '../tenancy/rate-limiter.js';
-import type { TenancyStore } from '../tenancy/store.js';
 
-// Everything that is on Redis. Imported only where there is one: loading its client takes a tenth of a second.
+// All that is opened on Redis. Imported only where it is used: loading the client takes a tenth of a second.
 
 /** How long a health check waits for the store. Milliseconds. */
 const PING_TIMEOUT = 500;
@@ -36,7 +33,7 @@ export async function connect(url: string, variable = 'PREAMBLE_STORE'): Promise
  * Prefixes on Redis, for one base model.
  * @throws ConfigError when the user of the URL may not do what is needed
  */
-export async function openRedisStore(url: string, fingerprint: string): Promise<OpenStore> {
+export async function openRedisStore(url: string, fingerprint: string): Promise<OpenedStore> {
   const connection = await connect(url);
   const store = new CachedPrefixStore(new RedisPrefixStore(connection, fingerprint));
   try {
@@ -45,13 +42,12 @@ export async function openRedisStore(url: string, fingerprint: string): Promise<
     connection.close();
     throw startError(error, 'PREAMBLE_STORE');
   }
-  return { store, connection, ready: () => answers(connection), close: () => connection.close() };
+  const seeded = new RedisSeedMarker(connection, fingerprint);
+  return { store, seeded, connection, ready: () => answers(connection), close: () => connection.close() };
 }
 
 /** Tenants, keys and rates that replicas share. */
-export async function openRedisTenancy(
-  connection: RedisConnection,
-): Promise<{ store: TenancyStore; limiter: RateLimiter }> {
+export async function openRedisTenancy(connection: RedisConnection): Promise<OpenedTenancyStore> {
   return { store: await RedisTenancyStore.open(connection), limiter: new RedisRateLimiter(connection) };
 }
 
@@ -70,11 +66,8 @@ export async function openRedisFineTuning(
   };
 }
 
-/** All prefixes on a Redis, and how to leave it. */
-export async function openRedisArchive(
-  url: string,
-  argument: string,
-): Promise<{ archive: PrefixArchive; close: () => void }> {
+/** All prefixes on a Redis. @param argument names the URL in messages */
+export async function openRedisArchive(url: string, argument: string): Promise<OpenedArchive> {
   const connection = await connect(url, argument);
   return { archive: new RedisPrefixArchive(connection), close: () => connection.close() };
 }
@@ -92,7 +85,7 @@ async function answers({ client, isReady }: RedisConnection): Promise<boolean> {
   }
 }
 
-/** What ends a start that Redis prevents: names the variable and never shows its URL. */
+/** The error of a start that Redis prevents: names the variable and never shows its URL. */
 function startError(error: unknown, variable: string): Error {
   const { message } = error as Error;
   const isRefused = error instanceof RedisRefusedError || redisFailure(error) === 'refused';

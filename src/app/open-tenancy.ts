@@ -1,12 +1,13 @@
-import { needsKey, tenantDefaults, type Config } from '../config/config.js';
+import { needsKey, tenantDefaults } from '../config/rules.js';
+import type { Settings } from '../config/variables.js';
+import type { OpenedTenancyStore } from './opened.js';
 import type { RedisConnection } from '../redis/connection.js';
 import { FileTenancyStore } from '../tenancy/file-store.js';
 import { MemoryRateLimiter } from '../tenancy/memory-rate-limiter.js';
 import type { RateLimiter } from '../tenancy/rate-limiter.js';
-import type { TenancyStore } from '../tenancy/store.js';
 import { Tenancy } from '../tenancy/tenancy.js';
 
-/** Who may send requests, and how many. */
+/** Tenants with their keys, and their rate limits. */
 export interface OpenedTenancy {
   readonly tenancy: Tenancy;
   readonly limiter: RateLimiter;
@@ -16,7 +17,10 @@ export interface OpenedTenancy {
  * Opens tenants, keys and rate limits where the settings say that things are kept.
  * @param redis the connection of a store on Redis, which all replicas share
  */
-export async function openTenancy(config: Config, redis: RedisConnection | undefined): Promise<OpenedTenancy> {
+export async function openTenancy(
+  config: Settings<'store' | 'tenants'>,
+  redis: RedisConnection | undefined,
+): Promise<OpenedTenancy> {
   const { store, limiter } = redis ? await onRedis(redis) : await onDisk(config);
   const tenancy = new Tenancy({
     store,
@@ -27,21 +31,16 @@ export async function openTenancy(config: Config, redis: RedisConnection | undef
   return { tenancy, limiter };
 }
 
-interface OpenedStore {
-  readonly store: TenancyStore;
-  readonly limiter: RateLimiter;
-}
-
-async function onRedis(connection: RedisConnection): Promise<OpenedStore> {
+async function onRedis(connection: RedisConnection): Promise<OpenedTenancyStore> {
   const { openRedisTenancy } = await import('./open-redis.js');
   return openRedisTenancy(connection);
 }
 
-async function onDisk(config: Config): Promise<OpenedStore> {
+async function onDisk(config: Settings<'store'>): Promise<OpenedTenancyStore> {
   return { store: await FileTenancyStore.open(directoryOf(config)), limiter: new MemoryRateLimiter() };
 }
 
-function directoryOf({ store }: Config): string {
+function directoryOf({ store }: Settings<'store'>): string {
   if (store.kind === 'file') return store.directory;
   throw new Error('a store on Redis needs its connection');
 }

@@ -1,9 +1,9 @@
-import type { Config } from '../config/config.js';
+import type { Settings } from '../config/variables.js';
 import type { Tracing, TracingOptions } from '../tracing/tracing.js';
 
 /** Opens what sends traces where an endpoint is set; else undefined, and nothing of OpenTelemetry's SDK is loaded. */
 export async function openTracing(
-  config: Config,
+  config: Settings<'traces'>,
   options: Pick<TracingOptions, 'modelName' | 'onFailure'>,
 ): Promise<Tracing | undefined> {
   const url = tracesUrl(config);
@@ -14,7 +14,12 @@ export async function openTracing(
 }
 
 /** The endpoint for traces is a whole URL; the one for all signals is their base. */
-function tracesUrl({ otelDisabled, tracesExporter, tracesEndpoint, otlpEndpoint }: Config): string | undefined {
+function tracesUrl({
+  otelDisabled,
+  tracesExporter,
+  tracesEndpoint,
+  otlpEndpoint,
+}: Settings<'traces'>): string | undefined {
   if (otelDisabled || tracesExporter === 'none') return undefined;
   return tracesEndpoint ?? otlpEndpoint?.replace(/\/?$/, '/v1/traces');
 }

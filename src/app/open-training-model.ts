@@ -1,6 +1,6 @@
 import { basename, resolve } from 'node:path';
 
-import type { Config } from '../config/config.js';
+import type { Config } from '../config/variables.js';
 import { compileModel, type CompileProgress, type Manifest, readManifest } from '../model/compile/compiled-model.js';
 import { baseModel } from '../model/model.js';
 import type { BaseModel } from '../prefix/kv.js';

@@ -1,22 +1,66 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { bundledModel } from '../config/paths.js';
+import { needsKey } from '../config/rules.js';
+import type { Config } from '../config/variables.js';
 import { exists } from '../disk/durable.js';
 import { CONFIG_FILE, MODEL_FILE } from '../prefix/adapter/format.js';
 import type { PrefixLibrary } from '../prefix/library.js';
+import { tenantKey } from '../prefix/name.js';
+import { DEFAULT_TENANT } from '../tenancy/tenancy.js';
+
+/** Remembers, in a store, which tenants were given the bundled prefixes: one that a tenant deletes stays deleted. */
+export interface SeedMarker {
+  has(tenant: string): Promise<boolean>;
+  add(tenant: string): Promise<void>;
+}
+
+/** Empty files beside the prefixes of one base model. */
+export class FileSeedMarker implements SeedMarker {
+  readonly #path: string;
+
+  constructor(directory: string, fingerprint: string) {
+    this.#path = join(directory, `.bundled-${fingerprint.slice(0, 16)}`);
+  }
+
+  has(tenant: string): Promise<boolean> {
+    return exists(this.#fileOf(tenant));
+  }
+
+  async add(tenant: string): Promise<void> {
+    await writeFile(this.#fileOf(tenant), '');
+  }
+
+  #fileOf(tenant: string): string {
+    return tenant === DEFAULT_TENANT ? this.#path : `${this.#path}-${tenantKey(tenant)}`;
+  }
+}
+
+/**
+ * Tenants that get the bundled prefixes, which fit the bundled model only. `on`: every tenant that the settings know, which is
+ * `default` where no keys are needed, and else those of PREAMBLE_API_KEYS. `auto`: of these only `default`, and only in a directory.
+ */
+export function seededTenants(
+  config: Pick<Config, 'model' | 'store' | 'seedPrefixes' | 'apiKeys' | 'adminKey'>,
+): string[] {
+  const { model, store, seedPrefixes, apiKeys } = config;
+  if (model !== bundledModel || seedPrefixes === 'off') return [];
+  const known = needsKey(config) ? [...new Set(apiKeys.map(({ tenant }) => tenant))] : [DEFAULT_TENANT];
+  if (seedPrefixes === 'on') return known;
+  return store.kind === 'file' ? known.filter((tenant) => tenant === DEFAULT_TENANT) : [];
+}
 
 export interface SeedOptions {
   /** Holds a directory for each bundled prefix, named as the prefix. */
   readonly bundled: string;
   readonly library: PrefixLibrary;
-  readonly tenant: string;
-  /** Exists once the prefixes were uploaded: what its user deletes later stays deleted. */
-  readonly marker: string;
+  readonly marker: SeedMarker;
 }
 
-/** Uploads the prefixes that come with the demo model, once in a store's life, by the way that every upload goes. */
-export async function seedPrefixes({ bundled, library, tenant, marker }: SeedOptions): Promise<void> {
-  if (await exists(marker)) return;
+/** Uploads the bundled prefixes for a tenant, once in a store's life, as every upload goes. A name that is taken is left alone. */
+export async function seedPrefixes(tenant: string, { bundled, library, marker }: SeedOptions): Promise<void> {
+  if (await marker.has(tenant)) return;
   const { data } = await library.list(tenant);
   const taken = new Set(data.map(({ name }) => name));
   for (const name of await directoriesOf(bundled)) {
@@ -25,7 +69,7 @@ export async function seedPrefixes({ bundled, library, tenant, marker }: SeedOpt
     const [config, model] = await Promise.all([read(CONFIG_FILE), read(MODEL_FILE)]);
     await library.upload(tenant, { name, config, model });
   }
-  await writeFile(marker, '');
+  await marker.add(tenant);
 }
 
 async function directoriesOf(path: string): Promise<string[]> {

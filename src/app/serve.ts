@@ -3,7 +3,10 @@ import type { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { createApp, type App } from './app.js';
-import { ConfigError, needsKey, precisions, systemError, type Config } from '../config/config.js';
+import { systemError } from './system-error.js';
+import { ConfigError } from '../config/error.js';
+import { needsKey, precisions } from '../config/rules.js';
+import type { Config } from '../config/variables.js';
 import { limitHeapGrowth } from './heap.js';
 import { describeStore } from './open-store.js';
 import { compileProgress } from './compile-progress.js';

@@ -2,7 +2,8 @@ import type { Writable } from 'node:stream';
 
 import pino from 'pino';
 
-import { ConfigError, type Config } from '../config/config.js';
+import { ConfigError } from '../config/error.js';
+import type { Settings } from '../config/variables.js';
 import type { JobObserver } from '../fine-tuning/job-worker.js';
 import { openFineTuning } from './open-fine-tuning.js';
 import { openServedModel } from './open-model.js';
@@ -19,12 +20,15 @@ interface Output {
   readonly stderr: Pick<Writable, 'write'>;
 }
 
+/** Groups of settings that a worker reads. */
+export type WorkerSettings = Settings<'model' | 'store' | 'tenants' | 'tuning' | 'log'>;
+
 /**
- * Takes fine-tuning jobs from a Redis until SIGTERM or SIGINT, without serving. What is trained then stops after its step and goes back to
+ * Takes fine-tuning jobs from a Redis until SIGTERM or SIGINT, without serving. A job under way then stops after its step and goes back to
  * the queue; a second signal ends the process at once.
- * @throws ConfigError where nobody else could give it jobs
+ * @throws ConfigError for a store that no other process can put jobs into
  */
-export async function work(config: Config, { stdout, stderr }: Output): Promise<void> {
+export async function work(config: WorkerSettings, { stdout, stderr }: Output): Promise<void> {
   if (config.store.kind === 'file') throw new ConfigError('PREAMBLE_STORE', 'a worker takes its jobs from a Redis');
   if (config.tuningWorkers === 0) throw new ConfigError('PREAMBLE_TUNING_WORKERS', 'a worker trains at least one job');
   // Its one slot is for soft prompts, which run through the model when they are stored.
@@ -49,7 +53,7 @@ export async function work(config: Config, { stdout, stderr }: Output): Promise<
   }
 }
 
-function jobLog({ logLevel }: Config): JobObserver {
+function jobLog({ logLevel }: Settings<'log'>): JobObserver {
   const { stream, ...options } = loggerOptions(logLevel);
   const log = pino(options, stream);
   return {

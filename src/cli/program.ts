@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 
-import { ConfigError } from '../config/config.js';
+import { refuseUnknown } from '../config/config.js';
+import { ConfigError } from '../config/error.js';
 import { ClientError } from './client.js';
 import { addBench } from './commands/bench.js';
 import { addDoctor } from './commands/doctor.js';
@@ -35,7 +36,11 @@ function buildProgram(io: Io): Command {
     .description('One frozen GPT-2 serves many users, each with a prefix of their own.')
     .exitOverride()
     .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
-    .showHelpAfterError('(--help says more)');
+    .showHelpAfterError('(--help says more)')
+    // The doctor tells of it with all else that is wrong.
+    .hook('preAction', (_, command) => {
+      if (command.name() !== 'doctor') refuseUnknown();
+    });
   // Subcommands inherit the settings above, so they come after them.
   addServe(program, io);
   addWorker(program, io);

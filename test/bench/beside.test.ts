@@ -14,7 +14,7 @@ import { readOptions } from '../../bench/options.js';
 import { type Build, thisBuild } from '../../bench/process/build.js';
 import type { BenchContext, Figure, Finding, Probe, Suite } from '../../bench/suite.js';
 import { interference } from '../../bench/suites/server/interference.js';
-import { packageRoot } from '../../src/config/config.js';
+import { packageRoot } from '../../src/config/paths.js';
 
 /** Milliseconds: the build alone takes a quarter of a minute on two free cores. */
 const TIMEOUT = 5 * 60_000;

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { expect, it } from 'vitest';
 
 import { writeDocs } from '../../bench/report/write-docs.js';
-import { packageRoot } from '../../src/config/config.js';
+import { packageRoot } from '../../src/config/paths.js';
 
 it('keeps the figures of a run beside another commit out of the page', async () => {
   const directory = await fs.mkdtemp(path.join(os.tmpdir(), 'preamble-docs-'));

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { expect, it, onTestFinished } from 'vitest';
 
-import { packageRoot } from '../../src/config/config.js';
+import { packageRoot } from '../../src/config/paths.js';
 import { temporaryDirectory } from '../server/prefix-library.js';
 import { freePort } from '../support/redis-server.js';
 

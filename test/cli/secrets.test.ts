@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { expect, it, vi } from 'vitest';
 
-import { bundledPrefixes } from '../../src/config/config.js';
+import { bundledPrefixes } from '../../src/config/paths.js';
 import { encodeForm, type Answer } from '../support/http.js';
 import { addressOf, startProgram, testModelCache, type Running } from '../support/program.js';
 import { completion, keys, Session } from './secret-session.js';

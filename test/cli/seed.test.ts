@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 
 import type { PrefixLibrary } from '../../src/prefix/library.js';
-import { seedPrefixes } from '../../src/app/seed.js';
+import { FileSeedMarker, seededTenants, seedPrefixes } from '../../src/app/seed.js';
+import { defaultConfig } from '../../src/config/config.js';
+import type { Config } from '../../src/config/variables.js';
 import { adapterFiles, temporaryDirectory, testLibrary } from '../server/prefix-library.js';
 
 async function bundle(directory: string, name: string): Promise<void> {
@@ -26,7 +28,7 @@ it('uploads the bundled prefixes once: what was deleted stays deleted', async ()
   await writeFile(join(bundled, 'README.md'), 'no prefix');
   await library.uploadText('default', { name: 'mine', text: 'x', tokens: [1] });
   const seed = (): Promise<void> =>
-    seedPrefixes({ bundled, library, tenant: 'default', marker: join(scratch, 'seeded') });
+    seedPrefixes('default', { bundled, library, marker: new FileSeedMarker(scratch, 'f'.repeat(64)) });
 
   await seed();
   expect(await namesIn(library)).toEqual(['headlines', 'letters', 'mine']);
@@ -40,7 +42,38 @@ it('uploads the bundled prefixes once: what was deleted stays deleted', async ()
 it('has nothing to do without a bundle', async () => {
   const library = await testLibrary();
   const scratch = await temporaryDirectory();
-  const options = { bundled: join(scratch, 'nothing'), library, tenant: 'default', marker: join(scratch, 'seeded') };
-  await seedPrefixes(options);
+  const marker = new FileSeedMarker(scratch, 'f'.repeat(64));
+  await seedPrefixes('default', { bundled: join(scratch, 'nothing'), library, marker });
   expect(await namesIn(library)).toEqual([]);
+});
+
+it('marks each tenant of its own in the store', async () => {
+  const marker = new FileSeedMarker(await temporaryDirectory(), 'f'.repeat(64));
+  await marker.add('default');
+  await marker.add('alice');
+  expect(await Promise.all(['default', 'alice', 'Alice', 'bob'].map((tenant) => marker.has(tenant)))).toEqual([
+    true,
+    true,
+    false,
+    false,
+  ]);
+});
+
+const directory = { kind: 'file', directory: '/elsewhere' } as const;
+const redis = { kind: 'redis', url: 'redis://127.0.0.1' } as const;
+const keys = ['alice', 'alice', 'default'].map((tenant, i) => ({ tenant, key: `key-${i}` }));
+const alice = keys.slice(0, 1);
+
+it.each<[what: string, settings: Partial<Config>, tenants: string[]]>([
+  ['default, in any directory', { store: directory }, ['default']],
+  ['nobody on a Redis', { store: redis }, []],
+  ['default on a Redis when asked to', { store: redis, seedPrefixes: 'on' }, ['default']],
+  ['nobody when told not to', { seedPrefixes: 'off' }, []],
+  ['nobody whose key is for another tenant', { apiKeys: alice }, []],
+  ['default where there is a key for it', { apiKeys: keys }, ['default']],
+  ['every tenant of a key when asked to', { apiKeys: keys, seedPrefixes: 'on' }, ['alice', 'default']],
+  ['nobody where all keys are made later', { adminKey: 'k'.repeat(16), seedPrefixes: 'on' }, []],
+  ['nobody with another model', { model: '/mine', seedPrefixes: 'on' }, []],
+])('is for %s', (_, settings, tenants) => {
+  expect(seededTenants({ ...defaultConfig(), ...settings })).toEqual(tenants);
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { describe, expect, it, vi } from 'vitest';
 
-import { packageRoot } from '../../src/config/config.js';
+import { packageRoot } from '../../src/config/paths.js';
 import { eventsOf } from '../server/harness.js';
 import { preamble } from './preamble.js';
 import { addressOf, exitStatus, startProgram, type Running } from '../support/program.js';

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { DOMParser } from '@xmldom/xmldom';
 import { describe, expect, it, vi } from 'vitest';
 
-import { packageRoot } from '../../src/config/config.js';
+import { packageRoot } from '../../src/config/paths.js';
 import { temporaryDirectory } from '../server/prefix-library.js';
 import { golden } from '../support/goldens.js';
 import { modelCache } from '../support/models.js';

@@ -7,6 +7,7 @@ import { requestContext } from '../../src/completions/context.js';
 import { CompletionError, RateLimitError } from '../../src/completions/errors.js';
 import { startMany } from '../../src/completions/many.js';
 import { Engine } from '../../src/engine/engine.js';
+import { StoreError } from '../../src/lib/store-error.js';
 import { PrefixError } from '../../src/prefix/errors.js';
 import { NO_LIMITS, type TenantLimits } from '../../src/tenancy/limits.js';
 import { MemoryRateLimiter } from '../../src/tenancy/memory-rate-limiter.js';
@@ -33,7 +34,8 @@ function completer(limits: Partial<TenantLimits> = {}) {
   const library = {
     nameOf: async (_: string, model: string) => model,
     load: async (_: string, name: string) => {
-      if (name === 'away') throw new PrefixError('store_unavailable', 'away');
+      if (name === 'away') throw new StoreError('prefixes', 'unavailable');
+      if (name === 'damaged') throw new PrefixError('prefix_damaged', 'damaged');
       if (name !== 'p') throw new PrefixError('prefix_not_found', 'none');
       const info = { name, placement: 'prefix', version: 'f'.repeat(64) };
       return { kv, info, source: 'memory' } as never;
@@ -93,7 +95,7 @@ describe('startCompletion', () => {
     [{ suffix: '' }, 'unsupported_parameter', 'suffix'],
     [{ n: 9 }, 'invalid_value', 'n'],
     [{ model: 'q' }, 'model_not_found', 'model'],
-    [{ model: 'away' }, 'store_unavailable', 'model'],
+    [{ model: 'damaged' }, 'prefix_damaged', 'model'],
     [{ max_tokens: 62 }, 'context_length_exceeded', 'prompt'],
     [{ use_beam_search: true, n: 5 }, 'invalid_value', 'n'],
   ])('refuses %j with a code and the field', async (fields, code, param) => {
@@ -102,6 +104,13 @@ describe('startCompletion', () => {
     await expect(start(fields)).rejects.toMatchObject({ code, param });
     expect(engine.stats()).toMatchObject({ waiting: 0, running: 0 });
     expect((await collectCompletion(await start())).choices).toHaveLength(1); // no request was taken
+  });
+
+  it('leaves the error of a store as it is, which is no fault of a field', async () => {
+    const { engine, start } = completer({ requestsPerMinute: 1 });
+    await expect(start({ model: 'away' })).rejects.toMatchObject({ name: 'StoreError', store: 'prefixes' });
+    expect(engine.stats()).toMatchObject({ waiting: 0, running: 0 });
+    expect((await collectCompletion(await start())).choices).toHaveLength(1);
   });
 
   it('says which limit was reached, and when to come again', async () => {

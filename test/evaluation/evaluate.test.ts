@@ -3,7 +3,7 @@ import path from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { bundledModel } from '../../src/config/config.js';
+import { bundledModel } from '../../src/config/paths.js';
 import { Engine } from '../../src/engine/engine.js';
 import { evaluate, type EvaluateOptions, type EvaluationModel } from '../../src/evaluation/evaluate.js';
 import { generate } from '../../src/evaluation/generate.js';

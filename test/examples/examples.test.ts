@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 
 import { beforeAll, describe, expect, it } from 'vitest';
 
-import { packageRoot } from '../../src/config/config.js';
+import { packageRoot } from '../../src/config/paths.js';
 import { send } from '../support/http.js';
 import { realServer, uploadBundled } from '../support/real-server.js';
 

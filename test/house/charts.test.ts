@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, inject, it } from 'vitest';
 import { parse } from 'yaml';
 
-import { packageRoot } from '../../src/config/config.js';
+import { packageRoot } from '../../src/config/paths.js';
 import { testMetrics } from '../server/harness.js';
 import { temporaryDirectory } from '../server/prefix-library.js';
 

@@ -27,7 +27,7 @@ const pages = [
 describe('documents', () => {
   it('list every setting, and no other', async () => {
     const names = (text: string, pattern: RegExp): string[] => [...text.matchAll(pattern)].flatMap((m) => m[1] ?? []);
-    const settings = names(await read('src/config/config.ts'), /(?:variable|integer|choice)\(\s*'([A-Z_]+)'/g);
+    const settings = names(await read('src/config/variables.ts'), /(?:variable|integer|choice)\(\s*'([A-Z_]+)'/g);
     const documented = names(await read('docs/settings.md'), /^\| `([A-Z_]+)`/gm);
     expect(settings).not.toHaveLength(0);
     expect(documented.sort()).toEqual(settings.sort());

@@ -8,7 +8,7 @@ import tseslint from 'typescript-eslint';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import check from '../../.dependency-cruiser.mjs';
-import { packageRoot } from '../../src/config/config.js';
+import { packageRoot } from '../../src/config/paths.js';
 
 /** Folders of src that import no other folder. */
 const LEAVES = ['charts', 'disk', 'lib', 'logging', 'onnx', 'runtime', 'safetensors', 'tokenizer'];

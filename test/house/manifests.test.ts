@@ -7,7 +7,8 @@ import { validate } from 'dockerfile-utils';
 import { expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 
-import { defaultConfig, packageRoot } from '../../src/config/config.js';
+import { defaultConfig } from '../../src/config/config.js';
+import { packageRoot } from '../../src/config/paths.js';
 import { testMetrics } from '../server/harness.js';
 import { gatewaySchemas } from './gateway-schemas.js';
 

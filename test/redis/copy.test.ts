@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { packageRoot } from '../../src/config/config.js';
+import { packageRoot } from '../../src/config/paths.js';
 import { DiskPrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
 import { PrefixLibrary } from '../../src/prefix/library.js';
 import { adapterId, tenantKey } from '../../src/prefix/name.js';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { packageRoot } from '../../src/config/config.js';
+import { packageRoot } from '../../src/config/paths.js';
 import { encodeForm, send, type Answer } from '../support/http.js';
 import { addressOf, startProgram, testModelCache } from '../support/program.js';
 import { RedisServer } from '../support/redis-server.js';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { expect, it } from 'vitest';
 
-import { packageRoot } from '../../src/config/config.js';
+import { packageRoot } from '../../src/config/paths.js';
 
 // A session of one thread keeps the library loaded by nothing of its own.
 it('the library stays loaded when garbage is collected', () => {

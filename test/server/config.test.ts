@@ -2,7 +2,10 @@ import { resolve } from 'node:path';
 
 import { describe, expect, it } from 'vitest';
 
-import { ConfigError, packageRoot, readConfig, tenantDefaults, precisions } from '../../src/config/config.js';
+import { readConfig } from '../../src/config/config.js';
+import { ConfigError } from '../../src/config/error.js';
+import { packageRoot } from '../../src/config/paths.js';
+import { tenantDefaults, precisions } from '../../src/config/rules.js';
 import { physicalCores } from '../../src/config/cores.js';
 import { NO_LIMITS } from '../../src/tenancy/limits.js';
 

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
 
-import { defaultConfig, type Config } from '../../src/config/config.js';
+import { defaultConfig } from '../../src/config/config.js';
+import type { Config } from '../../src/config/variables.js';
 import { Metrics, type EngineState } from '../../src/metrics/metrics.js';
 import { openTenancy } from '../../src/app/open-tenancy.js';
 import type { BaseModel } from '../../src/prefix/kv.js';

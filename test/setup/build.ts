@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 
-import { packageRoot } from '../../src/config/config.js';
+import { packageRoot } from '../../src/config/paths.js';
 
 /** Compiles what the tests start in processes of their own: once, before any test file runs. Quick when nothing has changed. */
 export default function buildProgram(): void {

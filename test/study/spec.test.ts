@@ -3,7 +3,7 @@ import path from 'node:path';
 
 import { describe, expect, it } from 'vitest';
 
-import { packageRoot } from '../../src/config/config.js';
+import { packageRoot } from '../../src/config/paths.js';
 import { planParts, runNames } from '../../src/study/plan.js';
 import { parseSpec } from '../../src/study/spec.js';
 

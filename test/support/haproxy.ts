@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { inject, onTestFinished } from 'vitest';
 
-import { packageRoot } from '../../src/config/config.js';
+import { packageRoot } from '../../src/config/paths.js';
 import { freePort } from './redis-server.js';
 
 const file = join(packageRoot, 'docker/haproxy/haproxy.cfg');

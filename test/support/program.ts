@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { expect, onTestFinished, vi } from 'vitest';
 
-import { packageRoot } from '../../src/config/config.js';
+import { packageRoot } from '../../src/config/paths.js';
 import { temporaryDirectory } from '../server/prefix-library.js';
 
 /** Compiled models of tests that start the program on the bundled one; kept between runs. */

@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
 
 import { createApp, type App } from '../../src/app/app.js';
-import { bundledPrefixes, defaultConfig, type Config } from '../../src/config/config.js';
+import { defaultConfig } from '../../src/config/config.js';
+import { bundledPrefixes } from '../../src/config/paths.js';
+import type { Config } from '../../src/config/variables.js';
 import { listen } from '../server/harness.js';
 import { temporaryDirectory } from '../server/prefix-library.js';
 import { encodeForm, send } from './http.js';

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { adapterId } from '../../src/prefix/name.js';
-import type { Config } from '../../src/config/config.js';
+import type { Config } from '../../src/config/variables.js';
 import { createSampler } from '../../src/tracing/sampler.js';
 import { send, type Answer } from '../support/http.js';
 import { realServer, uploadBundled, type RealServer } from '../support/real-server.js';

@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 
 import { describe, expect, it } from 'vitest';
 
-import { packageRoot } from '../../src/config/config.js';
+import { packageRoot } from '../../src/config/paths.js';
 
 const module = pathToFileURL(path.join(packageRoot, 'dist/tuning/priority.js')).href;
 /** Prints the priorities of its threads, once lowered, and with a worker that is made after that. */

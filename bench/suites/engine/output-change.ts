@@ -1,7 +1,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import { packageRoot } from '#src/config/config.js';
+import { packageRoot } from '#src/config/paths.js';
 import type { ModelRunner } from '#src/engine/runner.js';
 import type { Model } from '#src/model/model.js';
 import { Tokenizer } from '#src/tokenizer/tokenizer.js';

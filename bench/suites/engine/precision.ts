@@ -1,4 +1,4 @@
-import { bundledModel } from '#src/config/config.js';
+import { bundledModel } from '#src/config/paths.js';
 import { Engine } from '#src/engine/engine.js';
 import { type Model, openModel } from '#src/model/model.js';
 import type { KvPrecision, WeightPrecision } from '#src/model/precision.js';

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { packageRoot } from '#src/config/config.js';
+import { packageRoot } from '#src/config/paths.js';
 import { findProgram } from '../../../test/support/debian-program.js';
 import { RedisProcess, redisProgram } from '../../../test/support/redis-process.js';
 import type { BenchContext, Figure, Finding, Suite } from '../../suite.js';

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 
-import { bundledModel } from '#src/config/config.js';
+import { bundledModel } from '#src/config/paths.js';
 import { type ServerProcess, startServer } from '../../process/server-process.js';
 import { median } from '../../report/statistics.js';
 import type { BenchContext, Figure, Finding, Suite } from '../../suite.js';

@@ -2,7 +2,7 @@ import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 
-import { packageRoot } from '#src/config/config.js';
+import { packageRoot } from '#src/config/paths.js';
 import { compileModel, type Manifest, readManifest } from '#src/model/compile/compiled-model.js';
 import { baseModel } from '#src/model/model.js';
 import { type BaseModel, rowWidth, selfKv, selfSite } from '#src/prefix/kv.js';

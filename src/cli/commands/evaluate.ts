@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 
 import { type Command, Option } from 'commander';
 
-import { readConfig } from '../../config/config.js';
+import { readSettings } from '../../config/config.js';
 import type { Evaluation, EvaluationModel, EvaluationProgress } from '../../evaluation/evaluate.js';
 import type { TextScores } from '../../evaluation/scores/scores.js';
 import { openConfiguredModel } from '../../app/open-model.js';
@@ -61,7 +61,7 @@ export function addEvaluate(program: Command, io: Io): void {
 
 /** What cannot be read or written is found before anything is measured. */
 async function runEvaluate(options: EvaluateOptions, io: Io): Promise<Result[]> {
-  const settings = readConfig();
+  const settings = readSettings(['model']);
   const { evaluate } = await import('../../evaluation/evaluate.js');
   const { firstSources } = await import('../../evaluation/sources.js');
   const { loadAdapter } = await import('../../tuning/adapter-files.js');

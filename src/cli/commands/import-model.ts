@@ -2,7 +2,8 @@ import { resolve } from 'node:path';
 
 import type { Command } from 'commander';
 
-import { precisions, readConfig } from '../../config/config.js';
+import { readSettings } from '../../config/config.js';
+import { precisions } from '../../config/rules.js';
 import { compileProgress } from '../../app/compile-progress.js';
 import { print, type Io } from '../io.js';
 
@@ -19,7 +20,7 @@ export function addImportModel(program: Command, io: Io): void {
       const { rethrowNamingWeights } = await import('../../app/open-model.js');
       const { compileModel } = await import('../../model/compile/compiled-model.js');
       const onProgress = compileProgress(io.stderr);
-      const config = readConfig();
+      const config = readSettings(['model']);
       const directory = await compileModel({
         source: resolve(dir),
         cache: config.cache,

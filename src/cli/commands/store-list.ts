@@ -1,15 +1,11 @@
 import type { Command } from 'commander';
 
+import { openArchive } from '../../app/open-archive.js';
 import { summarize, type ModelSummary } from '../../prefix/archive-summary.js';
 import { print, type Io } from '../io.js';
-import type { OpenArchive } from './store.js';
 
-/** `preamble store list`. @param open opens the store that an argument names */
-export function addStoreList(
-  store: Command,
-  io: Io,
-  open: (location: string, argument: string) => Promise<OpenArchive>,
-): void {
+/** `preamble store list`. */
+export function addStoreList(store: Command, io: Io): void {
   store
     .command('list <store>')
     .description(
@@ -17,7 +13,7 @@ export function addStoreList(
     )
     .option('--json', 'print one line of JSON')
     .action(async (location: string, { json }: { json?: boolean }) => {
-      const { archive, close } = await open(location, 'STORE');
+      const { archive, close } = await openArchive(location, 'STORE');
       try {
         const summaries = await summarize(archive);
         print(io, json ? JSON.stringify(summaries) : summaries.map(line).join('\n'));

@@ -1,24 +1,17 @@
 import type { Command } from 'commander';
 
-import { parseStore } from '../../config/config.js';
-import { copyPrefixes, type CopyCounts, type PrefixArchive } from '../../prefix/copy.js';
-import { DiskPrefixArchive } from '../../prefix/on-disk/disk-archive.js';
+import { openArchive } from '../../app/open-archive.js';
+import { copyPrefixes, type CopyCounts } from '../../prefix/copy.js';
 import { print, type Io } from '../io.js';
 import { addStoreList } from './store-list.js';
 
-/** Between two lines of progress. Milliseconds. */
-const PROGRESS_EVERY = 1000;
-
-/** An archive and how to leave it. */
-export interface OpenArchive {
-  readonly archive: PrefixArchive;
-  readonly close: () => void;
-}
+/** Between two lines of progress. */
+const PROGRESS_EVERY_MS = 1000;
 
 /** `preamble store copy` and `list`. */
 export function addStore(program: Command, io: Io): void {
   const store = program.command('store').description('Work on a store of prefixes.');
-  addStoreList(store, io, open);
+  addStoreList(store, io);
   store
     .command('copy <from> <to>')
     .description(
@@ -36,9 +29,9 @@ export function addStore(program: Command, io: Io): void {
 }
 
 async function copy(fromUrl: string, toUrl: string, io: Io): Promise<CopyCounts> {
-  const from = await open(fromUrl, 'FROM');
+  const from = await openArchive(fromUrl, 'FROM');
   try {
-    const to = await open(toUrl, 'TO');
+    const to = await openArchive(toUrl, 'TO');
     try {
       return await copyPrefixes(from.archive, to.archive, {
         onProgress: progress(io),
@@ -53,18 +46,10 @@ async function copy(fromUrl: string, toUrl: string, io: Io): Promise<CopyCounts>
   }
 }
 
-/** A URL may hold a password: messages name the argument instead. */
-async function open(text: string, argument: string): Promise<OpenArchive> {
-  const location = parseStore(argument, text);
-  if (location.kind === 'file') return { archive: new DiskPrefixArchive(location.directory), close: () => undefined };
-  const { openRedisArchive } = await import('../../app/open-redis.js');
-  return openRedisArchive(location.url, argument);
-}
-
 function progress({ stderr }: Io): (counts: CopyCounts) => void {
   let last = performance.now();
   return ({ names, copied, skipped }) => {
-    if (performance.now() - last < PROGRESS_EVERY) return;
+    if (performance.now() - last < PROGRESS_EVERY_MS) return;
     last = performance.now();
     stderr.write(`${names} names: ${copied} versions copied, ${skipped} there already\n`);
   };

@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path';
 
 import type { Command } from 'commander';
 
-import { readConfig } from '../../config/config.js';
+import { readSettings } from '../../config/config.js';
 import { openConfiguredModel } from '../../app/open-model.js';
 import { openTrainingModel } from '../../app/open-training-model.js';
 import { defaultMaxLength } from '../../prefix/adapter/format.js';
@@ -69,7 +69,7 @@ async function listRuns(spec: StudySpec, io: Io): Promise<void> {
 }
 
 async function runSpec({ spec, directory, out }: StudyJob, io: Io): Promise<StudyOutcome> {
-  const settings = readConfig();
+  const settings = readSettings(['model']);
   const { readStudyData } = await import('../../study/data.js');
   const { runStudy } = await import('../../study/study.js');
 

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 
 import { type Command, Option } from 'commander';
 
-import { readConfig } from '../../config/config.js';
+import { readSettings } from '../../config/config.js';
 import { defaultMaxLength } from '../../prefix/adapter/format.js';
 import { compileProgress } from '../../app/compile-progress.js';
 import { DATA_FORMATS, type DataFormat, readExamples, separatorOf } from '../../tuning/data/read-examples.js';
@@ -77,7 +77,7 @@ export function addTune(program: Command, io: Io): void {
 }
 
 async function runTune(options: TuneOptions, io: Io): Promise<TuneResult> {
-  const settings = readConfig();
+  const settings = readSettings(['model']);
   const { openTrainingModel } = await import('../../app/open-training-model.js');
   const { readInit } = await import('../../tuning/start/start-rows.js');
   const { tune } = await import('../../tuning/tune.js');

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 
-import { readConfig } from '../../config/config.js';
+import { readSettings } from '../../config/config.js';
 import type { Io } from '../io.js';
 
 /** `preamble worker`. */
@@ -9,7 +9,7 @@ export function addWorker(program: Command, io: Io): void {
     .command('worker')
     .description('Train fine-tuning jobs from the Redis in PREAMBLE_STORE until SIGTERM, without serving.')
     .action(async () => {
-      const config = readConfig();
+      const config = readSettings(['model', 'store', 'tenants', 'tuning', 'log']);
       // Loaded here, because the other commands need no native library.
       const { work } = await import('../../app/worker.js');
       await work(config, io);

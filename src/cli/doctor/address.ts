@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 
-import type { Config } from '../../config/config.js';
+import type { Config } from '../../config/variables.js';
 import type { Problem, Section } from './report.js';
 
 /** Examines whether the server can listen on the configured address. */

@@ -1,4 +1,6 @@
-import { ConfigError, readConfig, settingsInEffect, type Config } from '../../config/config.js';
+import { readConfig, settingsInEffect } from '../../config/config.js';
+import { ConfigError } from '../../config/error.js';
+import type { Config } from '../../config/variables.js';
 import { readCores } from '../../config/cores.js';
 import { examineAddress } from './address.js';
 import { examineChoices } from './choices.js';

@@ -1,4 +1,4 @@
-import type { Config } from '../../config/config.js';
+import type { Config } from '../../config/variables.js';
 import type { Cores } from '../../config/cores.js';
 import { openConfiguredModel } from '../../app/open-model.js';
 import { chooseFastest, type Choice } from './fastest.js';

@@ -1,7 +1,8 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import { precisions, type Config } from '../../config/config.js';
+import { precisions } from '../../config/rules.js';
+import type { Config } from '../../config/variables.js';
 import { ModelCheckpoint } from '../../model/compile/model-checkpoint.js';
 import { findCompiled, readManifest, type Manifest } from '../../model/compile/compiled-model.js';
 import type { KvPrecision } from '../../model/precision.js';

@@ -1,4 +1,5 @@
-import type { Config, SettingInEffect } from '../../config/config.js';
+import type { SettingInEffect } from '../../config/config.js';
+import type { Config } from '../../config/variables.js';
 import { describeStore } from '../../app/open-store.js';
 import type { Fact, Section } from './report.js';
 

@@ -1,4 +1,4 @@
-import type { StoreLocation } from '../../config/config.js';
+import type { StoreLocation } from '../../config/parsers.js';
 import { connect } from '../../app/open-redis.js';
 import { describeStore } from '../../app/open-store.js';
 import { serverFacts, type RedisFacts } from '../../redis/server-facts.js';

@@ -9,6 +9,11 @@ export const CHANGES_CHANNEL = `${LAYOUT}:changes`;
 /** Set of all tenants that ever stored a prefix, as `<16 hex of the fingerprint> <tenant's key>`. */
 export const TENANTS_KEY = `${LAYOUT}:tenants`;
 
+/** The set of tenants' keys that were given the bundled prefixes of a base model. */
+export function seededKey(fingerprint: string): string {
+  return `${LAYOUT}:seeded:${fingerprint.slice(0, 16)}`;
+}
+
 /**
  * Redis keys of one tenant's prefixes for one base model. The braces keep them in one cluster slot, so that a script
  * may use them together.

@@ -1,0 +1,14 @@
+import { parseStore } from '../config/config.js';
+import { DiskPrefixArchive } from '../prefix/on-disk/disk-archive.js';
+import type { OpenedArchive } from './opened.js';
+
+/**
+ * Opens the store that a command line names. A URL may hold a password: messages name the argument instead.
+ * @throws ConfigError naming the argument
+ */
+export async function openArchive(given: string, argument: string): Promise<OpenedArchive> {
+  const location = parseStore(argument, given);
+  if (location.kind === 'file') return { archive: new DiskPrefixArchive(location.directory), close: () => undefined };
+  const { openRedisArchive } = await import('./open-redis.js');
+  return openRedisArchive(location.url, argument);
+}

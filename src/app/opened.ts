@@ -1,0 +1,39 @@
+import type { TrainingFileStore } from '../fine-tuning/file-store.js';
+import type { JobQueue } from '../fine-tuning/job-queue.js';
+import type { JobStore } from '../fine-tuning/job-store.js';
+import type { PrefixArchive } from '../prefix/copy.js';
+import type { PrefixStore } from '../prefix/store.js';
+import type { RedisConnection } from '../redis/connection.js';
+import type { RateLimiter } from '../tenancy/rate-limiter.js';
+import type { TenancyStore } from '../tenancy/store.js';
+import type { SeedMarker } from './seed.js';
+
+/** The store of prefixes, opened for one base model. */
+export interface OpenedStore {
+  readonly store: PrefixStore;
+  readonly seeded: SeedMarker;
+  /** Of a store on Redis: tenants, keys and rates are there too. */
+  readonly connection?: RedisConnection;
+  /** Whether the store answers. */
+  readonly ready: () => Promise<boolean>;
+  readonly close: () => void;
+}
+
+/** All prefixes of a store, for all base models and tenants. */
+export interface OpenedArchive {
+  readonly archive: PrefixArchive;
+  readonly close: () => void;
+}
+
+/** The store of tenants and keys, and the counter of their requests. */
+export interface OpenedTenancyStore {
+  readonly store: TenancyStore;
+  readonly limiter: RateLimiter;
+}
+
+/** The stores of files and jobs, and the queue that brings jobs to workers. */
+export interface FineTuningStores {
+  readonly files: TrainingFileStore;
+  readonly jobs: JobStore;
+  readonly queue: JobQueue;
+}

@@ -1,0 +1,10 @@
+/** A setting that cannot be used. The message starts with the variable's name and never shows a secret. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  constructor(
+    readonly variable: string,
+    problem: string,
+  ) {
+    super(`${variable}: ${problem}`);
+  }
+}

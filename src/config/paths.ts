@@ -1,0 +1,17 @@
+import { existsSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The package's own directory: defaults are relative to it, wherever the process was started. */
+export const packageRoot = findPackageRoot(dirname(fileURLToPath(import.meta.url)));
+/** The demo model that comes with the package. */
+export const bundledModel = resolve(packageRoot, 'models/preamble-demo');
+/** The prefixes that come with the demo model, a directory each. */
+export const bundledPrefixes = resolve(packageRoot, 'prefixes/bundled');
+
+function findPackageRoot(from: string): string {
+  if (existsSync(resolve(from, 'package.json'))) return from;
+  const parent = dirname(from);
+  if (parent === from) throw new Error(`no package.json above ${basename(from)}`);
+  return findPackageRoot(parent);
+}

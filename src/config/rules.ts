@@ -1,0 +1,73 @@
+import type { KvPrecision, WeightPrecision } from '../model/precision.js';
+import type { TenantLimits } from '../tenancy/limits.js';
+import { ConfigError } from './error.js';
+import type { Config, Settings } from './variables.js';
+
+// Settings that depend on each other: what several mean together, and what is refused.
+
+/** Element types of weights, and of keys and values. */
+export interface Precisions {
+  readonly weights: WeightPrecision;
+  readonly kv: KvPrecision;
+}
+
+/** Whether requests need a key: there are some, or there may be. */
+export function needsKey({ apiKeys, adminKey }: Pick<Config, 'apiKeys' | 'adminKey'>): boolean {
+  return apiKeys.length > 0 || adminKey !== undefined;
+}
+
+/** The limits of a tenant that has none of its own. Where there are several, none fills the queue alone. */
+export function tenantDefaults(config: Settings<'tenants'>): TenantLimits {
+  const { requestsPerMinute, tokensPerMinute, maxPrefixes, maxPrefixBytes } = config;
+  const queueShare = config.queueShare ?? (needsKey(config) ? 0.5 : null);
+  return { weight: config.tenantWeight, requestsPerMinute, tokensPerMinute, maxPrefixes, maxPrefixBytes, queueShare };
+}
+
+/** Whether only this machine can reach an address. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
+}
+
+/** The precisions in effect: a device has float16 unless told otherwise, the CPU float32. */
+export function precisions({ provider, weights, kv }: Pick<Config, 'provider' | 'weights' | 'kv'>): Precisions {
+  const fallback = provider === 'cpu' ? 'float32' : 'float16';
+  return { weights: weights ?? fallback, kv: kv ?? fallback };
+}
+
+/**
+ * Checks settings against each other, as far as they were read.
+ * @throws ConfigError
+ */
+export function checkRules(settings: Partial<Config>): void {
+  const { host, apiKeys, adminKey, provider, weights, kv } = settings;
+  if (apiKeys !== undefined) refuseSharedKey({ apiKeys, adminKey });
+  if (apiKeys !== undefined && host !== undefined) refuseOpenListener({ host, apiKeys, adminKey });
+  if (provider !== undefined) refusePrecision({ provider, weights, kv });
+}
+
+function refuseOpenListener(config: Pick<Config, 'host' | 'apiKeys' | 'adminKey'>): void {
+  if (needsKey(config) || isLoopback(config.host)) return;
+  const problem = `'${config.host}' is not a loopback address; set PREAMBLE_API_KEYS or PREAMBLE_ADMIN_KEY to listen there`;
+  throw new ConfigError('HOST', problem);
+}
+
+/** The operator's key must not also be a tenant's. */
+function refuseSharedKey({ adminKey, apiKeys }: Pick<Config, 'apiKeys' | 'adminKey'>): void {
+  if (apiKeys.every(({ key }) => key !== adminKey)) return;
+  throw new ConfigError('PREAMBLE_ADMIN_KEY', 'this key is in PREAMBLE_API_KEYS too');
+}
+
+/** Refuses precisions that cost more than they gain, or that the provider cannot compute. */
+function refusePrecision({ weights, kv, provider }: Pick<Config, 'provider' | 'weights' | 'kv'>): void {
+  const onCpu = provider === 'cpu';
+  if (weights === 'float16' && onCpu) {
+    const problem = "'float16' is for cuda and webgpu: on the cpu it is no faster than float32 and takes more memory";
+    throw new ConfigError('PREAMBLE_WEIGHTS', problem);
+  }
+  if (kv === 'float32' && provider === 'cuda') {
+    throw new ConfigError('PREAMBLE_KV', "'float32' is not for cuda: ONNX Runtime's attention has float16 only there");
+  }
+  if ((weights === 'int8' || weights === 'int4') && !onCpu) {
+    throw new ConfigError('PREAMBLE_WEIGHTS', `'${weights}' is for the cpu, and PREAMBLE_PROVIDER is ${provider}`);
+  }
+}
