@@ -1,7 +1,8 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, cp, mkdir, readFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 import { expect, it, onTestFinished } from 'vitest';
 
@@ -11,13 +12,23 @@ import { freePort } from '../support/redis-server.js';
 
 const dockerfile = (name: string): Promise<string> => readFile(join(packageRoot, 'docker', name), 'utf8');
 
-/** Where the copies of the Dockerfile's last stage come from, and the command that it starts. */
-function lastStage(text: string): { copied: string[]; command: string[] } {
+interface Stage {
+  /** Where its files come from. */
+  readonly copied: string[];
+  readonly env: Record<string, string>;
+  /** The command that a container starts. */
+  readonly command: string[];
+}
+
+/** The Dockerfile's last stage. */
+function lastStage(text: string): Stage {
   const stage = text.slice(text.lastIndexOf('\nFROM '));
   const copied = [...stage.matchAll(/^COPY (?:--from=build )?(.+) \S+$/gm)].flatMap(([, files = '']) =>
     files.split(' ').map((file) => file.replace(/^\/app\//, '')),
   );
-  return { copied, command: JSON.parse(/^CMD (.+)$/m.exec(stage)?.[1] ?? '') as string[] };
+  const variables = /^ENV (.+)$/m.exec(stage)?.[1]?.split(' ') ?? [];
+  const env = Object.fromEntries(variables.map((pair) => pair.split(/=(.*)/s, 2) as [string, string]));
+  return { copied, env, command: JSON.parse(/^CMD (.+)$/m.exec(stage)?.[1] ?? '') as string[] };
 }
 
 /** The packages that are left after `npm prune --omit=dev`, by the lockfile. */
@@ -29,8 +40,9 @@ async function productionPackages(): Promise<string[]> {
   return kept.map(([at]) => at).filter((at) => at.lastIndexOf('node_modules/') === 0);
 }
 
-it('what the image holds is enough for its start command', async () => {
-  const { copied, command } = lastStage(await dockerfile('Dockerfile'));
+/** The image's tree and environment, with its volumes in a temporary directory, and the name of its start script. */
+async function unpack(): Promise<{ app: string; root: string; env: Record<string, string>; args: string[] }> {
+  const { copied, env, command } = lastStage(await dockerfile('Dockerfile'));
   const root = await temporaryDirectory();
   const app = join(root, 'app');
   await mkdir(app);
@@ -42,36 +54,63 @@ it('what the image holds is enough for its start command', async () => {
     });
   }
   await chmod(app, 0o555);
+  expect(env).toMatchObject({ PREAMBLE_CACHE: '/cache', PREAMBLE_STORE: 'file:/store' });
+  const volumes = { PREAMBLE_CACHE: join(root, 'cache'), PREAMBLE_STORE: `file:${root}/store` };
+  return { app, root, env: { ...env, ...volumes }, args: command.slice(1) };
+}
+
+/** The first call of README.md: what `curl` sends, and where. */
+async function firstCall(): Promise<{ path: string; body: string }> {
+  const readme = await readFile(join(packageRoot, 'README.md'), 'utf8');
+  const [, path = '', body = ''] =
+    /curl -s http:\/\/127\.0\.0\.1:8000(\S+) -H 'content-type: application\/json' -d '([^']+)'/.exec(readme) ?? [];
+  return { path, body };
+}
+
+it("what the image holds, with its environment, serves README's first call", async () => {
+  const { app, env, args } = await unpack();
   const port = await freePort();
-  const [, ...args] = command;
   const child = spawn(process.execPath, args, {
     cwd: app,
-    env: {
-      NODE_ENV: 'production',
-      HOST: '0.0.0.0',
-      PORT: String(port),
-      PREAMBLE_API_KEYS: 'alice=a-key',
-      PREAMBLE_CACHE: join(root, 'cache'),
-      PREAMBLE_STORE: `file:${root}/store`,
-      PREAMBLE_SLOTS: '2',
-    },
+    env: { ...env, PORT: String(port), PREAMBLE_API_KEYS: 'alice=a-key', PREAMBLE_SLOTS: '2' },
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   onTestFinished(() => void child.kill('SIGKILL'));
   const ready = async (): Promise<number> => (await fetch(`http://127.0.0.1:${port}/readyz`)).status;
   await expect.poll(() => ready().catch(() => 0), { timeout: 40_000, interval: 200 }).toBe(200);
-  const answer = await fetch(`http://127.0.0.1:${port}/v1/completions`, {
+  const { path, body } = await firstCall();
+  const answer = await fetch(`http://127.0.0.1:${port}${path}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: 'Bearer a-key' },
-    body: JSON.stringify({ model: 'preamble-demo', prompt: 'The', max_tokens: 2 }),
+    body,
   });
-  expect(answer.status).toBe(200);
+  const { requests } = JSON.parse(body) as { requests: object[] };
+  const { data } = (await answer.json()) as { data: { response: { status_code: number } }[] };
+  expect(data.map(({ response }) => response.status_code)).toEqual(requests.map(() => 200));
   const exited = once(child, 'exit');
   child.kill('SIGTERM');
   expect((await exited)[0]).toBe(0);
 });
 
+it('every command runs with what the image holds and its environment', async () => {
+  const { app, root, env } = await unpack();
+  const preamble = async (...args: string[]): Promise<string> => {
+    const program = [join(app, 'dist/cli/main.js'), ...args];
+    return (await promisify(execFile)(process.execPath, program, { cwd: root, env })).stdout;
+  };
+  const data = join(root, 'data.jsonl');
+  await writeFile(data, `${JSON.stringify({ prompt: 'About tea\n', completion: 'Tea is hot' })}\n`);
+  expect(await preamble('import-model', join(app, 'models/preamble-demo'))).toContain(join(root, 'cache'));
+  const out = join(root, 'out');
+  expect(await preamble('tune', '--train', data, '--out', out, '--max-steps', '1', '--mlp', '0')).toContain('Trained');
+  expect(await preamble('evaluate', '--data', data, '--prefix', out, '--loss-only')).toContain(out);
+});
+
 it('the CUDA image holds the same, and its own node', async () => {
   const [cpu, cuda] = [lastStage(await dockerfile('Dockerfile')), lastStage(await dockerfile('Dockerfile.cuda'))];
-  expect(cuda).toEqual({ ...cpu, copied: ['/usr/local/bin/node', ...cpu.copied] });
+  expect(cuda).toEqual({
+    ...cpu,
+    copied: ['/usr/local/bin/node', ...cpu.copied],
+    env: { ...cpu.env, PREAMBLE_PROVIDER: 'cuda' },
+  });
 });
