@@ -108,6 +108,8 @@ function count(status, results) {
 function install() {
   if (isInstalled()) return;
   console.log('Installing dependencies ...');
+  if (nodeVersion()[0] < 22)
+    console.log(`Node.js ${process.versions.node} is past its end and still works; 22 and 24 are supported.`);
   // Flags win over the user's own npm settings and over NODE_ENV, which could leave out what this needs.
   const flags = [
     '--include=prod',
@@ -124,6 +126,7 @@ function install() {
     '--no-engine-strict',
     '--no-audit',
     '--no-fund',
+    '--loglevel=error', // without warnings: on Node.js 20 there are ten lines of them
   );
   const [npm, ...first] = npmCommand();
   const { status, error } = spawnSync(/** @type {string} */ (npm), [...first, 'ci', ...flags], {
@@ -231,10 +234,16 @@ function readJson(file) {
 
 /** @param {number} major @param {number} minor */
 function requireNode(major, minor) {
-  const [x = 0, y = 0] = process.versions.node.split('.').map(Number);
+  const [x, y] = nodeVersion();
   if (x < major || (x === major && y < minor)) {
     stop(`Preamble needs Node.js ${major}.${minor} or later; this is ${process.versions.node}.`);
   }
+}
+
+/** Major and minor. @returns {[number, number]} */
+function nodeVersion() {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  return [major, minor];
 }
 
 /** @param {string} message @returns {never} */
