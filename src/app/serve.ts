@@ -56,7 +56,7 @@ async function lameDuck({ server }: App, seconds: number, stderr: Output['stderr
   server.app.server.close();
 }
 
-/** What is not finished in time is cut off: closing its connection cancels it. */
+/** Waits for accepted requests; then closes the connections that are left, which cancels their requests. */
 async function drain({ server }: App, seconds: number): Promise<void> {
   const deadline = new AbortController();
   const late = delay(seconds * 1000, 'late' as const, { signal: deadline.signal }).catch(() => 'on time' as const);

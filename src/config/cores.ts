@@ -4,7 +4,7 @@ import { availableParallelism, cpus } from 'node:os';
 
 const CPUS = '/sys/devices/system/cpu';
 
-/** What decides how many threads a step gets. */
+/** Cores of the machine, and how many of them this process may use. */
 export interface Cores {
   /** Hardware threads of the machine. */
   readonly logical: number;

@@ -9,9 +9,9 @@ export type StoreLocation =
   /** The URL may hold a password: it belongs in no log. */
   | { readonly kind: 'redis'; readonly url: string };
 
-/** What the text of a setting may depend on. */
+/** Surroundings that the text of a setting is read in. */
 export interface Context {
-  /** What the user's relative paths are relative to. */
+  /** The directory that relative paths are relative to. */
   readonly cwd: string;
 }
 

@@ -81,7 +81,7 @@ const model = {
   ),
 };
 
-/** What waits, and what shares a step. */
+/** Limits of the waiting queue and of one step. */
 const engine = {
   /** Sequences that may wait for a slot. */
   maxWaitingRequests: integer('PREAMBLE_MAX_WAITING_REQUESTS', 1024, 1, 1_000_000),

@@ -31,7 +31,7 @@ interface Change<T> {
   readonly revoked?: readonly string[];
 }
 
-/** What the file holds. */
+/** Content of the file. */
 interface Contents {
   readonly tenants: readonly TenantRecord[];
   readonly keys: readonly KeyRecord[];

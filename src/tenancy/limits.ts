@@ -1,4 +1,4 @@
-/** What one tenant may take. Null is no limit; zero is a limit that lets nothing pass. */
+/** Limits of one tenant. Null is no limit; zero is a limit that lets nothing pass. */
 export interface TenantLimits {
   /** Above 0 and at most 1000: the tenant's part of the machine while several want it, relative to the others' weights. */
   readonly weight: number;

@@ -4,7 +4,7 @@ import type { KeyRecord } from './store.js';
 
 /** A key that was just made. `text` exists only here: the store has a hash. */
 export interface IssuedKey {
-  /** What the customer sends. Shown once. */
+  /** The key's text, which the customer sends. Shown once. */
   readonly text: string;
   readonly record: KeyRecord;
 }

@@ -1,6 +1,6 @@
 import type { TenantLimits } from './limits.js';
 
-/** What a request takes, or gives back. */
+/** Requests and tokens that a request takes, or gives back. */
 export interface Cost {
   readonly requests: number;
   readonly tokens: number;

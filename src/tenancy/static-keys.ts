@@ -6,7 +6,7 @@ export interface ApiKey {
   readonly key: string;
 }
 
-/** What may be shown of a key from the settings. */
+/** A key from the settings, without its text. */
 export interface StaticKey {
   /** `static-1` for the first pair of the settings, and so on. */
   readonly id: string;

@@ -1,6 +1,6 @@
 import type { LimitChanges, OwnLimits } from './limits.js';
 
-/** What is kept of a tenant. */
+/** A stored tenant. */
 export interface TenantRecord {
   readonly tenant: string;
   /** Unix seconds with milliseconds, by which a tenant is another than one of its name before it. */
@@ -8,7 +8,7 @@ export interface TenantRecord {
   readonly limits: OwnLimits;
 }
 
-/** What is kept of a key: enough to know it again, not enough to use it. A revoked key is not kept at all. */
+/** A stored key: enough to recognise the key, not enough to use it. A revoked key is deleted. */
 export interface KeyRecord {
   /** 20 hex digits, part of the key's text. */
   readonly id: string;

@@ -16,7 +16,7 @@ const MAX_ENTRIES = 100_000;
 export interface TenancyOptions {
   readonly store: TenancyStore;
   readonly staticKeys: readonly ApiKey[];
-  /** What a tenant gets where it has no limit of its own. */
+  /** Limits of a tenant that has none of its own. */
   readonly defaults: TenantLimits;
   /** Whether requests need a key. */
   readonly needsKey: boolean;

@@ -8,7 +8,7 @@ const EPSILON = 1e-6;
 const NOTHING: Cost = { requests: 0, tokens: 0 };
 
 /**
- * What is left of a usage after some time: it goes back evenly, by the whole limit in a minute. A limit that was lowered
+ * The usage that is left after some time. Usage falls evenly, by the whole limit in a minute. A limit that was lowered
  * counts as used up, not as exceeded.
  */
 export function usageAfter(used: Cost, limits: RateLimits, elapsed: number): Cost {

@@ -59,15 +59,21 @@ async function unpack(): Promise<{ app: string; root: string; env: Record<string
   return { app, root, env: { ...env, ...volumes }, args: command.slice(1) };
 }
 
-/** The first call of README.md: what `curl` sends, and where. */
-async function firstCall(): Promise<{ path: string; body: string }> {
-  const readme = await readFile(join(packageRoot, 'README.md'), 'utf8');
-  const [, path = '', body = ''] =
-    /curl -s http:\/\/127\.0\.0\.1:8000(\S+) -H 'content-type: application\/json' -d '([^']+)'/.exec(readme) ?? [];
-  return { path, body };
+/** A call that README.md makes with curl. */
+interface Call {
+  readonly path: string;
+  readonly body: string;
 }
 
-it("what the image holds, with its environment, serves README's first call", async () => {
+/** README's first calls: a completion with a bundled prefix, and a batch of several. */
+async function firstCalls(): Promise<Call[]> {
+  const readme = await readFile(join(packageRoot, 'README.md'), 'utf8');
+  const curl =
+    /curl -s http:\/\/127\.0\.0\.1:8000(\S+completions) -H 'content-type: application\/json'[\s\\]+-d '([^']+)'/g;
+  return [...readme.matchAll(curl)].map(([, path = '', body = '']) => ({ path, body }));
+}
+
+it("what the image holds, with its environment, serves README's first calls", async () => {
   const { app, env, args } = await unpack();
   const port = await freePort();
   const child = spawn(process.execPath, args, {
@@ -78,15 +84,16 @@ it("what the image holds, with its environment, serves README's first call", asy
   onTestFinished(() => void child.kill('SIGKILL'));
   const ready = async (): Promise<number> => (await fetch(`http://127.0.0.1:${port}/readyz`)).status;
   await expect.poll(() => ready().catch(() => 0), { timeout: 40_000, interval: 200 }).toBe(200);
-  const { path, body } = await firstCall();
-  const answer = await fetch(`http://127.0.0.1:${port}${path}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', authorization: 'Bearer a-key' },
-    body,
-  });
-  const { requests } = JSON.parse(body) as { requests: object[] };
-  const { data } = (await answer.json()) as { data: { response: { status_code: number } }[] };
-  expect(data.map(({ response }) => response.status_code)).toEqual(requests.map(() => 200));
+  const calls = await firstCalls();
+  expect(calls.map(({ path }) => path)).toEqual(['/v1/completions', '/v1/batch/completions']);
+  for (const { path, body } of calls) {
+    const headers = { 'content-type': 'application/json', authorization: 'Bearer a-key' };
+    const answer = await fetch(`http://127.0.0.1:${port}${path}`, { method: 'POST', headers, body });
+    expect(answer.status).toBe(200);
+    const { data = [] } = (await answer.json()) as { data?: { response: { status_code: number } }[] };
+    const { requests = [] } = JSON.parse(body) as { requests?: object[] };
+    expect(data.map(({ response }) => response.status_code)).toEqual(requests.map(() => 200));
+  }
   const exited = once(child, 'exit');
   child.kill('SIGTERM');
   expect((await exited)[0]).toBe(0);

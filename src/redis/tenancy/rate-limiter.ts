@@ -6,7 +6,7 @@ import { redisFailure } from '../errors.js';
 import { Script } from '../script.js';
 
 /**
- * What `usage.ts` computes, in one step for all replicas and on Redis' clock. KEYS: the tenant's meter. ARGV: the limits of requests and
+ * The computation of `usage.ts`, in one step for all replicas and on Redis' clock. KEYS: the tenant's meter. ARGV: the limits of requests and
  * tokens a minute (-1: none), what is taken of each (below 0: given back). Returns whether it was taken, and the usage after that.
  *
  * (rate-limiter-flexible counts what it refuses, and checks one limit at a time.)
