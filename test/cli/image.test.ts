@@ -70,7 +70,8 @@ async function firstCalls(): Promise<Call[]> {
   const readme = await readFile(join(packageRoot, 'README.md'), 'utf8');
   const curl =
     /curl -s http:\/\/127\.0\.0\.1:8000(\S+completions) -H 'content-type: application\/json'[\s\\]+-d '([^']+)'/g;
-  return [...readme.matchAll(curl)].map(([, path = '', body = '']) => ({ path, body }));
+  const calls = [...readme.matchAll(curl)].map(([, path = '', body = '']) => ({ path, body }));
+  return calls.slice(0, 2); // the next is about a prefix that its reader has made
 }
 
 it("what the image holds, with its environment, serves README's first calls", async () => {

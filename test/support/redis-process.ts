@@ -77,7 +77,8 @@ export class RedisProcess {
   /** Ends it and removes what it kept. */
   async stop(): Promise<void> {
     await this.#end('SIGKILL');
-    fs.rmSync(this.directory, { recursive: true, force: true });
+    // Its child may be writing a snapshot for a replica, and notices only then that it is alone.
+    fs.rmSync(this.directory, { recursive: true, force: true, maxRetries: 10 });
   }
 
   async #end(signal: NodeJS.Signals): Promise<void> {
