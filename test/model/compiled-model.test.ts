@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { bundledModel } from '../../src/config/config.js';
+import { bundledModel } from '../../src/config/paths.js';
 import { compileModel, findCompiled, readManifest } from '../../src/model/compile/compiled-model.js';
 import { openModel } from '../../src/model/model.js';
 import { encodeSafetensors, type FloatTensor } from '../../src/safetensors/index.js';
