@@ -56,6 +56,8 @@ function test(args) {
     check('Format', 'prettier/bin/prettier.cjs', ['--check', '.']),
     check('Lint', 'eslint/bin/eslint.js', ['--max-warnings=0', '.']),
     check('Types', 'typescript/bin/tsc', ['-p', 'test/tsconfig.json']),
+    check('Imports', 'dependency-cruiser/bin/dependency-cruise.mjs', ['--config', '.dependency-cruiser.mjs', 'src']),
+    check('Unused', 'knip/bin/knip.js', []),
   ];
   heading('Tests');
   build('tsconfig.json', 'dist', ['src']); // some tests run the command line; a failure here is one of Types too

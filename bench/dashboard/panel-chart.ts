@@ -1,12 +1,12 @@
 /** A line of a panel. */
-export interface Line {
+interface Line {
   readonly label: string;
   /** Points in the order of time. */
   readonly points: readonly Point[];
 }
 
 /** Time in seconds, value. */
-export type Point = readonly [time: number, value: number];
+type Point = readonly [time: number, value: number];
 
 /** Lines on a scale of their own, from zero. */
 export interface LinePanel {

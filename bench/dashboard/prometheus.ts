@@ -8,7 +8,7 @@ import { freePort } from '../../test/support/redis-process.js';
 import { endChild, startChild } from '../process/child.js';
 
 /** Samples of one series: Unix seconds and value. */
-export interface Series {
+interface Series {
   readonly labels: Readonly<Record<string, string>>;
   readonly points: readonly (readonly [number, number])[];
 }

@@ -9,7 +9,7 @@ export interface ChartPoint {
 }
 
 /** One line or set of marks, with its name in the legend. */
-export interface Series {
+interface Series {
   readonly name: string;
   readonly points: readonly ChartPoint[];
 }

@@ -18,7 +18,7 @@ import { addWorker } from './commands/worker.js';
 import type { Io } from './io.js';
 
 /** The status a command ends with. */
-export const ExitStatus = { ok: 0, failed: 1, usage: 2 } as const;
+const ExitStatus = { ok: 0, failed: 1, usage: 2 } as const;
 
 /** Runs one command line and returns its exit status. */
 export async function run(args: readonly string[], io: Io): Promise<number> {

@@ -38,7 +38,7 @@ export interface EvaluationProgress {
 }
 
 /** What was generated for one source. */
-export interface Prediction {
+interface Prediction {
   readonly source: string;
   readonly prediction: string;
   readonly references: readonly string[];

@@ -33,7 +33,7 @@ export function checkPrefixName(name: string): void {
 }
 
 /** 12 to 64 lower-case hex digits: how a version is named. */
-export function isVersionPrefix(text: string): boolean {
+function isVersionPrefix(text: string): boolean {
   return VERSION_PREFIX.test(text);
 }
 

@@ -2,7 +2,6 @@ export { allFinite, type Dtype, DTYPE_BYTES, decodeFloats } from './dtype.js';
 export { SAFETENSORS_ERROR_CODES, SafetensorsError, type SafetensorsErrorCode } from './errors.js';
 export {
   DEFAULT_MAX_HEADER_BYTES,
-  type HeaderOptions,
   parseSafetensors,
   readSafetensorsHeader,
   type SafetensorsHeader,

@@ -38,7 +38,7 @@ import { ajvOptions } from './http/validation.js';
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
 
 /** The server's own settings. */
-export interface ServerConfig {
+interface ServerConfig {
   /** Undefined: there are no admin routes. */
   readonly adminKey?: string | undefined;
   /** Pino's. */

@@ -8,6 +8,7 @@ import { CompletionError, RateLimitError } from '../../src/completions/errors.js
 import { startMany } from '../../src/completions/many.js';
 import { Engine } from '../../src/engine/engine.js';
 import { StoreError } from '../../src/lib/store-error.js';
+import { selfKv } from '../../src/prefix/kv.js';
 import { PrefixError } from '../../src/prefix/errors.js';
 import { NO_LIMITS, type TenantLimits } from '../../src/tenancy/limits.js';
 import { MemoryRateLimiter } from '../../src/tenancy/memory-rate-limiter.js';
@@ -30,7 +31,7 @@ function completer(limits: Partial<TenantLimits> = {}) {
     tokenizer: byteTokenizer,
     eosTokenIds: [0],
   });
-  const kv = { length: 2, rows: new Float32Array(8).fill(0.5) };
+  const kv = selfKv(2, new Float32Array(8).fill(0.5));
   const library = {
     nameOf: async (_: string, model: string) => model,
     load: async (_: string, name: string) => {

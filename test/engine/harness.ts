@@ -6,7 +6,7 @@ import type { TokenBytes } from '../../src/tokenizer/text-stream.js';
 import { FakeRunner, type FakeRunnerOptions } from './fake-runner.js';
 
 /** The end token of these tests. */
-export const EOS = 0;
+const EOS = 0;
 
 /** Ids from 128 on are the two bytes of é, in turns; the others are letters. */
 export const letters: TokenBytes = {

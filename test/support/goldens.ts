@@ -20,7 +20,7 @@ export interface GreedyCase {
 }
 
 /** One case of `expected/MODEL.infix.json`: logits of every position of the continuation. */
-export interface InfixCase {
+interface InfixCase {
   readonly prompt: number[];
   readonly continuation: number[];
   readonly greedy_next: number[];
@@ -106,7 +106,7 @@ export function trainingGolden(name: string): TrainingGolden {
 }
 
 /** A file of `expected/`. */
-export function expected(file: string): unknown {
+function expected(file: string): unknown {
   return JSON.parse(fs.readFileSync(path.join(root, 'expected', file), 'utf8'));
 }
 

@@ -3,7 +3,7 @@ import type { RedisConnection } from '../connection.js';
 import { CHANGES_CHANNEL, type PrefixKeys } from './keys.js';
 
 /** A change of a name by any process: an upload, a promotion or a deletion. */
-export interface PrefixChange {
+interface PrefixChange {
   /** First 16 hex digits of the base model's fingerprint. */
   readonly fingerprint: string;
   /** The tenant's key. */
@@ -19,7 +19,7 @@ export function encodeChange({ fingerprint, tenant }: PrefixKeys, name: string, 
 }
 
 /** Decodes a message; undefined when it is not a change. */
-export function decodeChange(message: string): PrefixChange | undefined {
+function decodeChange(message: string): PrefixChange | undefined {
   try {
     const { fingerprint, tenant, name, version } = JSON.parse(message) as Partial<PrefixChange>;
     if (fingerprint === undefined || tenant === undefined || name === undefined) return undefined;

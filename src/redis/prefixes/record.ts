@@ -37,7 +37,7 @@ export function decodeEntry(text: string): VersionEntry {
 }
 
 /** Decodes the entries of all versions, newest first. Throws `prefix_damaged`. */
-export function decodeEntries(hash: NameHash): VersionEntry[] {
+function decodeEntries(hash: NameHash): VersionEntry[] {
   return entryTexts(hash).map(decodeEntry);
 }
 

@@ -93,7 +93,7 @@ export function providerMemoryInfo(runtime: Runtime, provider: Provider): Pointe
 }
 
 /** Wraps an error as one that names the provider's requirements, what is missing, and ONNX Runtime's message. */
-export function asProviderError(runtime: Runtime, provider: Provider, error: unknown): ProviderError {
+function asProviderError(runtime: Runtime, provider: Provider, error: unknown): ProviderError {
   if (error instanceof ProviderError) return error;
   const missing = provider === 'cuda' ? missingCuda(path.dirname(runtime.library)) : undefined;
   const said = (error as Error).message.trim().replace(/\s+/g, ' ');

@@ -42,7 +42,7 @@ export function toTenantList({ data, hasMore }: Page<TenantInfo>): TenantList {
 }
 
 /** A key as the API shows it, without its secret and the secret's hash. */
-export function toKey(key: KeyInfo): Key {
+function toKey(key: KeyInfo): Key {
   const { id, tenant, last4 = null } = key;
   const stored = 'hash' in key;
   return {

@@ -9,7 +9,7 @@ export interface AdamWOptions {
 }
 
 /** The options of Li & Liang's code. */
-export const ADAMW_DEFAULTS: AdamWOptions = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 };
+const ADAMW_DEFAULTS: AdamWOptions = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 };
 
 /** First and second moments of the gradient. */
 export interface Moments {

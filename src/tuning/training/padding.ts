@@ -1,5 +1,5 @@
 /** Indices, and the shape of what they make, counted in pieces. */
-export interface Indices {
+interface Indices {
   readonly data: Int32Array;
   readonly shape: readonly number[];
 }

@@ -8,7 +8,7 @@ import { readForm } from '../../prefixes/form.js';
 export const MAX_FORMS = 4;
 
 /** Limits on forms. */
-export interface FormOptions {
+interface FormOptions {
   /** Shared by all scopes that read forms. */
   readonly permits: TenantSemaphore;
   /** Most files in a form. */

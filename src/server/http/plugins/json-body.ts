@@ -5,7 +5,7 @@ import { ApiError } from '../../errors.js';
 /**
  * Deepest nesting of objects and arrays in a JSON body. Routes need at most 5 levels, for token ids in many requests.
  */
-export const MAX_JSON_DEPTH = 32;
+const MAX_JSON_DEPTH = 32;
 /**
  * Most fields, objects and arrays in a JSON body. They determine how long parsing blocks the event loop. (A
  * `logit_bias` for every token has 50,257 fields.)

@@ -9,7 +9,7 @@ import fp from 'fastify-plugin';
 const PAGE_POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'";
 
 /** Content of the OpenAPI document that is not in the routes. */
-export interface OpenApiOptions {
+interface OpenApiOptions {
   readonly version: string;
   readonly needsKey: boolean;
 }
