@@ -29,7 +29,12 @@ export async function encodePrompts(
 }
 
 /** A text that cannot fit is refused before it is tokenized. */
-function encodePrompt(prompt: RawPrompt, encoder: TokenEncoder, room: PromptRoom, maxTokens: number): readonly number[] {
+function encodePrompt(
+  prompt: RawPrompt,
+  encoder: TokenEncoder,
+  room: PromptRoom,
+  maxTokens: number,
+): readonly number[] {
   if (typeof prompt === 'string') refuseTooLong(encoder.minTokens(prompt), room, maxTokens, 'at least ');
   const tokens = typeof prompt === 'string' ? encoder.encode(prompt) : prompt;
   if (tokens.length === 0) throw invalidValue('prompt', 'A prompt must have at least one token.');
