@@ -1,7 +1,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { bundledModel } from '../config/paths.js';
+import { bundledModel, defaultStoreDirectory } from '../config/paths.js';
 import { needsKey } from '../config/rules.js';
 import type { Config } from '../config/variables.js';
 import { exists } from '../disk/durable.js';
@@ -39,7 +39,8 @@ export class FileSeedMarker implements SeedMarker {
 
 /**
  * Tenants that get the bundled prefixes, which fit the bundled model only. `on`: every tenant that the settings know, which is
- * `default` where no keys are needed, and else those of PREAMBLE_API_KEYS. `auto`: of these only `default`, and only in a directory.
+ * `default` where no keys are needed, and else those of PREAMBLE_API_KEYS. `auto`: of these only `default`, and only in the default
+ * directory: a store that somebody names holds what was put there.
  */
 export function seededTenants(
   config: Pick<Config, 'model' | 'store' | 'seedPrefixes' | 'apiKeys' | 'adminKey'>,
@@ -48,7 +49,8 @@ export function seededTenants(
   if (model !== bundledModel || seedPrefixes === 'off') return [];
   const known = needsKey(config) ? [...new Set(apiKeys.map(({ tenant }) => tenant))] : [DEFAULT_TENANT];
   if (seedPrefixes === 'on') return known;
-  return store.kind === 'file' ? known.filter((tenant) => tenant === DEFAULT_TENANT) : [];
+  const isDefaultStore = store.kind === 'file' && store.directory === defaultStoreDirectory;
+  return isDefaultStore ? known.filter((tenant) => tenant === DEFAULT_TENANT) : [];
 }
 
 export interface SeedOptions {

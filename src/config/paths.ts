@@ -8,6 +8,8 @@ export const packageRoot = findPackageRoot(dirname(fileURLToPath(import.meta.url
 export const bundledModel = resolve(packageRoot, 'models/preamble-demo');
 /** The prefixes that come with the demo model, a directory each. */
 export const bundledPrefixes = resolve(packageRoot, 'prefixes/bundled');
+/** Where prefixes live unless PREAMBLE_STORE says otherwise. */
+export const defaultStoreDirectory = resolve(packageRoot, 'prefixes');
 
 function findPackageRoot(from: string): string {
   if (existsSync(resolve(from, 'package.json'))) return from;

@@ -18,7 +18,7 @@ import {
   store as storeLocation,
   text,
 } from './parsers.js';
-import { bundledModel, packageRoot } from './paths.js';
+import { bundledModel, packageRoot, defaultStoreDirectory } from './paths.js';
 import { choice, integer, variable, type Variable } from './variable.js';
 
 const MiB = 2 ** 20;
@@ -95,7 +95,7 @@ const engine = {
 
 /** Where things are kept, and how much of them is in memory. */
 const store = {
-  store: variable('PREAMBLE_STORE', () => fileStore(resolve(packageRoot, 'prefixes')), storeLocation),
+  store: variable('PREAMBLE_STORE', () => fileStore(defaultStoreDirectory), storeLocation),
   /** Which tenants find the bundled prefixes in their lists: see `seededTenants`. */
   seedPrefixes: choice('PREAMBLE_SEED_PREFIXES', 'auto', ['auto', 'on', 'off']),
   /** Decoded keys and values kept in memory. */

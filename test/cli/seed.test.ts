@@ -65,7 +65,9 @@ const keys = ['alice', 'alice', 'default'].map((tenant, i) => ({ tenant, key: `k
 const alice = keys.slice(0, 1);
 
 it.each<[what: string, settings: Partial<Config>, tenants: string[]]>([
-  ['default, in any directory', { store: directory }, ['default']],
+  ['default, in the default directory', {}, ['default']],
+  ['nobody in a directory that was named', { store: directory }, []],
+  ['default in a directory that was named, when asked to', { store: directory, seedPrefixes: 'on' }, ['default']],
   ['nobody on a Redis', { store: redis }, []],
   ['default on a Redis when asked to', { store: redis, seedPrefixes: 'on' }, ['default']],
   ['nobody when told not to', { seedPrefixes: 'off' }, []],
