@@ -70,8 +70,10 @@ async function measure(): Promise<{ tokensPerSecond: number; all: number[]; weig
       const start = performance.now();
       for (let step = 0; step < steps; step++) {
         const past = length + PROMPT_TOKENS + step;
-        const decode = next.map((token) => ({ token, past, temperature: 1 }));
-        next = [...(await model.runner.step({ decode, topK: 1 })).topIds];
+        const spans = next.map(
+          (token, slot) => ({ slot, tokens: [token], past, logits: 'last', temperature: 1 }) as const,
+        );
+        next = [...(await model.runner.step({ rows: spans, topK: 1 })).topIds];
       }
       all.push((rows * steps * 1000) / (performance.now() - start));
     }
@@ -87,7 +89,7 @@ async function measure(): Promise<{ tokensPerSecond: number; all: number[]; weig
         await model.runner.append(slot, 0, selfKv(length, values));
         const tokens = Array.from({ length: PROMPT_TOKENS }, (_, i) => (slot * 7 + i * i * 3) % 200);
         const chunk = { slot, tokens, past: length, logits: 'last', temperature: 1 } as const;
-        first.push((await model.runner.step({ decode: [], chunk, topK: 1 })).topIds[0] as number);
+        first.push((await model.runner.step({ rows: [chunk], topK: 1 })).topIds[0] as number);
       }
       return first;
     }

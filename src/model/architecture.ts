@@ -70,6 +70,11 @@ export interface Architecture<Config = unknown> {
   readonly graphs: readonly string[];
   /** Writes one of them. Where the weights are float16, so are the activations; inputs and outputs are float32 all the same. */
   writeGraph(name: string, source: GraphSource<Config>): GraphBuilder;
+  /**
+   * Writes the graph of a step that has several tokens in several rows: up to `nodes` in each, and a chunk if `hasChunk`. Inputs and
+   * outputs are named in `graph-names.ts` and bound by `OnnxRunner`.
+   */
+  writeSpansGraph(source: GraphSource<Config>, nodes: number, hasChunk: boolean): GraphBuilder;
   /** The model's parts, to write other graphs of. */
   transformer(graph: GraphBuilder, source: WeightSource<Config>, form: TransformerForm): Transformer;
 }

@@ -9,7 +9,7 @@ import type { BackendParts } from './backend/backend.js';
 import { DisposableStack } from './backend/disposable-stack.js';
 import { mapWeights } from './backend/mapped-weights.js';
 import { type MemoryKind, openBackend } from './backend/open-backend.js';
-import { OnnxRunner } from './onnx-runner.js';
+import { MAX_ROW_TOKENS, maxTokensOf, OnnxRunner } from './onnx-runner.js';
 import type { KvPrecision } from './precision.js';
 import { OnnxPrefixEncoder } from './prefix-encoder.js';
 import { StepBuffers } from './step-buffers.js';
@@ -76,18 +76,14 @@ async function load(parts: BackendParts, options: OpenModelOptions): Promise<Mod
   const append = await backend.open('append.onnx');
   const encode = await backend.openEncoder();
   weights.file.releasePages(); // the packed copies are what runs from now on
-  const sizes = { slots, maxTokens: slots + contextLength, vocabularySize };
-  const buffers = new StepBuffers(
-    runtime,
-    { ...sizes, target: backend.target },
-    await backend.openLogits(sizes.maxTokens),
-  );
+  const maxTokens = maxTokensOf({ slots, contextLength });
+  const sizes = { slots, maxRowTokens: MAX_ROW_TOKENS, maxTokens, vocabularySize, target: backend.target };
+  const buffers = new StepBuffers(runtime, sizes, await backend.openLogits(maxTokens));
   const sessions = { uniform, mixed, append };
   const arena = await backend.openArena({ site: selfSite(shape), contextLength, slots, precision: kv });
-  const { maxChunkTokens } = backend;
-  const runner = resources.use(
-    new OnnxRunner({ runtime, shape, sessions, weights: weights.file, slots, arena, buffers, maxChunkTokens }),
-  );
+  const { openSpans, maxChunkTokens } = backend;
+  const shared = { runtime, shape, sessions, openSpans, weights: weights.file };
+  const runner = resources.use(new OnnxRunner({ ...shared, slots, arena, buffers, maxChunkTokens }));
   if (backend.target === 'device') await tryStep(runner, parts, options.provider ?? 'cpu');
   return {
     base: baseModel(options.id ?? path.basename(path.resolve(options.source)), manifest),
@@ -102,7 +98,7 @@ async function load(parts: BackendParts, options: OpenModelOptions): Promise<Mod
 /** Tries a step: some devices report only when they run that they lack, say, arithmetic in float16. */
 async function tryStep(runner: OnnxRunner, { manifest, kv }: BackendParts, provider: Provider): Promise<void> {
   try {
-    await runner.step({ decode: [{ token: 0, past: 0, temperature: 1 }], topK: 1 });
+    await runner.step({ rows: [{ slot: 0, tokens: [0], past: 0, logits: 'last', temperature: 1 }], topK: 1 });
   } catch (error) {
     const tried = `It cannot run a step with ${manifest.precision} weights and ${kv} keys and values; another precision of either may do.`;
     throw new ProviderError(provider, [tried, `ONNX Runtime says: ${(error as Error).message}`]);

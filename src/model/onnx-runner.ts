@@ -1,33 +1,41 @@
-import type { KvSpan, ModelRunner, PromptChunk, StepInput, StepOutput } from '../engine/runner.js';
+import type { KvSpan, ModelRunner, Span, StepInput, StepOutput } from '../engine/runner.js';
 import { type ModelShape, type PrefixKv, rowWidth, selfRows, selfSite } from '../prefix/kv.js';
 import type { MappedFile } from '../runtime/libc/mapped-file.js';
 import type { Runtime } from '../runtime/ort/runtime.js';
 import type { Binding, Session } from '../runtime/ort/session.js';
 import { Tensor } from '../runtime/ort/tensor.js';
+import { nodeName } from './graph-names.js';
 import { type KvArena, ArenaSpan } from './backend/kv-arena.js';
 import type { StepBuffers } from './step-buffers.js';
+import { layOutStep, type StepLayout } from './step-layout.js';
 
-/** The sessions that a runner drives. It does not own them. */
+/** Sessions that a runner drives and does not own. */
 export interface RunnerSessions {
   readonly uniform: Session;
   readonly mixed: Session;
   readonly append: Session;
 }
 
-/** What a runner is made of: it owns the arena and the buffers, and borrows the rest. */
+/** Parts of a runner, which owns the arena and the buffers, and borrows the rest. */
 export interface RunnerParts {
   readonly runtime: Runtime;
   readonly shape: ModelShape;
   readonly sessions: RunnerSessions;
+  /** Opens a session of `Architecture.writeSpansGraph`, which the runner owns. */
+  readonly openSpans: (nodes: number, hasChunk: boolean) => Promise<Session>;
   /** The file of the sessions' weights. */
   readonly weights: Pick<MappedFile, 'releasePages'>;
   readonly slots: number;
-  /** Of as many slots. */
+  /** Has `slots` slots. */
   readonly arena: KvArena;
+  /** Made for `slots` and `MAX_ROW_TOKENS`. */
   readonly buffers: StepBuffers;
   /** The context unless given. */
   readonly maxChunkTokens?: number | undefined;
 }
+
+/** Most tokens of a row before the last: a graph is opened for each number that occurs, and its nodes are as many a layer. */
+export const MAX_ROW_TOKENS = 16;
 
 /**
  * Tokens after which the pages of embeddings that were read are given back. Where a row is read, Linux maps 64 KiB of the file and up
@@ -35,13 +43,22 @@ export interface RunnerParts {
  */
 const TOKENS_PER_RELEASE = 32;
 
+/** A session and the binding of its inputs and outputs. */
+interface OpenGraph {
+  readonly session: Session;
+  readonly binding: Binding;
+}
+
 /** Runs the engine's steps on ONNX Runtime. One call at a time; everything it is given is checked before it is lent. */
 export class OnnxRunner implements ModelRunner {
   readonly slots: number;
   readonly maxChunkTokens: number;
+  readonly maxRowTokens = MAX_ROW_TOKENS;
   readonly contextLength: number;
   readonly vocabularySize: number;
-  readonly #bindings: Record<keyof RunnerSessions, Binding>;
+  readonly #graphs: Record<keyof RunnerSessions, OpenGraph>;
+  /** Graphs for rows of several tokens, by their number of nodes and whether there is a chunk. */
+  readonly #chains = new Map<string, OpenGraph>();
   #busy = false;
   #tokensRead = 0;
 
@@ -51,23 +68,24 @@ export class OnnxRunner implements ModelRunner {
     this.maxChunkTokens = maxChunkTokens;
     this.contextLength = shape.contextLength;
     this.vocabularySize = shape.vocabularySize;
-    this.#bindings = { uniform: sessions.uniform.bind(), mixed: sessions.mixed.bind(), append: sessions.append.bind() };
+    this.#graphs = { uniform: bind(sessions.uniform), mixed: bind(sessions.mixed), append: bind(sessions.append) };
   }
 
   step(input: StepInput): Promise<StepOutput> {
     return this.#exclusively(async () => {
       this.#check(input);
-      const rows = this.#writeTokens(input);
-      await this.parts.arena.prepare({ rows: input.decode.length, ...(input.chunk && { single: input.chunk }) });
-      const session = input.chunk !== undefined && input.decode.length > 0 ? 'mixed' : 'uniform';
-      if (session === 'mixed') this.#bindMixed(input.decode.length, input.chunk as PromptChunk);
-      else this.#bindUniform(input);
+      const layout = layOutStep(input.rows);
+      const { rows, chunk } = layout;
+      const { session, binding } = await this.#open(layout);
+      const { tokens, kept } = this.#writeTokens(input);
+      await this.parts.arena.prepare({ rows: rows.length, ...(chunk && { single: chunk }) });
+      this.#bindTokens(binding, layout, tokens);
       // A step always computes at least one row of logits: an operator over no rows is no operator.
-      this.parts.buffers.bindHead(this.#bindings[session], Math.max(rows, 1), input.topK);
-      await this.parts.sessions[session].run(this.#bindings[session]);
+      this.parts.buffers.bindHead(binding, Math.max(kept, 1), input.topK);
+      await session.run(binding);
       this.parts.buffers.releaseTensors();
-      this.#releaseEmbeddings(input);
-      return this.parts.buffers.output(rows, input.topK);
+      this.#releaseEmbeddings(tokens);
+      return this.parts.buffers.output(kept, input.topK);
     });
   }
 
@@ -85,9 +103,10 @@ export class OnnxRunner implements ModelRunner {
       try {
         memory.float32(0, rows.length).set(rows);
         await this.parts.arena.prepare({ rows: 0, single: { slot, past: offset } });
-        this.#bindRows(this.#bindings.append, slot, [offset + kv.length]);
-        this.#bindings.append.input('prefix', prefix);
-        await this.parts.sessions.append.run(this.#bindings.append);
+        const { session, binding } = this.#graphs.append;
+        this.#bindRows(binding, slot, [offset + kv.length]);
+        binding.input('prefix', prefix);
+        await session.run(binding);
       } finally {
         this.parts.buffers.releaseTensors();
         prefix.dispose();
@@ -122,75 +141,81 @@ export class OnnxRunner implements ModelRunner {
     });
   }
 
-  /** Releases the arena and the buffers. Call it when no step is running. */
-  dispose(): void {
+  /** Releases everything of its own. Call it when no step is running. */
+  async dispose(): Promise<void> {
     if (this.#busy) throw new Error('a runner cannot be disposed during a call');
-    for (const binding of Object.values(this.#bindings)) binding.dispose();
+    const chains = [...this.#chains.values()];
+    for (const { binding } of [...Object.values(this.#graphs), ...chains]) binding.dispose();
+    for (const { session } of chains) await session.dispose();
     this.parts.buffers.dispose();
     this.parts.arena.dispose();
   }
 
-  #releaseEmbeddings({ decode, chunk }: StepInput): void {
-    this.#tokensRead += decode.length + (chunk?.tokens.length ?? 0);
+  /** The graph of a step; those with several nodes are opened when they are first needed. */
+  async #open({ rows, chunk, nodes }: StepLayout): Promise<OpenGraph> {
+    if (nodes === 1) return rows.length > 0 && chunk ? this.#graphs.mixed : this.#graphs.uniform;
+    const key = `${nodes} ${chunk !== undefined}`;
+    const opened = this.#chains.get(key) ?? bind(await this.parts.openSpans(nodes, chunk !== undefined));
+    this.#chains.set(key, opened);
+    return opened;
+  }
+
+  #releaseEmbeddings(tokens: number): void {
+    this.#tokensRead += tokens;
     if (this.#tokensRead < TOKENS_PER_RELEASE) return;
     this.#tokensRead = 0;
     this.parts.weights.releasePages();
   }
 
-  /** Writes ids, positions and the tokens whose logits are wanted; returns how many rows of logits that makes. */
-  #writeTokens({ decode, chunk }: StepInput): number {
+  /** Writes ids, positions and the tokens whose logits are wanted; returns the number of all, and of those. */
+  #writeTokens({ rows }: StepInput): { tokens: number; kept: number } {
     const { ids, positions, keep, temperature } = this.parts.buffers;
-    let token = 0;
-    let rows = 0;
-    const write = (id: number, position: number, wanted: boolean, rowTemperature: number): void => {
-      ids[token] = BigInt(id);
-      positions[token] = BigInt(position);
-      if (wanted) {
-        keep[rows] = BigInt(token);
-        temperature[rows++] = rowTemperature;
-      }
-      token++;
-    };
-    for (const row of decode) write(row.token, row.past, true, row.temperature);
-    chunk?.tokens.forEach((id, index) => {
-      const wanted = chunk.logits === 'all' || (chunk.logits === 'last' && index === chunk.tokens.length - 1);
-      write(id, chunk.past + index, wanted, chunk.temperature);
-    });
-    if (rows === 0) {
+    let tokens = 0;
+    let kept = 0;
+    for (const span of rows) {
+      const last = span.tokens.length - 1;
+      span.tokens.forEach((id, index) => {
+        ids[tokens] = BigInt(id);
+        positions[tokens] = BigInt(span.past + index);
+        if (span.logits === 'all' || (span.logits === 'last' && index === last)) {
+          keep[kept] = BigInt(tokens);
+          temperature[kept++] = span.temperature;
+        }
+        tokens++;
+      });
+    }
+    if (kept === 0) {
       keep[0] = 0n;
       temperature[0] = 1;
     }
-    return rows;
+    return { tokens, kept };
   }
 
-  #bindUniform({ decode, chunk }: StepInput): void {
-    const binding = this.#bindings.uniform;
-    const [rows, tokens] = chunk === undefined ? [decode.length, 1] : [1, chunk.tokens.length];
-    this.parts.buffers.layout.set([BigInt(rows), BigInt(tokens), -1n]);
-    this.#bindTokens(binding, rows * tokens);
+  #bindTokens(binding: Binding, { rows, chunk, nodes }: StepLayout, tokens: number): void {
+    this.parts.buffers.input(binding, 'ids', 'int64', [tokens]);
+    this.parts.buffers.input(binding, 'positions', 'int64', [tokens]);
+    if (nodes > 1) this.#bindChain(binding, rows, nodes);
+    else if (chunk === undefined || rows.length > 0) this.#bindRows(binding, 0, rows.map(lengthAfter));
+    else this.#bindRows(binding, chunk.slot, [lengthAfter(chunk)]);
+    if (rows.length > 0 && chunk !== undefined) this.#bindChunk(binding, tokens - chunk.tokens.length, chunk);
+    else if (nodes === 1) this.#bindShape(binding, Math.max(rows.length, 1), tokens);
+  }
+
+  #bindShape(binding: Binding, rows: number, tokens: number): void {
+    this.parts.buffers.layout.set([BigInt(rows), BigInt(tokens / rows), -1n]);
     this.parts.buffers.input(binding, 'shape', 'int64', [3], 'layout');
-    const lengths = chunk === undefined ? decode.map(({ past }) => past + 1) : [chunk.past + tokens];
-    this.#bindRows(binding, chunk?.slot ?? 0, lengths);
   }
 
-  #bindMixed(rows: number, chunk: PromptChunk): void {
-    const binding = this.#bindings.mixed;
-    const { layout, positions, chunkLengths, chunkLongest } = this.parts.buffers;
-    layout.set([BigInt(rows), BigInt(chunk.tokens.length)]);
-    this.#bindTokens(binding, rows + chunk.tokens.length);
+  /** Binds a chunk behind `rowTokens` tokens of rows. */
+  #bindChunk(binding: Binding, rowTokens: number, chunk: Span): void {
+    const { layout, chunkLengths, chunkLongest } = this.parts.buffers;
+    layout.set([BigInt(rowTokens), BigInt(chunk.tokens.length)]);
     this.parts.buffers.input(binding, 'split', 'int64', [2], 'layout');
-    const lengths = Array.from({ length: rows }, (_, row) => Number(positions[row]) + 1);
-    this.#bindRows(binding, 0, lengths);
-    chunkLongest[0] = chunk.past + chunk.tokens.length;
+    chunkLongest[0] = lengthAfter(chunk);
     chunkLengths[0] = chunkLongest[0] - 1;
     this.parts.buffers.input(binding, 'chunk_lengths', 'int32', [1]);
     this.parts.buffers.input(binding, 'chunk_longest', 'int32', [1]);
-    this.parts.arena.bind(binding, 'chunk', chunk.slot, 1);
-  }
-
-  #bindTokens(binding: Binding, tokens: number): void {
-    this.parts.buffers.input(binding, 'ids', 'int64', [tokens]);
-    this.parts.buffers.input(binding, 'positions', 'int64', [tokens]);
+    this.parts.arena.bind(binding, 'chunk', chunk.slot, 1, 1);
   }
 
   /** Binds consecutive slots as the group `rows`; `lengths` are theirs after the run. */
@@ -200,27 +225,57 @@ export class OnnxRunner implements ModelRunner {
     rowsLongest[0] = Math.max(...lengths);
     this.parts.buffers.input(binding, 'rows_lengths', 'int32', [lengths.length]);
     this.parts.buffers.input(binding, 'rows_longest', 'int32', [1]);
-    this.parts.arena.bind(binding, 'rows', firstSlot, lengths.length);
+    this.parts.arena.bind(binding, 'rows', firstSlot, lengths.length, 1);
+  }
+
+  /** Binds rows of up to `nodes` tokens, from slot 0 on. Node i computes each row's token i, counted so that all rows end together. */
+  #bindChain(binding: Binding, rows: readonly Span[], nodes: number): void {
+    const { rowsLengths, rowsLongest, rowsTokens, order } = this.parts.buffers;
+    rowsLongest.fill(0);
+    let first = 0;
+    rows.forEach(({ past, tokens }, row) => {
+      for (let node = 0; node < nodes; node++) {
+        const index = Math.max(0, node - (nodes - tokens.length));
+        const place = node * rows.length + row;
+        rowsTokens[place] = BigInt(first + index);
+        order[first + index] = BigInt(place); // of a token that is repeated, the last
+        rowsLengths[place] = past + index;
+        rowsLongest[node] = Math.max(rowsLongest[node] as number, past + index + 1);
+      }
+      first += tokens.length;
+    });
+    const { buffers, arena } = this.parts;
+    for (let node = 0; node < nodes; node++) {
+      const name = nodeName('rows', node);
+      buffers.input(binding, `${name}_tokens`, 'int64', [rows.length, 1], 'rows_tokens', node * rows.length);
+      buffers.input(binding, `${name}_lengths`, 'int32', [rows.length], 'rows_lengths', node * rows.length);
+      buffers.input(binding, `${name}_longest`, 'int32', [1], 'rows_longest', node);
+    }
+    buffers.input(binding, 'order', 'int64', [first]);
+    arena.bind(binding, 'rows', 0, rows.length, nodes);
   }
 
   /** Native code takes everything at its word: a wrong id or position there is a crash. */
-  #check({ decode, chunk, topK }: StepInput): void {
-    if (decode.length === 0 && chunk === undefined) throw new RangeError('a step needs a row or a chunk');
-    if (decode.length > this.slots) throw new RangeError(`${decode.length} rows do not fit ${this.slots} slots`);
+  #check({ rows, topK }: StepInput): void {
+    if (rows.length === 0) throw new RangeError('a step needs a row');
     if (!(topK >= 1 && topK <= this.vocabularySize)) throw new RangeError(`topK ${topK} is not 1 to the vocabulary`);
-    for (const row of decode) {
-      this.#checkToken(row.token);
-      this.#checkRange(row.past, 1);
-    }
-    if (chunk === undefined) return;
-    this.#checkSlot(chunk.slot);
-    if (chunk.slot < decode.length) throw new RangeError(`slot ${chunk.slot} is a decoding row's`);
-    if (chunk.tokens.length === 0) throw new RangeError('a chunk needs a token');
-    if (chunk.tokens.length > this.maxChunkTokens) throw new RangeError(`a chunk of ${chunk.tokens.length} tokens`);
-    chunk.tokens.forEach((token) => {
-      this.#checkToken(token);
+    let tokens = 0;
+    rows.forEach((span, row) => {
+      this.#checkSpan(span, row, row === rows.length - 1);
+      tokens += span.tokens.length;
     });
-    this.#checkRange(chunk.past, chunk.tokens.length);
+    if (tokens > maxTokensOf(this)) throw new RangeError(`a step of ${tokens} tokens: ${maxTokensOf(this)} fit`);
+  }
+
+  #checkSpan({ slot, tokens, past }: Span, row: number, isLast: boolean): void {
+    this.#checkSlot(slot);
+    if (isLast ? slot < row : slot !== row) throw new RangeError(`row ${row} is in slot ${slot}`);
+    const limit = isLast ? this.maxChunkTokens : this.maxRowTokens;
+    if (tokens.length === 0 || tokens.length > limit) {
+      throw new RangeError(`row ${row} has ${tokens.length} tokens: 1 to ${limit} are possible`);
+    }
+    for (const token of tokens) this.#checkToken(token);
+    this.#checkRange(past, tokens.length);
   }
 
   #checkToken(id: number): void {
@@ -246,4 +301,18 @@ export class OnnxRunner implements ModelRunner {
       this.#busy = false;
     }
   }
+}
+
+/** Most tokens of a step. */
+export function maxTokensOf({ slots, contextLength }: Pick<ModelRunner, 'slots' | 'contextLength'>): number {
+  return slots + contextLength;
+}
+
+function bind(session: Session): OpenGraph {
+  return { session, binding: session.bind() };
+}
+
+/** Positions in a span's slot after the step. */
+function lengthAfter({ past, tokens }: Span): number {
+  return past + tokens.length;
 }

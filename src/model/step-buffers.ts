@@ -2,20 +2,23 @@ import type { StepOutput } from '../engine/runner.js';
 import type { Memory } from '../runtime/ort/memory.js';
 import type { Runtime } from '../runtime/ort/runtime.js';
 import type { Binding } from '../runtime/ort/session.js';
-import { type ElementType, Tensor } from '../runtime/ort/tensor.js';
+import { ELEMENT_TYPES, type ElementType, Tensor } from '../runtime/ort/tensor.js';
 import type { GraphTarget } from './architecture.js';
 import type { Logits } from './backend/logits.js';
 
-/** What the buffers are made for. */
+/** Sizes that the buffers are made for. */
 export interface StepSizes {
   readonly slots: number;
+  /** Most tokens of each row before the last. */
+  readonly maxRowTokens: number;
+  /** Most tokens of a step. */
   readonly maxTokens: number;
   readonly vocabularySize: number;
-  /** That of the graphs: it decides what type their `top_ids` have. */
+  /** Kind of machine that the graphs are written for: it decides the type of their `top_ids`. */
   readonly target: GraphTarget;
 }
 
-/** The inputs and outputs of a step, beside the KV arena: native memory that every step uses again. */
+/** Inputs and outputs of a step, beside the KV arena: native memory that every step uses again. */
 export class StepBuffers {
   readonly ids: BigInt64Array;
   readonly positions: BigInt64Array;
@@ -24,8 +27,14 @@ export class StepBuffers {
   /** `shape` of a uniform step, `split` of a mixed one. */
   readonly layout: BigInt64Array;
   readonly k: BigInt64Array;
+  /** `[nodes, rows]` each row's length after a node, minus 1. */
   readonly rowsLengths: Int32Array;
+  /** `[nodes]` the longest row after a node. */
   readonly rowsLongest: Int32Array;
+  /** `[nodes, rows]` token of each row that a node computes, as an index into the step's. */
+  readonly rowsTokens: BigInt64Array;
+  /** `[tokens of the rows]` place of each token in `rowsTokens`. */
+  readonly order: BigInt64Array;
   readonly chunkLengths: Int32Array;
   readonly chunkLongest: Int32Array;
   readonly #topLogits: Float32Array;
@@ -38,8 +47,8 @@ export class StepBuffers {
 
   constructor(
     private readonly runtime: Runtime,
-    { slots, maxTokens, vocabularySize, target }: StepSizes,
-    /** It owns them. */
+    { slots, maxRowTokens, maxTokens, vocabularySize, target }: StepSizes,
+    /** Owned: disposed with the buffers. */
     private readonly logits: Logits,
   ) {
     this.ids = this.#allocate('ids', maxTokens * 8).int64(0, maxTokens);
@@ -48,8 +57,11 @@ export class StepBuffers {
     this.temperature = this.#allocate('temperature', maxTokens * 4).float32(0, maxTokens);
     this.layout = this.#allocate('layout', 3 * 8).int64(0, 3);
     this.k = this.#allocate('k', 8).int64(0, 1);
-    this.rowsLengths = this.#allocate('rows_lengths', slots * 4).int32(0, slots);
-    this.rowsLongest = this.#allocate('rows_longest', 4).int32(0, 1);
+    const rowsTokens = slots * maxRowTokens;
+    this.rowsLengths = this.#allocate('rows_lengths', rowsTokens * 4).int32(0, rowsTokens);
+    this.rowsLongest = this.#allocate('rows_longest', maxRowTokens * 4).int32(0, maxRowTokens);
+    this.rowsTokens = this.#allocate('rows_tokens', rowsTokens * 8).int64(0, rowsTokens);
+    this.order = this.#allocate('order', rowsTokens * 8).int64(0, rowsTokens);
     this.chunkLengths = this.#allocate('chunk_lengths', 4).int32(0, 1);
     this.chunkLongest = this.#allocate('chunk_longest', 4).int32(0, 1);
     // Rows are touched, and so committed, only as far as a step asks for them.
@@ -63,9 +75,9 @@ export class StepBuffers {
     this.#temperedLse = this.#allocate('tempered_lse', maxTokens * 4).float32(0, maxTokens);
   }
 
-  /** Binds an input of the graph to the first elements of a buffer. */
-  input(binding: Binding, name: string, type: ElementType, shape: readonly number[], buffer = name): void {
-    binding.input(name, this.#tensor(type, shape, buffer));
+  /** Binds an input of the graph to elements of a buffer, from index `first` on. */
+  input(binding: Binding, name: string, type: ElementType, shape: readonly number[], buffer = name, first = 0): void {
+    binding.input(name, this.#tensor(type, shape, buffer, first));
   }
 
   /** Binds the head's inputs and outputs for `rows` rows of logits and their `best` best. */
@@ -84,7 +96,7 @@ export class StepBuffers {
     binding.output('tempered_lse', this.#tensor('float32', [rows, 1], 'tempered_lse'));
   }
 
-  /** The outputs of the step that ran; views that the next one overwrites. */
+  /** Outputs of the step that ran; views that the next one overwrites. */
   output(rows: number, best: number): StepOutput {
     return {
       rows,
@@ -114,10 +126,10 @@ export class StepBuffers {
     return memory;
   }
 
-  #tensor(type: ElementType, shape: readonly number[], buffer: string): Tensor {
+  #tensor(type: ElementType, shape: readonly number[], buffer: string, first = 0): Tensor {
     const memory = this.#memory.get(buffer);
     if (memory === undefined) throw new Error(`no buffer ${buffer}`);
-    const tensor = new Tensor(this.runtime, type, shape, memory);
+    const tensor = new Tensor(this.runtime, type, shape, memory, first * ELEMENT_TYPES[type].bytes);
     this.#tensors.push(tensor);
     return tensor;
   }

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 
 import { adjustLogits, type TokenHistory } from '../../src/engine/sampling/adjustments.js';
 import type { GenerationRequest, LogitAdjustments } from '../../src/engine/request.js';
-import { FakeRunner } from './fake-runner.js';
+import { FakeRunner, rowOf } from './fake-runner.js';
 import { collect, makeEngine, makeRequest } from './harness.js';
 
 const neutral: LogitAdjustments = {
@@ -66,7 +66,7 @@ describe('a sequence with adjustments', () => {
     const runner = new FakeRunner({ vocabularySize: 20 });
     const tokens = [...prompt];
     for (let past = 0; tokens.length < prompt.length + maxTokens; past++) {
-      const output = await runner.step({ decode: [{ token: tokens[past] ?? -1, past, temperature: 1 }], topK: 1 });
+      const output = await runner.step({ rows: [rowOf(tokens[past] ?? -1, past)], topK: 1 });
       if (past < tokens.length - 1) continue;
       const generated = tokens.slice(prompt.length);
       const scores = [...output.logits(0)].map((logit, id) => {

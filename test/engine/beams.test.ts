@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { BeamSearch } from '../../src/engine/beams/beam-search.js';
 import { EngineError } from '../../src/engine/errors.js';
 import type { BeamRequest, Generation, ScoredToken } from '../../src/engine/request.js';
-import { FakeRunner, makeFakeKv } from './fake-runner.js';
+import { FakeRunner, makeFakeKv, rowOf } from './fake-runner.js';
 import { collect, engineMaker, makeRequest, runAlone, sampled, textOf } from './harness.js';
 
 const setUp = engineMaker();
@@ -31,7 +31,7 @@ async function computeBest({ prompt, prefix }: BeamRequest, ids: readonly number
       past += prefix.kv.length;
     }
     const { topIds, topLogits, lse } = await runner.step({
-      decode: [{ token, past: past++, temperature: 1 }],
+      rows: [rowOf(token, past++)],
       topK: count,
     });
     best = Array.from(topIds, (id, rank) => ({ id, logprob: (topLogits[rank] ?? NaN) - (lse[0] ?? NaN), top: [] }));

@@ -3,7 +3,7 @@ import { describe, expect, test, vi } from 'vitest';
 
 import { EngineError } from '../../src/engine/errors.js';
 import type { GenerationRequest } from '../../src/engine/request.js';
-import { FakeRunner, makeFakeKv } from './fake-runner.js';
+import { FakeRunner, makeFakeKv, rowOf } from './fake-runner.js';
 import { collect, engineMaker, makeRequest, runAlone, sampled, textOf } from './harness.js';
 
 const setUp = engineMaker();
@@ -20,7 +20,7 @@ async function greedyReference({ prompt, prefix, maxTokens }: GenerationRequest)
       past += prefix.kv.length;
     }
     const { topIds } = await runner.step({
-      decode: [{ token: tokens[i] ?? -1, past: past++, temperature: 1 }],
+      rows: [rowOf(tokens[i] ?? -1, past++)],
       topK: 1,
     });
     if (i === tokens.length - 1) tokens.push(topIds[0] ?? -1);
@@ -177,12 +177,11 @@ describe('log-probabilities', () => {
     const { tokens } = await collect(engine.submit(request));
     const runner = new FakeRunner();
     await runner.step({
-      decode: [],
-      chunk: { slot: 0, tokens: [1, 2], past: 0, logits: 'none', temperature: 1 },
+      rows: [{ slot: 0, tokens: [1, 2], past: 0, logits: 'none', temperature: 1 }],
       topK: 1,
     });
     const { topIds, topLogits, lse, logits } = await runner.step({
-      decode: [{ token: 3, past: 2, temperature: 1 }],
+      rows: [rowOf(3, 2)],
       topK: 3,
     });
     const expected = [...topIds].map((id, i) => ({ id, logprob: (topLogits[i] ?? NaN) - (lse[0] ?? NaN) }));

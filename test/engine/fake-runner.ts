@@ -1,4 +1,4 @@
-import type { KvSpan, ModelRunner, PromptChunk, StepInput, StepOutput } from '../../src/engine/runner.js';
+import type { KvSpan, ModelRunner, Span, StepInput, StepOutput } from '../../src/engine/runner.js';
 import { type PrefixKv, selfKv, selfRows } from '../../src/prefix/kv.js';
 
 export interface FakeRunnerOptions {
@@ -7,7 +7,20 @@ export interface FakeRunnerOptions {
   readonly vocabularySize?: number;
 }
 
-/** Some of what a slot of a fake holds. */
+/** A step that a fake has computed, and its rows as the engine plans them. */
+export interface RecordedStep extends StepInput {
+  /** Rows of one token each. */
+  readonly decode: readonly Span[];
+  /** The last row, where it is a part of a prompt. */
+  readonly chunk: Span | undefined;
+}
+
+/** One token of the sequence in a slot, whose logits are wanted. */
+export function rowOf(token: number, past: number, slot = 0): Span {
+  return { slot, tokens: [token], past, logits: 'last', temperature: 1 };
+}
+
+/** Copy of some positions of a fake's slot. */
 class FakeSpan implements KvSpan {
   constructor(readonly values: Uint32Array) {}
 
@@ -32,8 +45,9 @@ export class FakeRunner implements ModelRunner {
   readonly slots: number;
   readonly contextLength: number;
   readonly vocabularySize: number;
+  readonly maxRowTokens = 16;
   /** Every step so far. */
-  readonly steps: StepInput[] = [];
+  readonly steps: RecordedStep[] = [];
   /** Awaited before each step; a test throws from it or waits in it. */
   beforeStep: (input: StepInput) => Promise<void> | void = () => undefined;
   /** `[slots][contextLength]` */
@@ -51,14 +65,13 @@ export class FakeRunner implements ModelRunner {
   step(input: StepInput): Promise<StepOutput> {
     return this.#exclusively(async () => {
       this.#checkStep(input);
-      this.steps.push(input);
+      this.steps.push(record(input));
       for (const view of this.#lent.splice(0)) view.fill(NaN);
       await this.beforeStep(input);
-      const decoded = input.decode.map((row, slot) => ({
-        logits: this.#compute(slot, row.token, row.past),
-        temperature: row.temperature,
-      }));
-      return this.#toOutput([...decoded, ...(input.chunk ? this.#computeChunk(input.chunk) : [])], input.topK);
+      return this.#toOutput(
+        input.rows.flatMap((span) => this.#computeSpan(span)),
+        input.topK,
+      );
     });
   }
 
@@ -97,13 +110,7 @@ export class FakeRunner implements ModelRunner {
     });
   }
 
-  #computeChunk({
-    slot,
-    tokens,
-    past,
-    logits,
-    temperature,
-  }: PromptChunk): { logits: Float32Array; temperature: number }[] {
+  #computeSpan({ slot, tokens, past, logits, temperature }: Span): { logits: Float32Array; temperature: number }[] {
     const rows = tokens.map((token, i) => ({ logits: this.#compute(slot, token, past + i), temperature }));
     return logits === 'all' ? rows : logits === 'last' ? rows.slice(-1) : [];
   }
@@ -131,18 +138,16 @@ export class FakeRunner implements ModelRunner {
     return { ...output, logits: (row) => rows[row]?.logits ?? new Float32Array(0) };
   }
 
-  #checkStep({ decode, chunk, topK }: StepInput): void {
-    if (decode.length === 0 && chunk === undefined) throw new RangeError('an empty step');
+  #checkStep({ rows, topK }: StepInput): void {
+    if (rows.length === 0) throw new RangeError('an empty step');
     if (!(topK >= 1 && topK <= this.vocabularySize)) throw new RangeError(`topK ${topK}`);
-    decode.forEach(({ token, past, temperature }, slot) => {
-      this.#checkRange(slot, past, 1);
-      this.#checkToken(token, temperature);
+    rows.forEach(({ slot, tokens, past, temperature }, row) => {
+      const isLast = row === rows.length - 1;
+      if (isLast ? slot < row : slot !== row) throw new RangeError(`row ${row} is in slot ${slot}`);
+      if (tokens.length === 0 || (!isLast && tokens.length > this.maxRowTokens)) throw new RangeError('tokens');
+      this.#checkRange(slot, past, tokens.length);
+      for (const token of tokens) this.#checkToken(token, temperature);
     });
-    if (chunk === undefined) return;
-    if (chunk.slot < decode.length) throw new RangeError(`the chunk is in slot ${chunk.slot}, a decode row's`);
-    if (chunk.tokens.length === 0) throw new RangeError('an empty chunk');
-    this.#checkRange(chunk.slot, chunk.past, chunk.tokens.length);
-    for (const token of chunk.tokens) this.#checkToken(token, chunk.temperature);
   }
 
   #checkToken(token: number, temperature: number): void {
@@ -173,6 +178,13 @@ export class FakeRunner implements ModelRunner {
       this.#isBusy = false;
     }
   }
+}
+
+function record(input: StepInput): RecordedStep {
+  const { rows } = input;
+  const last = rows.at(-1);
+  const isChunk = last && (last.tokens.length > 1 || last.slot !== rows.length - 1 || last.logits !== 'last');
+  return { ...input, decode: isChunk ? rows.slice(0, -1) : rows, chunk: isChunk ? last : undefined };
 }
 
 /** Virtual tokens for a `FakeRunner`; another seed gives others. */

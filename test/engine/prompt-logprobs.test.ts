@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import type { GenerationRequest, ScoredToken } from '../../src/engine/request.js';
-import { FakeRunner, makeFakeKv } from './fake-runner.js';
+import { FakeRunner, makeFakeKv, rowOf } from './fake-runner.js';
 import { collect, makeEngine, makeRequest, runAlone, sampled } from './harness.js';
 
 /** Scores of the prompt's tokens from the second on, token by token on a runner of their own. */
@@ -15,7 +15,7 @@ async function scoreAlone({ prompt, prefix, promptLogprobs = 0 }: GenerationRequ
       await runner.append(0, past, prefix.kv);
       past += prefix.kv.length;
     }
-    const output = await runner.step({ decode: [{ token, past: past++, temperature: 1 }], topK: 150 });
+    const output = await runner.step({ rows: [rowOf(token, past++)], topK: 150 });
     const lse = output.lse[0] ?? NaN;
     const ranked = [...output.topIds].map((id, rank) => ({ id, logprob: (output.topLogits[rank] ?? NaN) - lse }));
     const scored = ranked.find(({ id }) => id === prompt[i + 1]);

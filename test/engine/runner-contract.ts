@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-import type { ModelRunner, PromptChunk, StepInput } from '../../src/engine/runner.js';
+import type { ModelRunner, Span, StepInput } from '../../src/engine/runner.js';
 import type { PrefixKv } from '../../src/prefix/kv.js';
 
 /** A runner with at least 4 slots, 64 positions and 20 tokens, and virtual tokens that fit it. */
@@ -38,8 +38,8 @@ export function describeRunner(
       Array.from({ length }, (_, i) => (seed * 7 + i * i * 3 + i * 5) % 20);
 
     /** Runs a step and copies its rows of logits, which the next step overwrites. */
-    async function logitsOf(input: Partial<StepInput>): Promise<Float32Array[]> {
-      const output = await runner.step({ decode: [], topK: 1, ...input });
+    async function logitsOf(...rows: Span[]): Promise<Float32Array[]> {
+      const output = await runner.step({ rows, topK: 1 });
       return Array.from({ length: output.rows }, (_, row) => output.logits(row).slice());
     }
 
@@ -55,12 +55,14 @@ export function describeRunner(
       for (let at = 0; at < prompt.length; at += size) {
         const part = prompt.slice(at, at + size);
         const logits = at + size < prompt.length ? 'none' : 'last';
-        rows = await logitsOf({ chunk: { slot, tokens: part, past: past + at, logits, temperature: 1 } });
+        rows = await logitsOf({ slot, tokens: part, past: past + at, logits, temperature: 1 });
       }
       return first(rows);
     }
 
-    const row = (token: number, past: number, temperature = 1) => ({ token, past, temperature });
+    const row = (slot: number, token: number, past: number, temperature = 1): Span => {
+      return { slot, tokens: [token], past, logits: 'last', temperature };
+    };
 
     function expectClose(actual: Float32Array, expected: Float32Array): void {
       expect(actual.length).toBe(runner.vocabularySize);
@@ -81,12 +83,12 @@ export function describeRunner(
       const prompt = tokens(9, 2);
       const whole = await prefill(1, prompt);
       await prefill(0, prompt.slice(0, -1));
-      expectClose(first(await logitsOf({ decode: [row(prompt.at(-1) ?? 0, 8)] })), whole);
+      expectClose(first(await logitsOf(row(0, prompt.at(-1) ?? 0, 8))), whole);
     });
 
     test('a first token needs no chunk', async () => {
       const whole = await prefill(1, [5]);
-      expectClose(first(await logitsOf({ decode: [row(5, 0)] })), whole);
+      expectClose(first(await logitsOf(row(0, 5, 0))), whole);
     });
 
     test('each row of a mixed step equals its own step', async () => {
@@ -94,9 +96,9 @@ export function describeRunner(
       const alone: Float32Array[] = [];
       for (const prompt of prompts) alone.push(await prefill(3, prompt));
       for (const [slot, prompt] of prompts.entries()) if (slot < 2) await prefill(slot, prompt.slice(0, -1));
-      const decode = prompts.slice(0, 2).map((prompt) => row(prompt.at(-1) ?? 0, prompt.length - 1));
-      const chunk: PromptChunk = { slot: 3, tokens: prompts[2] ?? [], past: 0, logits: 'last', temperature: 1 };
-      const mixed = await logitsOf({ decode, chunk });
+      const decode = prompts.slice(0, 2).map((prompt, slot) => row(slot, prompt.at(-1) ?? 0, prompt.length - 1));
+      const chunk: Span = { slot: 3, tokens: prompts[2] ?? [], past: 0, logits: 'last', temperature: 1 };
+      const mixed = await logitsOf(...decode, chunk);
       expect(mixed).toHaveLength(3);
       mixed.forEach((logits, i) => expectClose(logits, alone[i] ?? new Float32Array(0)));
     });
@@ -106,27 +108,167 @@ export function describeRunner(
       for (const [slot, prompt] of prompts.entries()) await prefill(slot, prompt.slice(0, -3));
       let rows: Float32Array[] = [];
       for (const back of [3, 2, 1]) {
-        rows = await logitsOf({ decode: prompts.map((prompt) => row(prompt.at(-back) ?? 0, prompt.length - back)) });
+        rows = await logitsOf(...prompts.map((prompt, slot) => row(slot, prompt.at(-back) ?? 0, prompt.length - back)));
       }
       expect(rows).toHaveLength(3);
       for (const [i, logits] of rows.entries()) expectClose(logits, await prefill(3, prompts[i] ?? []));
     });
 
+    /** Prompts in slots 0, 1, ..., each with the tokens that a step is to add to it. */
+    interface Added {
+      readonly prompt: readonly number[];
+      readonly tokens: readonly number[];
+      readonly logits?: Span['logits'];
+    }
+
+    /** Logits behind each added token, computed one step a token in slot `slot`. */
+    async function singly({ prompt, tokens: added }: Added, slot: number): Promise<Float32Array[]> {
+      if (prompt.length > 0) await prefill(slot, prompt, 0, 50);
+      const rows: Float32Array[] = [];
+      for (const [i, token] of added.entries()) rows.push(await prefill(slot, [token], prompt.length + i));
+      return rows;
+    }
+
+    /** Adds the tokens of several prompts in one step, and checks its logits, and those behind one more token, by single steps. */
+    async function expectAsSingly(all: readonly Added[], last?: Span): Promise<void> {
+      const next = 3;
+      const alone: Float32Array[][] = [];
+      for (const { prompt, tokens: added } of all) alone.push(await singly({ prompt, tokens: [...added, next] }, 3));
+      const aloneLast = last && (await singly({ prompt: [], tokens: last.tokens }, last.slot));
+      for (const [slot, { prompt }] of all.entries()) if (prompt.length > 0) await prefill(slot, prompt);
+      const rows = all.map(({ prompt, tokens: added, logits = 'all' }, slot): Span => {
+        return { slot, tokens: added, past: prompt.length, logits, temperature: 1 };
+      });
+      const actual = await logitsOf(...rows, ...(last ? [last] : []));
+      const expected = all.flatMap(({ logits = 'all' }, slot) => {
+        const each = alone[slot]?.slice(0, -1) ?? [];
+        return logits === 'all' ? each : logits === 'last' ? each.slice(-1) : [];
+      });
+      if (aloneLast) expected.push(...aloneLast);
+      expect(actual).toHaveLength(expected.length);
+      actual.forEach((logits, i) => expectClose(logits, expected[i] ?? new Float32Array(0)));
+      // What the step wrote is what single steps write, and nothing behind it.
+      const behind = await logitsOf(
+        ...rows.map(({ slot, past, tokens: { length } }) => row(slot, next, past + length)),
+      );
+      behind.forEach((logits, slot) => expectClose(logits, alone[slot]?.at(-1) ?? new Float32Array(0)));
+    }
+
+    test.each([2, 3, 5, 16])('spans of %i tokens in several rows equal single steps', async (length) => {
+      const prompts = [tokens(9, 1), tokens(4, 2), tokens(20, 3)];
+      await expectAsSingly(prompts.map((prompt, i) => ({ prompt, tokens: tokens(length, 4 + i) })));
+    });
+
+    test('spans of different lengths equal single steps, whichever is the longest', async () => {
+      for (const lengths of [
+        [1, 5, 2],
+        [5, 1, 1],
+        [3, 4, 1],
+        [2, 2, 3],
+      ]) {
+        const prompts = [tokens(9, 1), tokens(4, 2), tokens(20, 3)];
+        await expectAsSingly(prompts.map((prompt, i) => ({ prompt, tokens: tokens(lengths[i] ?? 0, 5 + i) })));
+      }
+    });
+
+    test('spans without a past, and with one, equal single steps', async () => {
+      await expectAsSingly([
+        { prompt: [], tokens: tokens(4, 1) },
+        { prompt: tokens(7, 2), tokens: tokens(3, 3) },
+        { prompt: [], tokens: tokens(2, 4) },
+      ]);
+    });
+
+    test('spans return the logits that each asks for', async () => {
+      await expectAsSingly([
+        { prompt: tokens(5, 1), tokens: tokens(4, 1), logits: 'none' },
+        { prompt: tokens(7, 2), tokens: tokens(3, 3), logits: 'all' },
+        { prompt: tokens(3, 2), tokens: tokens(4, 5), logits: 'last' },
+      ]);
+    });
+
+    test('spans in several rows go beside a chunk of a prompt, which may be longer than they are', async () => {
+      const all = [
+        { prompt: tokens(6, 1), tokens: tokens(3, 2) },
+        { prompt: tokens(11, 2), tokens: tokens(2, 5) },
+      ];
+      for (const length of [1, 2, 20]) {
+        for (const slot of [2, 3]) {
+          await expectAsSingly(all, { slot, tokens: tokens(length, 7), past: 0, logits: 'all', temperature: 1 });
+        }
+      }
+    });
+
+    test('spans follow each other, as long as the one before or shorter', async () => {
+      const prompts = [tokens(6, 4), tokens(10, 5)];
+      const added = tokens(9, 6);
+      for (const [slot, prompt] of prompts.entries()) await prefill(slot, prompt);
+      for (const [from, to] of [
+        [0, 3],
+        [3, 7],
+        [7, 9],
+      ] as const) {
+        await logitsOf(
+          ...prompts.map(({ length }, slot): Span => {
+            return { slot, tokens: added.slice(from, to), past: length + from, logits: 'none', temperature: 1 };
+          }),
+        );
+      }
+      const rows = await logitsOf(...prompts.map(({ length }, slot) => row(slot, 2, length + added.length)));
+      for (const [slot, logits] of rows.entries()) {
+        expectClose(logits, await prefill(3, [...(prompts[slot] ?? []), ...added, 2]));
+      }
+    });
+
+    test('tokens of a span that is taken back are as if they had never been', async () => {
+      const prompts = [tokens(6, 4), tokens(10, 5)];
+      for (const [slot, prompt] of prompts.entries()) await prefill(slot, prompt);
+      const drafts = prompts.map(({ length: past }, slot): Span => {
+        return { slot, tokens: tokens(5, 8), past, logits: 'all', temperature: 1 };
+      });
+      await logitsOf(...drafts);
+      const other = tokens(2, 9);
+      await logitsOf(...drafts.map((draft, slot): Span => ({ ...draft, tokens: other, past: draft.past + slot })));
+      for (const [slot, prompt] of prompts.entries()) {
+        const kept = [...prompt, ...tokens(5, 8).slice(0, slot), ...other];
+        const expected = await prefill(3, [...kept, 1]);
+        expectClose(await prefill(slot, [1], kept.length), expected);
+      }
+    });
+
+    test('a span reaches the last position of the context, beside a longer one', async () => {
+      const { contextLength } = runner;
+      const all = [
+        { prompt: tokens(contextLength - 2, 1), tokens: [4, 5] },
+        { prompt: tokens(3, 2), tokens: tokens(5, 3) },
+      ];
+      const expected: Float32Array[] = [];
+      for (const one of all) expected.push(...(await singly(one, 3)));
+      for (const [slot, { prompt }] of all.entries()) await prefill(slot, prompt, 0, 50);
+      const actual = await logitsOf(
+        ...all.map(({ prompt, tokens: added }, slot): Span => {
+          return { slot, tokens: added, past: prompt.length, logits: 'all', temperature: 1 };
+        }),
+      );
+      expect(actual).toHaveLength(7);
+      actual.forEach((logits, i) => expectClose(logits, expected[i] ?? new Float32Array(0)));
+    });
+
     test('logits of none, of the last or of all tokens of a chunk', async () => {
       const prompt = tokens(6, 8);
       const chunk = { slot: 2, tokens: prompt, past: 0, temperature: 1 };
-      expect(await logitsOf({ chunk: { ...chunk, logits: 'none' } })).toHaveLength(0);
-      const all = await logitsOf({ chunk: { ...chunk, logits: 'all' } });
+      expect(await logitsOf({ ...chunk, logits: 'none' })).toHaveLength(0);
+      const all = await logitsOf({ ...chunk, logits: 'all' });
       expect(all).toHaveLength(6);
       for (const [i, logits] of all.entries()) expectClose(await prefill(1, prompt.slice(0, i + 1)), logits);
-      expectClose(first(await logitsOf({ chunk: { ...chunk, logits: 'last' } })), all[5] ?? new Float32Array(0));
+      expectClose(first(await logitsOf({ ...chunk, logits: 'last' })), all[5] ?? new Float32Array(0));
     });
 
     test('a chunk without logits beside decode rows returns the rows only', async () => {
       const alone = await prefill(3, tokens(4, 9));
       await prefill(0, tokens(4, 9).slice(0, -1));
-      const chunk: PromptChunk = { slot: 1, tokens: tokens(5, 2), past: 0, logits: 'none', temperature: 1 };
-      const rows = await logitsOf({ decode: [row(tokens(4, 9)[3] ?? 0, 3)], chunk });
+      const chunk: Span = { slot: 1, tokens: tokens(5, 2), past: 0, logits: 'none', temperature: 1 };
+      const rows = await logitsOf(row(0, tokens(4, 9)[3] ?? 0, 3), chunk);
       expect(rows).toHaveLength(1);
       expectClose(first(rows), alone);
     });
@@ -149,7 +291,7 @@ export function describeRunner(
       const [head, last] = [prompt.slice(0, -1), prompt.at(-1) ?? 0];
       const plain = await prefill(0, prompt);
       await runner.append(0, 7, under.makeKv(4, 1));
-      const behind = first(await logitsOf({ decode: [row(last, 11)] }));
+      const behind = first(await logitsOf(row(0, last, 11)));
       expectDifferent(behind, plain);
       await prefill(1, head, 0, 3);
       await runner.append(1, 7, under.makeKv(4, 1));
@@ -163,7 +305,7 @@ export function describeRunner(
       await runner.append(1, 0, under.makeKv(10, 3));
       await prefill(1, tokens(30, 5), 10);
       expectClose(await prefill(1, prompt), fresh);
-      const [inFirst, inReused] = await logitsOf({ decode: [row(3, 5), row(3, 5)] });
+      const [inFirst, inReused] = await logitsOf(row(0, 3, 5), row(1, 3, 5));
       expectClose(inReused ?? new Float32Array(0), inFirst ?? new Float32Array(0));
     });
 
@@ -173,7 +315,7 @@ export function describeRunner(
       await prefill(2, prompt);
       await prefill(0, tokens(25, 7));
       await runner.copySlot(2, 0, prompt.length);
-      expectClose(first(await logitsOf({ decode: [row(next, prompt.length)] })), expected);
+      expectClose(first(await logitsOf(row(0, next, prompt.length))), expected);
       expectClose(await prefill(2, [next], prompt.length), expected);
     });
 
@@ -207,8 +349,8 @@ export function describeRunner(
     test('the best logits come in order, equal ones by id', async () => {
       const topK = Math.min(40, runner.vocabularySize);
       await prefill(0, tokens(4, 1));
-      const chunk: PromptChunk = { slot: 2, tokens: tokens(9, 2), past: 0, logits: 'all', temperature: 1 };
-      const output = await runner.step({ decode: [row(1, 4)], chunk, topK });
+      const chunk: Span = { slot: 2, tokens: tokens(9, 2), past: 0, logits: 'all', temperature: 1 };
+      const output = await runner.step({ rows: [row(0, 1, 4), chunk], topK });
       expect(output.rows).toBe(10);
       expect(output.topIds).toHaveLength(10 * topK);
       for (let r = 0; r < output.rows; r++) {
@@ -221,14 +363,14 @@ export function describeRunner(
     });
 
     test('the whole vocabulary can be ranked', async () => {
-      const output = await runner.step({ decode: [row(1, 0)], topK: runner.vocabularySize });
+      const output = await runner.step({ rows: [row(0, 1, 0)], topK: runner.vocabularySize });
       expect(new Set(output.topIds).size).toBe(runner.vocabularySize);
     });
 
     test('lse and temperedLse are the log-sum-exps of their rows', async () => {
       const temperatures = [1, 0.5, 1.7];
-      const chunk: PromptChunk = { slot: 3, tokens: tokens(4, 2), past: 0, logits: 'last', temperature: 1.7 };
-      const output = await runner.step({ decode: [row(1, 0), row(2, 0, 0.5)], chunk, topK: 1 });
+      const chunk: Span = { slot: 3, tokens: tokens(4, 2), past: 0, logits: 'last', temperature: 1.7 };
+      const output = await runner.step({ rows: [row(0, 1, 0), row(1, 2, 0, 0.5), chunk], topK: 1 });
       for (const [r, temperature] of temperatures.entries()) {
         expect(Math.abs((output.lse[r] ?? NaN) - logSumExp(output.logits(r), 1))).toBeLessThan(1e-3);
         expect(Math.abs((output.temperedLse[r] ?? NaN) - logSumExp(output.logits(r), temperature))).toBeLessThan(1e-3);
@@ -239,25 +381,28 @@ export function describeRunner(
       const { contextLength } = runner;
       const prompt = tokens(contextLength, 1);
       expect(await prefill(0, prompt, 0, 50)).toHaveLength(runner.vocabularySize);
-      await expect(runner.step({ decode: [row(1, contextLength)], topK: 1 })).rejects.toThrow();
+      await expect(runner.step({ rows: [row(0, 1, contextLength)], topK: 1 })).rejects.toThrow();
       await expect(runner.append(0, contextLength - 1, under.makeKv(2, 1))).rejects.toThrow();
     });
 
     test('refuses what no model can compute, and goes on', async () => {
       const expected = await prefill(0, tokens(3, 1));
       const { slots, vocabularySize } = runner;
-      const chunk: PromptChunk = { slot: 0, tokens: [1], past: 0, logits: 'last', temperature: 1 };
+      const chunk: Span = { slot: 0, tokens: [1], past: 0, logits: 'last', temperature: 1 };
       const invalid: StepInput[] = [
-        { decode: [], topK: 1 },
-        { decode: [row(vocabularySize, 0)], topK: 1 },
-        { decode: [row(-1, 0)], topK: 1 },
-        { decode: [row(1, -1)], topK: 1 },
-        { decode: [row(1, 0)], topK: 0 },
-        { decode: [row(1, 0)], topK: vocabularySize + 1 },
-        { decode: Array.from({ length: slots + 1 }, () => row(1, 0)), topK: 1 },
-        { decode: [row(1, 0)], chunk, topK: 1 },
-        { decode: [], chunk: { ...chunk, slot: slots }, topK: 1 },
-        { decode: [], chunk: { ...chunk, tokens: [] }, topK: 1 },
+        { rows: [], topK: 1 },
+        { rows: [row(0, vocabularySize, 0)], topK: 1 },
+        { rows: [row(0, -1, 0)], topK: 1 },
+        { rows: [row(0, 1, -1)], topK: 1 },
+        { rows: [row(0, 1, 0)], topK: 0 },
+        { rows: [row(0, 1, 0)], topK: vocabularySize + 1 },
+        { rows: Array.from({ length: slots + 1 }, (_, slot) => row(slot, 1, 0)), topK: 1 },
+        { rows: [row(0, 1, 0), chunk], topK: 1 },
+        { rows: [row(1, 1, 0), row(2, 1, 0)], topK: 1 },
+        { rows: [{ ...chunk, slot: slots }], topK: 1 },
+        { rows: [{ ...chunk, tokens: [] }], topK: 1 },
+        { rows: [{ ...chunk, tokens: [] }, row(1, 1, 0)], topK: 1 },
+        { rows: [{ ...chunk, tokens: tokens(runner.maxRowTokens + 1, 1) }, row(1, 1, 0)], topK: 1 },
       ];
       for (const input of invalid) await expect(runner.step(input)).rejects.toThrow();
       await expect(runner.copySlot(0, slots, 1)).rejects.toThrow();

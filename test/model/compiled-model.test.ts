@@ -230,8 +230,8 @@ describe('compileModel', () => {
         }
       }
       const model = await openModel({ source: tinyA, cache, slots: 1, threads: 1, weights });
-      const step = { decode: [{ token: 1, past: 0, temperature: 1 }], topK: 1 };
-      expect((await model.runner.step(step)).rows).toBe(1);
+      const span = { slot: 0, tokens: [1], past: 0, logits: 'last', temperature: 1 } as const;
+      expect((await model.runner.step({ rows: [span], topK: 1 })).rows).toBe(1);
       await model.dispose();
       expect((await fs.readdir(cache)).filter((entry) => entry.startsWith('.draft-'))).toEqual([]);
     },
@@ -247,14 +247,20 @@ describe('openModel', () => {
       tensors['lm_head.weight'] = { shape: wte.shape, data: wte.data.map((value) => -value) };
     });
     const model = await openModel({ source, cache, slots: 1, threads: 1 });
-    const output = await model.runner.step({ decode: [{ token: 1, past: 0, temperature: 1 }], topK: 400 });
+    const output = await model.runner.step({
+      rows: [{ slot: 0, tokens: [1], past: 0, logits: 'last', temperature: 1 }],
+      topK: 400,
+    });
     const untied = output.logits(0).slice();
     await model.dispose();
     await changeTensors(source, (tensors) => void delete tensors['lm_head.weight']);
     await expect(openModel({ source, cache, slots: 1, threads: 1 })).rejects.toThrow('lm_head.weight is missing');
     await changeConfig(source, { tie_word_embeddings: true });
     const tied = await openModel({ source, cache, slots: 1, threads: 1 });
-    const again = await tied.runner.step({ decode: [{ token: 1, past: 0, temperature: 1 }], topK: 1 });
+    const again = await tied.runner.step({
+      rows: [{ slot: 0, tokens: [1], past: 0, logits: 'last', temperature: 1 }],
+      topK: 1,
+    });
     again.logits(0).forEach((logit, id) => {
       expect(logit).toBeCloseTo(-(untied[id] as number), 4);
     });

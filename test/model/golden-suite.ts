@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import type { PromptChunk, StepOutput } from '../../src/engine/runner.js';
+import type { Span, StepOutput } from '../../src/engine/runner.js';
 import type { Model, OpenModelOptions } from '../../src/model/model.js';
 import { selfKv } from '../../src/prefix/kv.js';
 import { prefixOf } from '../support/golden-prefix.js';
@@ -33,10 +33,10 @@ function describeGolden(name: string, { model: modelOptions, tolerance = 1e-3 }:
     const prefix = await prefixOf(model, reference, testCase);
     if (prefix !== undefined) await model.runner.append(slot, 0, prefix);
     let past = prefix?.length ?? 0;
-    const run = async (tokens: readonly number[], logits: PromptChunk['logits']): Promise<StepOutput> => {
+    const run = async (tokens: readonly number[], logits: Span['logits']): Promise<StepOutput> => {
       const chunk = { slot, tokens, past, logits, temperature: 1 };
       past += tokens.length;
-      return model.runner.step({ decode: [], chunk, topK: 1 });
+      return model.runner.step({ rows: [chunk], topK: 1 });
     };
     const { prompt } = testCase;
     const lastChunk = Math.floor((prompt.length - 1) / chunkTokens) * chunkTokens;
@@ -75,11 +75,11 @@ function describeGolden(name: string, { model: modelOptions, tolerance = 1e-3 }:
     const infix = selfKv(shape[0] as number, data);
     for (const { prompt, continuation, logits } of reference.infix) {
       const chunk = { slot: 0, tokens: prompt, past: 0, logits: 'none', temperature: 1 } as const;
-      await model.runner.step({ decode: [], chunk, topK: 1 });
+      await model.runner.step({ rows: [chunk], topK: 1 });
       await model.runner.append(0, prompt.length, infix);
       const past = prompt.length + infix.length;
       const rest = { slot: 0, tokens: continuation, past, logits: 'all', temperature: 1 } as const;
-      const output = await model.runner.step({ decode: [], chunk: rest, topK: 1 });
+      const output = await model.runner.step({ rows: [rest], topK: 1 });
       logits.forEach((expected, row) => {
         expect(largestDifference(output.logits(row), expected)).toBeLessThan(tolerance);
       });
@@ -89,11 +89,11 @@ function describeGolden(name: string, { model: modelOptions, tolerance = 1e-3 }:
   it('computes a text prefix that continues as the text itself does', async () => {
     const { prompt } = reference.greedy.cases.find(({ prompt }) => prompt.length >= 17) as GreedyCase;
     const whole = { slot: 0, tokens: prompt, past: 0, logits: 'last', temperature: 1 } as const;
-    const expected = (await model.runner.step({ decode: [], chunk: whole, topK: 1 })).logits(0).slice();
+    const expected = (await model.runner.step({ rows: [whole], topK: 1 })).logits(0).slice();
     const prefix = await model.encoder.encodeTokens(prompt.slice(0, 9));
     await model.runner.append(1, 0, prefix);
     const rest = { slot: 1, tokens: prompt.slice(9), past: 9, logits: 'last', temperature: 1 } as const;
-    const output = await model.runner.step({ decode: [], chunk: rest, topK: 1 });
+    const output = await model.runner.step({ rows: [rest], topK: 1 });
     expect(largestDifference(output.logits(0), expected)).toBeLessThan(tolerance / 10);
   });
 }

@@ -65,10 +65,10 @@ describe.each(goldenNames())('%s', (name) => {
     it('computes a text prefix that continues as the text itself does', async () => {
       const { prompt } = reference.greedy.cases.find((testCase) => testCase.prompt.length >= 17) as GreedyCase;
       const chunk = { slot: 0, tokens: prompt, past: 0, logits: 'last', temperature: 1 } as const;
-      const expected = (await model.runner.step({ decode: [], chunk, topK: 1 })).logits(0).slice();
+      const expected = (await model.runner.step({ rows: [chunk], topK: 1 })).logits(0).slice();
       await model.runner.append(1, 0, await model.encoder.encodeTokens(prompt.slice(0, 9)));
       const rest = { ...chunk, slot: 1, tokens: prompt.slice(9), past: 9 };
-      const actual = (await model.runner.step({ decode: [], chunk: rest, topK: 1 })).logits(0);
+      const actual = (await model.runner.step({ rows: [rest], topK: 1 })).logits(0);
       // Keys and values are rounded to float16 on either way; what is rounded to 8 bits may round another way.
       const tolerance = { float32: 1e-3, float16: 2e-2, int8: 0.1, int4: 0.1 }[weights];
       expected.forEach((logit, id) => {
@@ -90,7 +90,7 @@ async function readContinuation(
   const run = async (tokens: readonly number[]): Promise<StepOutput> => {
     const chunk = { slot, tokens, past, logits: 'last', temperature: 1 } as const;
     past += tokens.length;
-    return runner.step({ decode: [], chunk, topK: 1 });
+    return runner.step({ rows: [chunk], topK: 1 });
   };
   const logprobs: number[] = [];
   let output = await run(prompt);
@@ -212,7 +212,10 @@ describe('compileModel in another precision', () => {
 
   async function firstLogits(source: string, weights: WeightPrecision = 'int8'): Promise<Float32Array> {
     const model = await openModel({ source, cache, slots: 1, threads: 1, weights });
-    const output = await model.runner.step({ decode: [{ token: 1, past: 0, temperature: 1 }], topK: 1 });
+    const output = await model.runner.step({
+      rows: [{ slot: 0, tokens: [1], past: 0, logits: 'last', temperature: 1 }],
+      topK: 1,
+    });
     const logits = output.logits(0).slice();
     await model.dispose();
     return logits;

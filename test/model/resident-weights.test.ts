@@ -21,7 +21,7 @@ it.runIf(process.platform === 'linux')(
     onTestFinished(() => model.dispose());
     const prompt = (past: number, tokens: number): Promise<unknown> => {
       const chunk = { slot: 0, past, tokens: Array<number>(tokens).fill(1), logits: 'last', temperature: 1 } as const;
-      return model.runner.step({ decode: [], chunk, topK: 1 });
+      return model.runner.step({ rows: [chunk], topK: 1 });
     };
     await prompt(0, 1);
     expect(await residentWeights()).toBeGreaterThan(0);

@@ -50,7 +50,7 @@ describe.skipIf(!hasPeft)('PEFT', () => {
         const kv = kind === 'soft_prompt' ? await served.encoder.encodeEmbeddings(rows, length) : selfKv(length, rows);
         await served.runner.append(0, 0, kv);
         const chunk = { slot: 0, tokens: PROMPT, past: length, logits: 'last', temperature: 1 } as const;
-        const logits = (await served.runner.step({ decode: [], chunk, topK: 1 })).logits(0);
+        const logits = (await served.runner.step({ rows: [chunk], topK: 1 })).logits(0);
         expect(logits).toHaveLength(expected.length);
         logits.forEach((value, i) => expect(Math.abs(value - expected[i]!)).toBeLessThan(1e-4));
       } finally {

@@ -58,7 +58,7 @@ async function servedLosses(example: typeof EXAMPLE, adapter?: Adapter): Promise
   const before = adapter?.placement === 'infix' ? example.source.length - 1 : 0;
   if (before > 0) {
     const tokens = ids.slice(0, before);
-    await runner.step({ decode: [], chunk: { slot: 0, tokens, past: 0, logits: 'none', temperature: 1 }, topK: 1 });
+    await runner.step({ rows: [{ slot: 0, tokens, past: 0, logits: 'none', temperature: 1 }], topK: 1 });
   }
   let past = before;
   if (adapter !== undefined) {
@@ -69,7 +69,7 @@ async function servedLosses(example: typeof EXAMPLE, adapter?: Adapter): Promise
   }
   const tokens = ids.slice(before);
   const chunk = { slot: 0, tokens, past, logits: 'all', temperature: 1 } as const;
-  const output = await runner.step({ decode: [], chunk, topK: 1 });
+  const output = await runner.step({ rows: [chunk], topK: 1 });
   const first = example.source.length - 1 - before;
   return example.target.map((id, t) => output.lse[first + t]! - output.logits(first + t)[id]!);
 }

@@ -49,7 +49,7 @@ export async function opinionOn(
   const opinion = { best: [] as number[], own: [] as number[], reference: [] as number[] };
   for (const tokens of texts) {
     const chunk = { slot: 0, tokens: tokens.slice(0, -1), past: 0, logits: 'all', temperature: 1 } as const;
-    const output = await runner.step({ decode: [], chunk, topK: 1 });
+    const output = await runner.step({ rows: [chunk], topK: 1 });
     for (let row = 0; row < output.rows; row++) {
       const logits = output.logits(row);
       const logprob = (id: number | undefined): number => (logits[id ?? -1] ?? NaN) - (output.lse[row] ?? NaN);

@@ -80,7 +80,7 @@ async function promptSpeed({ runner }: Model): Promise<number> {
   const start = performance.now();
   for (let past = 0; past < PROMPT.tokens; past += PROMPT.chunk) {
     const tokens = Array.from({ length: PROMPT.chunk }, (_, i) => (past + i) * 7);
-    await runner.step({ decode: [], chunk: { slot: 0, tokens, past, logits: 'none', temperature: 1 }, topK: 1 });
+    await runner.step({ rows: [{ slot: 0, tokens, past, logits: 'none', temperature: 1 }], topK: 1 });
   }
   return (1000 * PROMPT.tokens) / (performance.now() - start);
 }

@@ -1,4 +1,4 @@
-import type { DecodeRow } from '#src/engine/runner.js';
+import type { Span } from '#src/engine/runner.js';
 import type { Gpt2Config } from '#src/model/gpt2/config.js';
 import { compileModel, type Manifest, readManifest } from '#src/model/compile/compiled-model.js';
 import { rowWidth, selfSite } from '#src/prefix/kv.js';
@@ -131,12 +131,10 @@ async function takeTurns(model: Model, { read, multiply }: MachineLimits, contex
 }
 
 async function timeStep({ runner }: Model, rows: number, context: number): Promise<number> {
-  const decode = Array.from({ length: rows }, (_, row): DecodeRow => ({
-    token: row,
-    past: context - 1,
-    temperature: 1,
-  }));
+  const spans = Array.from({ length: rows }, (_, slot): Span => {
+    return { slot, tokens: [slot], past: context - 1, logits: 'last', temperature: 1 };
+  });
   const start = performance.now();
-  await runner.step({ decode, topK: 1 });
+  await runner.step({ rows: spans, topK: 1 });
   return performance.now() - start;
 }

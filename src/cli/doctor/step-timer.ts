@@ -1,4 +1,4 @@
-import type { ModelRunner, PromptChunk } from '../../engine/runner.js';
+import type { ModelRunner, Span } from '../../engine/runner.js';
 
 /** Computed positions of each row before the timed steps. */
 const PAST_TOKENS = 128;
@@ -19,7 +19,7 @@ export class StepTimer {
   /** Fills every slot with the context, then returns the timer. */
   static async start(runner: ModelRunner): Promise<StepTimer> {
     const timer = new StepTimer(runner);
-    await runner.step({ decode: [], topK: 1, chunk: timer.#chunk(0, 0, timer.#past) });
+    await runner.step({ rows: [timer.#span(0, 0, timer.#past)], topK: 1 });
     for (let slot = 1; slot < runner.slots; slot++) await runner.copySlot(0, slot, timer.#past);
     return timer;
   }
@@ -34,11 +34,11 @@ export class StepTimer {
    * above 0.
    */
   async time(rows: number, chunkTokens = 0): Promise<number> {
-    const decode = Array.from({ length: rows }, () => ({ token: 0, past: this.#past, temperature: 1 }));
-    const chunk = chunkTokens > 0 ? { chunk: this.#chunk(rows, this.#past, chunkTokens) } : {};
+    const spans = Array.from({ length: rows }, (_, slot) => this.#span(slot, this.#past, 1));
+    if (chunkTokens > 0) spans.push(this.#span(rows, this.#past, chunkTokens));
     const step = async (): Promise<number> => {
       const start = performance.now();
-      await this.runner.step({ decode, topK: 1, ...chunk });
+      await this.runner.step({ rows: spans, topK: 1 });
       return performance.now() - start;
     };
     for (let i = 0; i < WARM_UP_STEPS; i++) await step();
@@ -48,7 +48,7 @@ export class StepTimer {
     return median(times);
   }
 
-  #chunk(slot: number, past: number, length: number): PromptChunk {
+  #span(slot: number, past: number, length: number): Span {
     return { slot, past, tokens: Array<number>(length).fill(0), logits: 'last', temperature: 1 };
   }
 }

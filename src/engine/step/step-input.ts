@@ -1,5 +1,5 @@
 import { numBestOf } from './next-token.js';
-import type { DecodeRow, PromptChunk, StepInput } from '../runner.js';
+import type { Span, StepInput } from '../runner.js';
 import type { Schedule, ScheduledChunk } from '../policy/schedule.js';
 import type { Sequence } from '../sequence.js';
 
@@ -12,7 +12,9 @@ export function toStepInput({ decode, chunk }: Schedule<Sequence>, vocabularySiz
     scored,
     ...sampledSequences({ decode, chunk }).map((sequence) => numBestOf(sequence, vocabularySize)),
   );
-  return { decode: decode.map(toDecodeRow), topK, ...(chunk && { chunk: toPromptChunk(chunk) }) };
+  const rows = decode.map(toDecodeRow);
+  if (chunk) rows.push(toPromptChunk(chunk));
+  return { rows, topK };
 }
 
 /** Those whose next token the step chooses. */
@@ -20,11 +22,12 @@ export function sampledSequences({ decode, chunk }: Pick<Schedule<Sequence>, 'de
   return chunk?.isLast ? [...decode, chunk.sequence] : decode;
 }
 
-function toDecodeRow(sequence: Sequence): DecodeRow {
-  return { token: sequence.tokens.at(-1) ?? 0, past: sequence.past, temperature: temperatureOf(sequence) };
+function toDecodeRow(sequence: Sequence): Span {
+  const { slot = 0, tokens, past } = sequence;
+  return { slot, tokens: tokens.slice(-1), past, logits: 'last', temperature: temperatureOf(sequence) };
 }
 
-function toPromptChunk({ sequence, numTokens, isLast }: ScheduledChunk<Sequence>): PromptChunk {
+function toPromptChunk({ sequence, numTokens, isLast }: ScheduledChunk<Sequence>): Span {
   const { slot = 0, tokens, numComputedTokens: start, past } = sequence;
   const logits = sequence.isPromptScored ? 'all' : isLast ? 'last' : 'none';
   return { slot, tokens: tokens.slice(start, start + numTokens), past, logits, temperature: temperatureOf(sequence) };

@@ -2,6 +2,7 @@ import type { Device, DeviceMemory } from '../../runtime/ort/device.js';
 import type { Runtime } from '../../runtime/ort/runtime.js';
 import { ScratchTensors } from '../../runtime/ort/scratch-tensors.js';
 import type { Binding, Session } from '../../runtime/ort/session.js';
+import type { AttentionGroup } from '../graph-names.js';
 import type { AnyTensor } from '../../runtime/ort/tensor.js';
 import { copyGraph } from './copy-graphs.js';
 import type { ArenaSpan, KvArena } from './kv-arena.js';
@@ -33,8 +34,8 @@ export class DeviceArena implements KvArena {
     // Every slot is an address: all of them can be bound at any time.
   }
 
-  bind(binding: Binding, group: 'rows' | 'chunk', first: number, count: number): void {
-    this.blocks.bind(binding, group, first, count);
+  bind(binding: Binding, group: AttentionGroup, first: number, count: number, nodes: number): void {
+    this.blocks.bind(binding, group, first, count, nodes);
   }
 
   /** Copies the whole slot: bandwidth is what a device has. */

@@ -1,6 +1,7 @@
 import type { Memory } from '../../runtime/ort/memory.js';
 import type { Runtime } from '../../runtime/ort/runtime.js';
 import type { Binding } from '../../runtime/ort/session.js';
+import type { AttentionGroup } from '../graph-names.js';
 import { ArenaSpan, type KvArena } from './kv-arena.js';
 import { KvBlocks, type KvLayout } from './kv-blocks.js';
 
@@ -22,8 +23,8 @@ export class HostArena implements KvArena {
     // Every slot is an address: all of them can be bound at any time.
   }
 
-  bind(binding: Binding, group: 'rows' | 'chunk', first: number, count: number): void {
-    this.#blocks.bind(binding, group, first, count);
+  bind(binding: Binding, group: AttentionGroup, first: number, count: number, nodes: number): void {
+    this.#blocks.bind(binding, group, first, count, nodes);
   }
 
   async copy(from: number, to: number, length: number): Promise<void> {

@@ -1,5 +1,6 @@
 import type { KvSpan } from '../../engine/runner.js';
 import type { Binding } from '../../runtime/ort/session.js';
+import type { AttentionGroup } from '../graph-names.js';
 
 /** The slots that a run reads and writes. */
 export interface SlotUse {
@@ -33,8 +34,11 @@ export class ArenaSpan implements KvSpan {
 export interface KvArena {
   /** Brings the slots of the next run to where they can be bound. */
   prepare(use: SlotUse): Promise<void>;
-  /** Binds slots `first` to `first + count - 1`, which `prepare` was told of, as past and present of an attention group. */
-  bind(binding: Binding, group: 'rows' | 'chunk', first: number, count: number): void;
+  /**
+   * Binds slots `first` to `first + count - 1`, which `prepare` was told of, as the past of an attention group and the present of
+   * each of its nodes.
+   */
+  bind(binding: Binding, group: AttentionGroup, first: number, count: number, nodes: number): void;
   /** Copies the first `length` positions of a slot to another one; what follows them in that one is lost. */
   copy(from: number, to: number, length: number): Promise<void>;
   /** Copies `length` positions from `from` on out of a slot. */

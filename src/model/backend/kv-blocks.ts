@@ -4,7 +4,7 @@ import type { TensorMemory } from '../../runtime/ort/memory.js';
 import type { Runtime } from '../../runtime/ort/runtime.js';
 import type { Binding } from '../../runtime/ort/session.js';
 import { type AnyTensor, ELEMENT_TYPES, Tensor } from '../../runtime/ort/tensor.js';
-import { kvName } from '../graph-names.js';
+import { type AttentionGroup, kvName, nodeName } from '../graph-names.js';
 import type { KvPrecision } from '../precision.js';
 
 /** The layout of a KV arena. */
@@ -50,13 +50,16 @@ export class KvBlocks<M extends TensorMemory & { dispose(): void }> {
     if (bytes !== this.spanBytes(length)) throw new TypeError('the span is of another model');
   }
 
-  /** Binds slots `first` to `first + count - 1` as past and present of an attention group. */
-  bind(binding: Binding, group: 'rows' | 'chunk', first: number, count: number): void {
+  /** Binds slots `first` to `first + count - 1` as the past of an attention group and the present of each of its nodes. */
+  bind(binding: Binding, group: AttentionGroup, first: number, count: number, nodes: number): void {
     const { site, contextLength } = this.layout;
     this.views([count, site.kvHeads, contextLength, site.headDim], first).forEach((tensor, index) => {
       const layer = index >> 1;
       const kv = (index & 1) as 0 | 1;
-      binding.input(kvName('past', group, layer, kv), tensor).output(kvName('present', group, layer, kv), tensor);
+      binding.input(kvName('past', group, layer, kv), tensor);
+      for (let node = 0; node < nodes; node++) {
+        binding.output(kvName('present', nodeName(group, node), layer, kv), tensor);
+      }
     });
   }
 

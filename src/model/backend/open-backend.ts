@@ -9,6 +9,7 @@ import { copyGraph } from './copy-graphs.js';
 import { DeviceArena } from './device-arena.js';
 import { DeviceLogits } from './device-logits.js';
 import { uploadWeights } from './device-weights.js';
+import type { GraphSource, GraphTarget } from '../architecture.js';
 import { architectureNamed } from '../architectures.js';
 import { graphFile } from '../graph-names.js';
 import { HostArena } from './host-arena.js';
@@ -44,8 +45,14 @@ async function openHost(parts: BackendParts): Promise<Backend> {
   const options = { initializers: weights.tensors, ...packed };
   const open = async (name: string): Promise<Session> =>
     resources.use(await Session.open(runtime, path.join(directory, graphFile(name, kv)), options));
+  const architecture = architectureNamed(manifest.architecture);
+  const source = graphSource(parts, 'cpu');
   return {
     open,
+    openSpans: (nodes, hasChunk) => {
+      const graph = architecture.writeSpansGraph(source, nodes, hasChunk).toBytes();
+      return Session.open(runtime, graph, { ...options, filesDirectory: directory });
+    },
     // Products with quantised weights compute something else where those are not packed: a prefix is to be what the steps would make.
     openEncoder: () => (manifest.precision in BITS ? open('encode.onnx') : openEncoder(parts)),
     openArena: async (layout) => new HostArena(runtime, layout),
@@ -56,25 +63,30 @@ async function openHost(parts: BackendParts): Promise<Backend> {
 
 /** A device: graphs written for it, one copy of the weights in its memory for all of them. */
 async function openDevice(parts: BackendParts, provider: Provider, memory: MemoryKind): Promise<Backend> {
-  const { runtime, directory, manifest, kv, resources } = parts;
+  const { runtime, directory, manifest, resources } = parts;
   const openGraph: OpenGraph = async (graph) => resources.use(await Session.open(runtime, graph, { provider }));
   const lender = await openGraph(copyGraph('float32', 1));
   const device = resources.use(new Device(runtime, lender, provider, { hasAddresses: memory === 'addresses' }));
   const initializers = await uploadWeights(parts, device, openGraph);
   const options = { provider, initializers, filesDirectory: directory };
   const architecture = architectureNamed(manifest.architecture);
-  const source = { config: manifest.config, weights: manifest.weights, weightsFile: WEIGHTS_FILE };
-  const write = (name: string): Uint8Array =>
-    architecture.writeGraph(name, { ...source, kv, target: 'device' }).toBytes();
+  const source = graphSource(parts, 'device');
   const arena = memory === 'addresses' ? DeviceArena : StagedArena;
   return {
-    open: async (name) => resources.use(await Session.open(runtime, write(name), options)),
+    open: async (name) =>
+      resources.use(await Session.open(runtime, architecture.writeGraph(name, source).toBytes(), options)),
+    openSpans: (nodes, hasChunk) =>
+      Session.open(runtime, architecture.writeSpansGraph(source, nodes, hasChunk).toBytes(), options),
     openEncoder: () => openEncoder(parts),
     openArena: (layout) => arena.open(runtime, device, layout, openGraph),
     openLogits: () => DeviceLogits.open(runtime, device, manifest.shape.vocabularySize, openGraph),
     target: 'device',
     ...(provider === 'webgpu' && { maxChunkTokens: WEBGPU_MAX_CHUNK_TOKENS }),
   };
+}
+
+function graphSource({ manifest, kv }: BackendParts, target: GraphTarget): GraphSource {
+  return { config: manifest.config, weights: manifest.weights, weightsFile: WEIGHTS_FILE, kv, target };
 }
 
 /**

@@ -2,6 +2,7 @@ import type { Device, DeviceMemory } from '../../runtime/ort/device.js';
 import type { Memory } from '../../runtime/ort/memory.js';
 import type { Runtime } from '../../runtime/ort/runtime.js';
 import type { Binding, Session } from '../../runtime/ort/session.js';
+import type { AttentionGroup } from '../graph-names.js';
 import { type AnyTensor, Tensor } from '../../runtime/ort/tensor.js';
 import { loadGraph, storeGraph } from './copy-graphs.js';
 import type { ArenaSpan, KvArena, SlotUse } from './kv-arena.js';
@@ -52,9 +53,9 @@ export class StagedArena implements KvArena {
     this.#staged = single.slot;
   }
 
-  bind(binding: Binding, group: 'rows' | 'chunk', first: number, count: number): void {
-    if (count === 1 && first === this.#staged) this.stage.bind(binding, group, 0, 1);
-    else this.arena.bind(binding, group, first, count);
+  bind(binding: Binding, group: AttentionGroup, first: number, count: number, nodes: number): void {
+    if (count === 1 && first === this.#staged) this.stage.bind(binding, group, 0, 1, nodes);
+    else this.arena.bind(binding, group, first, count, nodes);
   }
 
   async copy(from: number, to: number): Promise<void> {

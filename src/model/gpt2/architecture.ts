@@ -1,7 +1,7 @@
 import type { Architecture, Matrix } from '../architecture.js';
 import type { WeightSpec } from '../weights.js';
 import { type Gpt2Config, parseConfig, shapeOf } from './config.js';
-import { type GraphName, GRAPHS } from './graphs.js';
+import { type GraphName, GRAPHS, spansGraph } from './graphs.js';
 import { Gpt2Transformer } from './transformer.js';
 import { compiledSpecs, weightSpecs } from './weights.js';
 
@@ -23,6 +23,7 @@ export const gpt2: Architecture<Gpt2Config> = {
   matrixOf,
   graphs: Object.keys(GRAPHS),
   writeGraph: (name, source) => GRAPHS[name as GraphName](source),
+  writeSpansGraph: spansGraph,
   transformer: (graph, source, form) => new Gpt2Transformer(graph, source, form),
 };
 

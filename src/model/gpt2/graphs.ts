@@ -1,8 +1,7 @@
 import { GraphBuilder, type Value } from '../../onnx/graph.js';
 import { rowWidth } from '../../prefix/kv.js';
 import type { GraphSource, GraphTarget } from '../architecture.js';
-import { kvName } from '../graph-names.js';
-import type { KvPrecision } from '../precision.js';
+import { attentionAttributes, CachedAttention, ChainedAttention, convert } from './cached-attention.js';
 import type { Gpt2Config } from './config.js';
 import { Gpt2Transformer } from './transformer.js';
 
@@ -35,7 +34,7 @@ function uniformGraph(source: Source): GraphBuilder {
   const attention = new CachedAttention(model, 'rows', source.kv);
   const keep = graph.input('keep', 'int64', ['kept']);
   const hidden = model.layers(embedTokens(model), keep, (layer, qkv) =>
-    attention.attend(layer, graph.node('Reshape', [qkv, shape])),
+    attention.attend(layer, { query: graph.node('Reshape', [qkv, shape]) }),
   );
   writeHead(model, hidden, source.target);
   return graph;
@@ -50,16 +49,43 @@ function mixedGraph(source: Source): GraphBuilder {
   const { graph } = model;
   const split = graph.input('split', 'int64', [2]);
   const rows = new CachedAttention(model, 'rows', source.kv);
-  const chunk = new CachedAttention(model, 'chunk', source.kv);
+  const query = (qkv: Value): Value => graph.node('Unsqueeze', [qkv, graph.int64([1])]);
+  writeSplit(model, source, split, (layer, qkv) => rows.attend(layer, { query: query(qkv) }));
+  return graph;
+}
+
+/**
+ * Rows of up to `nodes` tokens each, and one chunk if `hasChunk`: all tokens packed, rows first. It is written when a step needs it.
+ * Inputs as `uniformGraph`'s without `shape` and `rows_...`, those of `ChainedAttention`, and with a chunk those of `mixedGraph`
+ * but `split` = [tokens of the rows, tokens of the chunk].
+ */
+export function spansGraph(source: Source, nodes: number, hasChunk: boolean): GraphBuilder {
+  const model = openGraph('spans', source);
+  const { graph } = model;
+  const split = hasChunk ? graph.input('split', 'int64', [2]) : undefined;
+  const rows = new ChainedAttention(model, source.kv, nodes);
+  const attend: AttentionWriter = (layer, qkv) => rows.attend(layer, qkv);
+  if (split !== undefined) writeSplit(model, source, split, attend);
+  else
+    writeHead(model, model.layers(embedTokens(model), graph.input('keep', 'int64', ['kept']), attend), source.target);
+  return graph;
+}
+
+/** Writes the attention of one layer: `[tokens, 3 * width]` queries, keys and values to `[tokens, width]`. */
+type AttentionWriter = (layer: number, qkv: Value) => Value;
+
+/** Writes a model whose first tokens attend as rows, and whose last ones as a chunk; `split` is the number of each. */
+function writeSplit(model: Gpt2Transformer, { kv, target }: Source, split: Value, attendRows: AttentionWriter): void {
+  const { graph } = model;
+  const chunk = new CachedAttention(model, 'chunk', kv);
   const keep = graph.input('keep', 'int64', ['kept']);
   const hidden = model.layers(embedTokens(model), keep, (layer, qkv) => {
     const [rowsQkv, chunkQkv] = graph.nodes('Split', [qkv, split], 2, { axis: 0 }) as [Value, Value];
-    const ofRows = rows.attend(layer, graph.node('Unsqueeze', [rowsQkv, graph.int64([1])]));
-    const ofChunk = chunk.attend(layer, graph.node('Unsqueeze', [chunkQkv, graph.int64([0])]));
+    const ofRows = attendRows(layer, rowsQkv);
+    const ofChunk = chunk.attend(layer, { query: graph.node('Unsqueeze', [chunkQkv, graph.int64([0])]) });
     return graph.node('Concat', [ofRows, ofChunk], { axis: 0 });
   });
-  writeHead(model, hidden, source.target);
-  return graph;
+  writeHead(model, hidden, target);
 }
 
 /**
@@ -77,7 +103,7 @@ function appendGraph(source: Source): GraphBuilder {
   const attention = new CachedAttention(model, 'rows', kv, kv);
   for (let layer = 0; layer < config.layers; layer++) {
     const [key, value] = blocks.slice(2 * layer, 2 * layer + 2) as [Value, Value];
-    attention.attend(layer, key, key, value); // any query will do
+    attention.attend(layer, { query: key, key, value }); // any query will do
   }
   return graph;
 }
@@ -160,49 +186,4 @@ function writeLogSumExps(graph: GraphBuilder, temperature: Value): void {
   };
   logSumExp(below, largest, 'lse');
   logSumExp(graph.node('Div', [below, temperature]), graph.node('Div', [largest, temperature]), 'tempered_lse');
-}
-
-function attentionAttributes(model: Gpt2Transformer, layer: number): Record<string, number | { float: number }> {
-  const { heads } = model.config;
-  return { num_heads: heads, kv_num_heads: heads, scale: { float: model.attentionScale(layer) } };
-}
-
-/** Attention over slots of the KV arena, which it updates in place: past and present are bound to the same memory. */
-class CachedAttention {
-  readonly #lengths: Value;
-  readonly #longest: Value;
-
-  constructor(
-    private readonly model: Gpt2Transformer,
-    private readonly group: 'rows' | 'chunk',
-    private readonly kv: KvPrecision,
-    /** Type of the inputs and outputs of `attend`. */
-    private readonly activations: KvPrecision = model.activationType,
-  ) {
-    this.#lengths = model.graph.input(`${group}_lengths`, 'int32', [group]);
-    this.#longest = model.graph.input(`${group}_longest`, 'int32', [1]);
-  }
-
-  /** `query` [rows, tokens, width], or queries, keys and values packed in it; returns [rows * tokens, width]. */
-  attend(layer: number, query: Value, key?: Value, value?: Value): Value {
-    const { graph, config } = this.model;
-    const shape = [this.group, config.heads, config.contextLength, config.width / config.heads];
-    const past = ([0, 1] as const).map((kv) => graph.input(kvName('past', this.group, layer, kv), this.kv, shape));
-    const present = ([0, 1] as const).map((kv) => kvName('present', this.group, layer, kv));
-    const attended = `attended_${this.group}_${layer}`;
-    const inputs = [query, key, value].map((x) => x && convert(graph, x, this.activations, this.kv));
-    graph.nodes(
-      'com.microsoft:GroupQueryAttention',
-      [...inputs, ...past, this.#lengths, this.#longest],
-      [attended, ...present],
-      attentionAttributes(this.model, layer),
-    );
-    for (const name of present) graph.output(name, this.kv, shape);
-    const result = convert(graph, attended, this.kv, this.activations);
-    return graph.node('Reshape', [result, graph.int64([-1, config.width])]);
-  }
-}
-
-function convert(graph: GraphBuilder, x: Value, from: KvPrecision, to: KvPrecision): Value {
-  return from === to ? x : graph.cast(x, to);
 }
