@@ -155,7 +155,10 @@ export class OnnxRunner implements ModelRunner {
   async #open({ rows, chunk, nodes }: StepLayout): Promise<OpenGraph> {
     if (nodes === 1) return rows.length > 0 && chunk ? this.#graphs.mixed : this.#graphs.uniform;
     const key = `${nodes} ${chunk !== undefined}`;
-    const opened = this.#chains.get(key) ?? bind(await this.parts.openSpans(nodes, chunk !== undefined));
+    const known = this.#chains.get(key);
+    if (known !== undefined) return known;
+    const opened = bind(await this.parts.openSpans(nodes, chunk !== undefined));
+    this.parts.weights.releasePages(); // the packed copies of the other graphs are what runs
     this.#chains.set(key, opened);
     return opened;
   }

@@ -77,7 +77,11 @@ describe('Session', () => {
     const w = new Tensor(runtime, 'float32', [SIZE, SIZE], weights.memory);
     const packedWeights = new PackedWeights(runtime);
     const options = { initializers: new Map([['w', w]]), packedWeights };
-    const sessions = [await Session.open(runtime, graphFile, options), await Session.open(runtime, graphFile, options)];
+    const sessions = [
+      await Session.open(runtime, graphFile, options),
+      await Session.open(runtime, graphFile, options),
+      await Session.open(runtime, await fs.readFile(graphFile), { ...options, filesDirectory: directory }),
+    ];
     weights.releasePages();
     for (const session of sessions) {
       const [x, y] = [counting(1), counting(1)];

@@ -66,6 +66,10 @@ const FUNCTIONS = {
     168,
     `void *(void *env, ${PATH} path, void *options, void *container, _Out_ void **out)`,
   ],
+  CreateSessionFromArrayWithPrepackedWeightsContainer: [
+    169,
+    'void *(void *env, const void *graph, size_t bytes, void *options, void *container, _Out_ void **out)',
+  ],
   SessionOptionsAppendExecutionProvider_CUDA_V2: [204, 'void *(void *options, void *cudaOptions)'],
   CreateCUDAProviderOptions: [205, 'void *(_Out_ void **out)'],
   ReleaseCUDAProviderOptions: [208, 'void (void *cudaOptions)'],

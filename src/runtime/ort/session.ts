@@ -187,9 +187,13 @@ function createSession(
   native: Pointer,
   packed: PackedWeights | undefined,
 ): Promise<Pointer> {
-  if (typeof graph !== 'string') return api.createAsync('CreateSessionFromArray', env, graph, graph.length, native);
-  if (packed === undefined) return api.createAsync('CreateSession', env, graph, native);
-  return api.createAsync('CreateSessionWithPrepackedWeightsContainer', env, graph, native, packed.handle);
+  if (typeof graph === 'string') {
+    if (packed === undefined) return api.createAsync('CreateSession', env, graph, native);
+    return api.createAsync('CreateSessionWithPrepackedWeightsContainer', env, graph, native, packed.handle);
+  }
+  const bytes = [graph, graph.length, native] as const;
+  if (packed === undefined) return api.createAsync('CreateSessionFromArray', env, ...bytes);
+  return api.createAsync('CreateSessionFromArrayWithPrepackedWeightsContainer', env, ...bytes, packed.handle);
 }
 
 function nativeOptions(runtime: Runtime, options: SessionOptions): Pointer {
