@@ -4,27 +4,29 @@ import type { TokenBytes } from '../tokenizer/text-stream.js';
 import { BeamGroup, toSequenceRequest } from './beams/beam-group.js';
 import { EngineError } from './errors.js';
 import { EventStream } from './output/event-stream.js';
-import { inputCharge, outputCharge, VirtualCounters } from './policy/fair-share.js';
+import { type Admission, admit, reservedSlots } from './policy/admission.js';
+import { inputCharge, outputCharge } from './policy/fair-share.js';
 import { finish } from './step/next-token.js';
 import { Observation } from './observation.js';
-import type { EngineObserver } from './observer.js';
+import type { EngineObserver, EngineStats } from './observer.js';
 import { OutputText } from './output/output-text.js';
 import { place, placeBranches } from './kv/placement.js';
 import { PromptCache } from './kv/prompt-cache.js';
-import { WaitingQueue, type QueueLimits } from './policy/queue.js';
+import type { QueueLimits } from './policy/queue.js';
 import { randomSeed } from './sampling/random.js';
-import type { BeamRequest, Generation, GenerationRequest } from './request.js';
+import type { BeamRequest, Generation, GenerationRequest, Priority } from './request.js';
 import { checkBeams, checkRequest } from './request-check.js';
-import type { ModelRunner } from './runner.js';
-import { schedule, type Schedule } from './policy/schedule.js';
+import type { KvSpan, ModelRunner } from './runner.js';
+import { type ChunkLimits, schedule, type Schedule } from './policy/schedule.js';
 import { Sequence } from './sequence.js';
-import { makeTransfers } from './kv/transfers.js';
-import { Slots } from './kv/slots.js';
+import { makeTransfers, type Transfer } from './kv/transfers.js';
+import { type SlotMove, Slots } from './kv/slots.js';
 import { sampledSequences, toStepInput } from './step/step-input.js';
 import { acceptStepOutput } from './step/step-output.js';
-import { Wakes } from './output/wakes.js';
+import { DeferredWakeups } from './output/deferred-wakeups.js';
+import { WorkClass } from './policy/work-class.js';
 
-/** How much the engine takes on. */
+/** Bounds of the engine's work. */
 export interface EngineLimits extends QueueLimits {
   /** Prompt tokens that one step computes beside the decode rows. */
   readonly maxChunkTokens: number;
@@ -45,22 +47,6 @@ export interface EngineOptions {
   readonly observer?: EngineObserver | undefined;
 }
 
-/** The engine's load at one moment. */
-export interface EngineStats {
-  readonly waiting: number;
-  /** Prompt tokens and `maxTokens` of those that wait. */
-  readonly waitingTokens: number;
-  readonly running: number;
-  readonly slots: number;
-  /** Part of all KV positions that running sequences hold, 0 to 1. */
-  readonly kvUsage: number;
-  /** Bytes that the prompt cache holds. */
-  readonly promptCacheBytes: number;
-  /** Ids of the prefixes of running and of waiting sequences, each once. */
-  readonly runningPrefixes: readonly string[];
-  readonly waitingPrefixes: readonly string[];
-}
-
 const defaultLimits: EngineLimits = {
   maxChunkTokens: 32,
   maxWaitingRequests: 1024,
@@ -68,7 +54,7 @@ const defaultLimits: EngineLimits = {
   promptCacheBytes: 0,
 };
 
-/** After so many failed steps in a row the runner is taken to be broken. */
+/** Failed steps in a row after which the runner is taken to be broken. */
 const UNHEALTHY_FAILURES = 3;
 
 /**
@@ -79,12 +65,11 @@ export class Engine {
   readonly #runner: ModelRunner;
   readonly #options: EngineOptions;
   readonly #limits: EngineLimits;
-  readonly #queue: WaitingQueue;
+  readonly #classes: Readonly<Record<Priority, WorkClass>>;
   readonly #slots: Slots;
   readonly #promptCache: PromptCache | undefined;
-  readonly #counters = new VirtualCounters();
   readonly #observation: Observation;
-  readonly #wakes = new Wakes();
+  readonly #wakeups = new DeferredWakeups();
   #loop: Promise<void> | undefined;
   #isDraining = false;
   #failures = 0;
@@ -93,7 +78,7 @@ export class Engine {
     this.#options = options;
     this.#runner = options.runner;
     this.#limits = { ...defaultLimits, ...options.limits };
-    this.#queue = new WaitingQueue(this.#limits);
+    this.#classes = { interactive: new WorkClass(this.#limits), background: new WorkClass(this.#limits) };
     this.#slots = new Slots(options.runner.slots);
     const { promptCacheBytes } = this.#limits;
     if (promptCacheBytes > 0) this.#promptCache = new PromptCache(promptCacheBytes);
@@ -135,15 +120,16 @@ export class Engine {
   stats(): EngineStats {
     const running = this.#slots.held.filter(({ status }) => status === 'running');
     const positions = running.reduce((total, { kvLength }) => total + kvLength, 0);
+    const { interactive, background } = this.#classes;
     return {
-      waiting: this.#queue.length,
-      waitingTokens: this.#queue.tokens,
+      waiting: this.#numWaiting,
+      waitingTokens: interactive.queue.tokens + background.queue.tokens,
       running: running.length,
       slots: this.#slots.total,
       kvUsage: positions / (this.#slots.total * this.#runner.contextLength),
       promptCacheBytes: this.#promptCache?.bytes ?? 0,
       runningPrefixes: prefixesOf(running),
-      waitingPrefixes: prefixesOf(this.#queue.sequences),
+      waitingPrefixes: prefixesOf([...interactive.queue.sequences, ...background.queue.sequences]),
     };
   }
 
@@ -161,13 +147,17 @@ export class Engine {
   /** @throws Error when the books do not add up: a slot lost, held twice or by a waiting sequence, or a gap between rows. */
   checkIntegrity(): void {
     this.#slots.checkIntegrity();
-    this.#queue.checkIntegrity();
+    for (const { queue } of Object.values(this.#classes)) queue.checkIntegrity();
     this.#promptCache?.checkIntegrity();
     if (!this.#loop && this.#hasWork) throw new Error('the engine sleeps although there is work');
   }
 
   get #hasWork(): boolean {
-    return this.#queue.length > 0 || this.#slots.held.length > 0;
+    return this.#numWaiting > 0 || this.#slots.held.length > 0;
+  }
+
+  get #numWaiting(): number {
+    return this.#classes.interactive.queue.length + this.#classes.background.queue.length;
   }
 
   async #run(): Promise<void> {
@@ -184,49 +174,73 @@ export class Engine {
 
   async #step(): Promise<void> {
     await makeTransfers(this.#runner, this.#slots.settle());
-    const plan = this.#schedule();
-    await this.#admit(plan.admitted);
+    await this.#admit();
+    const plan = schedule(this.#slots.held, this.#chunkLimits);
     const input = toStepInput(plan, this.#runner.vocabularySize);
     if (input === undefined) {
-      this.#wakes.flush();
+      this.#wakeups.flush();
       return;
     }
     await this.#appendPrefixes(plan);
     const start = this.#observation.now();
     const computing = this.#runner.step(input);
-    this.#wakes.flush(); // consumers of the last step's tokens work while this one is computed
+    this.#wakeups.flush(); // consumers of the last step's tokens work while this one is computed
     const output = await computing;
     this.#failures = 0;
     this.#observation.stepped(plan, start);
-    for (const sequence of sampledSequences(plan)) this.#counters.add(sequence.tenant, outputCharge(sequence));
-    const branches = this.#wakes.defer(() => acceptStepOutput(plan, output, this.#runner.vocabularySize));
+    for (const sequence of sampledSequences(plan)) {
+      this.#classes[sequence.priority].counters.add(sequence.tenant, outputCharge(sequence));
+    }
+    const branches = this.#wakeups.defer(() => acceptStepOutput(plan, output, this.#runner.vocabularySize));
     if (plan.chunk) await this.#promptCache?.keep(plan.chunk.sequence, this.#runner);
     await makeTransfers(this.#runner, placeBranches(branches, this.#slots));
   }
 
-  #schedule(): Schedule<Sequence> {
+  get #chunkLimits(): ChunkLimits {
     const { maxChunkTokens, maxLoneChunkTokens = maxChunkTokens } = this.#limits;
     const { maxChunkTokens: mostOfRunner = Infinity } = this.#runner;
-    return schedule({
-      waiting: this.#queue.sequences,
-      running: this.#slots.held,
-      freeSlots: this.#slots.numFree,
-      served: (tenant) => this.#counters.of(tenant),
+    return {
       maxChunkTokens: Math.min(maxChunkTokens, mostOfRunner),
       maxLoneChunkTokens: Math.min(maxLoneChunkTokens, mostOfRunner),
-      numCached: this.#promptCache && (({ request }) => this.#promptCache?.numTokensOf(request) ?? 0),
-    });
+    };
   }
 
-  async #admit(admitted: readonly Sequence[]): Promise<void> {
-    const transfers = admitted.flatMap((sequence) => {
-      this.#dequeue(sequence);
-      const own = place(sequence, this.#slots, this.#promptCache);
-      this.#counters.add(sequence.tenant, inputCharge(sequence));
-      this.#observation.admitted(sequence);
-      return own;
+  async #admit(): Promise<void> {
+    const { interactive, background } = this.#classes;
+    const { preempted, admitted } = admit<Sequence, KvSpan>({
+      waiting: { interactive: interactive.queue.sequences, background: background.queue.sequences },
+      running: this.#slots.held,
+      slots: this.#slots.total,
+      freeSlots: this.#slots.numFree,
+      served: (tenant, priority) => this.#classes[priority].counters.of(tenant),
+      findBlocks: ({ request }) => this.#promptCache?.find(request),
     });
-    await makeTransfers(this.#runner, transfers);
+    const moves = this.#preempt(preempted);
+    await makeTransfers(this.#runner, [...moves, ...admitted.flatMap((admission) => this.#place(admission))]);
+  }
+
+  #place(admission: Admission<Sequence, KvSpan>): Transfer[] {
+    const { sequence, source } = admission;
+    const { counters } = this.#classes[sequence.priority];
+    this.#dequeue(sequence);
+    if (source.from === 'cache') this.#promptCache?.use(sequence.request);
+    const transfers = place(admission, this.#slots);
+    if (!sequence.wasPreempted) {
+      counters.add(sequence.tenant, inputCharge(sequence));
+      this.#observation.admitted(sequence);
+    }
+    return transfers;
+  }
+
+  /** Lets running sequences wait again. A beam search begins anew; others keep their tokens and compute them again. */
+  #preempt(preempted: readonly Sequence[]): SlotMove[] {
+    const moves = preempted.flatMap((sequence) => this.#slots.release(sequence));
+    for (const sequence of preempted) sequence.preempt();
+    for (const first of new Set(preempted.map(({ sequenceGroup }) => sequenceGroup[0]))) {
+      first.group?.restart();
+      if (first.status === 'waiting') this.#classes[first.priority].enqueue(first);
+    }
+    return moves;
   }
 
   async #appendPrefixes({ decode, chunk }: Schedule<Sequence>): Promise<void> {
@@ -239,11 +253,11 @@ export class Engine {
   #failRunning(cause: unknown): void {
     this.#failures++;
     const error = new EngineError('runner_failed', 'The model failed to compute a step.', { cause });
-    for (const sequence of this.#slots.held.flatMap(({ family }) => family)) {
+    for (const sequence of this.#slots.held.flatMap(({ sequenceGroup }) => sequenceGroup)) {
       sequence.events.fail(error);
       sequence.end('error');
     }
-    this.#wakes.flush();
+    this.#wakeups.flush();
     this.#slots.clear();
   }
 
@@ -252,7 +266,7 @@ export class Engine {
       seed: request.sampling.seed ?? randomSeed(),
       endTokens: new Set([...(request.ignoreEos ? [] : this.#options.eosTokenIds), ...request.stopTokenIds]),
       text: new OutputText(this.#options.tokenizer, request.stop),
-      events: new EventStream(() => this.#cancel(sequence), this.#wakes.call),
+      events: new EventStream(() => this.#cancel(sequence), this.#wakeups.call),
       submittedAt: this.#observation.now(),
       onEnd: (ended) => this.#observation.ended(ended),
     });
@@ -260,17 +274,24 @@ export class Engine {
   }
 
   #enqueue(sequence: Sequence): void {
-    const full = this.#queue.whatIsFull(sequence, this.#slots.numFree);
+    const work = this.#classes[sequence.priority];
+    const full = work.queue.whatIsFull(sequence, this.#numFreeFor(sequence.priority));
     if (full === 'queue') throw new EngineError('queue_full', 'Too many requests are waiting.');
     if (full === 'tenant') throw new EngineError('tenant_queue_full', 'Too many requests of this tenant are waiting.');
-    this.#counters.join(sequence.tenant, this.#queue.tenants);
-    this.#queue.add(sequence);
+    work.enqueue(sequence);
     sequence.observer = sequence.request.observe?.();
     this.#loop ??= this.#run();
   }
 
   #dequeue(sequence: Sequence): void {
-    if (this.#queue.remove(sequence)) this.#counters.leave(sequence.tenant);
+    this.#classes[sequence.priority].dequeue(sequence);
+  }
+
+  /** Slots that sequences of a class may take now. */
+  #numFreeFor(priority: Priority): number {
+    if (priority === 'background') return Math.max(0, this.#slots.numFree - reservedSlots(this.#slots.total));
+    const held = this.#slots.held.filter((sequence) => sequence.priority === 'background');
+    return held.reduce((free, { numSlots }) => free + numSlots, this.#slots.numFree);
   }
 
   #check(request: GenerationRequest | BeamRequest): void {
@@ -280,7 +301,7 @@ export class Engine {
 
   /** A waiting sequence leaves at once, a running one gives its slot back before the next step. */
   #cancel(sequence: Sequence): void {
-    for (const one of sequence.family) {
+    for (const one of sequence.sequenceGroup) {
       this.#dequeue(one);
       finish(one, 'abort');
     }

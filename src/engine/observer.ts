@@ -1,4 +1,4 @@
-import type { FinishReason } from './request.js';
+import type { FinishReason } from './finish-reason.js';
 
 /** One forward pass. */
 export interface ObservedStep {
@@ -18,6 +18,22 @@ export interface ObservedEnd {
   readonly generatedTokens: number;
   /** Since it was submitted. */
   readonly seconds: number;
+}
+
+/** Load of the engine at one moment. */
+export interface EngineStats {
+  readonly waiting: number;
+  /** Prompt tokens and `maxTokens` of the sequences that wait. */
+  readonly waitingTokens: number;
+  readonly running: number;
+  readonly slots: number;
+  /** Part of all KV positions that running sequences hold, 0 to 1. */
+  readonly kvUsage: number;
+  /** Bytes that the prompt cache holds. */
+  readonly promptCacheBytes: number;
+  /** Opaque ids of the prefixes of running and of waiting sequences, each once. */
+  readonly runningPrefixes: readonly string[];
+  readonly waitingPrefixes: readonly string[];
 }
 
 /** Is told what the engine does, in counts and seconds; it must not throw. Nothing tells of whom or of what. */

@@ -1,5 +1,6 @@
 import type { PrefixKv } from '../prefix/kv.js';
 import type { TenantShare } from './policy/fair-share.js';
+import type { FinishReason } from './finish-reason.js';
 import type { SequenceObserver } from './observer.js';
 
 /** Changes of a row of logits before a token is chosen from it. Reported log-probabilities are those before. */
@@ -41,6 +42,9 @@ export interface RequestPrefix {
   readonly id?: string | undefined;
 }
 
+/** Class of work: background work never makes interactive work wait. */
+export type Priority = 'interactive' | 'background';
+
 /** One sequence to generate. The caller has checked every limit; `Engine.submit` checks the budget again. */
 export interface GenerationRequest {
   readonly tenant: string;
@@ -48,6 +52,8 @@ export interface GenerationRequest {
   readonly tenantCreated?: number | null | undefined;
   /** Weight 1 and the whole queue unless given. */
   readonly share?: TenantShare | undefined;
+  /** `interactive` unless given. */
+  readonly priority?: Priority | undefined;
   /** At least one token. */
   readonly prompt: readonly number[];
   readonly prefix?: RequestPrefix | undefined;
@@ -59,7 +65,7 @@ export interface GenerationRequest {
    * others copy its keys and values. A new symbol for each submission, so that nothing is ever shared between two. Undefined, or
    * left out: nothing is shared.
    */
-  readonly siblings?: symbol | undefined;
+  readonly promptGroup?: symbol | undefined;
   /** May be 0: then nothing is generated, and the sequence finishes with `length`, once its prompt is scored if that is asked for. */
   readonly maxTokens: number;
   readonly minTokens: number;
@@ -86,8 +92,6 @@ export interface BeamRequest extends Omit<GenerationRequest, 'sampling' | 'choic
   /** At least 1. */
   readonly maxTokens: number;
 }
-
-export type FinishReason = 'stop' | 'length' | 'abort';
 
 /** A token with its natural log-probability under the model (before temperature and truncation). */
 export interface TokenLogprob {

@@ -1,11 +1,12 @@
-import type { BeamGroup } from './beams/beam-group.js';
 import type { EventStream } from './output/event-stream.js';
 import { FULL_SHARE, type TenantShare } from './policy/fair-share.js';
 import type { SequenceObserver } from './observer.js';
 import type { OutputText } from './output/output-text.js';
-import type { FinishReason, GenerationRequest, ScoredToken } from './request.js';
+import type { FinishReason } from './finish-reason.js';
+import type { GenerationRequest, Priority, ScoredToken } from './request.js';
+import type { SequenceGroup } from './sequence-group.js';
 
-/** What a sequence is made with; the engine fills in what the request leaves open. */
+/** Parts of a sequence; the engine fills in what the request leaves open. */
 export interface SequenceOptions {
   /** The request's seed, or one of its own. */
   readonly seed: number;
@@ -32,12 +33,14 @@ export class Sequence {
   numCachedTokens: number | undefined;
   /** The KV slot; undefined while it waits. */
   slot: number | undefined;
-  /** Scores of the prompt's tokens so far, if they are asked for: a sibling that copies the prompt sends them too. */
+  /** Scores of the prompt's tokens that were sent: a sequence that copies the prompt sends them too. */
   readonly promptScores: ScoredToken[] = [];
+  /** Whether it ran before, and gave its slot up. */
+  wasPreempted = false;
   /** Slots that it needs or holds: its own, and those that it keeps for other beams of its group. */
   numSlots = 1;
-  /** The beam search that it is part of. */
-  group: BeamGroup | undefined;
+  /** Beam search that it is part of. */
+  group: SequenceGroup<Sequence> | undefined;
   /** Told of this sequence alone. */
   observer: SequenceObserver | undefined;
   /** When its newest token came, or when it was submitted, in seconds. */
@@ -64,9 +67,13 @@ export class Sequence {
     this.#onEnd = onEnd;
   }
 
-  /** What it may share its prompt with. */
-  get siblings(): symbol | undefined {
-    return this.request.siblings;
+  /** Sequences with the same symbol may share its prompt. */
+  get promptGroup(): symbol | undefined {
+    return this.request.promptGroup;
+  }
+
+  get priority(): Priority {
+    return this.request.priority ?? 'interactive';
   }
 
   /** Why it ended; undefined while it has not. */
@@ -92,6 +99,10 @@ export class Sequence {
     return this.share.weight;
   }
 
+  get numPromptTokens(): number {
+    return this.request.prompt.length;
+  }
+
   get numGeneratedTokens(): number {
     return this.tokens.length - this.request.prompt.length;
   }
@@ -101,14 +112,14 @@ export class Sequence {
     return this.tokens.length - this.numComputedTokens;
   }
 
-  /** Whether all of the prompt but its last token is computed: what a sibling can copy. */
+  /** Whether all of the prompt but its last token is computed: the part that its prompt group can copy. */
   get isPromptComputed(): boolean {
     return this.numComputedTokens >= this.request.prompt.length - 1;
   }
 
-  /** The most tokens that it can come to, with those of the other beams of its group. */
-  get maxTokens(): number {
-    return this.request.prompt.length + this.family.length * this.request.maxTokens;
+  /** Most tokens that it can come to, with those of the other sequences of its group. */
+  get tokenBudget(): number {
+    return this.request.prompt.length + this.sequenceGroup.length * this.request.maxTokens;
   }
 
   /** Whether computing its prompt is worth something although no token may follow, or beside those that do. */
@@ -138,8 +149,8 @@ export class Sequence {
     return this.numComputedTokens === 0 ? 0 : this.positionOf(this.numComputedTokens - 1) + 1;
   }
 
-  /** Those that end together, the one that computed the prompt first: a beam search's, or it alone. */
-  get family(): readonly [Sequence, ...Sequence[]] {
+  /** Sequences that end together, the one that computes the prompt first: those of a beam search, or this one alone. */
+  get sequenceGroup(): readonly [Sequence, ...Sequence[]] {
     return this.group?.sequences ?? [this];
   }
 
@@ -147,6 +158,13 @@ export class Sequence {
   generate(ids: readonly number[]): void {
     this.tokens.splice(this.request.prompt.length, Infinity, ...ids);
     this.numComputedTokens = this.tokens.length - 1;
+  }
+
+  /** Takes it out of its slot: it waits again, and is computed anew, without being told its observers or charged twice. */
+  preempt(): void {
+    this.slot = undefined;
+    this.numComputedTokens = 0;
+    this.wasPreempted = true;
   }
 
   /** Ends it; the first reason stays. */

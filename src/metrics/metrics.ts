@@ -1,21 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
-import type { EngineObserver, ObservedEnd, ObservedStep } from '../engine/observer.js';
+import type { EngineObserver, EngineStats, ObservedEnd, ObservedStep } from '../engine/observer.js';
 import { countBuckets, SECONDS_BUCKETS } from './buckets.js';
-
-/** State of the engine that the gauges show. */
-export interface EngineState {
-  readonly waiting: number;
-  readonly running: number;
-  readonly slots: number;
-  /** Fraction of the KV positions in use, 0 to 1. */
-  readonly kvUsage: number;
-  readonly promptCacheBytes: number;
-  /** Adapter ids of running sequences, without repeats. */
-  readonly runningPrefixes: readonly string[];
-  /** Adapter ids of waiting sequences, without repeats. */
-  readonly waitingPrefixes: readonly string[];
-}
 
 /** Labels and sources of the series. */
 export interface MetricsOptions {
@@ -23,7 +9,7 @@ export interface MetricsOptions {
   readonly modelName: string;
   readonly contextLength: number;
   /** Reads the engine's state; called at each scrape. */
-  readonly engine: () => EngineState;
+  readonly engine: () => EngineStats;
   /** Reads the bytes of decoded prefixes in memory; called at each scrape. */
   readonly cachedBytes: () => number;
 }

@@ -23,13 +23,13 @@ describe('toGenerationRequests', () => {
 
   it('makes a group of equal prompts, of this request alone', () => {
     const make = () => toGenerationRequests(read({ n: 1, max_tokens: 1 }), [[1, 12], [11, 2], [1, 12]], scope); // prettier-ignore
-    const [first, second, third] = make().map(({ siblings }) => siblings);
+    const [first, second, third] = make().map(({ promptGroup }) => promptGroup);
     expect(typeof first).toBe('symbol');
     expect(third).toBe(first);
     expect(second).not.toBe(first);
-    expect(make()[0]?.siblings).not.toBe(first);
+    expect(make()[0]?.promptGroup).not.toBe(first);
     const two = toGenerationRequests(read({ n: 2, max_tokens: 1 }), [[1]], scope);
-    expect(two[1]?.siblings).toBe(two[0]?.siblings);
+    expect(two[1]?.promptGroup).toBe(two[0]?.promptGroup);
   });
 
   const one = (fields: Partial<CompletionRequest>) =>
@@ -70,7 +70,7 @@ describe('toBeamRequests', () => {
       tenant: 't',
       prompt: [1],
       prefix: undefined,
-      siblings: expect.any(Symbol) as symbol,
+      promptGroup: expect.any(Symbol) as symbol,
       width: 4,
       lengthPenalty: 2,
       maxTokens: 6,
@@ -79,7 +79,7 @@ describe('toBeamRequests', () => {
       logprobs: 2,
       promptLogprobs: 2,
     });
-    expect(third?.siblings).toBe(first?.siblings);
-    expect(second?.siblings).not.toBe(first?.siblings);
+    expect(third?.promptGroup).toBe(first?.promptGroup);
+    expect(second?.promptGroup).not.toBe(first?.promptGroup);
   });
 });

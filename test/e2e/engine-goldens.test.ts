@@ -108,8 +108,8 @@ describe.each(goldenNames())('%s through the engine', (name) => {
   it.each(chunks)('gives siblings, which share their prompt, what it should, chunks of %s', async (maxChunkTokens) => {
     await start(maxChunkTokens);
     for (const testCase of greedy.cases) {
-      const siblings = Symbol('siblings');
-      await Promise.all([0, 1, 2].map((choice) => check(testCase, { choice, siblings })));
+      const promptGroup = Symbol('prompt group');
+      await Promise.all([0, 1, 2].map((choice) => check(testCase, { choice, promptGroup })));
     }
   });
 
@@ -127,10 +127,10 @@ describe.each(goldenNames())('%s through the engine', (name) => {
         const sampling = { temperature: 0.8, topP: 1, topK: 0, seed: 3 };
         // Few tokens: rounding, which depends on chunks, can turn a draw that comes close to the border of two tokens.
         const common = { ...request, prefix: prefix && { ...prefix, placement }, sampling, maxTokens: 6 };
-        const siblings = Symbol('siblings');
+        const promptGroup = Symbol('prompt group');
         const choices = [0, 1, 2, 3].map((choice) => ({ ...common, choice }));
         const [alone, shared] = await Promise.all(
-          [choices, choices.map((one) => ({ ...one, siblings }))].map((all) => Promise.all(all.map(draw))),
+          [choices, choices.map((one) => ({ ...one, promptGroup }))].map((all) => Promise.all(all.map(draw))),
         );
         expect(shared, testCase.id).toEqual(alone);
       }

@@ -207,7 +207,11 @@ describe('beams and others', () => {
 
   test('searches with the same prompt in one submission share it', async () => {
     const { engine, runner } = setUp({ slots: 6 });
-    const request = makeBeams({ prompt: Array<number>(9).fill(4), stopTokenIds: [], siblings: Symbol('siblings') });
+    const request = makeBeams({
+      prompt: Array<number>(9).fill(4),
+      stopTokenIds: [],
+      promptGroup: Symbol('prompt group'),
+    });
     const [one, other] = await Promise.all([request, request].map((each) => collectAll(engine.submitBeams(each))));
     expect(one).toEqual(await searchAlone(request));
     expect(other).toEqual(one);
@@ -217,7 +221,7 @@ describe('beams and others', () => {
   test('and its scores, whichever beam it is copied from', async () => {
     const { engine, runner } = setUp({ slots: 6 });
     const prompt = Array.from({ length: 9 }, (_, i) => i);
-    const request = makeBeams({ prompt, stopTokenIds: [], siblings: Symbol('siblings'), promptLogprobs: 1 });
+    const request = makeBeams({ prompt, stopTokenIds: [], promptGroup: Symbol('prompt group'), promptLogprobs: 1 });
     // When this one leaves the first slot, the last beam moves there: the next search waits for that, and copies from it.
     const first = collect(engine.submit(makeRequest({ prompt: [1], maxTokens: 2 })));
     const searches = [request, request].map((each) => engine.submitBeams(each));

@@ -248,7 +248,7 @@ describe('many sequences', () => {
     const runs = [];
     let siblings: GenerationRequest | undefined;
     for (let i = 0; i < 150; i++) {
-      if (!siblings || random(2)) siblings = { ...randomRequest(random, i), siblings: Symbol('siblings') };
+      if (!siblings || random(2)) siblings = { ...randomRequest(random, i), promptGroup: Symbol('prompt group') };
       const request = { ...siblings, choice: i };
       const generation = engine.submit(request);
       const leaveAfter = random(4) === 0 ? 1 + random(6) : Infinity;

@@ -1,7 +1,8 @@
 import { afterEach, expect } from 'vitest';
 
 import { Engine, type EngineOptions } from '../../src/engine/engine.js';
-import type { FinishReason, Generation, GenerationRequest, ScoredToken, TokenEvent } from '../../src/engine/request.js';
+import type { FinishReason } from '../../src/engine/finish-reason.js';
+import type { Generation, GenerationRequest, ScoredToken, TokenEvent } from '../../src/engine/request.js';
 import type { TokenBytes } from '../../src/tokenizer/text-stream.js';
 import { FakeRunner, type FakeRunnerOptions } from './fake-runner.js';
 

@@ -106,7 +106,7 @@ function observers(): { notes: string[][]; observe: () => SequenceObserver } {
 test('an observer of one sequence is told of its life alone, and of what its sibling had computed for it', async () => {
   const { notes, observe } = observers();
   const { engine } = makeEngine({ slots: 3 });
-  const request = makeRequest({ prompt: [1, 2, 3], maxTokens: 4, siblings: Symbol('siblings'), observe });
+  const request = makeRequest({ prompt: [1, 2, 3], maxTokens: 4, promptGroup: Symbol('prompt group'), observe });
   await Promise.all([request, { ...request, choice: 1 }, makeRequest()].map((one) => collect(engine.submit(one))));
   expect(notes).toEqual([
     ['admitted with 0', 'first of 0', 'length after 4'],

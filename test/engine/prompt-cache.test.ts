@@ -113,9 +113,9 @@ describe('a prompt that was computed', () => {
     const under = setUp(1e6, { slots: 4 });
     await runInTurn(under, [makeRequest({ prompt: prompt.slice(0, 49) })]);
     const before = chunksOf(under.runner).length;
-    const siblings = Symbol('siblings');
+    const promptGroup = Symbol('prompt group');
     const requests = [0, 1, 2].map((choice) =>
-      makeRequest({ prompt: prompt.slice(0, 49), siblings, choice, sampling: sampled(3) }),
+      makeRequest({ prompt: prompt.slice(0, 49), promptGroup, choice, sampling: sampled(3) }),
     );
     const together = await Promise.all(requests.map((request) => collect(under.engine.submit(request))));
     expect(together).toEqual(await Promise.all(requests.map(runAlone)));
@@ -222,11 +222,12 @@ describe('the memory of a prompt cache', () => {
     await store(cache, request(1));
     await store(cache, request(2));
     expect(cache.bytes).toBe(60);
-    expect(cache.take(request(1))).toHaveLength(numBlocks);
+    expect(cache.find(request(1))?.blocks).toHaveLength(numBlocks);
+    cache.use(request(1));
     await store(cache, request(3, 20));
-    expect([1, 2, 3].map((seed) => cache.numTokensOf(request(seed)))).toEqual([48, 32, 16]);
+    expect([1, 2, 3].map((seed) => cache.find(request(seed))?.numTokens)).toEqual([48, 32, 16]);
     await store(cache, request(4, 40));
-    expect([1, 2, 3, 4].map((seed) => cache.numTokensOf(request(seed)))).toEqual([48, 0, 16, 32]);
+    expect([1, 2, 3, 4].map((seed) => cache.find(request(seed))?.numTokens)).toEqual([48, 0, 16, 32]);
     expect(cache.bytes).toBe(60);
   });
 
@@ -235,22 +236,22 @@ describe('the memory of a prompt cache', () => {
     await store(cache, request(1, 33));
     await store(cache, request(2));
     expect(await store(cache, request(1, 65))).toEqual([32, 48]);
-    expect([1, 2].map((seed) => cache.numTokensOf(request(seed, 65)))).toEqual([64, 32]);
+    expect([1, 2].map((seed) => cache.find(request(seed, 65))?.numTokens)).toEqual([64, 32]);
   });
 
   test('asking how much is there uses nothing', async () => {
     const cache = new PromptCache(60);
     await store(cache, request(1));
     await store(cache, request(2));
-    expect(cache.numTokensOf(request(1))).toBe(48);
+    expect(cache.find(request(1))?.numTokens).toBe(48);
     await store(cache, request(3));
-    expect([1, 2, 3].map((seed) => cache.numTokensOf(request(seed)))).toEqual([0, 48, 48]);
+    expect([1, 2, 3].map((seed) => cache.find(request(seed))?.numTokens)).toEqual([0, 48, 48]);
   });
 
   test('keeps the beginning of a prompt that is larger than all of it', async () => {
     const cache = new PromptCache(25);
     await store(cache, request(1));
-    expect([cache.numTokensOf(request(1)), cache.bytes]).toEqual([32, 20]);
+    expect([cache.find(request(1))?.numTokens, cache.bytes]).toEqual([32, 20]);
     expect(await store(cache, request(1))).toEqual([32]);
     const tiny = new PromptCache(9);
     await store(tiny, request(1));
@@ -262,8 +263,8 @@ describe('the memory of a prompt cache', () => {
     expect(await store(cache, request(1, 33))).toEqual([0, 16]);
     expect(await store(cache, request(1, 49))).toEqual([32]);
     expect(await store(cache, request(1, 49))).toEqual([]);
-    expect(cache.numTokensOf(request(1, 48))).toBe(32);
-    expect(cache.numTokensOf(request(1, 16))).toBe(0);
+    expect(cache.find(request(1, 48))?.numTokens).toBe(32);
+    expect(cache.find(request(1, 16))?.numTokens).toBe(0);
   });
 
   test('is bounded in the engine', async () => {
@@ -300,7 +301,7 @@ test('whatever comes when, and however little is kept, the tokens are those with
     const requests = sequences.flatMap((one, at) => {
       const { seed, shared, own, tenant, placement, maxTokens, promptLogprobs } = one;
       const kv = one.prefix === undefined ? undefined : kvs[one.prefix];
-      const siblings = Symbol('siblings');
+      const promptGroup = Symbol('prompt group');
       return Array.from({ length: one.twins }, (_, choice) => ({
         ...one,
         request: makeRequest({
@@ -309,7 +310,7 @@ test('whatever comes when, and however little is kept, the tokens are those with
           prefix: kv && { kv, placement, version: `v${one.prefix}` },
           sampling: sampled(at),
           choice,
-          siblings,
+          promptGroup,
           maxTokens,
           promptLogprobs,
           logprobs: 1,

@@ -1,38 +1,76 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { pickNext, schedule, type Schedulable } from '../../src/engine/policy/schedule.js';
+import { admit, pickNext, type Admissible, type Admission } from '../../src/engine/policy/admission.js';
+import { schedule, type Schedulable } from '../../src/engine/policy/schedule.js';
+import type { Priority } from '../../src/engine/request.js';
 
-interface Named extends Schedulable {
+interface Named extends Admissible, Schedulable {
   readonly name: string;
 }
 
 const one = (name: string, numRemainingTokens: number, numComputedTokens = 0, prefixIndex?: number): Named => ({
   name,
+  priority: 'interactive',
+  numPromptTokens: numRemainingTokens + numComputedTokens,
   numRemainingTokens,
   numComputedTokens,
   numSlots: 1,
   prefixIndex,
   tenant: 't',
   weight: 1,
-  siblings: undefined,
+  promptGroup: undefined,
   isPromptComputed: false,
+  sequenceGroup: [],
 });
 const served = (): number => 0;
 /** Equal sequences that are not the same. */
 const copy = (sequence: Named): Named => ({ ...sequence });
 
 /** Sequences of one submission with the same prompt. */
-const siblings = Symbol('siblings');
-const sibling = (sequence: Named, isPromptComputed = false): Named => ({ ...sequence, siblings, isPromptComputed });
+const promptGroup = Symbol('prompt group');
+const sibling = (sequence: Named, isPromptComputed = false): Named => ({ ...sequence, promptGroup, isPromptComputed });
 
-function plan(waiting: Named[], running: Named[], freeSlots: number, maxChunkTokens = 8): unknown {
-  const { admitted, decode, chunk } = schedule({ waiting, running, freeSlots, maxChunkTokens, served });
-  const names = (sequences: readonly Named[]): string => sequences.map(({ name }) => name).join(' ');
+interface State {
+  readonly waiting: readonly Named[];
+  readonly running: readonly Named[];
+  readonly freeSlots: number;
+  readonly maxChunkTokens: number;
+  readonly maxLoneChunkTokens?: number;
+  readonly numCached?: () => number;
+}
+
+/** Admits, places as the engine does, and plans the step. */
+function step({ waiting, running, freeSlots, numCached = () => 0, ...limits }: State) {
+  const of = (priority: Priority): Named[] => waiting.filter((each) => each.priority === priority);
+  const slots = freeSlots + running.reduce((held, { numSlots }) => held + numSlots, 0);
+  const { preempted, admitted } = admit<Named, never>({
+    waiting: { interactive: of('interactive'), background: of('background') },
+    running,
+    slots,
+    freeSlots,
+    served,
+    findBlocks: ({ numPromptTokens }) => ({ blocks: [], numTokens: Math.min(numCached(), numPromptTokens - 1) }),
+  });
+  const left = running.filter((each) => !preempted.includes(each));
+  return { preempted, admitted, ...schedule([...left, ...admitted.map(place)], limits) };
+}
+
+function place({ sequence, source }: Admission<Named, never>): Named {
+  const computed =
+    source.from === 'none' ? 0 : source.from === 'cache' ? source.numTokens : sequence.numPromptTokens - 1;
+  return { ...sequence, numComputedTokens: computed, numRemainingTokens: sequence.numRemainingTokens - computed };
+}
+
+const names = (sequences: readonly Named[]): string => sequences.map(({ name }) => name).join(' ');
+
+function plan(waiting: Named[], running: Named[], freeSlots: number, maxChunkTokens = 8, numCached = () => 0): unknown {
+  const { preempted, admitted, decode, chunk } = step({ waiting, running, freeSlots, maxChunkTokens, numCached });
   return {
-    admitted: names(admitted),
+    admitted: names(admitted.map(({ sequence }) => sequence)),
     decode: names(decode),
     chunk: chunk && `${chunk.sequence.name} ${chunk.numTokens}${chunk.isLast ? ' last' : ''}`,
+    ...(preempted.length > 0 && { preempted: names(preempted) }),
   };
 }
 
@@ -60,8 +98,7 @@ describe('the policy of a step', () => {
 
   test('a chunk may be longer in a step that keeps no decode row waiting', () => {
     const chunkOf = (running: Named[]): number | undefined =>
-      schedule({ waiting: [], running, freeSlots: 3, maxChunkTokens: 8, maxLoneChunkTokens: 12, served }).chunk
-        ?.numTokens;
+      schedule(running, { maxChunkTokens: 8, maxLoneChunkTokens: 12 }).chunk?.numTokens;
     expect(chunkOf([one('a', 20)])).toBe(12);
     expect(chunkOf([one('a', 20), one('b', 1, 5)])).toBe(8);
   });
@@ -106,7 +143,7 @@ describe('the policy of a step', () => {
   });
 
   test('without a computed sibling a prompt is computed', () => {
-    const other = { ...sibling(one('x', 1, 9), true), siblings: Symbol('others') };
+    const other = { ...sibling(one('x', 1, 9), true), promptGroup: Symbol('others') };
     expect(plan([sibling(one('b', 5))], [other, one('y', 1, 9)], 9)).toMatchObject({
       decode: 'x y',
       chunk: 'b 5 last',
@@ -154,21 +191,16 @@ describe('the policy of a step', () => {
   });
 
   test('a prompt that the prompt cache has up to its last token is a decode row; of others the rest is computed', () => {
-    const cached = (tokens: number) => ({ served, maxChunkTokens: 8, freeSlots: 3, numCached: () => tokens });
-    const [a, b] = [one('a', 17), one('b', 17)];
-    const all = schedule({ waiting: [a, b], running: [], ...cached(16) });
-    expect(all).toEqual({ admitted: [a, b], decode: [a, b], chunk: undefined });
-    const part = schedule({ waiting: [a, b], running: [], ...cached(12) });
-    expect(part).toEqual({ admitted: [a], decode: [], chunk: { sequence: a, numTokens: 5, isLast: true } });
+    const waiting = [one('a', 17), one('b', 17)];
+    expect(plan(waiting, [], 3, 8, () => 16)).toEqual({ admitted: 'a b', decode: 'a b', chunk: undefined });
+    expect(plan(waiting, [], 3, 8, () => 12)).toEqual({ admitted: 'a', decode: '', chunk: 'a 5 last' });
     // Once it runs, what was cached is computed.
-    const later = schedule({ waiting: [], running: [one('a', 9, 8)], ...cached(8) });
-    expect(later.chunk).toMatchObject({ numTokens: 8, isLast: false });
+    expect(plan([], [one('a', 9, 8)], 3, 8, () => 8)).toMatchObject({ chunk: 'a 8' });
   });
 
   test('a chunk behind what is cached goes to the infix', () => {
     const infix = one('a', 20, 0, 19);
-    const state = { waiting: [infix], running: [], freeSlots: 1, served, maxChunkTokens: 64 };
-    expect(schedule({ ...state, numCached: () => 16 }).chunk).toMatchObject({ numTokens: 3, isLast: false });
+    expect(plan([infix], [], 1, 64, () => 16)).toMatchObject({ chunk: 'a 3' });
   });
 
   test('a tenant is charged for what is computed', () => {
@@ -178,12 +210,8 @@ describe('the policy of a step', () => {
       { ...one('a2', 41), tenant: 'a' },
       { ...one('b2', 1), tenant: 'b' },
     ];
-    const order = (numCached: () => number): string[] =>
-      schedule({ waiting, running: [], freeSlots: 3, served, maxChunkTokens: 8, numCached }).admitted.map(
-        ({ name }) => name,
-      );
-    expect(order(() => 0)).toEqual(['a1', 'b1', 'b2']);
-    expect(order(() => 40)).toEqual(['a1', 'b1', 'a2']);
+    expect(plan(waiting, [], 3)).toMatchObject({ admitted: 'a1 b1 b2' });
+    expect(plan(waiting, [], 3, 8, () => 40)).toMatchObject({ admitted: 'a1 b1 a2' });
   });
 
   test('admits in order, within the slots, with one prefill; every running sequence gets on', () => {
@@ -195,13 +223,9 @@ describe('the policy of a step', () => {
       (all, free, max) => {
         const waiting = all.map(({ name, remaining }) => one(name, remaining));
         const running = [one('r', 1, 3), one('p', 4, 3)];
-        const { admitted, decode, chunk } = schedule({
-          waiting,
-          running,
-          freeSlots: free,
-          maxChunkTokens: max,
-          served,
-        });
+        const state = { waiting, running, freeSlots: free, maxChunkTokens: max };
+        const { admitted: admissions, decode, chunk } = step(state);
+        const admitted = admissions.map(({ sequence }) => sequence);
         expect(admitted).toEqual(waiting.slice(0, admitted.length));
         expect(admitted.length).toBeLessThanOrEqual(free);
         expect(admitted.every(({ numRemainingTokens }) => numRemainingTokens === 1)).toBe(true);
@@ -210,5 +234,71 @@ describe('the policy of a step', () => {
       },
     );
     fc.assert(run);
+  });
+});
+
+describe('background work', () => {
+  const background = (sequence: Named): Named => ({ ...sequence, priority: 'background' });
+
+  test('is admitted when nothing interactive is left waiting, and leaves slots free', () => {
+    const [b, c] = [background(one('b', 1)), background(one('c', 1))];
+    expect(plan([b, c, one('a', 1)], [], 4)).toMatchObject({ admitted: 'a b c' });
+    expect(plan([b, one('a', 5)], [one('x', 9, 8)], 4)).toMatchObject({ admitted: '' });
+    expect(plan([b, c], [one('x', 1, 5)], 2)).toMatchObject({ admitted: 'b' });
+    const many = Array.from({ length: 32 }, (_, i) => background(one(`b${i}`, 1)));
+    expect(step({ waiting: many, running: [], freeSlots: 32, maxChunkTokens: 8 }).admitted).toHaveLength(28);
+  });
+
+  test('gets on by itself in one slot, and where it needs all of them', () => {
+    expect(plan([background(one('b', 1))], [], 1)).toMatchObject({ admitted: 'b' });
+    expect(plan([background({ ...one('b', 1), numSlots: 4 })], [], 4)).toMatchObject({ admitted: 'b' });
+    expect(plan([background({ ...one('b', 1), numSlots: 4 })], [one('a', 1, 5)], 4)).toMatchObject({ admitted: '' });
+  });
+
+  test('gives up its slots, the least computed first, as many as are needed and no more', () => {
+    const running = [background(one('b', 1, 9)), background(one('c', 1, 5)), one('x', 1, 2)];
+    expect(plan([one('a', 1)], running, 1)).toMatchObject({ admitted: 'a' });
+    expect(plan([one('a', 1)], running, 0)).toEqual({
+      admitted: 'a',
+      decode: 'b x a',
+      chunk: undefined,
+      preempted: 'c',
+    });
+    expect(plan([{ ...one('w', 1), numSlots: 2 }], running, 0)).toMatchObject({ admitted: 'w', preempted: 'c b' });
+    expect(plan([{ ...one('w', 1), numSlots: 3 }], running, 0)).toEqual({
+      admitted: '',
+      decode: 'b c x',
+      chunk: undefined,
+    });
+    expect(plan([background(one('a', 1))], running, 0)).toMatchObject({ admitted: '' });
+  });
+
+  test('is preempted with its whole group', () => {
+    const group = [background(one('b', 1, 9)), background(one('c', 1, 9))];
+    const running = group.map((each): Named => ({ ...each, sequenceGroup: [] }));
+    for (const each of running) (each.sequenceGroup as Named[]).push(...running);
+    expect(plan([one('a', 1)], running, 0)).toMatchObject({ admitted: 'a', preempted: 'b c' });
+  });
+
+  test('pauses its prefill for an interactive one, which starts at once', () => {
+    const paused = background(one('b', 20, 8));
+    expect(plan([one('a', 9)], [paused], 3)).toEqual({ admitted: 'a', decode: '', chunk: 'a 8' });
+    expect(plan([background(one('a', 9))], [paused], 3)).toMatchObject({ admitted: '', chunk: 'b 8' });
+    expect(plan([], [one('a', 5, 4), paused], 3)).toMatchObject({ chunk: 'a 5 last' });
+    expect(plan([background(one('c', 9))], [one('a', 5, 4)], 3)).toMatchObject({ admitted: '' });
+  });
+
+  test('does not make the chunks of an interactive prompt shorter; its own are, by all rows', () => {
+    const limits = { maxChunkTokens: 8, maxLoneChunkTokens: 12 };
+    const row = background(one('b', 1, 5));
+    expect(schedule([row, one('a', 20)], limits).chunk?.numTokens).toBe(12);
+    expect(schedule([row, background(one('c', 20))], limits).chunk?.numTokens).toBe(8);
+    expect(schedule([one('a', 1, 5), background(one('c', 20))], limits).chunk?.numTokens).toBe(8);
+  });
+
+  test('shares a prompt within its class only', () => {
+    const source = background(sibling(one('b', 1, 9), true));
+    expect(plan([sibling(one('a', 9))], [source], 3)).toMatchObject({ chunk: 'a 8' });
+    expect(plan([background(sibling(one('a', 9)))], [source], 3)).toMatchObject({ decode: 'b a' });
   });
 });

@@ -2,13 +2,14 @@ import { expect, test } from 'vitest';
 
 import { EventStream } from '../../src/engine/output/event-stream.js';
 import { OutputText } from '../../src/engine/output/output-text.js';
+import type { Priority } from '../../src/engine/request.js';
 import { Sequence } from '../../src/engine/sequence.js';
 import { Slots } from '../../src/engine/kv/slots.js';
 import { letters, makeRequest } from './harness.js';
 
-/** A sequence with so many prompt tokens, of which so many are computed. */
-function makeSequence(length: number, numComputedTokens = 0): Sequence {
-  const sequence = new Sequence(makeRequest({ prompt: Array<number>(length).fill(1) }), {
+/** A sequence of `length` prompt tokens, the first `numComputedTokens` of them computed. */
+function makeSequence(length: number, numComputedTokens = 0, priority?: Priority): Sequence {
+  const sequence = new Sequence(makeRequest({ prompt: Array<number>(length).fill(1), priority }), {
     seed: 0,
     endTokens: new Set(),
     text: new OutputText(letters, []),
@@ -33,7 +34,7 @@ test('decode rows fill the slots from 0', () => {
   const slots = new Slots(3);
   expect(makeRows(slots, 3).map(({ slot }) => slot)).toEqual([0, 1, 2]);
   expect(slots.numFree).toBe(0);
-  expect(slots.canAllocate(1)).toBe(false);
+  expect(slots.canAllocate(makeSequence(1))).toBe(false);
   expect(() => slots.allocate(makeSequence(1))).toThrow('no slot');
   slots.checkIntegrity();
 });
@@ -60,8 +61,8 @@ test('one sequence is in prefill, behind the rows, and gives way to a new row', 
   const slots = new Slots(3);
   const prefilling = makeSequence(9, 4);
   slots.allocate(prefilling);
-  expect(slots.canAllocate(5)).toBe(false);
-  expect(slots.canAllocate(1)).toBe(true);
+  expect(slots.canAllocate(makeSequence(5))).toBe(false);
+  expect(slots.canAllocate(makeSequence(1))).toBe(true);
   expect(slots.allocate(makeSequence(1))).toEqual([{ from: 0, to: 1, length: 4 }]);
   expect(slots.held.map(({ slot }) => slot)).toEqual([0, 1]);
   slots.checkIntegrity();
@@ -102,8 +103,10 @@ test('slots that a sequence keeps for others are not free until it gives them up
   wide.numSlots = 3;
   slots.allocate(wide);
   expect(slots.numFree).toBe(1);
-  expect(slots.canAllocate(1)).toBe(true);
-  expect(slots.canAllocate(1, 2)).toBe(false);
+  expect(slots.canAllocate(makeSequence(1))).toBe(true);
+  const pair = makeSequence(1);
+  pair.numSlots = 2;
+  expect(slots.canAllocate(pair)).toBe(false);
   makeRows(slots, 1);
   expect(() => slots.allocate(makeSequence(1))).toThrow('no slot');
   wide.numSlots = 1;
@@ -111,4 +114,41 @@ test('slots that a sequence keeps for others are not free until it gives them up
   slots.checkIntegrity();
   wide.numSlots = 4;
   expect(() => slots.checkIntegrity()).toThrow('5 slots are held or kept of 4');
+});
+
+test('a background prefill pauses in the last slot while an interactive one goes first', () => {
+  const slots = new Slots(5);
+  makeRows(slots, 2);
+  const paused = makeSequence(9, 4, 'background');
+  slots.allocate(paused);
+  expect(slots.canAllocate(makeSequence(5, 0, 'background'))).toBe(false);
+  const first = makeSequence(7, 3);
+  expect(slots.allocate(first)).toEqual([{ from: 2, to: 4, length: 4 }]);
+  expect(slots.canAllocate(makeSequence(5))).toBe(false);
+  expect(slots.allocate(makeSequence(1))).toEqual([{ from: 2, to: 3, length: 3 }]);
+  expect(slots.held.map(({ slot }) => slot)).toEqual([0, 1, 2, 4, 3]);
+  slots.checkIntegrity();
+  first.numComputedTokens = 6;
+  expect(slots.settle()).toEqual([]);
+  paused.numComputedTokens = 8;
+  expect(slots.settle()).toEqual([]);
+  expect(slots.rows.slice(3)).toEqual([first, paused]);
+  slots.checkIntegrity();
+});
+
+test('an interactive prefill does not pause', () => {
+  const slots = new Slots(5);
+  slots.allocate(makeSequence(9, 4));
+  expect(slots.canAllocate(makeSequence(5, 0, 'background'))).toBe(false);
+});
+
+test('a slot can be taken back at any time', () => {
+  const slots = new Slots(4);
+  const [first, , third] = makeRows(slots, 3);
+  const prefilling = makeSequence(9, 4, 'background');
+  slots.allocate(prefilling);
+  expect(slots.release(first!)).toEqual([{ from: 2, to: 0, length: 3 }]);
+  expect(slots.release(prefilling)).toEqual([]);
+  expect([first!.slot, third!.slot, prefilling.slot, slots.numFree]).toEqual([undefined, 0, undefined, 2]);
+  slots.checkIntegrity();
 });

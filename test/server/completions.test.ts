@@ -49,7 +49,7 @@ describe('POST /v1/completions', () => {
         tenant: 'default',
         tenantCreated: null,
         share: { weight: 1, queueShare: 1 },
-        siblings: expect.any(Symbol) as symbol,
+        promptGroup: expect.any(Symbol) as symbol,
         prompt: [97, 98, 99],
         prefix: undefined,
         sampling: { temperature: 0, topP: 0.5, topK: 7, minP: 0, seed: 0 },

@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
 
+import type { EngineStats } from '../../src/engine/observer.js';
 import { defaultConfig } from '../../src/config/config.js';
 import type { Config } from '../../src/config/variables.js';
-import { Metrics, type EngineState } from '../../src/metrics/metrics.js';
+import { Metrics } from '../../src/metrics/metrics.js';
 import { openTenancy } from '../../src/app/open-tenancy.js';
 import type { BaseModel } from '../../src/prefix/kv.js';
 import type { Choice, Usage } from '../../src/completions/answer/schema.js';
@@ -102,9 +103,10 @@ async function openServer(overrides: Partial<Config> = {}, deps: Partial<ServerD
 }
 
 /** The metrics of an engine that is in the state given, at rest unless given. */
-export function testMetrics(state: Partial<EngineState> = {}): Metrics {
+export function testMetrics(state: Partial<EngineStats> = {}): Metrics {
   const rest = {
     waiting: 0,
+    waitingTokens: 0,
     running: 0,
     slots: 4,
     kvUsage: 0,
@@ -112,7 +114,7 @@ export function testMetrics(state: Partial<EngineState> = {}): Metrics {
     runningPrefixes: [],
     waitingPrefixes: [],
   };
-  const engine = (): EngineState => ({ ...rest, ...state });
+  const engine = (): EngineStats => ({ ...rest, ...state });
   return new Metrics({ modelName: base.id, contextLength: base.contextLength, engine, cachedBytes: () => 512 });
 }
 

@@ -48,7 +48,7 @@ function toPromptRequests(
   return prompts.map((prompt, index) => ({
     ...scope,
     prompt,
-    siblings: groups[index],
+    promptGroup: groups[index],
     maxTokens,
     stopTokenIds,
     ignoreEos,

@@ -4,14 +4,9 @@ import type { LogitsRow } from '../sampling/logits-row.js';
 import { emitHypothesis } from '../step/next-token.js';
 import type { BeamRequest, GenerationRequest, ScoredToken } from '../request.js';
 import type { Sequence } from '../sequence.js';
+import type { Branch, SequenceGroup } from '../sequence-group.js';
 
-/** A sequence that goes on from what another one has in its slot. */
-export interface Branch {
-  readonly parent: Sequence;
-  readonly child: Sequence;
-}
-
-/** What each sequence of a beam search is made with: nothing of it is drawn. */
+/** Request of each sequence of a beam search: nothing is drawn. */
 export function toSequenceRequest(request: BeamRequest): GenerationRequest {
   const sampling = { temperature: 0, topP: 1, topK: 0, seed: undefined };
   return { ...request, sampling, choice: 0, minTokens: 0, stop: [] };
@@ -22,8 +17,8 @@ export function toSequenceRequest(request: BeamRequest): GenerationRequest {
  * begin when it has come to its first token. A beam that goes on stays in its slot; those whose beam was dropped take up the second
  * and further continuations of others. What sequence i sends, when the search is over, is the i-th best hypothesis.
  */
-export class BeamGroup {
-  readonly #search: BeamSearch;
+export class BeamGroup implements SequenceGroup<Sequence> {
+  #search: BeamSearch;
   readonly #numTops: number;
   /** Best tokens behind the beams that this step has computed. */
   readonly #continuations = new Map<Sequence, readonly ScoredToken[]>();
@@ -33,22 +28,18 @@ export class BeamGroup {
   /** @param sequences as many as the search is wide */
   constructor(
     readonly sequences: readonly [Sequence, ...Sequence[]],
-    { width, lengthPenalty, maxTokens, logprobs = 0 }: BeamRequest,
+    private readonly request: BeamRequest,
   ) {
-    const [first] = sequences;
-    this.#search = new BeamSearch({ width, lengthPenalty, maxTokens, endTokens: first.endTokens });
-    this.#numTops = logprobs;
-    this.#running = [first];
-    first.numSlots = width;
+    this.#search = this.#begin();
+    this.#numTops = request.logprobs ?? 0;
+    this.#running = sequences.slice(0, 1);
     for (const sequence of sequences) sequence.group = this;
   }
 
-  /** How many of the best logits of each beam a step must return. */
   get numBest(): number {
     return Math.max(this.#search.numContinuations, this.#numTops);
   }
 
-  /** Takes note of the logits behind one of the running sequences. */
   read(sequence: Sequence, row: LogitsRow): void {
     const best = bestTokens(row, this.numBest);
     const top = best.slice(0, this.#numTops);
@@ -63,7 +54,7 @@ export class BeamGroup {
    * Once each running beam is read: gives every sequence the tokens of its next beam, or sends the hypotheses when the search is over.
    * @returns the sequences whose slots have to become copies of others', before the next step
    */
-  advance(): Branch[] {
+  advance(): Branch<Sequence>[] {
     if (this.#continuations.size < this.#running.length) return [];
     const parents = this.#running;
     const beams = this.#search.advance(parents.map((sequence) => this.#continuations.get(sequence) ?? []));
@@ -74,9 +65,23 @@ export class BeamGroup {
     return branches;
   }
 
+  restart(): void {
+    this.#search = this.#begin();
+    this.#continuations.clear();
+    this.#running = this.sequences.slice(0, 1);
+    for (const sequence of this.sequences) sequence.tokens.length = sequence.numPromptTokens;
+  }
+
+  #begin(): BeamSearch {
+    const { width, lengthPenalty, maxTokens } = this.request;
+    const [first] = this.sequences;
+    first.numSlots = width;
+    return new BeamSearch({ width, lengthPenalty, maxTokens, endTokens: first.endTokens });
+  }
+
   /** Finds a sequence for each beam: its parent's, or else one that no beam goes on in. */
-  #assign(parents: readonly (Sequence | undefined)[]): Branch[] {
-    const branches: Branch[] = [];
+  #assign(parents: readonly (Sequence | undefined)[]): Branch<Sequence>[] {
+    const branches: Branch<Sequence>[] = [];
     const free = this.sequences.filter((sequence) => !parents.includes(sequence));
     this.#running = parents.flatMap((parent, i) => {
       const child = parents.indexOf(parent) === i ? parent : free.shift();
@@ -87,7 +92,7 @@ export class BeamGroup {
     return branches;
   }
 
-  #finish(): Branch[] {
+  #finish(): Branch<Sequence>[] {
     this.#running = [];
     const [{ promptScores }] = this.sequences;
     this.sequences.forEach((sequence, i) => {

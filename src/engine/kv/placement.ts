@@ -1,43 +1,31 @@
-import type { Branch } from '../beams/beam-group.js';
-import { BLOCK_TOKENS, isCacheable, type PromptCache } from './prompt-cache.js';
+import type { Admission } from '../policy/admission.js';
+import type { KvSpan } from '../runner.js';
+import type { Branch } from '../sequence-group.js';
 import type { Sequence } from '../sequence.js';
-import { findSource, sharePrompt } from '../policy/siblings.js';
-import type { Transfer } from './transfers.js';
+import { BLOCK_TOKENS } from './prompt-cache.js';
 import type { SlotMove, Slots } from './slots.js';
+import type { Transfer } from './transfers.js';
 
 /**
- * Gives an admitted sequence its slot and what there is of its prompt: all but the last token from a sibling that has computed it,
- * else what the prompt cache has.
- * @returns what is to be done before the next step, in order
+ * Gives an admitted sequence its slot, and what its source has of its prompt.
+ * @returns transfers to be made before the next step, in order
  */
-export function place(sequence: Sequence, slots: Slots, promptCache?: PromptCache): Transfer[] {
-  const source = findSource(sequence, slots.held);
-  if (source === undefined) return placeCached(sequence, slots, promptCache);
-  sharePrompt(source, sequence);
-  return [...slots.allocate(sequence), ...copyKv(source, sequence)];
-}
-
-function placeCached(sequence: Sequence, slots: Slots, promptCache: PromptCache | undefined): Transfer[] {
-  const { request } = sequence;
-  if (promptCache === undefined || !isCacheable(request)) return slots.allocate(sequence);
-  const blocks = promptCache.take(request);
-  sequence.numCachedTokens = blocks.length * BLOCK_TOKENS;
-  sequence.numComputedTokens = sequence.numCachedTokens;
-  const moves = slots.allocate(sequence);
-  const { slot: to } = sequence;
-  if (to === undefined || blocks.length === 0) return moves;
-  // A prefix is written where its token is next to be computed; these tokens are behind it.
-  const { prefix } = request;
-  const virtual = prefix?.placement === 'prefix' ? [{ to, at: 0, kv: prefix.kv }] : [];
-  const writes = blocks.map((block, index) => ({ to, at: sequence.positionOf(index * BLOCK_TOKENS), block }));
-  return [...moves, ...virtual, ...writes];
+export function place({ sequence, source }: Admission<Sequence, KvSpan>, slots: Slots): Transfer[] {
+  if (source.from === 'promptGroup') {
+    sharePrompt(source.sequence, sequence);
+    return [...slots.allocate(sequence), ...copyKv(source.sequence, sequence)];
+  }
+  if (source.from === 'none') return slots.allocate(sequence);
+  sequence.numComputedTokens = source.numTokens;
+  sequence.numCachedTokens ??= source.numTokens;
+  return [...slots.allocate(sequence), ...writeBlocks(source.blocks, sequence)];
 }
 
 /**
  * Lets beams go on from others; those that begin now get the slots that were kept for them.
- * @returns what is to be copied before the next step, in order
+ * @returns copies to be made before the next step, in order
  */
-export function placeBranches(branches: readonly Branch[], slots: Slots): SlotMove[] {
+export function placeBranches(branches: readonly Branch<Sequence>[], slots: Slots): SlotMove[] {
   if (branches.length === 0) return [];
   // A search begins when the prompt's prefill is over: first its sequence becomes a row.
   const moves = slots.settle();
@@ -48,7 +36,23 @@ export function placeBranches(branches: readonly Branch[], slots: Slots): SlotMo
   return moves;
 }
 
-/** The copy that gives a sequence all keys and values that it is to have of another one's. */
+/** Books all of the source's prompt but its last token as computed, and sends the scores if they are asked for. */
+function sharePrompt(source: Sequence, sequence: Sequence): void {
+  sequence.numComputedTokens = sequence.numPromptTokens - 1;
+  if (!sequence.isPromptScored) return;
+  sequence.sendPromptScores(source.sequenceGroup[0].promptScores.slice(sequence.promptScores.length));
+}
+
+function writeBlocks(blocks: readonly KvSpan[], sequence: Sequence): Transfer[] {
+  const { slot: to, request } = sequence;
+  if (to === undefined || blocks.length === 0) return [];
+  // A prefix is written where its token is next to be computed; these tokens are behind it.
+  const virtual = request.prefix?.placement === 'prefix' ? [{ to, at: 0, kv: request.prefix.kv }] : [];
+  const writes = blocks.map((block, index) => ({ to, at: sequence.positionOf(index * BLOCK_TOKENS), block }));
+  return [...virtual, ...writes];
+}
+
+/** Copy that gives a sequence all keys and values that it is to have of another one's. */
 function copyKv(source: Sequence, { slot, kvLength }: Sequence): SlotMove[] {
   if (source.slot === undefined || slot === undefined || kvLength === 0) return [];
   return [{ from: source.slot, to: slot, length: kvLength }];

@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto';
 
 import { LRUCache } from 'lru-cache';
 
+import type { CachedBlocks } from '../policy/admission.js';
 import type { GenerationRequest } from '../request.js';
 import type { KvSpan, ModelRunner } from '../runner.js';
 import type { Sequence } from '../sequence.js';
 
-/** Tokens of a block; what is left of a prompt behind its last whole block is always computed. */
+/** Tokens of a block. The rest of a prompt behind its last whole block is always computed. */
 export const BLOCK_TOKENS = 16;
 
 interface Entry {
@@ -34,16 +35,16 @@ export class PromptCache {
     return this.#entries.calculatedSize;
   }
 
-  /** How many tokens of a request's prompt are held, from the first on; never all of them. */
-  numTokensOf(request: GenerationRequest): number {
-    return BLOCK_TOKENS * this.#heldKeys(request).length;
+  /** Blocks that a request's prompt begins with, never all of it; undefined where the request may not use the cache. */
+  find(request: GenerationRequest): CachedBlocks<KvSpan> | undefined {
+    if (!isCacheable(request)) return undefined;
+    const blocks = this.#heldKeys(request).flatMap((key) => this.#entries.peek(key)?.block ?? []);
+    return { blocks, numTokens: BLOCK_TOKENS * blocks.length };
   }
 
-  /** The blocks of those tokens, in order. They count as used now. */
-  take(request: GenerationRequest): KvSpan[] {
-    const keys = this.#heldKeys(request);
-    this.#touch(keys);
-    return keys.flatMap((key) => this.#entries.peek(key)?.block ?? []);
+  /** Counts the blocks that `find` returns as used now. */
+  use(request: GenerationRequest): void {
+    this.#touch(this.#heldKeys(request));
   }
 
   /** Keeps what is computed of a sequence's prompt, before its slot changes hands. */
@@ -112,7 +113,7 @@ export class PromptCache {
 }
 
 /** Whether a request may find its prompt in the cache: one whose prompt is scored needs the logits of all its tokens. */
-export function isCacheable({ promptLogprobs, prefix }: GenerationRequest): boolean {
+function isCacheable({ promptLogprobs, prefix }: GenerationRequest): boolean {
   return promptLogprobs === undefined && (prefix === undefined || prefix.version !== undefined);
 }
 

@@ -1,6 +1,6 @@
 import type { Sequence } from '../sequence.js';
 
-/** Keys and values to copy: the first `length` positions of slot `from` to slot `to`. */
+/** Copy of keys and values: the first `length` positions of slot `from` to slot `to`. */
 export interface SlotMove {
   readonly from: number;
   readonly to: number;
@@ -8,65 +8,87 @@ export interface SlotMove {
 }
 
 /**
- * Who holds which KV slot. Decode rows are dense: row i is in slot i. The one sequence in prefill is in any slot behind them.
- * What must be copied for that is returned; the moves of one call, then of the next, are to be made in order before the next step.
+ * KV slots and the sequences that hold them. Decode rows are dense: row i is in slot i. Sequences in prefill are in slots behind them:
+ * at most one, or a background one in the last slot while an interactive one goes first.
+ * Methods return the copies that follow; those of one call, then of the next, are to be made in order before the next step.
  */
 export class Slots {
   readonly #rows: Sequence[] = [];
-  #prefilling: Sequence | undefined;
+  readonly #prefilling: Sequence[] = [];
 
   constructor(readonly total: number) {}
 
-  /** The decode rows, in the order of their slots. */
+  /** Decode rows, in the order of their slots. */
   get rows(): readonly Sequence[] {
     return this.#rows;
   }
 
-  /** Every sequence that holds a slot: the decode rows, then the one in prefill. */
+  /** Every sequence that holds a slot: the decode rows, then those in prefill. */
   get held(): readonly Sequence[] {
-    return this.#prefilling === undefined ? this.#rows : [...this.#rows, this.#prefilling];
+    return [...this.#rows, ...this.#prefilling];
   }
 
-  /** Slots that nobody holds and that are not kept for beams. */
+  /** Number of slots that nobody holds and that are not kept for beams. */
   get numFree(): number {
     return this.total - this.held.reduce((held, { numSlots }) => held + numSlots, 0);
   }
 
   /** Whether a sequence could start now: as a decode row when one token remains to compute, else in prefill. */
-  canAllocate(numRemainingTokens: number, numSlots = 1): boolean {
-    return this.numFree >= numSlots && (numRemainingTokens === 1 || this.#prefilling === undefined);
+  canAllocate({ numRemainingTokens, numSlots, priority }: Sequence): boolean {
+    if (this.numFree < numSlots) return false;
+    const [other] = this.#prefilling;
+    if (numRemainingTokens === 1 || other === undefined) return true;
+    return this.#prefilling.length === 1 && priority === 'interactive' && other.priority === 'background';
   }
 
   /** Gives a sequence its slot. Ask `canAllocate` first. */
   allocate(sequence: Sequence): SlotMove[] {
-    if (!this.canAllocate(sequence.numRemainingTokens, sequence.numSlots)) throw new Error('no slot is free');
+    if (!this.canAllocate(sequence)) throw new Error('no slot is free');
     const slot = this.#rows.length;
     if (sequence.numRemainingTokens > 1) {
+      // The one that pauses is out of the way in the last slot: rows end before it while the other one is in prefill.
+      const moves = this.#prefilling.flatMap((paused) => moveTo(paused, this.total - 1));
       sequence.slot = slot;
-      this.#prefilling = sequence;
-      return [];
+      this.#prefilling.push(sequence);
+      return moves;
     }
-    const moves = this.#prefilling?.slot === slot ? moveTo(this.#prefilling, slot + 1) : [];
+    const inTheWay = this.#prefilling.find((one) => one.slot === slot);
+    const moves = inTheWay ? moveTo(inTheWay, slot + 1) : [];
     sequence.slot = slot;
     this.#rows.push(sequence);
     return moves;
   }
 
-  /** Takes the slots of finished sequences back and makes the one whose prefill is over a decode row. */
+  /** Takes the slots of finished sequences back and makes those whose prefill is over decode rows. */
   settle(): SlotMove[] {
-    const moves = this.#promote();
+    const moves = [...this.#prefilling].flatMap((sequence) => this.#settlePrefill(sequence));
     // From the last row down: a row that fills a gap then never leaves itself.
     for (const sequence of this.#rows.toReversed()) {
-      if (sequence.status === 'finished') moves.push(...this.#release(sequence));
+      if (sequence.status === 'finished') moves.push(...this.release(sequence));
     }
     return moves;
+  }
+
+  /** Takes a sequence's slot back. */
+  release(sequence: Sequence): SlotMove[] {
+    sequence.slot = undefined;
+    const prefill = this.#prefilling.indexOf(sequence);
+    if (prefill >= 0) {
+      this.#prefilling.splice(prefill, 1);
+      return [];
+    }
+    const gap = this.#rows.indexOf(sequence);
+    const last = this.#rows.pop();
+    if (last === undefined || last === sequence) return [];
+    this.#rows[gap] = last;
+    return moveTo(last, gap);
   }
 
   /** Takes every slot back. */
   clear(): void {
     for (const sequence of this.held) sequence.slot = undefined;
     this.#rows.length = 0;
-    this.#prefilling = undefined;
+    this.#prefilling.length = 0;
   }
 
   /** @throws Error unless each held slot has one sequence that knows it, and decode rows are dense. */
@@ -74,32 +96,21 @@ export class Slots {
     this.#rows.forEach((sequence, row) => {
       if (sequence.slot !== row) throw new Error(`decode row ${row} believes to be in slot ${String(sequence.slot)}`);
     });
-    const { slot = this.total } = this.#prefilling ?? { slot: this.#rows.length };
-    if (slot < this.#rows.length) throw new Error(`slot ${slot} is in prefill, but among the decode rows`);
-    if (this.#prefilling && slot >= this.total) throw new Error('a sequence is in prefill without a slot');
+    const slots = this.#prefilling.map(({ slot = this.total }) => slot);
+    for (const slot of slots) {
+      if (slot < this.#rows.length) throw new Error(`slot ${slot} is in prefill, but among the decode rows`);
+      if (slot >= this.total) throw new Error('a sequence is in prefill without a slot');
+    }
+    if (new Set(slots).size < slots.length) throw new Error(`slot ${String(slots[0])} is in prefill twice`);
     if (this.numFree < 0) throw new Error(`${this.total - this.numFree} slots are held or kept of ${this.total}`);
   }
 
-  #promote(): SlotMove[] {
-    const sequence = this.#prefilling;
-    if (sequence === undefined) return [];
-    if (sequence.status !== 'finished' && sequence.numRemainingTokens > 1) return [];
-    this.#prefilling = undefined;
-    if (sequence.status === 'finished') {
-      sequence.slot = undefined;
-      return [];
-    }
+  #settlePrefill(sequence: Sequence): SlotMove[] {
+    if (sequence.status === 'finished') return this.release(sequence);
+    if (sequence.numRemainingTokens > 1) return [];
+    this.#prefilling.splice(this.#prefilling.indexOf(sequence), 1);
     this.#rows.push(sequence);
     return moveTo(sequence, this.#rows.length - 1);
-  }
-
-  #release(sequence: Sequence): SlotMove[] {
-    const gap = this.#rows.indexOf(sequence);
-    const last = this.#rows.pop();
-    sequence.slot = undefined;
-    if (last === undefined || last === sequence) return [];
-    this.#rows[gap] = last;
-    return moveTo(last, gap);
   }
 }
 

@@ -1,14 +1,14 @@
 import type { Sequence } from '../sequence.js';
 
-/** How much may wait for a slot. */
+/** Bounds of the sequences of a class that wait for a slot. */
 export interface QueueLimits {
   /** Sequences that may wait beyond the free slots. */
   readonly maxWaitingRequests: number;
-  /** Tokens, prompt and `maxTokens` of each, that may wait. */
+  /** Tokens that may wait: each sequence's prompt and `maxTokens`. */
   readonly maxWaitingTokens: number;
 }
 
-/** What waits of one tenant. */
+/** Size of a tenant's part of the queue. */
 interface Waiting {
   readonly requests: number;
   readonly tokens: number;
@@ -43,8 +43,8 @@ export class WaitingQueue {
   }
 
   /**
-   * What is full, the tenant's part or the whole queue, so that there is no room for one more. Sequences that only wait for the next
-   * step to take a free slot do not count.
+   * Says whether the tenant's part or the whole queue is too full for one more; undefined where there is room. Sequences that only
+   * wait for the next step to take a free slot do not count.
    */
   whatIsFull(sequence: Sequence, freeSlots: number): 'tenant' | 'queue' | undefined {
     if (this.length < freeSlots) return undefined;
@@ -60,6 +60,14 @@ export class WaitingQueue {
     this.#count(sequence, 1);
   }
 
+  /** Puts a sequence that ran before in front of all others. */
+  putBack(sequence: Sequence): void {
+    const others = this.sequences;
+    this.#sequences.clear();
+    for (const one of [sequence, ...others]) this.#sequences.add(one);
+    this.#count(sequence, 1);
+  }
+
   /** Takes a sequence out, wherever it stands. False when it is not there. */
   remove(sequence: Sequence): boolean {
     const wasThere = this.#sequences.delete(sequence);
@@ -69,7 +77,7 @@ export class WaitingQueue {
 
   /** @throws Error unless the count of tokens is right and every sequence waits. */
   checkIntegrity(): void {
-    const tokens = this.sequences.reduce((total, { maxTokens }) => total + maxTokens, 0);
+    const tokens = this.sequences.reduce((total, { tokenBudget }) => total + tokenBudget, 0);
     if (tokens !== this.#tokens) throw new Error(`${tokens} tokens wait, but ${this.#tokens} are counted`);
     if (this.sequences.some(({ status }) => status !== 'waiting'))
       throw new Error('a sequence in the queue does not wait');
@@ -77,17 +85,17 @@ export class WaitingQueue {
     if (requests !== this.length) throw new Error(`${this.length} sequences wait, but tenants have ${requests}`);
   }
 
-  #exceeds({ requests, tokens }: Waiting, { maxTokens }: Sequence, share: number): boolean {
+  #exceeds({ requests, tokens }: Waiting, { tokenBudget }: Sequence, share: number): boolean {
     const { maxWaitingRequests, maxWaitingTokens } = this.limits;
     // However small its part, a tenant may have one sequence wait.
     const mayWait = Math.max(1, Math.floor(share * maxWaitingRequests));
-    return requests >= mayWait || tokens + maxTokens > Math.max(maxTokens, share * maxWaitingTokens);
+    return requests >= mayWait || tokens + tokenBudget > Math.max(tokenBudget, share * maxWaitingTokens);
   }
 
-  #count({ tenant, maxTokens }: Sequence, change: 1 | -1): void {
+  #count({ tenant, tokenBudget }: Sequence, change: 1 | -1): void {
     const { requests, tokens } = this.#waiting.get(tenant) ?? nothing;
-    this.#tokens += change * maxTokens;
+    this.#tokens += change * tokenBudget;
     if (requests + change === 0) this.#waiting.delete(tenant);
-    else this.#waiting.set(tenant, { requests: requests + change, tokens: tokens + change * maxTokens });
+    else this.#waiting.set(tenant, { requests: requests + change, tokens: tokens + change * tokenBudget });
   }
 }

@@ -3,7 +3,8 @@ import type { Hypothesis } from '../beams/beam-search.js';
 import { scoreToken } from '../sampling/logprobs.js';
 import { changeRow, withoutTokens, type LogitsRow } from '../sampling/logits-row.js';
 import { uniform } from '../sampling/random.js';
-import type { FinishReason, TokenEvent } from '../request.js';
+import type { FinishReason } from '../finish-reason.js';
+import type { TokenEvent } from '../request.js';
 import { numBestNeeded, sampleToken } from '../sampling/sampler.js';
 import type { Sequence } from '../sequence.js';
 
@@ -13,12 +14,19 @@ export function numBestOf({ request, group }: Sequence, vocabularySize: number):
   return Math.min(vocabularySize, Math.max(numBest, request.logprobs ?? 0));
 }
 
-/** Sends the log-probabilities of prompt tokens that follow the tokens of `rows`; the first of those is token `start`. */
+/**
+ * Sends the log-probabilities of prompt tokens that follow the tokens of `rows`, where they were not sent before.
+ * @param start index of the token that the first row is of
+ */
 export function emitPromptTokens(sequence: Sequence, start: number, rows: readonly LogitsRow[]): void {
   const { prompt, promptLogprobs = 0 } = sequence.request;
+  const numSent = sequence.promptScores.length;
   const next = prompt.slice(start + 1, start + 1 + rows.length);
   sequence.sendPromptScores(
-    rows.flatMap((row, i) => next.slice(i, i + 1).map((id) => scoreToken(row, id, promptLogprobs))),
+    rows.flatMap((row, i) => {
+      const id = next[i];
+      return id === undefined || start + i < numSent ? [] : scoreToken(row, id, promptLogprobs);
+    }),
   );
 }
 

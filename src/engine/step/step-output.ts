@@ -1,4 +1,4 @@
-import type { Branch } from '../beams/beam-group.js';
+import type { Branch } from '../sequence-group.js';
 import { readRow } from '../sampling/logits-row.js';
 import { emitNextToken, emitPromptTokens } from './next-token.js';
 import type { StepOutput } from '../runner.js';
@@ -13,7 +13,7 @@ export function acceptStepOutput(
   { decode, chunk }: Schedule<Sequence>,
   output: StepOutput,
   vocabularySize: number,
-): Branch[] {
+): Branch<Sequence>[] {
   decode.forEach((sequence, row) => {
     sequence.numComputedTokens += 1;
     emit(sequence, output, row, vocabularySize);

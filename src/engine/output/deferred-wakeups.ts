@@ -1,8 +1,8 @@
 /**
- * Consumers to wake: at once, or together when the next step is under way, so that they write their answers while the model
- * computes and not between two steps.
+ * Wake-ups of consumers, made at once or deferred until the next step is under way: consumers then write their answers while the
+ * model computes, and not between two steps.
  */
-export class Wakes {
+export class DeferredWakeups {
   #waiting: (() => void)[] = [];
   #isDeferring = false;
 
@@ -12,7 +12,7 @@ export class Wakes {
     else wake();
   };
 
-  /** Runs `work`; those whom it calls wait for the next `flush`. */
+  /** Runs `work`; wake-ups that it makes wait for the next `flush`. */
   defer<T>(work: () => T): T {
     this.#isDeferring = true;
     try {
@@ -22,7 +22,7 @@ export class Wakes {
     }
   }
 
-  /** Wakes all that wait, in order. */
+  /** Makes all deferred wake-ups, in order. */
   flush(): void {
     const waiting = this.#waiting;
     this.#waiting = [];

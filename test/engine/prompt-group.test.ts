@@ -12,9 +12,9 @@ const prompt = Array.from({ length: 10 }, (_, i) => i + 1);
 
 /** The choices of one request. */
 function makeSiblings(count: number, changes: Partial<GenerationRequest> = {}): GenerationRequest[] {
-  const siblings = Symbol('siblings');
+  const promptGroup = Symbol('prompt group');
   return Array.from({ length: count }, (_, choice) =>
-    makeRequest({ prompt, siblings, choice, sampling: sampled(5), ...changes }),
+    makeRequest({ prompt, promptGroup, choice, sampling: sampled(5), ...changes }),
   );
 }
 

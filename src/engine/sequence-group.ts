@@ -1,0 +1,24 @@
+import type { LogitsRow } from './sampling/logits-row.js';
+
+/** A sequence that goes on from the keys and values of another one. */
+export interface Branch<S> {
+  readonly parent: S;
+  readonly child: S;
+}
+
+/** Sequences that run in step and end together, as those of a beam search. */
+export interface SequenceGroup<S> {
+  /** The sequence that computes the prompt comes first. */
+  readonly sequences: readonly [S, ...S[]];
+  /** Number of best logits of each sequence that a step must return. */
+  readonly numBest: number;
+  /** Takes note of the logits behind one of the running sequences. */
+  read(sequence: S, row: LogitsRow): void;
+  /**
+   * Goes on once each running sequence is read.
+   * @returns sequences whose slots have to become copies of others', before the next step
+   */
+  advance(): Branch<S>[];
+  /** Begins anew, from the prompt: nothing is kept of the tokens so far. */
+  restart(): void;
+}
