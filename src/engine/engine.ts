@@ -206,6 +206,7 @@ export class Engine {
   }
 
   async #admit(): Promise<void> {
+    if (this.#numWaiting === 0) return;
     const { interactive, background } = this.#classes;
     const { preempted, admitted } = admit<Sequence, KvSpan>({
       waiting: { interactive: interactive.queue.sequences, background: background.queue.sequences },

@@ -3,7 +3,7 @@ import type { Schedule } from './policy/schedule.js';
 import type { Sequence } from './sequence.js';
 import { sampledSequences } from './step/step-input.js';
 
-/** What the engine tells its observer and those of single sequences, made of sequences and schedules. */
+/** Tells the engine's observer, and those of single sequences, of sequences and schedules. */
 export class Observation {
   constructor(private readonly observer: EngineObserver | undefined) {}
 

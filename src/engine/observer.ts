@@ -38,23 +38,23 @@ export interface EngineStats {
 
 /** Is told what the engine does, in counts and seconds; it must not throw. Nothing tells of whom or of what. */
 export interface EngineObserver {
-  /** A sequence got its slot, so many seconds after it was submitted. */
+  /** A sequence got its first slot. @param seconds since it was submitted */
   admitted(seconds: number): void;
-  /** The prompt cache was asked for so many tokens of a prompt, and had the first `cached` of them. */
+  /** The prompt cache was asked for a prompt of `tokens` tokens, and had the first `cached` of them. */
   promptLookedUp(tokens: number, cached: number): void;
   stepped(step: ObservedStep): void;
-  /** A sequence's first token came, so many seconds after it was submitted. */
+  /** A sequence's first token came. @param seconds since it was submitted */
   firstToken(seconds: number): void;
-  /** A further token came, so many seconds after the one before. */
+  /** A further token came. @param seconds since the one before */
   nextToken(seconds: number): void;
   ended(end: ObservedEnd): void;
 }
 
 /** Is told of the life of one sequence, a few times in all, however many tokens it has; it must not throw. */
 export interface SequenceObserver {
-  /** It got its slot, with keys and values of so many tokens of its prompt in it. */
+  /** The sequence got its first slot. @param reusedTokens tokens of the prompt whose keys and values are in it already */
   admitted(reusedTokens: number): void;
-  /** Its first token came, from a step with so many decode rows. */
+  /** Its first token came. @param rows decode rows of the step */
   firstToken(rows: number): void;
   ended(end: ObservedEnd): void;
 }

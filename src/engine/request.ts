@@ -25,20 +25,20 @@ export interface SamplingParams {
   readonly topK: number;
   /** Keep tokens with at least this part of the best one's probability, 0 to 1; 0, as when left out, is off. */
   readonly minP?: number;
-  /** What is done to the logits first; left out, and never neutral, where nothing is. */
+  /** Changes of the logits before all others; left out, and never neutral, where there are none. */
   readonly adjustments?: LogitAdjustments | undefined;
   /** With a seed, token t of choice i is drawn from the stream (seed, i, t), whatever else is in the batch. */
   readonly seed: number | undefined;
 }
 
-/** A prefix as the engine sees it. */
+/** Virtual tokens that a request puts before its prompt or before the last token of it. */
 export interface RequestPrefix {
   readonly kv: PrefixKv;
   /** `prefix`: before the prompt. `infix`: before the prompt's last token. */
   readonly placement: 'prefix' | 'infix';
   /** Names keys, values and placement: what a prompt is computed behind under one version is never used under another. */
   readonly version?: string | undefined;
-  /** What metrics call it: tells nothing of whose it is. */
+  /** Opaque id in metrics, which does not tell whose it is. */
   readonly id?: string | undefined;
 }
 
@@ -134,7 +134,7 @@ export interface FinishEvent {
 }
 
 /**
- * What a sequence yields: the scored prompt in parts if `promptLogprobs` asks for it, tokens, then exactly one finish. A failure of
+ * An event of a sequence: the scored prompt in parts if `promptLogprobs` asks for it, tokens, then exactly one finish. A failure of
  * the engine throws `EngineError` instead.
  */
 export type GenerationEvent = PromptEvent | TokenEvent | FinishEvent;

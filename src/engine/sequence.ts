@@ -27,9 +27,9 @@ export interface SequenceOptions {
 export class Sequence {
   /** Prompt and generated tokens. */
   readonly tokens: number[];
-  /** How many of them have keys and values; virtual tokens are not counted. */
+  /** Number of leading tokens that have keys and values; virtual tokens are not counted. */
   numComputedTokens = 0;
-  /** How many tokens of the prompt came from the prompt cache; undefined where that was not asked. */
+  /** Number of prompt tokens that came from the prompt cache; undefined where it was not asked. */
   numCachedTokens: number | undefined;
   /** The KV slot; undefined while it waits. */
   slot: number | undefined;

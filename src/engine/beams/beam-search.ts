@@ -1,6 +1,6 @@
 import type { ScoredToken } from '../request.js';
 
-/** What a beam search is given. */
+/** Settings of a beam search. */
 export interface BeamOptions {
   /** Beams that go on together, and hypotheses that are kept. */
   readonly width: number;

@@ -16,10 +16,10 @@ export interface SlotAppend {
   readonly kv: PrefixKv;
 }
 
-/** What changes a slot between two steps. */
+/** Change of a slot between two steps. */
 export type Transfer = SlotMove | SlotWrite | SlotAppend;
 
-/** Makes them, in order: a later one may move what an earlier one has written. */
+/** Makes transfers in order: a later one may move what an earlier one has written. */
 export async function makeTransfers(runner: ModelRunner, transfers: readonly Transfer[]): Promise<void> {
   for (const one of transfers) {
     if ('block' in one) await runner.writeSlot(one.to, one.at, one.block);

@@ -21,7 +21,7 @@ export class OutputText {
     return this.#stop.push(this.#stream.push(token), mayStop);
   }
 
-  /** What was held back and is certain now that no token follows. */
+  /** Ends the text, and returns the part that was held back. */
   end(): string {
     return this.#stop.push(this.#stream.end(), false) + this.#stop.end();
   }

@@ -6,10 +6,10 @@ export interface TenantShare {
   readonly queueShare: number;
 }
 
-/** That of a tenant of whom nothing else is said. */
+/** Share of a tenant that has no other. */
 export const FULL_SHARE: TenantShare = { weight: 1, queueShare: 1 };
 
-/** What a tenant is charged for a token that a prompt brings, and for one that is generated: the paper's w_p and w_q. */
+/** Charge for a token of a prompt, and for a generated one: the paper's w_p and w_q. */
 export const INPUT_COST = 1;
 export const OUTPUT_COST = 2;
 
@@ -62,12 +62,12 @@ export class VirtualCounters {
   }
 }
 
-/** What admitting a sequence costs its tenant: the tokens that are to be computed before it generates. */
+/** Charge for an admission: for the tokens that are computed before the sequence generates. */
 export function inputCharge({ weight, numRemainingTokens }: { weight: number; numRemainingTokens: number }): number {
   return (INPUT_COST * numRemainingTokens) / weight;
 }
 
-/** What a generated token costs. */
+/** Charge for a generated token. */
 export function outputCharge({ weight }: { weight: number }): number {
   return OUTPUT_COST / weight;
 }

@@ -1,10 +1,10 @@
 import type { LogitAdjustments } from '../request.js';
 
-/** What penalties look back on. */
+/** Tokens that penalties look back on. */
 export interface TokenHistory {
   /** Prompt and generated tokens. Virtual tokens have no ids and no penalty. */
   readonly tokens: readonly number[];
-  /** How many of them, from the end, are generated. */
+  /** Number of them, from the end, that are generated. */
   readonly numGeneratedTokens: number;
 }
 

@@ -1,16 +1,16 @@
 import type { SamplingParams } from '../request.js';
 
-/** How many of the best tokens a draw looks at first. A constant, so that a draw does not depend on the rest of the batch. */
+/** Number of best tokens that a draw looks at first. A constant, so that a draw does not depend on the rest of the batch. */
 export const BEST = 64;
 
-/** What temperature, then min-p, then top-k, then top-p leave of a row of logits, best first; equal ones by id. */
+/** Tokens of a row that temperature, then min-p, then top-k, then top-p leave, best first; equal ones by id. */
 export interface Distribution {
   readonly ids: Int32Array;
   /** They add up to 1. */
   readonly probabilities: Float64Array;
 }
 
-/** What makes a distribution of a row of logits. */
+/** Parameters that make a distribution of a row of logits. */
 export type Shape = Pick<SamplingParams, 'temperature' | 'minP' | 'topK' | 'topP'>;
 
 /**
@@ -87,7 +87,7 @@ interface Candidates {
   readonly ids: Int32Array;
   /** Probabilities before truncation, best first. */
   readonly weights: Float64Array;
-  /** What top-p is a part of. */
+  /** Total that top-p is a part of. */
   readonly mass: number;
 }
 

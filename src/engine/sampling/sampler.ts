@@ -1,7 +1,7 @@
 import { BEST, countKept, countLikely, distribution, sum, type Distribution, type Shape } from './distribution.js';
 import type { LogitsRow } from './logits-row.js';
 
-/** How many of the best logits of its row a draw needs; the rest of the row is read only when those do not decide it. */
+/** Number of best logits that a draw needs; the rest of the row is read only when those do not decide it. */
 export function numBestNeeded({ temperature }: Shape, vocabularySize: number): number {
   return temperature === 0 ? 1 : Math.min(BEST, vocabularySize);
 }
@@ -28,7 +28,7 @@ function draw({ ids, probabilities }: Distribution, u: number): number | undefin
   return ids.at(reach(probabilities, u) ?? lastPositive(probabilities));
 }
 
-/** What truncation leaves, if the best tokens are enough to tell. */
+/** Tokens that truncation leaves, if the best tokens are enough to tell. */
 function keptOfBest(row: LogitsRow, { temperature, minP = 0, topK, topP }: Shape): Distribution | undefined {
   const best = weighBest(row, temperature);
   const likely = countLikely(best, minP);
@@ -74,7 +74,7 @@ function reach(weights: Float64Array, u: number): number | undefined {
   return index < 0 ? undefined : index;
 }
 
-/** What a draw takes where rounding leaves a sum short of 1: the last token that has a chance, the best one if none has. */
+/** Token drawn where rounding leaves a sum short of 1: the last one that has a chance, the best one if none has. */
 function lastPositive(weights: Float64Array): number {
   const index = weights.findLastIndex((weight) => weight > 0);
   return index < 0 ? 0 : index;

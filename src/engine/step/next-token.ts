@@ -8,7 +8,7 @@ import type { TokenEvent } from '../request.js';
 import { numBestNeeded, sampleToken } from '../sampling/sampler.js';
 import type { Sequence } from '../sequence.js';
 
-/** How many of the best logits the next token of a sequence needs. */
+/** Number of best logits that the next token of a sequence needs. */
 export function numBestOf({ request, group }: Sequence, vocabularySize: number): number {
   const numBest = group ? group.numBest : numBestNeeded(request.sampling, vocabularySize);
   return Math.min(vocabularySize, Math.max(numBest, request.logprobs ?? 0));
