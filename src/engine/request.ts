@@ -105,7 +105,7 @@ export interface ScoredToken extends TokenLogprob {
 }
 
 /** Log-probabilities of the next prompt tokens; the first token of a prompt has none, so they begin with the second. */
-export interface PromptEvent {
+interface PromptEvent {
   readonly type: 'prompt';
   readonly tokens: readonly ScoredToken[];
 }
@@ -123,7 +123,7 @@ export interface TokenEvent {
 }
 
 /** The one terminal event of a sequence that was admitted. `text` is what was held back and is now certain. */
-export interface FinishEvent {
+interface FinishEvent {
   readonly type: 'finish';
   readonly reason: FinishReason;
   readonly text: string;

@@ -3,14 +3,14 @@ import type { KvSpan, ModelRunner } from '../runner.js';
 import type { SlotMove } from './slots.js';
 
 /** A block of the prompt cache to write into a slot, at the positions from `at` on. */
-export interface SlotWrite {
+interface SlotWrite {
   readonly to: number;
   readonly at: number;
   readonly block: KvSpan;
 }
 
 /** Virtual tokens to write into a slot, at the positions from `at` on. */
-export interface SlotAppend {
+interface SlotAppend {
   readonly to: number;
   readonly at: number;
   readonly kv: PrefixKv;

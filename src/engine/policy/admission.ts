@@ -25,7 +25,7 @@ export interface CachedBlocks<B> {
 }
 
 /** Where an admitted sequence's first keys and values come from. */
-export type PromptSource<S, B> =
+type PromptSource<S, B> =
   | { readonly from: 'none' }
   /** A running sequence of its prompt group: all of the prompt but its last token is copied. */
   | { readonly from: 'promptGroup'; readonly sequence: S }
