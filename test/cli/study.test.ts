@@ -24,7 +24,7 @@ const SPEC = {
     { title: 'Methods', axes: { method: ['none', 'prefix'], lr: [0.001, 0.02], mlp: [8] } },
     { title: 'Low data', axes: { examples: [4, 8], lr: [0.02], mlp: [8] } },
   ],
-  training: { epochs: 1000, max_steps: 20, checkpoint_every: 5 },
+  training: { epochs: 1, max_steps: 20, checkpoint_every: 5 },
   generation: { beams: 2, max_tokens: 4 },
 };
 
@@ -59,6 +59,7 @@ async function report(out: string): Promise<Map<string, string>> {
 interface Line {
   readonly method: string;
   readonly chosen: boolean;
+  readonly steps: number;
   readonly test: Record<'all' | 'seen' | 'unseen', { loss: number; learned_tokens: number; scores: object }> | null;
 }
 
@@ -70,6 +71,7 @@ function expectReport(files: ReadonlyMap<string, string>): void {
     .split('\n')
     .map((line) => JSON.parse(line) as Line);
   expect(results).toHaveLength(5);
+  for (const { method, steps } of results) expect(steps).toBe(method === 'none' ? 0 : SPEC.training.max_steps);
   const bare = results.find(({ method }) => method === 'none');
   const best = results.find(({ method, chosen }) => method === 'prefix' && chosen);
   const { seen, unseen, all } = best!.test!;

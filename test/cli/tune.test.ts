@@ -87,6 +87,14 @@ describe('preamble tune', () => {
     expect(await fs.readFile(path.join(out, 'curve.svg'), 'utf8')).toMatch(/^<svg .*<polyline/s);
   });
 
+  it('takes --max-steps for the number of steps where the epochs have fewer', async () => {
+    const { data, out } = await files([0, 1, 2].map(line).join('\n')); // one batch
+    const args = ['--model', golden('tiny-a').directory, '--train', data, '--out', out, '--mlp', '0', '--json'];
+    const { out: printed, err } = await preamble('tune', ...args, '--max-steps', '20');
+    expect(JSON.parse(printed)).toMatchObject({ stop: 'finished', steps: 20 });
+    expect(err).toContain('step 20/20: ');
+  });
+
   it.each([
     [['--early-stopping'], '--early-stopping needs --valid'],
     [['--patience', '2'], '--patience needs --early-stopping'],

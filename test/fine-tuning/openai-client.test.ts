@@ -61,7 +61,7 @@ describe('the official client', () => {
       validation_file,
       suffix: 'users/alice',
       seed: 7,
-      method: { type: 'supervised', supervised: { hyperparameters: { batch_size: 4, n_epochs: 'auto' } } },
+      method: { type: 'supervised', supervised: { hyperparameters: { batch_size: 4, n_epochs: 1 } } },
       metadata: { note: 'mine', 'two\nlines': 'kept' },
       integrations: [],
     });
@@ -73,7 +73,7 @@ describe('the official client', () => {
       training_file,
       validation_file,
       metadata: { note: 'mine', 'two\nlines': 'kept' },
-      hyperparameters: { n_epochs: 10, batch_size: 4, learning_rate_multiplier: 1 },
+      hyperparameters: { n_epochs: 1, batch_size: 4, learning_rate_multiplier: 1 },
       fine_tuned_model: null,
       error: null,
     });

@@ -15,6 +15,7 @@ import { initialValues } from '../../src/tuning/start/initial-values.js';
 import type { Method, TunedShape } from '../../src/tuning/method.js';
 import type { Padding } from '../../src/tuning/training/padding.js';
 import { RandomStream } from '../../src/tuning/start/random-stream.js';
+import type { ProgressLine } from '../../src/tuning/progress/progress-meter.js';
 import { readInit } from '../../src/tuning/start/start-rows.js';
 import type { TrainingModel } from '../../src/tuning/training/training-model.js';
 import { tune, type TuneSettings } from '../../src/tuning/tune.js';
@@ -45,6 +46,11 @@ const files = async (out: string): Promise<Buffer[]> =>
   Promise.all(['adapter_config.json', 'adapter_model.safetensors'].map((name) => fs.readFile(path.join(out, name))));
 const hash = async (out: string): Promise<string> =>
   (await files(out)).reduce((sum, file) => sum.update(file), createHash('sha256')).digest('hex');
+
+async function curveOf(out: string): Promise<{ readonly lr: number }[]> {
+  const lines = (await fs.readFile(path.join(out, 'curve.jsonl'), 'utf8')).trimEnd().split('\n').filter(Boolean);
+  return lines.map((line) => JSON.parse(line) as { lr: number });
+}
 
 async function adapterIn(out: string): Promise<Adapter> {
   const [config, weights] = (await files(out)) as [Buffer, Buffer];
@@ -254,9 +260,34 @@ describe('training', () => {
     await expect(tune({ ...job(model, cut, { seed: 9 }), valid })).rejects.toThrow('other settings, data or model');
     expect(await tune({ ...job(model, cut), valid })).toMatchObject({ stop: 'finished', resumed_from: 7, steps: 12 });
     expect(await hash(cut)).toBe(await hash(whole));
-    const curve = (out: string) => fs.readFile(path.join(out, 'curve.jsonl'), 'utf8');
-    expect(await curve(cut)).toBe(await curve(whole));
+    expect(await curveOf(cut)).toEqual(await curveOf(whole));
     expect((await fs.readdir(cut)).sort()).toEqual((await fs.readdir(whole)).sort());
+  });
+
+  it.each([2, 15, 0])('takes as many steps as it is told, whatever the number of epochs: %s', async (maxSteps) => {
+    const out = newDirectory();
+    const learningRate = 0.01;
+    const result = await tune(job(model, out, { epochs: 1, maxSteps, learningRate })); // an epoch has 3 steps
+    expect(result).toMatchObject({ stop: 'finished', steps: maxSteps });
+    const rates = (await curveOf(out)).map(({ lr }) => lr);
+    const expected = Array.from({ length: maxSteps }, (_, step) => (learningRate * (maxSteps - step)) / maxSteps);
+    expectClose(rates, expected, 1e-12);
+    const twin = newDirectory();
+    await tune(job(model, twin, { epochs: 99, maxSteps, learningRate }));
+    expect(await hash(twin)).toBe(await hash(out));
+  });
+
+  it('goes on to the same result beyond the last of its epochs', async () => {
+    const [whole, cut] = [newDirectory(), newDirectory()];
+    const settings = { epochs: 1, maxSteps: 10 };
+    await tune(job(model, whole, settings));
+    const interrupt = new AbortController();
+    const onProgress = ({ point }: ProgressLine): void => {
+      if (point.step === 5) interrupt.abort();
+    };
+    await tune({ ...job(model, cut, settings), signal: interrupt.signal, onProgress });
+    expect(await tune(job(model, cut, settings))).toMatchObject({ stop: 'finished', resumed_from: 5, steps: 10 });
+    expect(await hash(cut)).toBe(await hash(whole));
   });
 
   it('ends with the best so far when its time is over, that of earlier processes included', async () => {

@@ -54,8 +54,12 @@ export function addTune(program: Command, io: Io): void {
     .option('--mlp <width>', 'hidden width of the MLP that the prefix comes from in training; 0: none', count(0), 512)
     .option('--init <start>', 'random, the directory of an adapter to go on from, or words', 'random')
     .option('--lr <rate>', 'learning rate, falling linearly to zero', positive, 5e-5)
-    .option('--epochs <n>', 'passes over the training data', count(1), 10)
-    .option('--max-steps <n>', 'end after so many steps', count(0))
+    .option('--epochs <n>', 'passes over the training data; no effect with --max-steps', count(1), 10)
+    .option(
+      '--max-steps <n>',
+      'number of steps, over as many epochs as that takes (default: those of --epochs)',
+      count(0),
+    )
     .option('--warmup-steps <n>', 'steps in which the learning rate rises', count(0), 0)
     .option('--batch-size <n>', 'examples in a step', count(1), 5)
     .option('--early-stopping', 'end when validation gets no better')

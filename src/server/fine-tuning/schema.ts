@@ -25,7 +25,7 @@ const Hyperparameters = Type.Object(
   { additionalProperties: false, title: 'Hyperparameters' },
 );
 
-const Steps = Type.Integer({ minimum: 1, maximum: 10_000_000 });
+const steps = { minimum: 1, maximum: 10_000_000 };
 
 /** What OpenAI has no words for: how a prefix is trained. */
 const PrefixTuning = Type.Object(
@@ -48,11 +48,13 @@ const PrefixTuning = Type.Object(
       }),
     ),
     learning_rate: optional(Type.Number({ exclusiveMinimum: 0, maximum: 10 })),
-    max_steps: optional(Steps),
+    max_steps: optional(
+      Type.Integer({ ...steps, description: 'Number of steps. `n_epochs` has no effect if it is given.' }),
+    ),
     warmup_steps: optional(Type.Integer({ minimum: 0, maximum: 10_000_000 })),
     early_stopping: optional(Type.Boolean({ description: 'End when validation gets no better; needs a file for it.' })),
     patience: optional(Type.Integer({ minimum: 1, maximum: 10_000, description: 'Validations without a better one.' })),
-    eval_every: optional(Steps),
+    eval_every: optional(Type.Integer(steps)),
   },
   { additionalProperties: false, title: 'PrefixTuning' },
 );

@@ -16,7 +16,9 @@ const FIRST_ORDER_STREAM = 1;
 
 export interface Schedule {
   readonly learningRate: number;
+  /** Passes over the examples; no effect if `maxSteps` is given. */
   readonly epochs: number;
+  /** Number of steps, whatever the number of epochs; undefined: those of `epochs`. */
   readonly maxSteps: number | undefined;
   readonly warmupSteps: number;
   readonly batchSize: number;
@@ -60,9 +62,9 @@ export interface TrainingResult {
   readonly best: Best | undefined;
 }
 
-/** Steps in all: epochs over the examples, or fewer. */
+/** Number of steps of a run: `maxSteps` if it is given, over as many epochs as that takes, else those of `epochs`. */
 export function totalSteps(examples: number, { epochs, batchSize, maxSteps }: Schedule): number {
-  return Math.min(epochs * Math.ceil(examples / batchSize), maxSteps ?? Infinity);
+  return maxSteps ?? epochs * Math.ceil(examples / batchSize);
 }
 
 /**
