@@ -1,6 +1,7 @@
 import { dirname, sep } from 'node:path';
 
 import { type FromChild, STOP_WITHIN, type ToChild, type TrainingModelPlace } from '../fine-tuning/child-messages.js';
+import { toTuneSettings } from '../fine-tuning/settings.js';
 import type { TrainingTask } from '../fine-tuning/trainer.js';
 import { openTrainingModel } from './open-training-model.js';
 import { PrefixError } from '../prefix/errors.js';
@@ -44,20 +45,13 @@ async function run(place: TrainingModelPlace, task: TrainingTask): Promise<void>
 async function train(place: TrainingModelPlace, task: TrainingTask): Promise<Stop> {
   const { training, base, tokenizer } = await openTrainingModel({ ...place, spin: 'off' }); // others need the cores
   try {
-    const { length, maxSteps, patience, ...settings } = task.settings;
     const { signal } = stop;
     const read = (file: string) => readExamples(file, { format: 'jsonl', separator: '', signal });
     const result = await tune({
       model: training,
       base,
       encoder: tokenizer,
-      settings: {
-        ...settings,
-        length: length ?? undefined,
-        maxSteps: maxSteps ?? undefined,
-        patience: patience ?? undefined,
-        checkpointEvery: CHECKPOINT_EVERY,
-      },
+      settings: toTuneSettings(task.settings),
       adapter: task.adapter,
       train: await read(task.train),
       valid: task.valid === undefined ? undefined : await read(task.valid),
@@ -71,9 +65,6 @@ async function train(place: TrainingModelPlace, task: TrainingTask): Promise<Sto
     await training.dispose();
   }
 }
-
-/** Steps. */
-const CHECKPOINT_EVERY = 100;
 
 let reported = -Infinity;
 

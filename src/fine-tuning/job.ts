@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
 
+import type { JobSettings } from './settings.js';
+
 /**
  * OpenAI's, and `finishing`: trained, and its prefix is being stored. A job is checked, file and all, by the worker that takes it, so none
  * is ever `validating_files`.
@@ -21,25 +23,6 @@ export interface JobError {
   readonly message: string;
   /** The field of the request that is at fault. */
   readonly param: string | null;
-}
-
-/** How a prefix is trained: every default is filled in, so that a worker decides nothing. */
-export interface JobSettings {
-  readonly method: 'prefix' | 'embedding' | 'infix';
-  /** Virtual tokens. Null: those of the words of `init`, or of the prefix it goes on from. */
-  readonly length: number | null;
-  readonly mlp: number;
-  /** `random`, or words. */
-  readonly init: string;
-  readonly learningRate: number;
-  readonly epochs: number;
-  readonly maxSteps: number | null;
-  readonly warmupSteps: number;
-  readonly batchSize: number;
-  readonly evaluateEvery: number;
-  /** Null: no early stopping. */
-  readonly patience: number | null;
-  readonly seed: number;
 }
 
 /** A job as it was asked for; this part never changes. */

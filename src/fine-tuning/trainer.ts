@@ -1,6 +1,6 @@
 import type { ProgressLine } from '../tuning/progress/progress-meter.js';
 import type { Stop } from '../tuning/training/trainer.js';
-import type { JobSettings } from './job.js';
+import type { JobSettings } from './settings.js';
 
 /** One job's training, with everything that it may see. */
 export interface TrainingTask {

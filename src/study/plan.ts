@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import type { Method } from '../tuning/method.js';
+import { TUNE_DEFAULTS } from '../tuning/settings.js';
 import type { StudyAxes, StudySpec } from './spec.js';
 
 /** The settings that a study varies. For the bare model only `method` counts. */
@@ -41,16 +42,16 @@ export interface PlannedPart {
   readonly groups: readonly PlannedGroup[];
 }
 
-/** The defaults of `preamble tune`, with all examples. */
+/** Settings of a run unless an axis gives them: those of `preamble tune`, and all examples. */
 const DEFAULTS: RunSettings = {
-  method: 'prefix',
-  length: 10,
-  mlp: 512,
-  init: 'random',
-  lr: 5e-5,
+  method: TUNE_DEFAULTS.method,
+  length: TUNE_DEFAULTS.length,
+  mlp: TUNE_DEFAULTS.mlp,
+  init: TUNE_DEFAULTS.init,
+  lr: TUNE_DEFAULTS.learningRate,
   examples: null,
   share: 1,
-  seed: 101,
+  seed: TUNE_DEFAULTS.seed,
 };
 
 /** Plans the groups of each part: the product of its axes, without repetitions. */

@@ -9,7 +9,8 @@ import type { TrainingExample } from '../tuning/data/example.js';
 import { parameterCount, exportedColumns } from '../tuning/method.js';
 import type { ProgressLine } from '../tuning/progress/progress-meter.js';
 import type { Stop } from '../tuning/training/trainer.js';
-import { tune, type TuneSettings } from '../tuning/tune.js';
+import { type Schedule, TUNE_DEFAULTS, type TuneSettings } from '../tuning/settings.js';
+import { tune } from '../tuning/tune.js';
 import { drawExamples, splitTest, type StudyData } from './data.js';
 import type { PlannedRun, RunSettings } from './plan.js';
 import { recorded } from './record.js';
@@ -125,18 +126,16 @@ async function trainPrefix(
   }
 }
 
-type Schedule = Omit<TuneSettings, 'method' | 'length' | 'mlp' | 'init' | 'learningRate' | 'seed'>;
-
 /** The spec's schedule, with the defaults of `preamble tune`. */
-function scheduleOf({ training = {} }: StudySpec): Schedule {
+function scheduleOf({ training = {} }: StudySpec): Omit<Schedule, 'learningRate' | 'seed'> {
   return {
-    epochs: training.epochs ?? 10,
+    epochs: training.epochs ?? TUNE_DEFAULTS.epochs,
     maxSteps: training.max_steps,
-    warmupSteps: training.warmup_steps ?? 0,
-    batchSize: training.batch_size ?? 5,
-    evaluateEvery: training.eval_every ?? 50,
+    warmupSteps: training.warmup_steps ?? TUNE_DEFAULTS.warmupSteps,
+    batchSize: training.batch_size ?? TUNE_DEFAULTS.batchSize,
+    evaluateEvery: training.eval_every ?? TUNE_DEFAULTS.evaluateEvery,
     patience: training.patience,
-    checkpointEvery: training.checkpoint_every ?? 100,
+    checkpointEvery: training.checkpoint_every ?? TUNE_DEFAULTS.checkpointEvery,
   };
 }
 

@@ -15,18 +15,9 @@ import { RandomStream } from './start/random-stream.js';
 import { startRows } from './start/start-rows.js';
 import type { TokenEncoder } from '../tokenizer/token-encoder.js';
 import { tokenExamples } from './data/tokens.js';
-import { type Schedule, type Stop, totalSteps, train } from './training/trainer.js';
+import type { TuneSettings } from './settings.js';
+import { type Stop, totalSteps, train } from './training/trainer.js';
 import type { TrainingModel } from './training/training-model.js';
-
-export interface TuneSettings extends Schedule {
-  readonly method: Method;
-  /** Virtual tokens; those of the words or the adapter unless given, else 10. */
-  readonly length: number | undefined;
-  /** Width of the MLP's hidden layer; 0: rows are trained directly. Embeddings are always trained directly. */
-  readonly mlp: number;
-  /** `random`, or words whose activations are the start. */
-  readonly init: string;
-}
 
 export interface TuneJob {
   readonly model: TrainingModel;

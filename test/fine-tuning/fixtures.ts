@@ -1,6 +1,6 @@
 import { newFileId, type TrainingFile } from '../../src/fine-tuning/file.js';
 import { type FineTuningJob, newJobId } from '../../src/fine-tuning/job.js';
-import { DEFAULT_SETTINGS } from '../../src/fine-tuning/default-settings.js';
+import { JOB_DEFAULTS } from '../../src/fine-tuning/settings.js';
 
 export const FINGERPRINT = 'f'.repeat(64);
 
@@ -22,7 +22,7 @@ export function job(changes: Partial<FineTuningJob> = {}): FineTuningJob {
     validationFile: null,
     suffix: null,
     name: id,
-    settings: DEFAULT_SETTINGS,
+    settings: JOB_DEFAULTS,
     learningRateMultiplier: 1,
     metadata: { note: 'kept as it is' },
     finished: null,

@@ -1,7 +1,8 @@
 import { compileModel, type Manifest, readManifest } from '../../src/model/compile/compiled-model.js';
 import { baseModel } from '../../src/model/model.js';
 import { TrainingModel } from '../../src/tuning/training/training-model.js';
-import type { TuneJob, TuneSettings } from '../../src/tuning/tune.js';
+import type { TuneSettings } from '../../src/tuning/settings.js';
+import type { TuneJob } from '../../src/tuning/tune.js';
 import { modelCache } from '../support/models.js';
 
 /** Opens a checkpoint for training, with two threads. */

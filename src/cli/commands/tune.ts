@@ -9,7 +9,8 @@ import { DATA_FORMATS, type DataFormat, readExamples, separatorOf } from '../../
 import { TuningError } from '../../tuning/errors.js';
 import type { TrainingExample } from '../../tuning/data/example.js';
 import type { ProgressLine } from '../../tuning/progress/progress-meter.js';
-import type { TuneResult, TuneSettings } from '../../tuning/tune.js';
+import { DEFAULT_PATIENCE, TUNE_DEFAULTS, type TuneSettings } from '../../tuning/settings.js';
+import type { TuneResult } from '../../tuning/tune.js';
 import { METHODS, type Method } from '../../tuning/method.js';
 import { type Io, print } from '../io.js';
 import { count, positive } from '../numbers.js';
@@ -39,6 +40,7 @@ interface TuneOptions {
 
 /** `preamble tune`: trains a prefix on the frozen model and writes what PEFT loads. */
 export function addTune(program: Command, io: Io): void {
+  const defaults = TUNE_DEFAULTS;
   program
     .command('tune')
     .description(
@@ -49,24 +51,29 @@ export function addTune(program: Command, io: Io): void {
     .option('--valid <file>', 'validation data: the best prefix is kept')
     .addOption(new Option('--format <format>', 'of the data (default: by the name)').choices(DATA_FORMATS))
     .requiredOption('--out <dir>', 'receives adapter, curves and checkpoints; a run that was cut off goes on there')
-    .addOption(new Option('--method <method>', 'what is trained').choices(METHODS).default('prefix'))
-    .option('--length <n>', 'virtual tokens (default: 10, or those of --init)', count(1))
-    .option('--mlp <width>', 'hidden width of the MLP that the prefix comes from in training; 0: none', count(0), 512)
-    .option('--init <start>', 'random, the directory of an adapter to go on from, or words', 'random')
-    .option('--lr <rate>', 'learning rate, falling linearly to zero', positive, 5e-5)
-    .option('--epochs <n>', 'passes over the training data; no effect with --max-steps', count(1), 10)
+    .addOption(new Option('--method <method>', 'what is trained').choices(METHODS).default(defaults.method))
+    .option('--length <n>', `virtual tokens (default: ${defaults.length}, or those of --init)`, count(1))
+    .option(
+      '--mlp <width>',
+      'hidden width of the MLP that the prefix comes from in training; 0: none',
+      count(0),
+      defaults.mlp,
+    )
+    .option('--init <start>', 'random, the directory of an adapter to go on from, or words', defaults.init)
+    .option('--lr <rate>', 'learning rate, falling linearly to zero', positive, defaults.learningRate)
+    .option('--epochs <n>', 'passes over the training data; no effect with --max-steps', count(1), defaults.epochs)
     .option(
       '--max-steps <n>',
       'number of steps, over as many epochs as that takes (default: those of --epochs)',
       count(0),
     )
-    .option('--warmup-steps <n>', 'steps in which the learning rate rises', count(0), 0)
-    .option('--batch-size <n>', 'examples in a step', count(1), 5)
+    .option('--warmup-steps <n>', 'steps in which the learning rate rises', count(0), defaults.warmupSteps)
+    .option('--batch-size <n>', 'examples in a step', count(1), defaults.batchSize)
     .option('--early-stopping', 'end when validation gets no better')
-    .option('--patience <n>', 'validations without a better one that end early', count(1), 3)
-    .option('--eval-every <n>', 'steps between validations', count(1), 50)
-    .option('--checkpoint-every <n>', 'steps between checkpoints', count(1), 100)
-    .option('--seed <n>', 'the same seed gives the same file', count(0), 101)
+    .option('--patience <n>', 'validations without a better one that end early', count(1), DEFAULT_PATIENCE)
+    .option('--eval-every <n>', 'steps between validations', count(1), defaults.evaluateEvery)
+    .option('--checkpoint-every <n>', 'steps between checkpoints', count(1), defaults.checkpointEvery)
+    .option('--seed <n>', 'the same seed gives the same file', count(0), defaults.seed)
     .option('--json', 'end with one line of JSON')
     .action(async (options: TuneOptions, command: Command) => {
       if (options.earlyStopping && options.valid === undefined) {

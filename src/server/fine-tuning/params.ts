@@ -1,5 +1,5 @@
-import { DEFAULT_PATIENCE, DEFAULT_SETTINGS } from '../../fine-tuning/default-settings.js';
-import type { JobRequest, JobSettings } from '../../fine-tuning/job.js';
+import type { JobRequest } from '../../fine-tuning/job.js';
+import { DEFAULT_PATIENCE, JOB_DEFAULTS, type JobSettings } from '../../fine-tuning/settings.js';
 import type { BaseModel } from '../../prefix/kv.js';
 import type { PrefixDetails, PrefixLibrary } from '../../prefix/library.js';
 import { isPrefixName } from '../../prefix/name.js';
@@ -47,17 +47,17 @@ function toSettings(
   return {
     method: toMethod(given, start),
     length: toLength(given, deps, start),
-    mlp: given.mlp ?? DEFAULT_SETTINGS.mlp,
+    mlp: given.mlp ?? JOB_DEFAULTS.mlp,
     init: toInit(given, start),
-    learningRate: (given.learning_rate ?? DEFAULT_SETTINGS.learningRate) * learningRateMultiplier,
+    learningRate: (given.learning_rate ?? JOB_DEFAULTS.learningRate) * learningRateMultiplier,
     learningRateMultiplier,
-    epochs: unlessAuto(n_epochs) ?? DEFAULT_SETTINGS.epochs,
-    maxSteps: given.max_steps ?? DEFAULT_SETTINGS.maxSteps,
-    warmupSteps: given.warmup_steps ?? DEFAULT_SETTINGS.warmupSteps,
-    batchSize: unlessAuto(batch_size) ?? DEFAULT_SETTINGS.batchSize,
-    evaluateEvery: given.eval_every ?? DEFAULT_SETTINGS.evaluateEvery,
+    epochs: unlessAuto(n_epochs) ?? JOB_DEFAULTS.epochs,
+    maxSteps: given.max_steps ?? JOB_DEFAULTS.maxSteps,
+    warmupSteps: given.warmup_steps ?? JOB_DEFAULTS.warmupSteps,
+    batchSize: unlessAuto(batch_size) ?? JOB_DEFAULTS.batchSize,
+    evaluateEvery: given.eval_every ?? JOB_DEFAULTS.evaluateEvery,
     patience: toPatience(given, body),
-    seed: body.seed ?? DEFAULT_SETTINGS.seed,
+    seed: body.seed ?? JOB_DEFAULTS.seed,
   };
 }
 
@@ -79,8 +79,7 @@ function unlessAuto(value: number | 'auto' | undefined): number | undefined {
 
 function toMethod({ method }: PrefixTuning, start: StartingModel): JobSettings['method'] {
   const found = start && (start.kind === 'soft_prompt' ? 'embedding' : start.placement);
-  if (found === undefined || method === undefined || method === found)
-    return found ?? method ?? DEFAULT_SETTINGS.method;
+  if (found === undefined || method === undefined || method === found) return found ?? method ?? JOB_DEFAULTS.method;
   const param = 'prefix_tuning.method';
   throw new ApiError('invalid_value', `'${param}' is ${method}, and the prefix that 'model' names is of ${found}.`, {
     param,
@@ -89,10 +88,10 @@ function toMethod({ method }: PrefixTuning, start: StartingModel): JobSettings['
 
 function toLength({ length, init }: PrefixTuning, deps: JobRequestDeps, start: StartingModel): number | null {
   const { tokenizer, library } = deps;
-  const words = isGiven(init) && init !== DEFAULT_SETTINGS.init ? tokenizer.encode(init).length : undefined;
+  const words = isGiven(init) && init !== JOB_DEFAULTS.init ? tokenizer.encode(init).length : undefined;
   const ofStart = start?.numVirtualTokens ?? words;
-  const used = length ?? ofStart ?? DEFAULT_SETTINGS.length;
-  if (used <= library.maxLength) return length ?? (ofStart === undefined ? DEFAULT_SETTINGS.length : null);
+  const used = length ?? ofStart ?? JOB_DEFAULTS.length;
+  if (used <= library.maxLength) return length ?? (ofStart === undefined ? JOB_DEFAULTS.length : null);
   const param = 'prefix_tuning.length';
   const what = isGiven(length) ? `is ${used}` : `is ${used} unless given`;
   throw new ApiError('invalid_value', `'${param}' ${what}, and may be ${library.maxLength} at most.`, { param });
@@ -100,7 +99,7 @@ function toLength({ length, init }: PrefixTuning, deps: JobRequestDeps, start: S
 
 function toInit({ init }: PrefixTuning, start: StartingModel): string {
   if (start && isGiven(init)) throw excluded('prefix_tuning.init', "a prefix as 'model'");
-  return init ?? DEFAULT_SETTINGS.init;
+  return init ?? JOB_DEFAULTS.init;
 }
 
 function toPatience({ early_stopping, patience }: PrefixTuning, { validation_file }: NewJob): number | null {

@@ -5,6 +5,7 @@ import type { BaseModel } from '../../prefix/kv.js';
 import { loadAdapter } from '../adapter-files.js';
 import { TuningError } from '../errors.js';
 import type { Method } from '../method.js';
+import { TUNE_DEFAULTS } from '../settings.js';
 import type { TokenEncoder } from '../../tokenizer/token-encoder.js';
 import type { TrainingModel } from '../training/training-model.js';
 
@@ -14,7 +15,7 @@ export interface StartOptions {
   /** Directory of an adapter to go on from, instead of `init`. */
   readonly adapter: string | undefined;
   readonly method: Method;
-  /** Virtual tokens asked for; those of the words or the adapter unless given, else 10. */
+  /** Virtual tokens asked for; those of the words or the adapter unless given, else the default. */
   readonly length: number | undefined;
   readonly base: BaseModel;
   readonly encoder: TokenEncoder;
@@ -26,9 +27,6 @@ export interface Start {
   readonly rows: Float32Array | undefined;
 }
 
-/** The paper's. */
-const DEFAULT_LENGTH = 10;
-
 /**
  * Finds the rows that training starts from: an adapter's; or the activations of words (section 7.4), for embeddings those of the
  * words, repeated or cut to the length. Throws `TuningError` for an adapter of another kind or length.
@@ -36,7 +34,7 @@ const DEFAULT_LENGTH = 10;
 export async function startRows(model: TrainingModel, options: StartOptions): Promise<Start> {
   const { init, adapter, length } = options;
   if (adapter !== undefined) return adapterRows(adapter, options);
-  if (init === 'random') return { length: length ?? DEFAULT_LENGTH, rows: undefined };
+  if (init === 'random') return { length: length ?? TUNE_DEFAULTS.length, rows: undefined };
   return wordRows(model, options);
 }
 

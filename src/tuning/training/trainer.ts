@@ -5,6 +5,7 @@ import { DivergedError } from '../errors.js';
 import type { TokenExample } from '../data/example.js';
 import { meanLoss } from './mean-loss.js';
 import type { TunedShape } from '../method.js';
+import type { Schedule } from '../settings.js';
 import { RandomStream } from '../start/random-stream.js';
 import type { LossGraph, TrainingModel } from './training-model.js';
 import { copyValues, type Values } from './values.js';
@@ -13,22 +14,6 @@ import { copyValues, type Values } from './values.js';
 const CLIP_NORM = 1;
 /** Random streams of a seed: 0 is the initial values', the epochs' orders follow. */
 const FIRST_ORDER_STREAM = 1;
-
-export interface Schedule {
-  readonly learningRate: number;
-  /** Passes over the examples; no effect if `maxSteps` is given. */
-  readonly epochs: number;
-  /** Number of steps, whatever the number of epochs; undefined: those of `epochs`. */
-  readonly maxSteps: number | undefined;
-  readonly warmupSteps: number;
-  readonly batchSize: number;
-  /** Steps from one validation to the next. */
-  readonly evaluateEvery: number;
-  /** Validations without a better one after which training stops; undefined: never. */
-  readonly patience: number | undefined;
-  readonly checkpointEvery: number;
-  readonly seed: number;
-}
 
 /** One step or one validation. Losses are means per learned token, in nats. */
 export type CurvePoint =
