@@ -4,9 +4,8 @@ import { type FromChild, STOP_WITHIN, type ToChild, type TrainingModelPlace } fr
 import { toTuneSettings } from '../fine-tuning/settings.js';
 import type { TrainingTask } from '../fine-tuning/trainer.js';
 import { openTrainingModel } from './open-training-model.js';
-import { PrefixError } from '../prefix/errors.js';
 import { readExamples } from '../tuning/data/read-examples.js';
-import { TuningError } from '../tuning/errors.js';
+import { type DataSubject, TuningError } from '../tuning/errors.js';
 import { takePriority } from '../tuning/priority.js';
 import type { ProgressLine } from '../tuning/progress/progress-meter.js';
 import type { Stop } from '../tuning/training/trainer.js';
@@ -34,10 +33,8 @@ async function run(place: TrainingModelPlace, task: TrainingTask): Promise<void>
   try {
     await tell({ type: 'done', stop: await train(place, task) });
   } catch (error) {
-    if (error instanceof TuningError || error instanceof PrefixError) {
-      // Files are named as in the job's directory: the path to it is nobody's business.
-      await tell({ type: 'refused', message: error.message.replaceAll(`${dirname(task.train)}${sep}`, '') });
-    } else if (error !== stop.signal.reason) throw error;
+    if (error instanceof TuningError) await tell(refusal(error, task));
+    else if (error !== stop.signal.reason) throw error;
   }
   if (process.connected) process.disconnect();
 }
@@ -46,15 +43,16 @@ async function train(place: TrainingModelPlace, task: TrainingTask): Promise<Sto
   const { training, base, tokenizer } = await openTrainingModel({ ...place, spin: 'off' }); // others need the cores
   try {
     const { signal } = stop;
-    const read = (file: string) => readExamples(file, { format: 'jsonl', separator: '', signal });
+    const read = (file: string, subject: DataSubject) =>
+      readExamples(file, { subject, format: 'jsonl', separator: '', signal });
     const result = await tune({
       model: training,
       base,
       encoder: tokenizer,
       settings: toTuneSettings(task.settings),
       adapter: task.adapter,
-      train: await read(task.train),
-      valid: task.valid === undefined ? undefined : await read(task.valid),
+      train: await read(task.train, 'train'),
+      valid: task.valid === undefined ? undefined : await read(task.valid, 'valid'),
       out: task.out,
       maxSeconds: task.maxSeconds,
       signal,
@@ -64,6 +62,13 @@ async function train(place: TrainingModelPlace, task: TrainingTask): Promise<Sto
   } finally {
     await training.dispose();
   }
+}
+
+/** The error as the job's owner may read it: files are named without the path to the job's directory, and the adapter's is the server's. */
+function refusal({ subject, problem, where }: TuningError, { train }: TrainingTask): FromChild {
+  const hidePath = (text: string): string => text.replaceAll(`${dirname(train)}${sep}`, '');
+  const place = subject === 'adapter' || where === undefined ? undefined : hidePath(where);
+  return { type: 'refused', subject, problem: hidePath(problem), where: place };
 }
 
 let reported = -Infinity;

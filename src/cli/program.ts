@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 
 import { refuseUnknown } from '../config/config.js';
 import { ConfigError } from '../config/error.js';
+import { TuningError } from '../tuning/errors.js';
 import { ClientError } from './client.js';
 import { addBench } from './commands/bench.js';
 import { addDoctor } from './commands/doctor.js';
@@ -16,6 +17,7 @@ import { addTenant } from './commands/tenant.js';
 import { addTune } from './commands/tune.js';
 import { addWorker } from './commands/worker.js';
 import type { Io } from './io.js';
+import { byOption } from './tuning-options.js';
 
 /** The status a command ends with. */
 const ExitStatus = { ok: 0, failed: 1, usage: 2 } as const;
@@ -60,7 +62,12 @@ function buildProgram(io: Io): Command {
 function report(error: unknown, io: Io): number {
   // Commander has printed its own message, or the help that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? ExitStatus.ok : ExitStatus.usage;
-  io.stderr.write(`preamble: ${error instanceof Error ? error.message : String(error)}\n`);
+  io.stderr.write(`preamble: ${messageOf(error)}\n`);
   if (error instanceof ClientError || !(error instanceof ConfigError)) return ExitStatus.failed;
   return ExitStatus.usage;
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof TuningError) return byOption(error);
+  return error instanceof Error ? error.message : String(error);
 }

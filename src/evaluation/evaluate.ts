@@ -96,7 +96,7 @@ async function learnedLoss(
     encoder: tokenizer,
     manifest,
     length,
-    name: 'data',
+    subject: 'data',
     signal,
   });
   const graph = await training.openLoss(shape, false);
@@ -124,7 +124,7 @@ async function predict(
 ): Promise<Prediction[]> {
   const text = (one: TextOrIds): string => (typeof one === 'string' ? one : tokenizer.decode(one));
   const groups = groupBySource(examples).map(({ example: { source, where = 'data' }, references }) => {
-    if (references.length === 0) throw new TuningError(`${where}: no text to compare with`);
+    if (references.length === 0) throw new TuningError('data', 'no text to compare with', { where });
     const ids = typeof source === 'string' ? tokenizer.encode(source) : source;
     return { prompt: { ids, where }, source: text(source), references: references.map((one) => text(one).trim()) };
   });

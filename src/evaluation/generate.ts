@@ -92,7 +92,7 @@ async function complete(
     return (choices[0]?.text ?? '').trim();
   } catch (error) {
     if (!(error instanceof CompletionError || error instanceof EngineError)) throw error;
-    throw new TuningError(`${prompt.where}: ${toMessage(error, prompt, options)}`, { cause: error });
+    throw new TuningError('data', toMessage(error, prompt, options), { where: prompt.where, cause: error });
   }
 }
 

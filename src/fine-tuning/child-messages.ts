@@ -1,3 +1,4 @@
+import type { TuningError } from '../tuning/errors.js';
 import type { ProgressLine } from '../tuning/progress/progress-meter.js';
 import type { Stop } from '../tuning/training/trainer.js';
 import type { TrainingTask } from './trainer.js';
@@ -31,4 +32,4 @@ export type FromChild =
   | { readonly type: 'progress'; readonly line: ProgressLine }
   | { readonly type: 'done'; readonly stop: Stop }
   /** The data or the settings are at fault. */
-  | { readonly type: 'refused'; readonly message: string };
+  | ({ readonly type: 'refused' } & Pick<TuningError, 'subject' | 'problem' | 'where'>);

@@ -1,9 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 
+import { TuningError } from '../tuning/errors.js';
 import type { Stop } from '../tuning/training/trainer.js';
 import { type FromChild, STOP_WITHIN, type ToChild, type TrainingModelPlace } from './child-messages.js';
-import { type Trainer, TrainingCrashedError, TrainingRefusedError } from './trainer.js';
+import { type Trainer, TrainingCrashedError } from './trainer.js';
 
 /**
  * Trains in a process of its own, so that serving does not wait for training and a crash of the one is none of the other. The process ends
@@ -46,7 +47,7 @@ async function outcome(
   });
   const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
   if (end?.type === 'done') return end.stop;
-  if (end?.type === 'refused') throw new TrainingRefusedError(end.message);
+  if (end?.type === 'refused') throw new TuningError(end.subject, end.problem, { where: end.where });
   if (stopped.aborted) return 'interrupted';
   throw new TrainingCrashedError(`the training process ended with ${signal ?? `status ${code}`}`);
 }

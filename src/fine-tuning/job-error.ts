@@ -1,8 +1,8 @@
 import { StoreError } from '../lib/store-error.js';
 import { PrefixError, type PrefixErrorCode } from '../prefix/errors.js';
+import { TuningError, type TuningSubject } from '../tuning/errors.js';
 import { FineTuningError } from './errors.js';
 import type { JobError } from './job.js';
-import { TrainingRefusedError } from './trainer.js';
 
 /** What the owner is told of what is no fault of the job's. */
 export const SERVER_FAULT: JobError = {
@@ -11,18 +11,20 @@ export const SERVER_FAULT: JobError = {
   param: null,
 };
 
-/** How messages of training begin, and the field of the request that they are about. */
-const SUBJECTS: readonly (readonly [start: string, param: string])[] = [
-  ['training_file', 'training_file'],
-  ['training data', 'training_file'],
-  ['validation_file', 'validation_file'],
-  ['validation data', 'validation_file'],
-  ['adapter', 'model'],
-  ['length', 'prefix_tuning.length'],
-  ['mlp', 'prefix_tuning.mlp'],
-  ['init', 'prefix_tuning.init'],
-  ['the loss', 'prefix_tuning.learning_rate'],
-];
+/** The field of the request for each subject of training; null for what a request does not name. */
+const FIELDS: Readonly<Record<TuningSubject, string | null>> = {
+  train: 'training_file',
+  valid: 'validation_file',
+  adapter: 'model',
+  init: 'prefix_tuning.init',
+  length: 'prefix_tuning.length',
+  mlp: 'prefix_tuning.mlp',
+  learningRate: 'prefix_tuning.learning_rate',
+  patience: 'prefix_tuning.patience',
+  model: null,
+  data: null,
+  out: null,
+};
 
 /** Where the field of the request is another than that of an upload. */
 const PREFIX_PARAMS: Partial<Record<PrefixErrorCode, string>> = {
@@ -39,19 +41,18 @@ export function isStoreAway(error: unknown): boolean {
 export function jobError(error: unknown): JobError {
   if (isStoreAway(error)) throw error;
   if (error instanceof StoreError) return { code: error.code, message: error.message, param: null };
-  if (error instanceof TrainingRefusedError) return refusal(error);
+  if (error instanceof TuningError) return refusal(error);
   if (error instanceof FineTuningError) return { code: error.code, message: error.message, param: error.param ?? null };
   if (!(error instanceof PrefixError)) return SERVER_FAULT;
   const param = PREFIX_PARAMS[error.code] ?? error.param;
   return { code: error.code, message: renamed(error.message, error.param, param), param };
 }
 
-function refusal(error: TrainingRefusedError): JobError {
-  const message = error.message.replace(/^--/, ''); // of an option of the command line
-  const [start, param] = SUBJECTS.find(([subject]) => message.startsWith(subject)) ?? [];
-  if (start === undefined || param === undefined) return { code: 'invalid_value', message, param: null };
-  const code = param.endsWith('_file') ? 'invalid_training_file' : 'invalid_value';
-  return { code, message: renamed(message, start, param), param };
+function refusal(error: TuningError): JobError {
+  const { subject } = error;
+  const param = FIELDS[subject];
+  const code = subject === 'train' || subject === 'valid' ? 'invalid_training_file' : 'invalid_value';
+  return { code, message: error.messageAs(param ?? subject), param };
 }
 
 /** With the request's field at the beginning of the message. */

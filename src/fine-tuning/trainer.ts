@@ -23,16 +23,12 @@ export interface TrainingOptions {
 }
 
 /**
- * Trains. Throws `TrainingRefusedError` for data or settings that cannot be trained with, and `TrainingCrashedError` where training ended for
- * a reason of its own. That, and what was `interrupted`, goes on from its checkpoint when it is tried again.
+ * Trains. Throws `TuningError` for data or settings that cannot be trained with, and `TrainingCrashedError` if the process ended by itself.
+ * A crashed or `interrupted` training goes on from its checkpoint when it is called again.
  */
 export type Trainer = (task: TrainingTask, options: TrainingOptions) => Promise<Stop>;
 
-/** Something that the job's owner can put right; the message names file, line and field. */
-export class TrainingRefusedError extends Error {
-  override readonly name = 'TrainingRefusedError';
-}
-
+/** The training process ended without saying why. */
 export class TrainingCrashedError extends Error {
   override readonly name = 'TrainingCrashedError';
 }

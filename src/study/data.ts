@@ -1,9 +1,10 @@
 import path from 'node:path';
 
-import { TuningError } from '../tuning/errors.js';
 import type { TrainingExample } from '../tuning/data/example.js';
+import type { DataSubject } from '../tuning/errors.js';
 import { RandomStream } from '../tuning/start/random-stream.js';
 import { type DataFormat, readExamples } from '../tuning/data/read-examples.js';
+import { SpecError } from './errors.js';
 import type { PlannedRun } from './plan.js';
 import type { StudySpec } from './spec.js';
 
@@ -31,21 +32,22 @@ const FIXED_SEED = 1;
  * source that is held back for validation is held back with all its examples.
  * @param directory that file names in the spec are relative to
  * @param separator text that ends a prompt in formats written as the paper's code writes them
- * @throws TuningError naming the field of the spec, or file, line and field of the data
+ * @throws SpecError for a field of the spec that does not fit the data
+ * @throws TuningError naming file, line and field of the data
  */
 export async function readStudyData(spec: StudySpec, directory: string, separator: string): Promise<StudyData> {
   const { data } = spec;
   const format: DataFormat | undefined = data.format;
-  const read = (file: string): Promise<TrainingExample[]> =>
-    readExamples(path.resolve(directory, file), { format, separator });
-  const test = data.test === undefined ? undefined : await read(data.test);
+  const read = (file: string, subject: DataSubject): Promise<TrainingExample[]> =>
+    readExamples(path.resolve(directory, file), { subject, format, separator });
+  const test = data.test === undefined ? undefined : await read(data.test, 'data');
   refuseUnknownCategories(data.unseen ?? [], test);
   const seen = (examples: Examples): TrainingExample[] =>
     examples.filter(({ category }) => !data.unseen?.includes(category ?? ''));
-  const all = seen(await read(data.train));
+  const all = seen(await read(data.train, 'train'));
   const [train, valid] =
-    typeof data.valid === 'string' ? [all, seen(await read(data.valid))] : holdBack(all, data.valid);
-  if (train.length === 0) throw new TuningError('data.train: no example is left to train on');
+    typeof data.valid === 'string' ? [all, seen(await read(data.valid, 'valid'))] : holdBack(all, data.valid);
+  if (train.length === 0) throw new SpecError('data.train: no example is left to train on');
   const trained = new Set(train.flatMap(({ category }) => category ?? []));
   const isUnseen = (category: string): boolean =>
     trained.size > 0 ? !trained.has(category) : data.unseen?.includes(category) === true;
@@ -88,7 +90,7 @@ export function sourcesOf(examples: Examples): string[] {
 
 function refuseUnknownCategories(unseen: readonly string[], test: Examples | undefined): void {
   const missing = unseen.find((category) => !test?.some((example) => example.category === category));
-  if (missing !== undefined) throw new TuningError(`data.unseen: data.test has no example of category ${missing}`);
+  if (missing !== undefined) throw new SpecError(`data.unseen: data.test has no example of category ${missing}`);
 }
 
 function holdBack(all: Examples, share: number | undefined): [Examples, Examples | undefined] {
@@ -96,7 +98,7 @@ function holdBack(all: Examples, share: number | undefined): [Examples, Examples
   const sources = sourcesOf(all);
   const count = Math.round(share * sources.length);
   if (count === 0 || count === sources.length) {
-    throw new TuningError(
+    throw new SpecError(
       `data.valid: ${share} of ${sources.length} sources leaves nothing to train on or to validate with`,
     );
   }

@@ -15,7 +15,8 @@ export async function recorded<T>(file: string, key: string, compute: () => Prom
     const record = JSON.parse(saved) as { key: string; result: T };
     if (record.key === key) return record.result;
     throw new TuningError(
-      `--out: ${path.dirname(file)} is of a study with other data, training or model; remove it or choose another directory`,
+      'out',
+      `${path.dirname(file)} is of a study with other data, training or model; remove it or choose another directory`,
     );
   }
   const result = await compute();

@@ -3,7 +3,7 @@ import Value from 'typebox/value';
 
 import { DATA_FORMATS } from '../tuning/data/read-examples.js';
 import { METHODS } from '../tuning/method.js';
-import { TuningError } from '../tuning/errors.js';
+import { SpecError } from './errors.js';
 
 const strict = { additionalProperties: false } as const;
 const whole = (minimum: number) => Type.Integer({ minimum, maximum: Number.MAX_SAFE_INTEGER });
@@ -89,16 +89,16 @@ export type StudySpec = Static<typeof spec>;
 export type StudyAxes = Static<typeof axes>;
 
 /**
- * Parses a study's specification. Throws `TuningError` naming the field that is unknown, missing or has a bad value.
+ * Parses a study's specification. Throws `SpecError` naming the field that is unknown, missing or has a bad value.
  */
 export function parseSpec(content: string): StudySpec {
   let value: unknown;
   try {
     value = JSON.parse(content);
   } catch (error) {
-    throw new TuningError(`the spec is not JSON: ${(error as Error).message}`, { cause: error });
+    throw new SpecError(`the spec is not JSON: ${(error as Error).message}`, { cause: error });
   }
-  if (!Value.Check(spec, value)) throw new TuningError(firstProblem(Value.Errors(spec, value)));
+  if (!Value.Check(spec, value)) throw new SpecError(firstProblem(Value.Errors(spec, value)));
   refuseContradictions(value);
   return value;
 }
@@ -132,16 +132,16 @@ function pathOf(instancePath: string): string {
 
 function refuseContradictions({ data, parts, training }: StudySpec): void {
   if (data.valid === undefined && data.test === undefined) {
-    throw new TuningError('data.valid, data.test: give at least one of them');
+    throw new SpecError('data.valid, data.test: give at least one of them');
   }
   if (training?.patience !== undefined && data.valid === undefined) {
-    throw new TuningError('training.patience: early stopping needs data.valid');
+    throw new SpecError('training.patience: early stopping needs data.valid');
   }
   parts.forEach(({ axes }, index) => {
     const at = `parts[${index}].axes`;
-    if (axes.examples && axes.share) throw new TuningError(`${at}.share: not together with ${at}.examples`);
+    if (axes.examples && axes.share) throw new SpecError(`${at}.share: not together with ${at}.examples`);
     if ((axes.lr?.length ?? 0) > 1 && data.valid === undefined) {
-      throw new TuningError(`${at}.lr: the best of several is chosen by data.valid, which is missing`);
+      throw new SpecError(`${at}.lr: the best of several is chosen by data.valid, which is missing`);
     }
   });
 }

@@ -2,7 +2,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 
 import { replaceFile } from '../disk/durable.js';
-import { TuningError } from '../tuning/errors.js';
+import { SpecError } from './errors.js';
 import { type PlannedGroup, type PlannedPart, type PlannedRun, planParts, searchRuns, seedRuns } from './plan.js';
 import { reportFiles } from './report.js';
 import { type RunContext, type Tested, testRun, trainRun } from './run.js';
@@ -18,8 +18,8 @@ export interface StudyOutcome {
 /**
  * Trains the runs of a study, tests those with the best learning rate of their group, and writes the report to `out`.
  * Finished runs of an earlier process are not repeated and a run that was cut off resumes from its checkpoint, so the
- * report is the same. When interrupted, reports the results so far. Throws `TuningError` naming the field of the
- * spec, or the data that cannot be trained on.
+ * report is the same. When interrupted, reports the results so far. Throws `SpecError` for a field of the
+ * spec, and `TuningError` for data and settings that cannot be trained with.
  */
 export async function runStudy(context: RunContext): Promise<StudyOutcome> {
   const parts = planParts(context.spec);
@@ -84,7 +84,7 @@ function refuseTooManyExamples({ data }: RunContext, parts: readonly PlannedPart
   parts.forEach(({ groups }, index) => {
     const most = Math.max(0, ...groups.map(({ settings }) => settings.examples ?? 0));
     if (most > data.train.length) {
-      throw new TuningError(`parts[${index}].axes.examples: ${most}, but there are ${data.train.length} to train on`);
+      throw new SpecError(`parts[${index}].axes.examples: ${most}, but there are ${data.train.length} to train on`);
     }
   });
 }
@@ -93,7 +93,7 @@ function refuseTooLong({ maxLength }: RunContext, parts: readonly PlannedPart[])
   parts.forEach(({ groups }, index) => {
     const most = Math.max(0, ...groups.map(({ settings }) => settings.length));
     if (most > maxLength) {
-      throw new TuningError(`parts[${index}].axes.length: ${most} virtual tokens; at most ${maxLength} are accepted`);
+      throw new SpecError(`parts[${index}].axes.length: ${most} virtual tokens; at most ${maxLength} are accepted`);
     }
   });
 }

@@ -66,6 +66,6 @@ export async function loadAdapter(directory: string, base: BaseModel): Promise<T
     const { kind, placement, length, rows } = readAdapter({ config, model }, base);
     return { method: kind === 'soft_prompt' ? 'embedding' : placement, length, rows };
   } catch (error) {
-    throw new TuningError(`${directory}: ${(error as Error).message}`, { cause: error });
+    throw new TuningError('adapter', (error as Error).message, { where: directory, cause: error });
   }
 }

@@ -1,11 +1,56 @@
-/** A fault of a run's data, settings or files that its caller can put right; the message names it. */
-export class TuningError extends Error {
-  override readonly name = 'TuningError';
+/** Input of a run that its caller can change: a file, a directory, or a setting of `TuneSettings`. */
+export type TuningSubject =
+  /** Training data. */
+  | 'train'
+  /** Validation data. */
+  | 'valid'
+  /** Data that is measured on. */
+  | 'data'
+  | 'model'
+  /** Directory of the adapter to go on from, or to measure. */
+  | 'adapter'
+  /** Directory that the run writes to. */
+  | 'out'
+  | 'init'
+  | 'length'
+  | 'mlp'
+  | 'learningRate'
+  | 'patience';
+
+/** Subjects that are examples. */
+export type DataSubject = Extract<TuningSubject, 'train' | 'valid' | 'data'>;
+
+export interface TuningErrorOptions extends ErrorOptions {
+  /** Place in a file, or the file: more precise than the subject, and said instead of it. */
+  readonly where?: string | undefined;
 }
 
-/** Training diverged: the loss is NaN or infinite. */
+/**
+ * Problem with the data, the settings or the files of a run that its caller can put right. Whoever shows it names the subject by
+ * an option of the command line, a field of a request or a field of a spec.
+ */
+export class TuningError extends Error {
+  override readonly name: string = 'TuningError';
+  readonly where: string | undefined;
+
+  constructor(
+    readonly subject: TuningSubject,
+    readonly problem: string,
+    { where, ...options }: TuningErrorOptions = {},
+  ) {
+    super(`${where ?? subject}: ${problem}`, options);
+    this.where = where;
+  }
+
+  /** The message for a reader who knows the subject by another name. */
+  messageAs(name: string): string {
+    return `${this.where ?? name}: ${this.problem}`;
+  }
+}
+
+/** The loss, or a trained value, is NaN or infinite. */
 export class DivergedError extends TuningError {
   constructor(readonly step: number) {
-    super(`the loss is no number at step ${step}; lower the learning rate`);
+    super('learningRate', `training diverged at step ${step}: the loss is NaN or infinite; lower the learning rate`);
   }
 }

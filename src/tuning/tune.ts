@@ -6,7 +6,7 @@ import type { BaseModel } from '../prefix/kv.js';
 import { adapterFiles, writeAdapter } from './adapter-files.js';
 import { TrainingCheckpoints } from './training/training-checkpoints.js';
 import { Curve } from './progress/curve.js';
-import { DivergedError, TuningError } from './errors.js';
+import { type DataSubject, DivergedError, TuningError } from './errors.js';
 import type { TrainingExample } from './data/example.js';
 import { initialValues } from './start/initial-values.js';
 import type { Method, TunedShape } from './method.js';
@@ -67,15 +67,15 @@ export async function tune(job: TuneJob): Promise<TuneResult> {
   if (job.adapter !== undefined) await refuseSameDirectory(job.adapter, out);
   const start = await startRows(model, { ...settings, adapter: job.adapter, base, encoder });
   if (start.length > (job.maxLength ?? Infinity)) {
-    throw new TuningError(`length: ${start.length} virtual tokens; at most ${job.maxLength} are accepted`);
+    throw new TuningError('length', `${start.length} virtual tokens; at most ${job.maxLength} are accepted`);
   }
   const shape: TunedShape = { method: settings.method, length: start.length, mlp: settings.mlp };
-  const toTokens = (examples: readonly TrainingExample[], name: string) =>
-    tokenExamples(examples, { encoder, manifest, length: start.length, name, signal });
-  const examples = await toTokens(job.train, 'training data');
-  const valid = job.valid && (await toTokens(job.valid, 'validation data'));
+  const toTokens = (examples: readonly TrainingExample[], subject: DataSubject) =>
+    tokenExamples(examples, { encoder, manifest, length: start.length, subject, signal });
+  const examples = await toTokens(job.train, 'train');
+  const valid = job.valid && (await toTokens(job.valid, 'valid'));
   if (settings.patience !== undefined && valid === undefined)
-    throw new TuningError('early stopping needs validation data');
+    throw new TuningError('patience', 'early stopping needs validation data');
 
   await fs.mkdir(out, { recursive: true });
   const rows = start.rows && sha256(start.rows);
@@ -126,7 +126,7 @@ export async function tune(job: TuneJob): Promise<TuneResult> {
 async function refuseSameDirectory(adapter: string, out: string): Promise<void> {
   const [from, to] = await Promise.all([adapter, out].map((directory) => ifExists(fs.realpath(directory))));
   if (from === undefined || from !== to) return;
-  throw new TuningError(`--out: ${out} is the adapter that --init goes on from; choose another directory`);
+  throw new TuningError('out', `${out} is the adapter that training goes on from; choose another directory`);
 }
 
 function sha256(content: string | Float32Array): string {

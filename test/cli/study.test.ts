@@ -171,6 +171,10 @@ describe('preamble study', () => {
     const longer = start(long.file, '--out', long.out('out'));
     expect((await longer.ended)[0]).toBe(1);
     expect(longer.output.err).toContain('parts[0].axes.length: 81 virtual tokens; at most 80 are accepted');
+    const narrow = await study({ ...SPEC, parts: [{ title: 'x', axes: { init: ['some words'], mlp: [1] } }] });
+    const narrower = start(narrow.file, '--out', narrow.out('out'));
+    expect((await narrower.ended)[0]).toBe(1);
+    expect(narrower.output.err).toContain('preamble: axes.mlp: 1 is less than the 10 virtual tokens');
     const { status, err } = await preamble('study', bad.file.replace('spec', 'none'), '--dry-run');
     expect([status, err]).toEqual([1, expect.stringContaining('none.json')]);
   });

@@ -111,9 +111,34 @@ describe('preamble tune', () => {
     const { data, out } = await files();
     const args = ['--model', golden('tiny-a').directory, '--train', data, '--out', out, '--max-steps', '0'];
     const { status, err } = await preamble('tune', ...args, '--length', '81');
-    expect([status, err]).toEqual([1, expect.stringContaining('length: 81 virtual tokens; at most 80 are accepted')]);
+    expect([status, err]).toEqual([
+      1,
+      expect.stringContaining('preamble: --length: 81 virtual tokens; at most 80 are accepted'),
+    ]);
     vi.stubEnv('PREAMBLE_MAX_VIRTUAL_TOKENS', '81');
     expect((await preamble('tune', ...args, '--length', '81')).status).toBe(0);
+  });
+
+  it('names the option that is at fault', async () => {
+    const { directory, data, out } = await files();
+    const empty = path.join(directory, 'empty.jsonl');
+    await fs.writeFile(empty, '');
+    const args = ['--model', golden('tiny-a').directory, '--out', out, '--max-steps', '1'];
+    for (const [more, message] of [
+      [['--train', empty], '--train: no examples'],
+      [['--train', data, '--valid', empty], '--valid: no examples'],
+      [['--train', data, '--init', 'words', '--mlp', '1'], /^preamble: --mlp: 1 is less than the \d+ virtual tokens/],
+      [
+        ['--train', data, '--mlp', '0', '--lr', '1e300'],
+        '--lr: training diverged at step 1: the loss is NaN or infinite',
+      ],
+    ] as const) {
+      const { status, err } = await preamble('tune', ...args, ...more);
+      expect([status, err]).toEqual([
+        1,
+        typeof message === 'string' ? expect.stringContaining(`preamble: ${message}`) : expect.stringMatching(message),
+      ]);
+    }
   });
 
   it.each([

@@ -10,12 +10,12 @@ import { DiskJobStore } from '../../src/fine-tuning/disk-job-store.js';
 import { FineTuning } from '../../src/fine-tuning/fine-tuning.js';
 import type { FineTuningJob } from '../../src/fine-tuning/job.js';
 import { JobWorker } from '../../src/fine-tuning/job-worker.js';
-import { type Trainer, TrainingCrashedError, TrainingRefusedError } from '../../src/fine-tuning/trainer.js';
+import { type Trainer, TrainingCrashedError } from '../../src/fine-tuning/trainer.js';
 import { StoreError } from '../../src/lib/store-error.js';
 import { PrefixError } from '../../src/prefix/errors.js';
 import { type AdapterFiles, CONFIG_FILE, MODEL_FILE } from '../../src/prefix/adapter/format.js';
 import type { PrefixLibrary } from '../../src/prefix/library.js';
-import { DivergedError } from '../../src/tuning/errors.js';
+import { DivergedError, TuningError } from '../../src/tuning/errors.js';
 import { temporaryDirectory } from '../server/prefix-library.js';
 import { testModelCache } from '../support/program.js';
 import { file, FINGERPRINT, job } from './fixtures.js';
@@ -125,7 +125,10 @@ describe('the worker', () => {
   });
 
   it('tells the owner what is wrong, by the field', async () => {
-    await worker(() => Promise.reject(new TrainingRefusedError('validation_file.jsonl line 2: no'))).run(ref, never);
+    await worker(() => Promise.reject(new TuningError('valid', 'no', { where: 'validation_file.jsonl line 2' }))).run(
+      ref,
+      never,
+    );
     expect((await record())?.error).toEqual({
       code: 'invalid_training_file',
       message: 'validation_file.jsonl line 2: no',
@@ -140,14 +143,16 @@ describe('the worker', () => {
 
     const { trainingFile } = (await record())!;
     const refuse =
-      (message: string): Trainer =>
+      (error: TuningError): Trainer =>
       () =>
-        Promise.reject(new TrainingRefusedError(message));
-    expect(await errorOf(job({ trainingFile }), refuse(new DivergedError(3).message))).toMatchObject({
+        Promise.reject(error);
+    expect(await errorOf(job({ trainingFile }), refuse(new DivergedError(3)))).toEqual({
       code: 'invalid_value',
+      message: expect.stringMatching(/^prefix_tuning\.learning_rate: training diverged at step 3: /),
       param: 'prefix_tuning.learning_rate',
     });
-    expect(await errorOf(job({ trainingFile }), refuse('something else'))).toMatchObject({ param: null });
+    const noEnd = new TuningError('model', 'it has no end token to learn');
+    expect(await errorOf(job({ trainingFile }), refuse(noEnd))).toMatchObject({ code: 'invalid_value', param: null });
     upload = () => Promise.reject(new PrefixError('prefix_too_long', 'adapter_model: 9 virtual tokens; at most 4'));
     expect(await errorOf(job({ trainingFile }), trained)).toEqual({
       code: 'prefix_too_long',

@@ -21,7 +21,7 @@ async function read(
   const file = path.join(await temporaryDirectory(), name);
   const raw = typeof content === 'string' || content instanceof Uint8Array;
   await fs.writeFile(file, raw ? content : JSON.stringify(content));
-  return readExamples(file, { format, separator, signal });
+  return readExamples(file, { subject: 'train', format, separator, signal });
 }
 
 const triple = (subject: string, property: string, object: string) => ({ subject, property, object });
@@ -81,7 +81,12 @@ describe('data as the paper writes it (A13)', () => {
     expect(separatorOf({ eosTokenIds: [0] }, decode)).toBe(separator);
     const examples = await read('train.txt', 'name : Ada||Ada is north . ');
     const manifest = { eosTokenIds: [0], shape: { sites: [], width: 64, vocabularySize: 400, contextLength: 160 } };
-    const [example] = await tokenExamples(examples, { encoder: tokenizer, manifest, length: 5, name: 'data' });
+    const [example] = await tokenExamples(examples, {
+      encoder: tokenizer,
+      manifest,
+      length: 5,
+      subject: 'data' as const,
+    });
     expect([...example!.source, ...example!.target]).toEqual(
       encode(' name : Ada <|endoftext|> Ada is north .  <|endoftext|>'),
     );
@@ -103,9 +108,9 @@ describe('many examples, and long ones', () => {
       [text(long, 'b'), least],
       [text('b', long), least + 1],
     ] as const) {
-      await expect(tokenExamples([example], { encoder, manifest, length: 5, name: 'data' })).rejects.toThrow(
-        `x line 7: at least ${tokens} tokens with the 5 virtual ones; the context has 160`,
-      );
+      await expect(
+        tokenExamples([example], { encoder, manifest, length: 5, subject: 'data' as const }),
+      ).rejects.toThrow(`x line 7: at least ${tokens} tokens with the 5 virtual ones; the context has 160`);
     }
     expect(encode.mock.calls).toEqual([['b']]);
   });
@@ -122,7 +127,7 @@ describe('many examples, and long ones', () => {
     };
     setImmediate(() => stop.abort());
     const examples = Array<TrainingExample>(1000).fill(text('a', 'b'));
-    const options = { encoder, manifest, length: 5, name: 'data', signal: stop.signal };
+    const options = { encoder, manifest, length: 5, subject: 'data' as const, signal: stop.signal };
     const aborted = { name: 'AbortError' };
     await expect(tokenExamples(examples, options)).rejects.toMatchObject(aborted);
     expect(encoded).toBeLessThan(2000);
@@ -197,6 +202,8 @@ describe('bad data', () => {
   });
 
   it('names a file that cannot be read', async () => {
-    await expect(readExamples('/no/such.jsonl', { separator })).rejects.toThrow('/no/such.jsonl: ENOENT');
+    await expect(readExamples('/no/such.jsonl', { subject: 'train', separator })).rejects.toThrow(
+      '/no/such.jsonl: ENOENT',
+    );
   });
 });

@@ -142,7 +142,7 @@ describe('a prefix', () => {
     await fs.symlink(out, link);
     const before = await hash(out);
     await expect(tune({ ...job(model, out), adapter: link })).rejects.toThrow(
-      `--out: ${out} is the adapter that --init goes on from; choose another directory`,
+      `out: ${out} is the adapter that training goes on from; choose another directory`,
     );
     expect(await hash(out)).toBe(before);
   });
@@ -340,12 +340,15 @@ describe('training', () => {
 
   it('names the example that it cannot use', async () => {
     const with_ = (source: number[]) => tune({ ...job(model, newDirectory()), train: [{ source, targets: [[1]] }] });
-    await expect(with_([])).rejects.toThrow('training data: example 1: the prompt has no token');
+    await expect(with_([])).rejects.toMatchObject({
+      subject: 'train',
+      message: 'example 1: the prompt has no token',
+    });
     await expect(with_([100_000])).rejects.toThrow('example 1: token id 100000 is not in the vocabulary');
     await expect(with_(Array(5000).fill(1))).rejects.toThrow(/example 1: 5006 tokens with the 5 virtual ones/);
-    await expect(tune({ ...job(model, newDirectory()), train: [] })).rejects.toThrow('no examples');
+    await expect(tune({ ...job(model, newDirectory()), train: [] })).rejects.toThrow('train: no examples');
     await expect(
       tune(job(model, newDirectory(), { init: 'seventeen letters', mlp: 4, length: undefined })),
-    ).rejects.toThrow('--mlp: 4 is less than the 17 virtual tokens');
+    ).rejects.toThrow('mlp: 4 is less than the 17 virtual tokens');
   });
 });

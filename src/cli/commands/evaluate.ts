@@ -10,7 +10,6 @@ import { openConfiguredModel } from '../../app/open-model.js';
 import { openTrainingModel } from '../../app/open-training-model.js';
 import { compileProgress } from '../../app/compile-progress.js';
 import { DATA_FORMATS, type DataFormat, readExamples, separatorOf } from '../../tuning/data/read-examples.js';
-import { TuningError } from '../../tuning/errors.js';
 import { type Io, print, table } from '../io.js';
 import { count, finite } from '../numbers.js';
 
@@ -70,7 +69,7 @@ async function runEvaluate(options: EvaluateOptions, io: Io): Promise<Result[]> 
   const { training, base, tokenizer } = await openTrainingModel(config, compileProgress(io.stderr));
   try {
     const separator = separatorOf(training.options.manifest, (ids) => tokenizer.decode(ids));
-    const all = await readExamples(options.data, { format: options.format, separator });
+    const all = await readExamples(options.data, { subject: 'data', format: options.format, separator });
     const examples = firstSources(all, options.limit ?? Infinity);
     for (const adapter of options.prefix ?? []) await loadAdapter(adapter, base);
     if (options.predictions !== undefined) await refuseUnwritable(options.predictions);
@@ -98,7 +97,7 @@ async function refuseUnwritable(predictions: string): Promise<void> {
   try {
     await (await fs.open(predictions, 'a')).close();
   } catch (error) {
-    throw new TuningError(`--predictions: ${(error as Error).message}`, { cause: error });
+    throw new Error(`--predictions: ${(error as Error).message}`, { cause: error });
   }
 }
 

@@ -10,9 +10,11 @@ import { defaultMaxLength } from '../../prefix/adapter/format.js';
 import { compileProgress } from '../../app/compile-progress.js';
 import { separatorOf } from '../../tuning/data/read-examples.js';
 import { TuningError } from '../../tuning/errors.js';
+import { SpecError } from '../../study/errors.js';
 import type { StudySpec } from '../../study/spec.js';
 import type { StudyOutcome } from '../../study/study.js';
 import { type Io, print } from '../io.js';
+import { bySpecField } from '../tuning-options.js';
 import { progressPrinter as evaluationPrinter } from './evaluate.js';
 import { progressPrinter as trainingPrinter } from './tune.js';
 
@@ -36,9 +38,9 @@ export function addStudy(program: Command, io: Io): void {
       await naming(file, () => refuseDirectories(spec, dirname(file)));
       if (options.dryRun) return listRuns(spec, io);
       if (options.out === undefined) return command.error('error: --out or --dry-run is needed', { exitCode: 2 });
-      const outcome = await runSpec({ spec, directory: dirname(resolve(file)), out: resolve(options.out) }, io);
-      if (outcome.interrupted)
-        throw new TuningError(`interrupted after ${outcome.runs} runs; the same command goes on`);
+      const job = { spec, directory: dirname(resolve(file)), out: resolve(options.out) };
+      const outcome = await runSpec(job, io).catch(nameSpecField);
+      if (outcome.interrupted) throw new Error(`interrupted after ${outcome.runs} runs; the same command goes on`);
       print(io, `${outcome.runs} runs: ${resolve(options.out, 'report.md')}`);
     });
 }
@@ -56,7 +58,7 @@ async function refuseDirectories({ parts }: StudySpec, directory: string): Promi
   for (const [part, { axes }] of parts.entries()) {
     for (const [index, init] of (axes.init ?? []).entries()) {
       if (init === 'random' || !(await isDirectory(resolve(directory, init)))) continue;
-      throw new TuningError(
+      throw new SpecError(
         `parts[${part}].axes.init[${index}]: ${init} is a directory; a study starts from words or at random`,
       );
     }
@@ -104,6 +106,10 @@ async function runSpec({ spec, directory, out }: StudyJob, io: Io): Promise<Stud
   }
 }
 
+function nameSpecField(error: unknown): never {
+  throw error instanceof TuningError ? new Error(bySpecField(error), { cause: error }) : error;
+}
+
 /** A printer for each run, which knows when it printed last. */
 function perRun<T>(printerOf: (name: string) => (progress: T) => void): (run: { name: string }, progress: T) => void {
   let [current, printer] = ['', (_: T): void => undefined];
@@ -117,7 +123,7 @@ async function naming<T>(file: string, check: () => T | Promise<T>): Promise<T> 
   try {
     return await check();
   } catch (error) {
-    if (!(error instanceof TuningError)) throw error;
-    throw new TuningError(`${file}: ${error.message}`, { cause: error });
+    if (!(error instanceof SpecError)) throw error;
+    throw new SpecError(`${file}: ${error.message}`, { cause: error });
   }
 }

@@ -6,7 +6,7 @@ import { readSettings } from '../../config/config.js';
 import { defaultMaxLength } from '../../prefix/adapter/format.js';
 import { compileProgress } from '../../app/compile-progress.js';
 import { DATA_FORMATS, type DataFormat, readExamples, separatorOf } from '../../tuning/data/read-examples.js';
-import { TuningError } from '../../tuning/errors.js';
+import type { DataSubject } from '../../tuning/errors.js';
 import type { TrainingExample } from '../../tuning/data/example.js';
 import type { ProgressLine } from '../../tuning/progress/progress-meter.js';
 import { DEFAULT_PATIENCE, TUNE_DEFAULTS, type TuneSettings } from '../../tuning/settings.js';
@@ -96,13 +96,13 @@ async function runTune(options: TuneOptions, io: Io): Promise<TuneResult> {
   const config = { ...settings, model: resolve(options.model ?? settings.model) };
   const { training, base, tokenizer } = await openTrainingModel(config, compileProgress(io.stderr));
   const interrupt = new AbortController();
-  const onSigint = (): void => interrupt.abort(new TuningError('interrupted before training began'));
+  const onSigint = (): void => interrupt.abort(new Error('interrupted before training began'));
   process.once('SIGINT', onSigint); // a second Ctrl-C ends the process at once
   try {
     const { init, adapter } = await readInit(options.init);
     const separator = separatorOf(training.options.manifest, (ids) => tokenizer.decode(ids));
-    const read = (file: string): Promise<TrainingExample[]> =>
-      readExamples(file, { format: options.format, separator, signal: interrupt.signal });
+    const read = (file: string, subject: DataSubject): Promise<TrainingExample[]> =>
+      readExamples(file, { subject, format: options.format, separator, signal: interrupt.signal });
     return await tune({
       model: training,
       base,
@@ -110,8 +110,8 @@ async function runTune(options: TuneOptions, io: Io): Promise<TuneResult> {
       settings: settingsOf({ ...options, init }),
       adapter,
       maxLength: settings.maxVirtualTokens ?? defaultMaxLength(base),
-      train: await read(options.train),
-      valid: options.valid === undefined ? undefined : await read(options.valid),
+      train: await read(options.train, 'train'),
+      valid: options.valid === undefined ? undefined : await read(options.valid, 'valid'),
       out: resolve(options.out),
       signal: interrupt.signal,
       onProgress: progressPrinter(io),

@@ -1,4 +1,4 @@
-import { TuningError } from '../errors.js';
+import { DataError } from './data-error.js';
 import type { TrainingExample } from './example.js';
 import { linearise } from './linearise.js';
 import { linesOf } from './lines.js';
@@ -7,9 +7,9 @@ import { linesOf } from './lines.js';
 export function parseE2e(text: string, file: string, separator: string): TrainingExample[] {
   return linesOf(text, file).map(({ line, where }) => {
     const [source = '', target, ...others] = line.split('||');
-    if (target === undefined || others.length > 0) throw new TuningError(`${where}: not source||target`);
-    if (source.trim() === '') throw new TuningError(`${where}: source is empty`);
-    if (target.trim() === '') throw new TuningError(`${where}: target is empty`);
+    if (target === undefined || others.length > 0) throw new DataError(where, 'not source||target');
+    if (source.trim() === '') throw new DataError(where, 'source is empty');
+    if (target.trim() === '') throw new DataError(where, 'target is empty');
     return { ...linearise(source, [target], separator), where };
   });
 }

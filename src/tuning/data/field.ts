@@ -1,6 +1,6 @@
-import { TuningError } from '../errors.js';
+import { DataError } from './data-error.js';
 
-/** A value of a JSON document, with its place there for errors: each method throws `TuningError` for a value of another kind. */
+/** A value of a JSON document, with its place there for errors: each method throws `DataError` for a value of another kind. */
 export class Field {
   /**
    * @param where the document: a file and its line or entry
@@ -16,7 +16,7 @@ export class Field {
     try {
       return new Field(JSON.parse(text), where);
     } catch {
-      throw new TuningError(`${where}: not JSON`);
+      throw new DataError(where, 'not JSON');
     }
   }
 
@@ -42,9 +42,9 @@ export class Field {
     return this.value;
   }
 
-  /** The error that says what the value is. */
-  refuse(what: string): TuningError {
-    return new TuningError(`${this.where}: ${this.path === '' ? what : `${this.path} is ${what}`}`);
+  /** The error for a value that is `what`. */
+  refuse(what: string): DataError {
+    return new DataError(this.where, this.path === '' ? what : `${this.path} is ${what}`);
   }
 
   #object(): Record<string, unknown> {

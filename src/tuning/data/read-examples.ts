@@ -3,7 +3,8 @@ import path from 'node:path';
 
 import { isErrno } from '../../disk/durable.js';
 import type { Manifest } from '../../model/compile/compiled-model.js';
-import { TuningError } from '../errors.js';
+import { type DataSubject, TuningError } from '../errors.js';
+import { DataError } from './data-error.js';
 import type { TrainingExample } from './example.js';
 import { parseDart } from './dart.js';
 import { parseE2e } from './e2e.js';
@@ -14,7 +15,9 @@ export const DATA_FORMATS = ['jsonl', 'e2e', 'webnlg', 'dart'] as const;
 export type DataFormat = (typeof DATA_FORMATS)[number];
 
 export interface DataOptions {
-  /** Unless given, the file's name decides: see `formatOf`. */
+  /** What the examples are for, for errors. */
+  readonly subject: DataSubject;
+  /** Unless given, the file's name says it: see `formatOf`. */
   readonly format?: DataFormat | undefined;
   /** Text that stands between source and target in all formats but jsonl: see `separatorOf`. */
   readonly separator: string;
@@ -22,12 +25,20 @@ export interface DataOptions {
 }
 
 /** Reads examples. Throws `TuningError` naming file, line or entry, and field, and the signal's reason. */
-export async function readExamples(
-  file: string,
+export async function readExamples(file: string, options: DataOptions): Promise<TrainingExample[]> {
+  try {
+    return await parse(await readText(file), path.basename(file), options);
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    throw new TuningError(options.subject, error.problem, { where: error.where, cause: error });
+  }
+}
+
+async function parse(
+  text: string,
+  name: string,
   { format, separator, signal }: DataOptions,
 ): Promise<TrainingExample[]> {
-  const text = await readText(file);
-  const name = path.basename(file);
   switch (format ?? formatOf(name, text)) {
     case 'jsonl':
       return parseJsonl(text, name, signal);
@@ -45,14 +56,12 @@ async function readText(file: string): Promise<string> {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(await fs.readFile(file));
   } catch (error) {
-    const problem = isErrno(error, 'ERR_ENCODING_INVALID_ENCODED_DATA')
-      ? `${path.basename(file)}: not UTF-8`
-      : `${file}: ${(error as Error).message}`;
-    throw new TuningError(problem, { cause: error });
+    if (isErrno(error, 'ERR_ENCODING_INVALID_ENCODED_DATA')) throw new DataError(path.basename(file), 'not UTF-8');
+    throw new DataError(file, (error as Error).message);
   }
 }
 
-/** `.jsonl`: jsonl; `.txt`: e2e; `.json`: dart where it is an array, webnlg otherwise. Throws `TuningError` for other names. */
+/** `.jsonl`: jsonl; `.txt`: e2e; `.json`: dart where it is an array, webnlg otherwise. Throws `DataError` for other names. */
 function formatOf(name: string, text: string): DataFormat {
   switch (path.extname(name).toLowerCase()) {
     case '.jsonl':
@@ -62,8 +71,9 @@ function formatOf(name: string, text: string): DataFormat {
     case '.json':
       return text.trimStart().startsWith('[') ? 'dart' : 'webnlg';
     default:
-      throw new TuningError(
-        `${name}: the name tells no format (.jsonl, .txt, .json); give one of ${DATA_FORMATS.join(', ')}`,
+      throw new DataError(
+        name,
+        `the name tells no format (.jsonl, .txt, .json); give one of ${DATA_FORMATS.join(', ')}`,
       );
   }
 }
@@ -74,6 +84,6 @@ export function separatorOf(
   decode: (ids: readonly number[]) => string,
 ): string {
   const [end] = eosTokenIds;
-  if (end === undefined) throw new TuningError('the model has no end token to stand between source and target');
+  if (end === undefined) throw new TuningError('model', 'it has no end token to stand between source and target');
   return decode([end]);
 }

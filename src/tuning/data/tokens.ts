@@ -1,7 +1,7 @@
 import type { Manifest } from '../../model/compile/compiled-model.js';
 import type { TokenEncoder } from '../../tokenizer/token-encoder.js';
 import { inputLength } from '../training/batch.js';
-import { TuningError } from '../errors.js';
+import { type DataSubject, TuningError } from '../errors.js';
 import type { TextOrIds, TokenExample, TrainingExample } from './example.js';
 import { mapInTurns } from '../../lib/yielding.js';
 
@@ -11,8 +11,8 @@ export interface TokenOptions {
   readonly manifest: Pick<Manifest, 'eosTokenIds' | 'shape'>;
   /** Virtual tokens, which take positions of the context. */
   readonly length: number;
-  /** Name of the examples, for errors. */
-  readonly name: string;
+  /** What the examples are for, for errors. */
+  readonly subject: DataSubject;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -25,13 +25,13 @@ export async function tokenExamples(
   examples: readonly TrainingExample[],
   options: TokenOptions,
 ): Promise<TokenExample[]> {
-  const { manifest, name, signal } = options;
+  const { manifest, subject, signal } = options;
   const [end] = manifest.eosTokenIds;
-  if (end === undefined) throw new TuningError('the model has no end token to learn');
+  if (end === undefined) throw new TuningError('model', 'it has no end token to learn');
   const encode = (example: TrainingExample, index: number): TokenExample[] =>
-    encodeExample(example, end, example.where ?? `${name}: example ${index + 1}`, options);
+    encodeExample(example, end, example.where ?? `example ${index + 1}`, options);
   const result = (await mapInTurns(examples, encode, signal)).flat();
-  if (result.length === 0) throw new TuningError(`${name}: no examples`);
+  if (result.length === 0) throw new TuningError(subject, 'no examples');
   return result;
 }
 
@@ -39,10 +39,10 @@ function encodeExample(
   { source, targets }: TrainingExample,
   end: number,
   where: string,
-  { encoder, manifest, length }: TokenOptions,
+  { encoder, manifest, length, subject }: TokenOptions,
 ): TokenExample[] {
   const { contextLength, vocabularySize } = manifest.shape;
-  const refuse = (problem: string): TuningError => new TuningError(`${where}: ${problem}`);
+  const refuse = (problem: string): TuningError => new TuningError(subject, problem, { where });
   const refuseTooLong = (tokens: number, atLeast = ''): void => {
     const needed = tokens + length;
     if (needed <= contextLength) return;

@@ -25,7 +25,7 @@ export function initialValues(options: InitialOptions): Values {
   const { shape, rows } = options;
   if (rows !== undefined && shape.mlp === 0) return new Map([['rows', rows.slice()]]);
   if (rows !== undefined && shape.length > shape.mlp) {
-    throw new TuningError(`--mlp: ${shape.mlp} is less than the ${shape.length} virtual tokens that it starts from`);
+    throw new TuningError('mlp', `${shape.mlp} is less than the ${shape.length} virtual tokens that it starts from`);
   }
   const values = randomValues(options);
   if (rows !== undefined) fitMlp(values, rows, options.frozen, shape);

@@ -56,19 +56,19 @@ export async function isDirectory(name: string): Promise<boolean> {
 async function adapterRows(directory: string, { method, length, base }: StartOptions): Promise<Start> {
   const adapter = await loadAdapter(directory, base);
   if (adapter.method !== method) {
-    throw new TuningError(`init: the adapter was trained with method ${adapter.method}, not ${method}`);
+    throw new TuningError('init', `the adapter was trained with method ${adapter.method}, not ${method}`);
   }
   if (length !== undefined && length !== adapter.length) {
-    throw new TuningError(`length: ${length}, but the adapter has ${adapter.length} virtual tokens`);
+    throw new TuningError('length', `${length}, but the adapter has ${adapter.length} virtual tokens`);
   }
   return adapter;
 }
 
 async function wordRows(model: TrainingModel, { init, method, length, base, encoder }: StartOptions): Promise<Start> {
   const words = encoder.encode(init);
-  if (words.length === 0) throw new TuningError('init: no words');
+  if (words.length === 0) throw new TuningError('init', 'no words');
   const tokens = Array.from({ length: length ?? words.length }, (_, p) => words[p % words.length] as number);
-  if (tokens.length > base.contextLength) throw new TuningError(`init: ${tokens.length} tokens exceed the context`);
+  if (tokens.length > base.contextLength) throw new TuningError('init', `${tokens.length} tokens exceed the context`);
   if (method !== 'embedding') return { length: tokens.length, rows: await model.activations(tokens) };
   const rows = new Float32Array(tokens.length * base.width);
   tokens.forEach((id, p) =>

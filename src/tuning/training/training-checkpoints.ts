@@ -74,7 +74,8 @@ export class TrainingCheckpoints {
     const state = JSON.parse(await fs.readFile(path.join(directory, STATE), 'utf8')) as StateFile;
     if (state.run !== this.run) {
       throw new TuningError(
-        `--out: ${directory} belongs to a run with other settings, data or model; remove it or choose another directory`,
+        'out',
+        `${directory} belongs to a run with other settings, data or model; remove it or choose another directory`,
       );
     }
     const group = groupsOf(await fs.readFile(path.join(directory, TENSORS)));

@@ -1,0 +1,41 @@
+import type { TuningError, TuningSubject } from '../tuning/errors.js';
+
+/** The option of the command line for each subject of `tune` and `evaluate`. */
+const OPTIONS: Readonly<Record<TuningSubject, string>> = {
+  train: '--train',
+  valid: '--valid',
+  data: '--data',
+  model: '--model',
+  adapter: '--init',
+  out: '--out',
+  init: '--init',
+  length: '--length',
+  mlp: '--mlp',
+  learningRate: '--lr',
+  patience: '--patience',
+};
+
+/** The field of a study's spec for each subject of its runs. */
+const SPEC_FIELDS: Readonly<Record<TuningSubject, string>> = {
+  train: 'data.train',
+  valid: 'data.valid',
+  data: 'data.test',
+  model: 'model',
+  adapter: 'axes.init',
+  out: '--out',
+  init: 'axes.init',
+  length: 'axes.length',
+  mlp: 'axes.mlp',
+  learningRate: 'axes.lr',
+  patience: 'training.patience',
+};
+
+/** The message of an error of training, by the option that its subject was given with. */
+export function byOption(error: TuningError): string {
+  return error.messageAs(OPTIONS[error.subject]);
+}
+
+/** The message of an error of a study's run, by the field of the spec. */
+export function bySpecField(error: TuningError): string {
+  return error.messageAs(SPEC_FIELDS[error.subject]);
+}
