@@ -60,12 +60,24 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
     const engine = createEngine(config, model, tokenizer, metrics);
     const tenancy = await openTenancy(config, connection);
     const tuning = await openFineTuning(config, { base, library, tenancy: tenancy.tenancy, connection });
-    const { fineTuning } = tuning;
+    const { files, fineTuning } = tuning;
     const tracing = await openTracing(config, {
       modelName: base.id,
       onFailure: (err) => server.app.log.warn({ err }, 'traces could not be sent'),
     });
-    const deps = { config, engine, tokenizer, library, base, metrics, tracing, storeReady, fineTuning, now: Date.now };
+    const deps = {
+      config,
+      engine,
+      tokenizer,
+      library,
+      base,
+      metrics,
+      tracing,
+      storeReady,
+      files,
+      fineTuning,
+      now: Date.now,
+    };
     const server: Server = await buildServer({ ...deps, ...tenancy });
     await tuning.start(jobObserver(metrics, server));
     const stop = async (): Promise<void> => {

@@ -6,8 +6,9 @@ import { packageRoot } from '../config/paths.js';
 import type { Settings } from '../config/variables.js';
 import { ifExists } from '../disk/durable.js';
 import { childTrainer } from '../fine-tuning/child-trainer.js';
-import { DiskFileStore } from '../fine-tuning/disk-file-store.js';
+import { DiskFileStore } from '../files/disk-file-store.js';
 import { DiskJobStore } from '../fine-tuning/disk-job-store.js';
+import { Files } from '../files/files.js';
 import { FineTuning } from '../fine-tuning/fine-tuning.js';
 import { type JobObserver, JobWorker } from '../fine-tuning/job-worker.js';
 import { LocalQueue } from '../fine-tuning/local-queue.js';
@@ -23,6 +24,7 @@ import type { Tenancy } from '../tenancy/tenancy.js';
 const CHILD = join(packageRoot, 'dist/app/training-child.js');
 
 export interface OpenFineTuning {
+  readonly files: Files;
   readonly fineTuning: FineTuning;
   /** Begins to take jobs, those that an earlier process left first. */
   start(observer: JobObserver): Promise<void>;
@@ -45,15 +47,15 @@ export async function openFineTuning(config: FineTuningSettings, parts: FineTuni
   const { base, library, tenancy } = parts;
   const { tuningWorkers: workers, maxTrainingFiles: maxFiles, maxTrainingBytes: maxBytes } = config;
   const { fingerprint } = base;
-  const { files, jobs, queue } = await openStores(config, fingerprint, parts.connection);
+  const { files: store, jobs, queue } = await openStores(config, fingerprint, parts.connection);
   const now = Date.now;
+  const files = new Files({ store, quota: { maxFiles, maxBytes }, now });
   const fineTuning = new FineTuning({
     files,
     jobs,
     // Without workers here, those of other processes take the jobs of a Redis.
     queue: workers > 0 || config.store.kind === 'redis' ? queue : undefined,
     fingerprint,
-    quota: { maxFiles, maxBytes },
     maxUnfinished: config.maxTuningJobs,
     now,
   });
@@ -64,7 +66,7 @@ export async function openFineTuning(config: FineTuningSettings, parts: FineTuni
     const quota = async (tenant: string) => toQuota(await tenancy.limitsOf(tenant));
     const worker = new JobWorker({
       jobs,
-      files,
+      files: store,
       library,
       baseModel: base.id,
       trainer,
@@ -84,6 +86,7 @@ export async function openFineTuning(config: FineTuningSettings, parts: FineTuni
   };
   let closed: Promise<void> | undefined;
   return {
+    files,
     fineTuning,
     start: (observer) => (workers > 0 ? start(observer) : Promise.resolve()),
     close: () => (closed ??= queue.close()),

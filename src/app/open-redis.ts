@@ -13,7 +13,7 @@ import { RedisSeedMarker } from '../redis/prefixes/seed-marker.js';
 import { RedisPrefixStore } from '../redis/prefixes/redis-prefix-store.js';
 import { RedisRateLimiter } from '../redis/tenancy/rate-limiter.js';
 import { RedisTenancyStore } from '../redis/tenancy/redis-tenancy-store.js';
-import { RedisTrainingFileStore } from '../redis/files/redis-file-store.js';
+import { RedisFileStore } from '../redis/files/redis-file-store.js';
 
 // All that is opened on Redis. Imported only where it is used: loading the client takes a tenth of a second.
 
@@ -60,7 +60,7 @@ export async function openRedisFineTuning(
   const { RedisJobQueue } = await import('../redis/jobs/redis-job-queue.js');
   const jobs = new RedisJobStore(connection);
   return {
-    files: new RedisTrainingFileStore(connection),
+    files: new RedisFileStore(connection),
     jobs,
     queue: new RedisJobQueue({ connection, jobs, ...options }),
   };

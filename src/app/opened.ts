@@ -1,4 +1,4 @@
-import type { TrainingFileStore } from '../fine-tuning/file-store.js';
+import type { FileStore } from '../files/file-store.js';
 import type { JobQueue } from '../fine-tuning/job-queue.js';
 import type { JobStore } from '../fine-tuning/job-store.js';
 import type { PrefixArchive } from '../prefix/copy.js';
@@ -33,7 +33,7 @@ export interface OpenedTenancyStore {
 
 /** The stores of files and jobs, and the queue that brings jobs to workers. */
 export interface FineTuningStores {
-  readonly files: TrainingFileStore;
+  readonly files: FileStore;
   readonly jobs: JobStore;
   readonly queue: JobQueue;
 }

@@ -2,7 +2,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 
 import { ifExists } from '../disk/durable.js';
-import { DiskRecords } from './disk-records.js';
+import { DiskRecords } from '../files/disk-records.js';
 import { type FineTuningJob, isUnfinished, type JobChange, type JobEvent, type JobRef, type JobStatus } from './job.js';
 import { type JobStore, MAX_EVENTS, MAX_FINISHED_JOBS, tooManyJobs } from './job-store.js';
 import { type Page, pageOf, type PageOptions } from '../lib/page.js';

@@ -1,7 +1,5 @@
-/** Reasons for which a file or a job is refused or not found. */
+/** Reasons for which a job is refused or not found. */
 export type FineTuningErrorCode =
-  | 'file_not_found'
-  | 'file_quota_exceeded'
   | 'job_not_found'
   /** It has ended already, or its prefix is being stored, so it cannot be cancelled. */
   | 'job_finished'
@@ -10,7 +8,7 @@ export type FineTuningErrorCode =
   /** Nobody takes jobs from this server's store. */
   | 'fine_tuning_off';
 
-/** An error of files and jobs. Its message holds ids and limits, never content. */
+/** An error of a job. Its message holds ids and limits, never content. */
 export class FineTuningError extends Error {
   override readonly name = 'FineTuningError';
 

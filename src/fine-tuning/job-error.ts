@@ -1,7 +1,7 @@
 import { StoreError } from '../lib/store-error.js';
 import { PrefixError, type PrefixErrorCode } from '../prefix/errors.js';
 import { TuningError, type TuningSubject } from '../tuning/errors.js';
-import { FineTuningError } from './errors.js';
+import { FileError } from '../files/errors.js';
 import type { JobError } from './job.js';
 
 /** What the owner is told of what is no fault of the job's. */
@@ -42,7 +42,7 @@ export function jobError(error: unknown): JobError {
   if (isStoreAway(error)) throw error;
   if (error instanceof StoreError) return { code: error.code, message: error.message, param: null };
   if (error instanceof TuningError) return refusal(error);
-  if (error instanceof FineTuningError) return { code: error.code, message: error.message, param: error.param ?? null };
+  if (error instanceof FileError) return { code: error.code, message: error.message, param: error.param };
   if (!(error instanceof PrefixError)) return SERVER_FAULT;
   const param = PREFIX_PARAMS[error.code] ?? error.param;
   return { code: error.code, message: renamed(error.message, error.param, param), param };

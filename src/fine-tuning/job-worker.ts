@@ -7,8 +7,8 @@ import { CONFIG_FILE, MODEL_FILE } from '../prefix/adapter/format.js';
 import type { PrefixLibrary, PrefixQuota } from '../prefix/library.js';
 import type { ProgressLine } from '../tuning/progress/progress-meter.js';
 import type { Stop } from '../tuning/training/trainer.js';
-import { resultFileId } from './file.js';
-import type { TrainingFileStore } from './file-store.js';
+import { resultFileId } from '../files/file.js';
+import type { FileStore } from '../files/file-store.js';
 import { CANCELLABLE, type FineTuningJob, type JobRef, type JobStatus, newEvent, TAKEN } from './job.js';
 import { isStoreAway, jobError, SERVER_FAULT } from './job-error.js';
 import type { JobOutcome } from './job-queue.js';
@@ -24,7 +24,7 @@ const ATTEMPTS = 3;
 
 export interface JobWorkerDeps {
   readonly jobs: JobStore;
-  readonly files: TrainingFileStore;
+  readonly files: FileStore;
   readonly library: Pick<PrefixLibrary, 'upload' | 'files'>;
   /** The base model's id. */
   readonly baseModel: string;

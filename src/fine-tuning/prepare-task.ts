@@ -5,13 +5,13 @@ import { exists, replaceFile } from '../disk/durable.js';
 import { CONFIG_FILE, MODEL_FILE } from '../prefix/adapter/format.js';
 import type { PrefixLibrary } from '../prefix/library.js';
 import { writeAdapter } from '../tuning/adapter-files.js';
-import { FineTuningError } from './errors.js';
-import type { TrainingFileStore } from './file-store.js';
+import { FileError } from '../files/errors.js';
+import type { FileStore } from '../files/file-store.js';
 import type { FineTuningJob } from './job.js';
 import type { TrainingTask } from './trainer.js';
 
 export interface PrepareDeps {
-  readonly files: Pick<TrainingFileStore, 'content'>;
+  readonly files: Pick<FileStore, 'content'>;
   readonly library: Pick<PrefixLibrary, 'files'>;
   /** The base model's id. */
   readonly baseModel: string;
@@ -19,7 +19,7 @@ export interface PrepareDeps {
 
 /**
  * Writes what the training process of a job reads, and nothing else, into `directory`. What is there of an interrupted job is the job's own
- * copy, whatever was deleted since. Throws `FineTuningError` `file_not_found` and `PrefixError` `prefix_not_found` for what was deleted before.
+ * copy, whatever was deleted since. Throws `FileError` `file_not_found` and `PrefixError` `prefix_not_found` for what was deleted before.
  */
 export async function prepareTask(
   { files, library, baseModel }: PrepareDeps,
@@ -33,7 +33,7 @@ export async function prepareTask(
     const file = path.join(directory, `${param}.jsonl`);
     if (await exists(file)) return file;
     const content = await files.content(tenant, id);
-    if (content === undefined) throw new FineTuningError('file_not_found', `${param}: ${id} was deleted`, param);
+    if (content === undefined) throw new FileError('file_not_found', `${param}: ${id} was deleted`, param);
     await replaceFile(file, content); // what is there is whole
     return file;
   };

@@ -5,6 +5,7 @@ const ownErrors: ReadonlySet<string> = new Set([
   'PrefixError',
   'StoreError',
   'OnnxRuntimeError',
+  'FileError',
   'FineTuningError',
   'TrainingCrashedError',
 ]);

@@ -60,8 +60,8 @@ interface ServerConfig {
 export interface ServerDeps extends Omit<ManyDeps, 'maxChoices' | 'maxRequests'>, Omit<ModelDeps, 'created'> {
   readonly engine: Pick<Engine, 'submit' | 'submitBeams' | 'healthy'>;
   /** Undefined: there are no routes for files and fine-tuning. */
-  readonly fineTuning?:
-    (FileDeps['fineTuning'] & FineTuningRouteDeps['fineTuning'] & AdminTenantDeps['fineTuning']) | undefined;
+  readonly fineTuning?: (FineTuningRouteDeps['fineTuning'] & AdminTenantDeps['fineTuning']) | undefined;
+  readonly files?: (FileDeps['files'] & AdminTenantDeps['files']) | undefined;
   readonly library: ManyDeps['library'] & ModelDeps['library'] & PrefixDeps['library'] & FineTuningRouteDeps['library'];
   readonly tenancy: Pick<Tenancy, 'needsKey'> &
     AuthOptions['tenancy'] &
@@ -127,10 +127,9 @@ async function apiRoutes(app: FastifyInstance, { deps, drain }: ScopeOptions): P
   await app.register(completionRoutes, { ...deps, maxChoices, maxRequests: maxBatchItems });
   await app.register(modelRoutes, { ...deps, created: Math.floor(deps.now() / 1000) });
   await app.register(prefixRoutes, { ...deps, maxUploadBytes, formPermits });
-  const { fineTuning } = deps;
-  if (fineTuning === undefined) return;
-  await app.register(fileRoutes, { fineTuning, maxTrainingFileBytes, formPermits });
-  await app.register(fineTuningRoutes, { ...deps, fineTuning });
+  const { files, fineTuning } = deps;
+  if (files !== undefined) await app.register(fileRoutes, { files, maxTrainingFileBytes, formPermits });
+  if (fineTuning !== undefined) await app.register(fineTuningRoutes, { ...deps, fineTuning });
 }
 
 /** Beside `apiRoutes`, not in it: the operator's key is no tenant's. */

@@ -3,18 +3,11 @@ import path from 'node:path';
 
 import { expect, it } from 'vitest';
 
-import { DiskFileStore } from '../../src/fine-tuning/disk-file-store.js';
 import { DiskJobStore } from '../../src/fine-tuning/disk-job-store.js';
 import { newEvent } from '../../src/fine-tuning/job.js';
 import { temporaryDirectory } from '../server/prefix-library.js';
-import { describeFileStore } from './file-store-contract.js';
 import { job } from './fixtures.js';
 import { describeJobStore } from './job-store-contract.js';
-
-describeFileStore('the store on disk', async () => {
-  const directory = await temporaryDirectory();
-  return () => DiskFileStore.open(directory);
-});
 
 describeJobStore('the store on disk', async () => {
   const directory = await temporaryDirectory();

@@ -1,13 +1,8 @@
-import { newFileId, type TrainingFile } from '../../src/fine-tuning/file.js';
+import { newFileId } from '../../src/files/file.js';
 import { type FineTuningJob, newJobId } from '../../src/fine-tuning/job.js';
 import { JOB_DEFAULTS } from '../../src/fine-tuning/settings.js';
 
 export const FINGERPRINT = 'f'.repeat(64);
-
-/** A file, of so many bytes, made at that moment. */
-export function file(bytes: number, created = 1): TrainingFile {
-  return { id: newFileId(), filename: 'data.jsonl', purpose: 'fine-tune', bytes, created };
-}
 
 /** A queued job. */
 export function job(changes: Partial<FineTuningJob> = {}): FineTuningJob {

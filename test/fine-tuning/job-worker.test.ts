@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 
 import { defaultConfig } from '../../src/config/config.js';
 import { childTrainer } from '../../src/fine-tuning/child-trainer.js';
-import { DiskFileStore } from '../../src/fine-tuning/disk-file-store.js';
+import { DiskFileStore } from '../../src/files/disk-file-store.js';
 import { DiskJobStore } from '../../src/fine-tuning/disk-job-store.js';
 import { FineTuning } from '../../src/fine-tuning/fine-tuning.js';
 import type { FineTuningJob } from '../../src/fine-tuning/job.js';
@@ -18,7 +18,8 @@ import type { PrefixLibrary } from '../../src/prefix/library.js';
 import { DivergedError, TuningError } from '../../src/tuning/errors.js';
 import { temporaryDirectory } from '../server/prefix-library.js';
 import { testModelCache } from '../support/program.js';
-import { file, FINGERPRINT, job } from './fixtures.js';
+import { file } from '../files/fixtures.js';
+import { FINGERPRINT, job } from './fixtures.js';
 
 const never = new AbortController().signal;
 const place = { model: defaultConfig().model, modelName: undefined, cache: testModelCache, threads: 1, nice: 0 };
@@ -262,13 +263,12 @@ describe('the worker', () => {
   });
 
   it('finishes a job whose prefix is being stored, which nobody can cancel then, also when it is taken up again', async () => {
-    const limits = { quota: { maxFiles: 9, maxBytes: 99 }, maxUnfinished: 9 };
     const tuning = new FineTuning({
-      files,
+      files: { check: async () => undefined },
       jobs,
       queue: undefined,
       fingerprint: FINGERPRINT,
-      ...limits,
+      maxUnfinished: 9,
       now: Date.now,
     });
     const isRefused = () => expect(tuning.cancel('t', ref.id)).rejects.toMatchObject({ code: 'job_finished' });

@@ -19,6 +19,7 @@ const WIRED = [
     'completions',
     'engine',
     'evaluation',
+    'files',
     'fine-tuning',
     'metrics',
     'model',
@@ -58,6 +59,8 @@ const REFUSED: readonly (readonly [from: string, to: string])[] = [
   ['prefix', 'model'],
   ['prefix', 'tenancy'],
   ['tenancy', 'prefix'],
+  // Files are of any purpose.
+  ['files', 'fine-tuning'],
 ];
 
 /** Imports that the check must let pass. */
@@ -75,6 +78,7 @@ const ALLOWED: readonly (readonly [from: string, to: string])[] = [
   ['model', 'onnx'],
   ['prefix', 'safetensors'],
   ['redis', 'prefix'],
+  ['fine-tuning', 'files'],
   ['tuning', 'model'],
 ];
 

@@ -3,13 +3,14 @@ import { setImmediate as tick } from 'node:timers/promises';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import type { TrainingFile } from '../../src/fine-tuning/file.js';
+import type { FileRecord } from '../../src/files/file.js';
 import { newEvent } from '../../src/fine-tuning/job.js';
 import { RedisConnection } from '../../src/redis/connection.js';
 import { RedisJobStore } from '../../src/redis/jobs/redis-job-store.js';
-import { RedisTrainingFileStore } from '../../src/redis/files/redis-file-store.js';
-import { describeFileStore } from '../fine-tuning/file-store-contract.js';
-import { file, job } from '../fine-tuning/fixtures.js';
+import { RedisFileStore } from '../../src/redis/files/redis-file-store.js';
+import { describeFileStore } from '../files/file-store-contract.js';
+import { job } from '../fine-tuning/fixtures.js';
+import { file } from '../files/fixtures.js';
 import { describeJobStore } from '../fine-tuning/job-store-contract.js';
 import { RedisServer } from '../support/redis-server.js';
 
@@ -36,7 +37,7 @@ async function emptyRedis(): Promise<void> {
 
 describeFileStore('the store on Redis', async () => {
   await emptyRedis();
-  return async () => new RedisTrainingFileStore(await connect());
+  return async () => new RedisFileStore(await connect());
 });
 
 describeJobStore('the store on Redis', async () => {
@@ -48,7 +49,7 @@ describe('files and jobs on Redis', () => {
   it('leave nothing of a file behind: not refused, not deleted, not put twice', async () => {
     await emptyRedis();
     const connection = await connect();
-    const store = new RedisTrainingFileStore(connection);
+    const store = new RedisFileStore(connection);
     const content = new Uint8Array(1_200_000).fill(7); // three pieces
     const kept = file(content.length);
     await store.put('t', kept, content);
@@ -77,7 +78,7 @@ describe('files and jobs on Redis', () => {
 
   it('say that a stored file is damaged', async () => {
     const connection = await connect();
-    const store = new RedisTrainingFileStore(connection);
+    const store = new RedisFileStore(connection);
     const kept = file(3);
     await store.put('t', kept, Uint8Array.of(1, 2, 3));
     const [piece = ''] = await connection.client.keys('*:piece:*');
@@ -89,8 +90,8 @@ describe('files and jobs on Redis', () => {
 
   it('end no stream of a file as if it were whole that was damaged or deleted', async () => {
     const connection = await connect();
-    const store = new RedisTrainingFileStore(connection);
-    const put = async (): Promise<TrainingFile> => {
+    const store = new RedisFileStore(connection);
+    const put = async (): Promise<FileRecord> => {
       await emptyRedis();
       const kept = file(1_200_000); // three pieces
       await store.put('t', kept, new Uint8Array(kept.bytes));
@@ -121,7 +122,7 @@ describe('files and jobs on Redis', () => {
   it('do not make small commands wait, however many files are read', async () => {
     await emptyRedis();
     const connection = await connect();
-    const store = new RedisTrainingFileStore(connection);
+    const store = new RedisFileStore(connection);
     const kept = file(2_500_000); // five pieces
     await store.put('t', kept, new Uint8Array(kept.bytes));
     await connection.client.config('RESETSTAT');
@@ -136,7 +137,7 @@ describe('files and jobs on Redis', () => {
   it('are unavailable while Redis is away or full, and say so', async () => {
     const small = await RedisServer.start(['--maxmemory', '8mb']);
     const connection = await connect(small.url);
-    const [files, jobs] = [new RedisTrainingFileStore(connection), new RedisJobStore(connection)];
+    const [files, jobs] = [new RedisFileStore(connection), new RedisJobStore(connection)];
     const big = new Uint8Array(20_000_000);
     const unavailable = { code: 'store_unavailable' };
     await expect(files.put('t', file(big.length), big)).rejects.toMatchObject({ store: 'files', code: 'store_full' });

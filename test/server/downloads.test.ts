@@ -3,33 +3,25 @@ import { Readable } from 'node:stream';
 
 import { describe, expect, it } from 'vitest';
 
-import { DiskFileStore } from '../../src/fine-tuning/disk-file-store.js';
+import { DiskFileStore } from '../../src/files/disk-file-store.js';
 import { StoreError } from '../../src/lib/store-error.js';
-import { FineTuning } from '../../src/fine-tuning/fine-tuning.js';
+import { Files } from '../../src/files/files.js';
 import { send } from '../support/http.js';
 import { listen, testServer, type TestServer } from './harness.js';
 import { temporaryDirectory } from './prefix-library.js';
 
-/** Files on disk, and no jobs. */
-async function diskFiles(): Promise<FineTuning> {
-  return new FineTuning({
-    files: await DiskFileStore.open(await temporaryDirectory()),
-    jobs: {} as never,
-    queue: undefined,
-    fingerprint: '',
-    quota: { maxFiles: 10, maxBytes: 1e9 },
-    maxUnfinished: 1,
-    now: Date.now,
-  });
+async function diskFiles(): Promise<Files> {
+  const store = await DiskFileStore.open(await temporaryDirectory());
+  return new Files({ store, quota: { maxFiles: 10, maxBytes: 1e9 }, now: Date.now });
 }
 
-const serving = (fineTuning: FineTuning): Promise<TestServer> => testServer({}, { fineTuning });
+const serving = (files: Files): Promise<TestServer> => testServer({}, { files });
 
 describe('a file that is downloaded', () => {
   it('costs a piece or two while nobody reads it, however often it is asked for at once', async () => {
     const files = await diskFiles();
     const content = Buffer.alloc(24 << 20, 'line\n');
-    const { id } = await files.addFile('default', 'data.jsonl', content);
+    const { id } = await files.add('default', 'data.jsonl', 'fine-tune', content);
     const opened: (Readable & { readonly bytesRead?: number })[] = [];
     const open = files.content.bind(files);
     files.content = async (...args) => {
@@ -58,7 +50,7 @@ describe('a file that is downloaded', () => {
 
   it('tells its size to HEAD, and is not read for it', async () => {
     const files = await diskFiles();
-    const { id } = await files.addFile('default', 'data.jsonl', Buffer.from('abc'));
+    const { id } = await files.add('default', 'data.jsonl', 'fine-tune', Buffer.from('abc'));
     const url = await listen((await serving(files)).app);
     const path = `/v1/files/${id}/content`;
     const whole = await send(url, { path });
@@ -92,7 +84,7 @@ describe('a file that is downloaded', () => {
 describe('a connection that is still', () => {
   it('is closed when nobody takes the answer', async () => {
     const files = await diskFiles();
-    const { id } = await files.addFile('default', 'data.jsonl', Buffer.alloc(24 << 20, 'line\n'));
+    const { id } = await files.add('default', 'data.jsonl', 'fine-tune', Buffer.alloc(24 << 20, 'line\n'));
     const { app } = await serving(files);
     expect(app.server.timeout).toBeGreaterThan(0);
     app.server.timeout = 300; // no test waits for so long

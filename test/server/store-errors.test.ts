@@ -2,10 +2,11 @@ import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 
 import { openTenancy } from '../../src/app/open-tenancy.js';
 import { defaultConfig } from '../../src/config/config.js';
+import { Files } from '../../src/files/files.js';
 import { FineTuning } from '../../src/fine-tuning/fine-tuning.js';
 import { CachedPrefixStore } from '../../src/prefix/cached-store.js';
 import { RedisConnection } from '../../src/redis/connection.js';
-import { RedisTrainingFileStore } from '../../src/redis/files/redis-file-store.js';
+import { RedisFileStore } from '../../src/redis/files/redis-file-store.js';
 import { RedisJobStore } from '../../src/redis/jobs/redis-job-store.js';
 import { RedisPrefixStore } from '../../src/redis/prefixes/redis-prefix-store.js';
 import { encodeForm } from '../support/http.js';
@@ -24,19 +25,20 @@ async function serverOnRedis() {
   redis = await RedisServer.start();
   const connection = await RedisConnection.open({ url: redis.url });
   onTestFinished(() => connection.close());
+  const quota = { maxFiles: 10, maxBytes: 1e9 };
+  const files = new Files({ store: new RedisFileStore(connection), quota, now: Date.now });
   const fineTuning = new FineTuning({
-    files: new RedisTrainingFileStore(connection),
+    files,
     jobs: new RedisJobStore(connection),
     queue: { add: async () => undefined },
     fingerprint: base.fingerprint,
-    quota: { maxFiles: 10, maxBytes: 1e9 },
     maxUnfinished: 10,
     now: Date.now,
   });
   const library = await testLibrary(new CachedPrefixStore(new RedisPrefixStore(connection, base.fingerprint)));
   const tenancy = await openTenancy({ ...defaultConfig(), ...settings }, connection);
-  const { app } = await testServer(settings, { ...tenancy, library, fineTuning });
-  const { id } = await fineTuning.addFile('alice', 'data.jsonl', Buffer.from('{"prompt":"a","completion":"b"}'));
+  const { app } = await testServer(settings, { ...tenancy, library, files, fineTuning });
+  const { id } = await files.add('alice', 'data.jsonl', 'fine-tune', Buffer.from('{"prompt":"a","completion":"b"}'));
 
   const ask = async (method: 'GET' | 'POST', url: string, payload?: object, headers: object = {}) => {
     const key = url.startsWith('/v1/admin') ? adminKey : 'static-key';

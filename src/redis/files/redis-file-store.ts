@@ -2,25 +2,20 @@ import { randomBytes } from 'node:crypto';
 
 import type { Redis } from 'ioredis';
 
-import type { TrainingFile } from '../../fine-tuning/file.js';
-import {
-  checkFileQuota,
-  type FileQuota,
-  type FileStream,
-  type TrainingFileStore,
-} from '../../fine-tuning/file-store.js';
+import type { FileRecord } from '../../files/file.js';
+import { checkFileQuota, type FileQuota, type FileStream, type FileStore } from '../../files/file-store.js';
 import type { Page, PageOptions } from '../../lib/page.js';
 import { StoreError } from '../../lib/store-error.js';
 import type { RedisConnection } from '../connection.js';
 import { newestFirst } from '../newest-first.js';
 import { FileDamagedError, layOut, pieceKeys, type Pieces } from '../pieces.js';
 import { asStoreError, mapRedisErrors } from '../store-error.js';
-import { addFile, deleteFile, type StoredFile, TrainingFileKeys } from './scripts.js';
+import { addFile, deleteFile, type StoredFile, FileKeys } from './scripts.js';
 
 const reached = mapRedisErrors('files');
 
 /** Training files on Redis. As an upload of a prefix, one writes pieces that expire and commits them with one script. */
-export class RedisTrainingFileStore implements TrainingFileStore {
+export class RedisFileStore implements FileStore {
   readonly #client: Redis;
   readonly #pieces: Pieces;
 
@@ -29,14 +24,14 @@ export class RedisTrainingFileStore implements TrainingFileStore {
     this.#pieces = pieces;
   }
 
-  async put(tenant: string, file: TrainingFile, content: Uint8Array, quota?: FileQuota): Promise<void> {
-    const keys = new TrainingFileKeys(tenant);
+  async put(tenant: string, file: FileRecord, content: Uint8Array, quota?: FileQuota): Promise<void> {
+    const keys = new FileKeys(tenant);
     const draft = randomBytes(16).toString('hex');
     const layout = layOut(content, 0);
     const pieces = pieceKeys(keys, draft, layout.pieces);
     try {
       await reached(this.#pieces.write(keys, draft, content, layout));
-      const record = JSON.stringify({ file, draft, layout } satisfies StoredFile<TrainingFile>);
+      const record = JSON.stringify({ file, draft, layout } satisfies StoredFile<FileRecord>);
       const args = [file.id, file.created, record, file.bytes, quota?.maxFiles ?? '', quota?.maxBytes ?? ''];
       const added = addFile.run(this.#client, [keys.ids, keys.record(file.id), keys.bytes, ...pieces], args);
       const [result, files, bytes] = (await reached(added)) as [string, number, number];
@@ -51,12 +46,12 @@ export class RedisTrainingFileStore implements TrainingFileStore {
     }
   }
 
-  async get(tenant: string, id: string): Promise<TrainingFile | undefined> {
-    return (await this.#find(new TrainingFileKeys(tenant), id))?.file;
+  async get(tenant: string, id: string): Promise<FileRecord | undefined> {
+    return (await this.#find(new FileKeys(tenant), id))?.file;
   }
 
   async content(tenant: string, id: string): Promise<Uint8Array | undefined> {
-    const keys = new TrainingFileKeys(tenant);
+    const keys = new FileKeys(tenant);
     const stored = await this.#find(keys, id);
     if (stored === undefined) return undefined;
     try {
@@ -68,17 +63,17 @@ export class RedisTrainingFileStore implements TrainingFileStore {
   }
 
   async stream(tenant: string, id: string): Promise<FileStream | undefined> {
-    const keys = new TrainingFileKeys(tenant);
+    const keys = new FileKeys(tenant);
     const stored = await this.#find(keys, id);
     return stored && this.#pieces.stream(keys, stored.draft, stored.layout, (error) => asStoreError('files', error));
   }
 
-  list(tenant: string, options: PageOptions): Promise<Page<TrainingFile>> {
-    return reached(newestFirst(this.#client, new TrainingFileKeys(tenant).ids, options, (id) => this.get(tenant, id)));
+  list(tenant: string, options: PageOptions): Promise<Page<FileRecord>> {
+    return reached(newestFirst(this.#client, new FileKeys(tenant).ids, options, (id) => this.get(tenant, id)));
   }
 
   async delete(tenant: string, id: string): Promise<boolean> {
-    const keys = new TrainingFileKeys(tenant);
+    const keys = new FileKeys(tenant);
     const stored = await this.#find(keys, id);
     if (stored === undefined) return false;
     const pieces = pieceKeys(keys, stored.draft, stored.layout.pieces);
@@ -86,9 +81,9 @@ export class RedisTrainingFileStore implements TrainingFileStore {
     return (await reached(deleteFile.run(this.#client, touched, [id, stored.file.bytes]))) === 1;
   }
 
-  async #find(keys: TrainingFileKeys, id: string): Promise<StoredFile<TrainingFile> | undefined> {
+  async #find(keys: FileKeys, id: string): Promise<StoredFile<FileRecord> | undefined> {
     const record = await reached(this.#client.get(keys.record(id)));
-    return record === null ? undefined : (JSON.parse(record) as StoredFile<TrainingFile>);
+    return record === null ? undefined : (JSON.parse(record) as StoredFile<FileRecord>);
   }
 
   async #drop(pieces: readonly string[]): Promise<void> {

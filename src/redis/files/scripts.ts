@@ -18,7 +18,7 @@ export interface StoredFile<T> {
  *     preamble:1:{files:TENANT}:file:ID        a `StoredFile`
  *     preamble:1:{files:TENANT}:piece:DRAFT:N  part of a file's content
  */
-export class TrainingFileKeys implements PieceKeys {
+export class FileKeys implements PieceKeys {
   readonly #root: string;
 
   /** Throws `tenant_invalid`. */

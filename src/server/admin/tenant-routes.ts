@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 
+import type { Files } from '../../files/files.js';
 import type { FineTuning } from '../../fine-tuning/fine-tuning.js';
 import type { PrefixLibrary } from '../../prefix/library.js';
 import { TenancyError } from '../../tenancy/errors.js';
@@ -22,6 +23,7 @@ export interface AdminTenantDeps {
   readonly library: Pick<PrefixLibrary, 'list' | 'delete'>;
   /** Undefined when tenants have no files and jobs. */
   readonly fineTuning?: Pick<FineTuning, 'cancelAll' | 'deleteAll'> | undefined;
+  readonly files?: Pick<Files, 'deleteAll'> | undefined;
 }
 
 const tags = ['admin'];
@@ -92,8 +94,8 @@ interface Deleted {
 
 const NOTHING: Deleted = { prefixes: 0, others: 0 };
 
-async function deleteAll({ library, fineTuning }: AdminTenantDeps, tenant: string): Promise<Deleted> {
-  const others = (await fineTuning?.deleteAll(tenant)) ?? 0;
+async function deleteAll({ library, files, fineTuning }: AdminTenantDeps, tenant: string): Promise<Deleted> {
+  const others = ((await fineTuning?.deleteAll(tenant)) ?? 0) + ((await files?.deleteAll(tenant)) ?? 0);
   const { data } = await library.list(tenant);
   for (const { name } of data) await library.delete(tenant, name);
   return { prefixes: data.length, others };

@@ -1,18 +1,18 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 
-import type { FineTuning } from '../../fine-tuning/fine-tuning.js';
+import type { Files } from '../../files/files.js';
 import { ApiError } from '../errors.js';
-import { toFile, toFileList } from '../fine-tuning/response.js';
 import type { TenantSemaphore } from '../http/tenant-semaphore.js';
 import forms from '../http/plugins/forms.js';
 import { Bytes } from '../schema/bytes.js';
 import { errorResponses } from '../schema/error.js';
+import { toFile, toFileList } from './response.js';
 import { DeletedFile, FileForm, FileList, FileObject, FileQuery, StoredFileParams } from './schema.js';
 import { sendFile } from '../http/send-file.js';
 
 /** What the file routes need of the rest of the program. */
 export interface FileDeps {
-  readonly fineTuning: Pick<FineTuning, 'addFile' | 'file' | 'content' | 'listFiles' | 'deleteFile'>;
+  readonly files: Pick<Files, 'add' | 'get' | 'content' | 'list' | 'delete'>;
   /** Of one file. */
   readonly maxTrainingFileBytes: number;
   readonly formPermits: TenantSemaphore;
@@ -55,7 +55,7 @@ const deleteSchema = {
 
 /** `/files` and all below it: data to train on, and the curves of jobs. */
 const fileRoutes: FastifyPluginAsyncTypebox<FileDeps> = async (app, deps) => {
-  const { fineTuning, maxTrainingFileBytes: maxFileBytes, formPermits: permits } = deps;
+  const { files, maxTrainingFileBytes: maxFileBytes, formPermits: permits } = deps;
   await app.register(forms, { permits, maxFiles: 1, maxFileBytes, roomBytes: FORM_ROOM_BYTES });
   app.addHook('preValidation', async (request) => {
     if (request.method === 'POST' && !request.isMultipart())
@@ -63,24 +63,24 @@ const fileRoutes: FastifyPluginAsyncTypebox<FileDeps> = async (app, deps) => {
   });
 
   app.post('/files', { schema: createSchema }, async ({ tenant, body }) => {
-    const { file } = body as FileForm;
-    return toFile(await fineTuning.addFile(tenant, file.filename, file));
+    const { file, purpose } = body as FileForm;
+    return toFile(await files.add(tenant, file.filename, purpose, file));
   });
 
   app.get('/files', { schema: listSchema }, async ({ tenant, query: { after, limit, purpose } }) =>
-    toFileList(await fineTuning.listFiles(tenant, { after, limit: Number(limit ?? 20) }, purpose)),
+    toFileList(await files.list(tenant, { after, limit: Number(limit ?? 20) }, purpose)),
   );
 
   app.get('/files/:file_id', { schema: getSchema }, async ({ tenant, params: { file_id } }) =>
-    toFile(await fineTuning.file(tenant, file_id)),
+    toFile(await files.get(tenant, file_id)),
   );
 
   app.get('/files/:file_id/content', { schema: contentSchema }, async ({ tenant, params: { file_id } }, reply) =>
-    sendFile(reply, 'application/octet-stream', await fineTuning.content(tenant, file_id)),
+    sendFile(reply, 'application/octet-stream', await files.content(tenant, file_id)),
   );
 
   app.delete('/files/:file_id', { schema: deleteSchema }, async ({ tenant, params: { file_id: id } }) => {
-    await fineTuning.deleteFile(tenant, id);
+    await files.delete(tenant, id);
     return { id, object: 'file' as const, deleted: true as const };
   });
 };

@@ -1,7 +1,7 @@
 import { Type, type Static } from 'typebox';
 
-import { JobQuery } from '../fine-tuning/schema.js';
 import { nullable } from '../../lib/schema/optional.js';
+import { PageQuery } from '../schema/page-query.js';
 
 /** `POST /v1/files`. Form fields are strings. */
 export const FileForm = Type.Object(
@@ -45,7 +45,7 @@ export type FileList = Static<typeof FileList>;
 /** As OpenAI has it. */
 export const FileQuery = Type.Object(
   {
-    ...JobQuery.properties,
+    ...PageQuery.properties,
     purpose: Type.Optional(FileObject.properties.purpose),
     order: Type.Optional(Type.Enum(['desc'], { description: 'By the time of their upload.' })),
   },

@@ -1,17 +1,7 @@
-import type { TrainingFile } from '../../fine-tuning/file.js';
 import type { FineTuningJob, JobEvent } from '../../fine-tuning/job.js';
 import type { Page } from '../../lib/page.js';
-import type { FileList, FileObject } from '../files/schema.js';
+import { toSeconds } from '../schema/seconds.js';
 import type { Job, JobEventList, JobEventObject, JobList } from './schema.js';
-
-export function toFile({ id, filename, purpose, bytes, created }: TrainingFile): FileObject {
-  return { id, object: 'file', bytes, created_at: toSeconds(created), filename, purpose, status: 'processed' };
-}
-
-export function toFileList({ data, hasMore }: Page<TrainingFile>): FileList {
-  const ends = { first_id: data[0]?.id ?? null, last_id: data.at(-1)?.id ?? null };
-  return { object: 'list', data: data.map(toFile), ...ends, has_more: hasMore };
-}
 
 /** @param tenant the caller */
 export function toJob(job: FineTuningJob, tenant: string): Job {
@@ -68,8 +58,4 @@ export function toEventList({ data, hasMore }: Page<JobEvent>): JobEventList {
 
 function toEvent({ id, created, level, type, message, data }: JobEvent): JobEventObject {
   return { object: 'fine_tuning.job.event', id, created_at: toSeconds(created), level, type, message, data };
-}
-
-function toSeconds(milliseconds: number): number {
-  return Math.floor(milliseconds / 1000);
 }

@@ -7,7 +7,8 @@ import type { PrefixLibrary } from '../../prefix/library.js';
 import { type JobRequestDeps, type StartingModel, toJobRequest } from './params.js';
 import { toEventList, toJob, toJobList } from './response.js';
 import { errorResponses } from '../schema/error.js';
-import { Job, JobEventList, JobList, JobParams, JobQuery, NewJob } from './schema.js';
+import { PageQuery } from '../schema/page-query.js';
+import { Job, JobEventList, JobList, JobParams, NewJob } from './schema.js';
 
 /** What the fine-tuning routes need of the rest of the program. */
 export interface FineTuningRouteDeps extends JobRequestDeps {
@@ -28,7 +29,7 @@ const createSchema = {
 const listSchema = {
   summary: 'List fine-tuning jobs',
   tags,
-  querystring: JobQuery,
+  querystring: PageQuery,
   response: { 200: JobList, ...errorResponses },
 };
 const getSchema = {
@@ -49,7 +50,7 @@ const eventsSchema = {
   summary: 'What happened to a fine-tuning job',
   tags,
   params: JobParams,
-  querystring: JobQuery,
+  querystring: PageQuery,
   response: { 200: JobEventList, ...errorResponses },
 };
 

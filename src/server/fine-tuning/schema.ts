@@ -176,12 +176,3 @@ export const JobEventList = listOf(JobEventObject, 'FineTuningJobEventList');
 export type JobEventList = Static<typeof JobEventList>;
 
 export const JobParams = Type.Object({ fine_tuning_job_id: Type.String() });
-
-/** Query strings stay strings. */
-export const JobQuery = Type.Object(
-  {
-    limit: Type.Optional(Type.String({ pattern: '^([1-9][0-9]?|100)$', title: '1 to 100', default: '20' })),
-    after: Type.Optional(Type.String({ description: 'An id: the page begins behind it.' })),
-  },
-  { additionalProperties: false },
-);

@@ -2,15 +2,15 @@ import { buffer } from 'node:stream/consumers';
 
 import { beforeEach, describe, expect, it } from 'vitest';
 
-import { newFileId } from '../../src/fine-tuning/file.js';
-import type { TrainingFileStore } from '../../src/fine-tuning/file-store.js';
+import { newFileId } from '../../src/files/file.js';
+import type { FileStore } from '../../src/files/file-store.js';
 import { file } from './fixtures.js';
 
-/** What every `TrainingFileStore` must do. `makeStore` gives each test an empty place and a way to open it, more than once. */
-export function describeFileStore(kind: string, makeStore: () => Promise<() => Promise<TrainingFileStore>>): void {
+/** What every `FileStore` must do. `makeStore` gives each test an empty place and a way to open it, more than once. */
+export function describeFileStore(kind: string, makeStore: () => Promise<() => Promise<FileStore>>): void {
   describe(`${kind} keeps the file store's contract`, () => {
-    let open: () => Promise<TrainingFileStore>;
-    let store: TrainingFileStore;
+    let open: () => Promise<FileStore>;
+    let store: FileStore;
     beforeEach(async () => {
       open = await makeStore();
       store = await open();

@@ -19,8 +19,8 @@ interface Record {
  *
  *     DIR/.fine-tuning/<tenant>/<kind>/<id>/record.json
  *
- * It appears and vanishes by one rename, and a record is replaced by one. A tenant's records are kept in memory once they were asked
- * for. One process may use a directory at a time.
+ * It appears and vanishes by one rename, and a record is replaced by one. A tenant's records stay in memory from their first
+ * use. One process may use a directory at a time.
  */
 export class DiskRecords<T extends Record> {
   /** One change of a tenant's records at a time. */
@@ -44,7 +44,7 @@ export class DiskRecords<T extends Record> {
     return entries.filter((entry) => !entry.startsWith('.'));
   }
 
-  /** Where the record and what belongs to it are. */
+  /** Directory of the record and of the files that belong to it. */
   directory(tenant: string, id: string): string {
     return path.join(this.root, tenantKey(tenant), this.kind, id);
   }

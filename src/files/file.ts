@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 
-/** `fine-tune`: uploaded examples. `fine-tune-results`: the curve of a job, written by the server. */
+/** Purpose of a file. `fine-tune`: uploaded examples. `fine-tune-results`: the curve of a job, written by the server. */
 export type FilePurpose = 'fine-tune' | 'fine-tune-results';
 
-/** What is known of a file of a tenant; its content is never changed. */
-export interface TrainingFile {
+/** A file of a tenant, without its content, which never changes. */
+export interface FileRecord {
   /** `file-` and 24 hex digits. */
   readonly id: string;
   readonly filename: string;
@@ -18,7 +18,7 @@ export function newFileId(): string {
   return `file-${randomBytes(12).toString('hex')}`;
 }
 
-/** The id of a job's result file: the same when the end of a job is done twice. */
+/** The id of a job's result file: the same if the job is finished twice. */
 export function resultFileId(job: string): string {
   return `file-${createHash('sha256').update(job).digest('hex').slice(0, 24)}`;
 }

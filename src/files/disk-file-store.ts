@@ -4,21 +4,21 @@ import path from 'node:path';
 import { ifExists } from '../disk/durable.js';
 import { type FileStream, streamFile } from '../disk/file-stream.js';
 import { DiskRecords } from './disk-records.js';
-import type { TrainingFile } from './file.js';
-import { checkFileQuota, type FileQuota, type TrainingFileStore } from './file-store.js';
+import type { FileRecord } from './file.js';
+import { checkFileQuota, type FileQuota, type FileStore } from './file-store.js';
 import { type Page, pageOf, type PageOptions } from '../lib/page.js';
 
 const CONTENT_FILE = 'content';
 
-/** Files in the directory of an on-disk store. */
-export class DiskFileStore implements TrainingFileStore {
-  private constructor(private readonly records: DiskRecords<TrainingFile>) {}
+/** Files in a directory: `FileStore` for one process. */
+export class DiskFileStore implements FileStore {
+  private constructor(private readonly records: DiskRecords<FileRecord>) {}
 
   static async open(directory: string): Promise<DiskFileStore> {
     return new DiskFileStore(await DiskRecords.open(directory, 'files'));
   }
 
-  async put(tenant: string, file: TrainingFile, content: Uint8Array, quota?: FileQuota): Promise<void> {
+  async put(tenant: string, file: FileRecord, content: Uint8Array, quota?: FileQuota): Promise<void> {
     await this.records.exclusively(tenant, async () => {
       const files = await this.records.all(tenant);
       const bytes = files.reduce((sum, stored) => sum + stored.bytes, 0);
@@ -27,7 +27,7 @@ export class DiskFileStore implements TrainingFileStore {
     });
   }
 
-  get(tenant: string, id: string): Promise<TrainingFile | undefined> {
+  get(tenant: string, id: string): Promise<FileRecord | undefined> {
     return this.records.get(tenant, id);
   }
 
@@ -41,7 +41,7 @@ export class DiskFileStore implements TrainingFileStore {
     return file === undefined ? undefined : streamFile(file);
   }
 
-  async list(tenant: string, options: PageOptions): Promise<Page<TrainingFile>> {
+  async list(tenant: string, options: PageOptions): Promise<Page<FileRecord>> {
     return pageOf(await this.records.all(tenant), options);
   }
 

@@ -1,0 +1,16 @@
+/** Reasons for which a file is refused or not found. */
+export type FileErrorCode = 'file_not_found' | 'file_quota_exceeded';
+
+/** An error of a tenant's file. Its message holds ids and limits, never content. */
+export class FileError extends Error {
+  override readonly name = 'FileError';
+
+  /** @param param the field of the request that is at fault */
+  constructor(
+    readonly code: FileErrorCode,
+    message: string,
+    readonly param: string,
+  ) {
+    super(message);
+  }
+}
