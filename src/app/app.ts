@@ -2,7 +2,7 @@ import { bundledPrefixes } from '../config/paths.js';
 import type { Config } from '../config/variables.js';
 import { Engine } from '../engine/engine.js';
 import type { EngineObserver } from '../engine/observer.js';
-import type { JobObserver } from '../fine-tuning/job-worker.js';
+import type { JobObserver } from '../jobs/job-worker.js';
 import { Metrics } from '../metrics/metrics.js';
 import type { Model } from '../model/model.js';
 import { openFineTuning } from './open-fine-tuning.js';

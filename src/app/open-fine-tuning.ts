@@ -1,17 +1,18 @@
 import { createHash } from 'node:crypto';
-import fs from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { packageRoot } from '../config/paths.js';
 import type { Settings } from '../config/variables.js';
-import { ifExists } from '../disk/durable.js';
 import { childTrainer } from '../fine-tuning/child-trainer.js';
 import { DiskFileStore } from '../files/disk-file-store.js';
-import { DiskJobStore } from '../fine-tuning/disk-job-store.js';
 import { Files } from '../files/files.js';
 import { FineTuning } from '../fine-tuning/fine-tuning.js';
-import { type JobObserver, JobWorker } from '../fine-tuning/job-worker.js';
-import { LocalQueue } from '../fine-tuning/local-queue.js';
+import { FINE_TUNING, type FineTuningJob } from '../fine-tuning/job.js';
+import { TrainingWork } from '../fine-tuning/training-work.js';
+import { DiskJobStore } from '../jobs/disk-job-store.js';
+import { type JobObserver, JobWorker } from '../jobs/job-worker.js';
+import { LocalQueue } from '../jobs/local-queue.js';
+import { JobRecovery } from '../jobs/recovery.js';
 import { describeStore } from './open-store.js';
 import type { FineTuningStores } from './opened.js';
 import type { BaseModel } from '../prefix/kv.js';
@@ -52,7 +53,7 @@ export async function openFineTuning(config: FineTuningSettings, parts: FineTuni
   const files = new Files({ store, quota: { maxFiles, maxBytes }, now });
   const fineTuning = new FineTuning({
     files,
-    jobs,
+    store: jobs,
     // Without workers here, those of other processes take the jobs of a Redis.
     queue: workers > 0 || config.store.kind === 'redis' ? queue : undefined,
     fingerprint,
@@ -61,35 +62,22 @@ export async function openFineTuning(config: FineTuningSettings, parts: FineTuni
   });
   const directory = scratchOf(config, fingerprint);
   const { model, modelName, cache, tuningThreads: threads, tuningNice: nice } = config;
+  const recovery = new JobRecovery({ jobs, queue, fingerprint, directory });
   const start = async (observer: JobObserver): Promise<void> => {
     const trainer = childTrainer(CHILD, { model, modelName, cache, threads, nice });
     const quota = async (tenant: string) => toQuota(await tenancy.limitsOf(tenant));
-    const worker = new JobWorker({
-      jobs,
-      files: store,
-      library,
-      baseModel: base.id,
-      trainer,
-      quota,
-      maxSeconds: config.tuningMaxSeconds,
-      directory,
-      observer,
-      now,
-    });
-    // In this order: a job that another process has begun since is in the list.
-    const left = (await ifExists(fs.readdir(directory))) ?? [];
-    const unfinished = await jobs.unfinished(fingerprint);
-    const ended = left.filter((id) => unfinished.every((job) => job.id !== id));
-    for (const id of ended) await fs.rm(join(directory, id), { recursive: true, force: true });
-    for (const job of unfinished) await queue.add(job);
-    await queue.work((job, leaving) => worker.run(job, leaving));
+    const { tuningMaxSeconds: maxSeconds } = config;
+    const options = { jobs, files: store, library, baseModel: base.id, trainer, quota, maxSeconds, now };
+    const worker = new JobWorker({ store: jobs, work: new TrainingWork(options), directory, observer, now });
+    await recovery.start();
+    await queue.work(worker);
   };
   let closed: Promise<void> | undefined;
   return {
     files,
     fineTuning,
     start: (observer) => (workers > 0 ? start(observer) : Promise.resolve()),
-    close: () => (closed ??= queue.close()),
+    close: () => (closed ??= recovery.stop().then(() => queue.close())),
   };
 }
 
@@ -100,7 +88,10 @@ async function openStores(
 ): Promise<FineTuningStores> {
   if (store.kind === 'file') {
     const { directory } = store;
-    const [files, jobs] = await Promise.all([DiskFileStore.open(directory), DiskJobStore.open(directory)]);
+    const [files, jobs] = await Promise.all([
+      DiskFileStore.open(directory),
+      DiskJobStore.open<FineTuningJob>(directory, FINE_TUNING),
+    ]);
     return { files, jobs, queue: new LocalQueue(workers) };
   }
   if (connection === undefined) throw new Error('a store on Redis needs its connection');
@@ -108,7 +99,7 @@ async function openStores(
   return openRedisFineTuning(connection, { fingerprint, workers, lostAfter: tuningLostSeconds * 1000 });
 }
 
-/** Of this machine's, where jobs of the store have their files while they run. */
+/** Directory of this machine where jobs have their files while they run. */
 function scratchOf({ store, cache }: Settings<'model' | 'store'>, fingerprint: string): string {
   if (store.kind === 'file') return join(store.directory, '.fine-tuning/.running');
   const place = createHash('sha256')

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { ConfigError } from '../config/error.js';
+import { FINE_TUNING, type FineTuningJob } from '../fine-tuning/job.js';
 import type { FineTuningStores, OpenedArchive, OpenedStore, OpenedTenancyStore } from './opened.js';
 import { CachedPrefixStore } from '../prefix/cached-store.js';
 import { RedisConnection } from '../redis/connection.js';
@@ -58,11 +59,10 @@ export async function openRedisFineTuning(
 ): Promise<FineTuningStores> {
   // BullMQ takes as long to load as the client: whoever needs no jobs does not wait for it.
   const { RedisJobQueue } = await import('../redis/jobs/redis-job-queue.js');
-  const jobs = new RedisJobStore(connection);
   return {
     files: new RedisFileStore(connection),
-    jobs,
-    queue: new RedisJobQueue({ connection, jobs, ...options }),
+    jobs: new RedisJobStore<FineTuningJob>(connection, FINE_TUNING),
+    queue: new RedisJobQueue({ connection, kind: FINE_TUNING, ...options }),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { FileStore } from '../files/file-store.js';
-import type { JobQueue } from '../fine-tuning/job-queue.js';
-import type { JobStore } from '../fine-tuning/job-store.js';
+import type { FineTuningJob } from '../fine-tuning/job.js';
+import type { JobQueue } from '../jobs/job-queue.js';
+import type { JobStore } from '../jobs/job-store.js';
 import type { PrefixArchive } from '../prefix/copy.js';
 import type { PrefixStore } from '../prefix/store.js';
 import type { RedisConnection } from '../redis/connection.js';
@@ -34,6 +35,6 @@ export interface OpenedTenancyStore {
 /** The stores of files and jobs, and the queue that brings jobs to workers. */
 export interface FineTuningStores {
   readonly files: FileStore;
-  readonly jobs: JobStore;
+  readonly jobs: JobStore<FineTuningJob>;
   readonly queue: JobQueue;
 }

@@ -4,7 +4,7 @@ import pino from 'pino';
 
 import { ConfigError } from '../config/error.js';
 import type { Settings } from '../config/variables.js';
-import type { JobObserver } from '../fine-tuning/job-worker.js';
+import type { JobObserver } from '../jobs/job-worker.js';
 import { openFineTuning } from './open-fine-tuning.js';
 import { openServedModel } from './open-model.js';
 import { describeStore, openStore } from './open-store.js';

@@ -1,29 +1,30 @@
 import type { ProgressLine } from '../tuning/progress/progress-meter.js';
-import { type JobRef, newEvent } from './job.js';
-import type { JobStore } from './job-store.js';
+import { type JobRef, newEvent } from '../jobs/job.js';
+import type { JobStore } from '../jobs/job-store.js';
+import { FINE_TUNING, type FineTuningJob } from './job.js';
 
-/** From one event about a step to the next. Milliseconds. */
-const EVERY = 5000;
+/** From one event about a step to the next. */
+const EVENT_EVERY_MS = 5000;
 
-/** Tells the store how a running job stands: every validation, the first step, and then one about every five seconds. */
+/** Adds events of a running job's progress: every validation, the first step, and then a step about every five seconds. */
 export class ProgressReporter {
   #last = -Infinity;
   #writing: Promise<unknown> = Promise.resolve();
 
   /** @param now Unix milliseconds */
   constructor(
-    private readonly jobs: JobStore,
+    private readonly jobs: JobStore<FineTuningJob>,
     private readonly job: JobRef,
     private readonly now: () => number,
   ) {}
 
   report({ point, total, secondsLeft }: ProgressLine): void {
     const now = this.now();
-    if (!('valid_loss' in point) && now - this.#last < EVERY) return;
+    if (!('valid_loss' in point) && now - this.#last < EVENT_EVERY_MS) return;
     this.#last = now;
     const loss =
       'valid_loss' in point ? `validation loss=${round(point.valid_loss)}` : `training loss=${round(point.train_loss)}`;
-    const event = newEvent(now, {
+    const event = newEvent(FINE_TUNING, now, {
       type: 'metrics',
       message: `Step ${point.step}/${total}: ${loss}`,
       data: { ...point, total_steps: total },
@@ -38,7 +39,7 @@ export class ProgressReporter {
     await this.#writing;
   }
 
-  /** One after the other; what a store that is away does not get is lost. */
+  /** Writes one after the other; what fails is lost. */
   #write(write: () => Promise<unknown>): void {
     this.#writing = this.#writing.then(write).catch(() => undefined);
   }

@@ -7,6 +7,7 @@ const ownErrors: ReadonlySet<string> = new Set([
   'OnnxRuntimeError',
   'FileError',
   'FineTuningError',
+  'JobError',
   'TrainingCrashedError',
 ]);
 

@@ -2,6 +2,7 @@ import { CompletionError, RateLimitError, type CompletionErrorCode } from '../co
 import { EngineError, type EngineErrorCode } from '../engine/errors.js';
 import { FileError, type FileErrorCode } from '../files/errors.js';
 import { FineTuningError, type FineTuningErrorCode } from '../fine-tuning/errors.js';
+import { JobError, type JobErrorCode } from '../jobs/errors.js';
 import { StoreError, type StoreErrorCode } from '../lib/store-error.js';
 import { PREFIX_ERRORS, PrefixError, type PrefixErrorCode, type PrefixErrorReason } from '../prefix/errors.js';
 import { TenancyError, type TenancyErrorCode } from '../tenancy/errors.js';
@@ -48,6 +49,7 @@ export type ErrorCode =
   | PrefixErrorCode
   | TenancyErrorCode
   | FileErrorCode
+  | JobErrorCode
   | FineTuningErrorCode
   | StoreErrorCode;
 
@@ -206,7 +208,8 @@ export function toApiError(error: unknown): ApiError {
     return new ApiError(error.code, error.message, { param: error.param, cause: error });
   if (error instanceof TenancyError || error instanceof StoreError)
     return new ApiError(error.code, error.message, { cause: error });
-  if (error instanceof FileError || error instanceof FineTuningError)
+  if (error instanceof FineTuningError) return new ApiError(error.code, error.message, { cause: error });
+  if (error instanceof FileError || error instanceof JobError)
     return new ApiError(error.code, error.message, { param: error.param, cause: error });
   if (!(error instanceof Error)) return new ApiError('internal_error', 'Something that is no error was thrown.');
   if (error.name === 'AbortError') return new ApiError('client_closed_request', 'The client went away.');

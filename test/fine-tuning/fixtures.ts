@@ -1,12 +1,13 @@
 import { newFileId } from '../../src/files/file.js';
-import { type FineTuningJob, newJobId } from '../../src/fine-tuning/job.js';
+import { FINE_TUNING, type FineTuningJob } from '../../src/fine-tuning/job.js';
+import { newJobId } from '../../src/jobs/job.js';
 import { JOB_DEFAULTS } from '../../src/fine-tuning/settings.js';
 
 export const FINGERPRINT = 'f'.repeat(64);
 
 /** A queued job. */
 export function job(changes: Partial<FineTuningJob> = {}): FineTuningJob {
-  const id = newJobId();
+  const id = newJobId(FINE_TUNING);
   return {
     id,
     fingerprint: FINGERPRINT,

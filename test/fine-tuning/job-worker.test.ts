@@ -6,10 +6,11 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { defaultConfig } from '../../src/config/config.js';
 import { childTrainer } from '../../src/fine-tuning/child-trainer.js';
 import { DiskFileStore } from '../../src/files/disk-file-store.js';
-import { DiskJobStore } from '../../src/fine-tuning/disk-job-store.js';
+import { DiskJobStore } from '../../src/jobs/disk-job-store.js';
 import { FineTuning } from '../../src/fine-tuning/fine-tuning.js';
-import type { FineTuningJob } from '../../src/fine-tuning/job.js';
-import { JobWorker } from '../../src/fine-tuning/job-worker.js';
+import { FINE_TUNING, type FineTuningJob } from '../../src/fine-tuning/job.js';
+import { TrainingWork } from '../../src/fine-tuning/training-work.js';
+import { JobWorker } from '../../src/jobs/job-worker.js';
 import { type Trainer, TrainingCrashedError } from '../../src/fine-tuning/trainer.js';
 import { StoreError } from '../../src/lib/store-error.js';
 import { PrefixError } from '../../src/prefix/errors.js';
@@ -42,7 +43,7 @@ const trained: Trainer = async ({ out }) => {
 
 describe('the worker', () => {
   let files: DiskFileStore;
-  let jobs: DiskJobStore;
+  let jobs: DiskJobStore<FineTuningJob>;
   let directory: string;
   let uploads: string[];
   let ends: string[];
@@ -54,7 +55,7 @@ describe('the worker', () => {
   beforeEach(async () => {
     const store = await temporaryDirectory();
     directory = path.join(store, 'running');
-    [files, jobs] = [await DiskFileStore.open(store), await DiskJobStore.open(store)];
+    [files, jobs] = [await DiskFileStore.open(store), await DiskJobStore.open<FineTuningJob>(store, FINE_TUNING)];
     [uploads, ends, start] = [[], [], undefined];
     upload = async () => undefined;
     const data = file(3);
@@ -64,7 +65,7 @@ describe('the worker', () => {
     ref.id = queued.id;
   });
 
-  function worker(trainer: Trainer): JobWorker {
+  function worker(trainer: Trainer): JobWorker<FineTuningJob> {
     const library = {
       files: () => Promise.resolve(start ?? notFound()),
       upload: async (tenant: string, { name }: { name: string }) => {
@@ -73,14 +74,11 @@ describe('the worker', () => {
         return { created: true, record: { version: 'a'.repeat(64) } };
       },
     } as unknown as PrefixLibrary;
+    const quota = async () => ({});
+    const options = { jobs, files, library, baseModel: 'base', trainer, quota, maxSeconds: 60, now: Date.now };
     return new JobWorker({
-      jobs,
-      files,
-      library,
-      baseModel: 'base',
-      trainer,
-      quota: async () => ({}),
-      maxSeconds: 60,
+      store: jobs,
+      work: new TrainingWork(options),
       directory,
       observer: { jobStarted: () => undefined, jobEnded: (end) => ends.push(end), jobBroke: () => ends.push('broke') },
       now: Date.now,
@@ -265,7 +263,7 @@ describe('the worker', () => {
   it('finishes a job whose prefix is being stored, which nobody can cancel then, also when it is taken up again', async () => {
     const tuning = new FineTuning({
       files: { check: async () => undefined },
-      jobs,
+      store: jobs,
       queue: undefined,
       fingerprint: FINGERPRINT,
       maxUnfinished: 9,

@@ -21,6 +21,7 @@ const WIRED = [
     'evaluation',
     'files',
     'fine-tuning',
+    'jobs',
     'metrics',
     'model',
     'prefix',
@@ -59,8 +60,12 @@ const REFUSED: readonly (readonly [from: string, to: string])[] = [
   ['prefix', 'model'],
   ['prefix', 'tenancy'],
   ['tenancy', 'prefix'],
-  // Files are of any purpose.
+  // Files are of any purpose, jobs of any kind.
+  ['files', 'jobs'],
   ['files', 'fine-tuning'],
+  ['jobs', 'fine-tuning'],
+  ['jobs', 'tuning'],
+  ['redis', 'fine-tuning'],
 ];
 
 /** Imports that the check must let pass. */
@@ -79,6 +84,8 @@ const ALLOWED: readonly (readonly [from: string, to: string])[] = [
   ['prefix', 'safetensors'],
   ['redis', 'prefix'],
   ['fine-tuning', 'files'],
+  ['fine-tuning', 'jobs'],
+  ['redis', 'jobs'],
   ['tuning', 'model'],
 ];
 

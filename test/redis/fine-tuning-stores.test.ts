@@ -4,14 +4,15 @@ import { setImmediate as tick } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { FileRecord } from '../../src/files/file.js';
-import { newEvent } from '../../src/fine-tuning/job.js';
+import { FINE_TUNING, type FineTuningJob } from '../../src/fine-tuning/job.js';
+import { newEvent } from '../../src/jobs/job.js';
 import { RedisConnection } from '../../src/redis/connection.js';
 import { RedisJobStore } from '../../src/redis/jobs/redis-job-store.js';
 import { RedisFileStore } from '../../src/redis/files/redis-file-store.js';
 import { describeFileStore } from '../files/file-store-contract.js';
 import { job } from '../fine-tuning/fixtures.js';
 import { file } from '../files/fixtures.js';
-import { describeJobStore } from '../fine-tuning/job-store-contract.js';
+import { describeJobStore } from '../jobs/job-store-contract.js';
 import { RedisServer } from '../support/redis-server.js';
 
 let server: RedisServer;
@@ -42,7 +43,7 @@ describeFileStore('the store on Redis', async () => {
 
 describeJobStore('the store on Redis', async () => {
   await emptyRedis();
-  return async (maxFinished) => new RedisJobStore(await connect(), maxFinished);
+  return async (maxFinished) => new RedisJobStore<FineTuningJob>(await connect(), FINE_TUNING, maxFinished);
 });
 
 describe('files and jobs on Redis', () => {
@@ -67,10 +68,10 @@ describe('files and jobs on Redis', () => {
   it('leave nothing of a job behind that is deleted', async () => {
     await emptyRedis();
     const connection = await connect();
-    const store = new RedisJobStore(connection);
+    const store = new RedisJobStore<FineTuningJob>(connection, FINE_TUNING);
     const { id } = job();
     await store.add('t', job({ id }));
-    await store.addEvent('t', id, newEvent(1, { message: 'first' }));
+    await store.addEvent('t', id, newEvent(FINE_TUNING, 1, { message: 'first' }));
     expect(await connection.client.dbsize()).toBe(5);
     await store.delete('t', id);
     expect(await connection.client.keys('*')).toEqual([]);
@@ -137,7 +138,7 @@ describe('files and jobs on Redis', () => {
   it('are unavailable while Redis is away or full, and say so', async () => {
     const small = await RedisServer.start(['--maxmemory', '8mb']);
     const connection = await connect(small.url);
-    const [files, jobs] = [new RedisFileStore(connection), new RedisJobStore(connection)];
+    const [files, jobs] = [new RedisFileStore(connection), new RedisJobStore<FineTuningJob>(connection, FINE_TUNING)];
     const big = new Uint8Array(20_000_000);
     const unavailable = { code: 'store_unavailable' };
     await expect(files.put('t', file(big.length), big)).rejects.toMatchObject({ store: 'files', code: 'store_full' });

@@ -3,12 +3,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest';
 
 import { StoreError } from '../../src/lib/store-error.js';
-import type { FineTuningJob } from '../../src/fine-tuning/job.js';
-import type { JobOutcome, JobWork } from '../../src/fine-tuning/job-queue.js';
+import { FINE_TUNING, type FineTuningJob } from '../../src/fine-tuning/job.js';
+import { deathProblem } from '../../src/fine-tuning/job-problem.js';
+import type { JobOutcome, Worker } from '../../src/jobs/job-queue.js';
+import { JobWorker } from '../../src/jobs/job-worker.js';
+import { JobRecovery } from '../../src/jobs/recovery.js';
 import { RedisConnection } from '../../src/redis/connection.js';
 import { RedisJobQueue, type RedisJobQueueOptions } from '../../src/redis/jobs/redis-job-queue.js';
 import { RedisJobStore } from '../../src/redis/jobs/redis-job-store.js';
 import { FINGERPRINT, job } from '../fine-tuning/fixtures.js';
+import { workerOf } from '../jobs/fixtures.js';
 import { RedisServer } from '../support/redis-server.js';
 
 /** Milliseconds. */
@@ -32,10 +36,9 @@ async function connect(): Promise<RedisConnection> {
 /** One process's end of the queue. */
 async function openQueue(options: Partial<RedisJobQueueOptions> = {}): Promise<RedisJobQueue> {
   const connection = await connect();
-  const jobs = new RedisJobStore(connection);
   const queue = new RedisJobQueue({
     connection,
-    jobs,
+    kind: FINE_TUNING,
     fingerprint: FINGERPRINT,
     workers: 1,
     lostAfter: LOST_AFTER,
@@ -46,10 +49,10 @@ async function openQueue(options: Partial<RedisJobQueueOptions> = {}): Promise<R
 }
 
 /** Work that says what it was given, and goes on until it is told how it ended or is stopped. */
-function openWork(): { work: JobWork; begun: string[]; end: (outcome: JobOutcome | Error) => void } {
+function openWork(): { work: Worker; begun: string[]; end: (outcome: JobOutcome | Error) => void } {
   const begun: string[] = [];
   let end: (outcome: JobOutcome | Error) => void = () => undefined;
-  const work: JobWork = async ({ tenant, id }, stop) => {
+  const work = workerOf(async ({ tenant, id }, stop) => {
     begun.push(`${tenant} ${id}`);
     const outcome = await new Promise<JobOutcome | Error>((resolve) => {
       end = resolve;
@@ -57,13 +60,13 @@ function openWork(): { work: JobWork; begun: string[]; end: (outcome: JobOutcome
     });
     if (outcome instanceof Error) throw outcome;
     return outcome;
-  };
+  });
   return { work, begun, end: (outcome) => end(outcome) };
 }
 
 async function addJob(queue: RedisJobQueue, tenant: string, changes: Partial<FineTuningJob> = {}): Promise<string> {
   const added = job(changes);
-  await new RedisJobStore(await connect()).add(tenant, added);
+  await new RedisJobStore<FineTuningJob>(await connect(), FINE_TUNING).add(tenant, added);
   await queue.add({ tenant, id: added.id });
   return `${tenant} ${added.id}`;
 }
@@ -85,14 +88,13 @@ it('brings each job to one of the workers of its base model', async () => {
   const other = await openQueue({ fingerprint: 'e'.repeat(64) });
   const done: string[] = [];
   const by = new Set<string>();
-  const worker =
-    (name: string): JobWork =>
-    async ({ tenant, id }) => {
+  const worker = (name: string): Worker =>
+    workerOf(async ({ tenant, id }) => {
       await delay(30);
       by.add(name);
       done.push(`${tenant} ${id}`);
       return 'done';
-    };
+    });
   await Promise.all([a.work(worker('a')), b.work(worker('b')), other.work(worker('other'))]);
   const added = [];
   for (let i = 0; i < 12; i++) added.push(await addJob(a, `t${i % 3}`));
@@ -107,7 +109,7 @@ it('has ids and tenants in Redis, and nothing of a job that is done', async () =
   await addJob(queue, 't');
   const [key = ''] = await client.keys('preamble:1:{tuning}:queue:*:ftjob-*');
   expect(await client.hget(key, 'data')).toBe('{"tenant":"t"}');
-  await queue.work(async () => 'done');
+  await queue.work(workerOf(async () => 'done'));
   await expect.poll(() => client.keys('preamble:1:{tuning}:queue:*ftjob*'), soon).toEqual([]);
 });
 
@@ -152,9 +154,15 @@ it('brings a job again that found its store away', async () => {
 
 it('adds what is in the store and not in the queue', async () => {
   const { id } = job();
-  await new RedisJobStore(await connect()).add('t', job({ id }));
+  await new RedisJobStore<FineTuningJob>(await connect(), FINE_TUNING).add('t', job({ id }));
   const { work, begun, end } = openWork();
-  await (await openQueue()).work(work);
+  const queue = await openQueue();
+  const jobs = new RedisJobStore<FineTuningJob>(await connect(), FINE_TUNING);
+  const recovery = new JobRecovery({ jobs, queue, fingerprint: FINGERPRINT, directory: '/no/such/directory' });
+  onTestFinished(() => recovery.stop());
+  await recovery.start();
+  await recovery.stop();
+  await queue.work(work);
   await expect.poll(() => begun, soon).toEqual([`t ${id}`]);
   end('done');
 });
@@ -162,9 +170,11 @@ it('adds what is in the store and not in the queue', async () => {
 it('stops a job that is not its any more, and gives up one whose workers die', async () => {
   const [queue, connection] = [await openQueue(), await connect()];
   const { work, begun } = openWork();
-  await queue.work(work);
+  const jobs = new RedisJobStore<FineTuningJob>(connection, FINE_TUNING);
+  const options = { store: jobs, directory: '', observer: {} as never, now: Date.now };
+  const ending = new JobWorker({ ...options, work: { kind: FINE_TUNING, deathProblem } as never });
+  await queue.work({ run: work.run, giveUp: (lost, deaths) => ending.giveUp(lost, deaths) });
   const [tenant = '', id = ''] = (await addJob(queue, 't', { status: 'finishing' })).split(' ');
-  const jobs = new RedisJobStore(connection);
   for (let deaths = 1; deaths <= 5; deaths++) {
     await expect.poll(() => begun.length, soon).toBe(deaths);
     await loseWorker(id);
@@ -192,14 +202,16 @@ it('keeps a job whose lock ran out while nobody else was given it', async () => 
 it('begins a job that it lost and got again when the first run has ended', async () => {
   const queue = await openQueue({ workers: 2 });
   const log: string[] = [];
-  await queue.work(async (_, stop) => {
-    log.push('begin');
-    if (log.length > 2) return 'done';
-    await new Promise((resolve) => stop.addEventListener('abort', resolve));
-    await delay(3 * LOST_AFTER); // a step, and a checkpoint
-    log.push('end');
-    return 'interrupted';
-  });
+  await queue.work(
+    workerOf(async (_, stop) => {
+      log.push('begin');
+      if (log.length > 2) return 'done';
+      await new Promise((resolve) => stop.addEventListener('abort', resolve));
+      await delay(3 * LOST_AFTER); // a step, and a checkpoint
+      log.push('end');
+      return 'interrupted';
+    }),
+  );
   const [, id = ''] = (await addJob(queue, 't')).split(' ');
   await expect.poll(() => log, soon).toEqual(['begin']);
   await loseWorker(id);

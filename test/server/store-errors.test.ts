@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { openTenancy } from '../../src/app/open-tenancy.js';
 import { defaultConfig } from '../../src/config/config.js';
 import { Files } from '../../src/files/files.js';
+import { FINE_TUNING } from '../../src/fine-tuning/job.js';
 import { FineTuning } from '../../src/fine-tuning/fine-tuning.js';
 import { CachedPrefixStore } from '../../src/prefix/cached-store.js';
 import { RedisConnection } from '../../src/redis/connection.js';
@@ -29,7 +30,7 @@ async function serverOnRedis() {
   const files = new Files({ store: new RedisFileStore(connection), quota, now: Date.now });
   const fineTuning = new FineTuning({
     files,
-    jobs: new RedisJobStore(connection),
+    store: new RedisJobStore(connection, FINE_TUNING),
     queue: { add: async () => undefined },
     fingerprint: base.fingerprint,
     maxUnfinished: 10,

@@ -1,30 +1,27 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { DelayedError, type Job, Queue, WaitingError, Worker } from 'bullmq';
+import { DelayedError, type Job, Queue, WaitingError, Worker as BullWorker } from 'bullmq';
 import type { Redis } from 'ioredis';
 
-import { type JobRef, newEvent, UNFINISHED } from '../../fine-tuning/job.js';
-import type { JobOutcome, JobQueue, JobWork } from '../../fine-tuning/job-queue.js';
-import type { JobStore } from '../../fine-tuning/job-store.js';
+import type { JobKind, JobRef } from '../../jobs/job.js';
+import type { JobOutcome, JobQueue, Worker } from '../../jobs/job-queue.js';
 import type { RedisConnection } from '../connection.js';
 import { mapRedisErrors } from '../store-error.js';
-import { TUNING_ROOT } from './scripts.js';
 import { JobLock } from './job-lock.js';
-import { Turns } from './turns.js';
+import { JobKeys } from './keys.js';
+import { RoundRobin } from './round-robin.js';
 
 const reached = mapRedisErrors('jobs');
 
 /** Workers of one job that may die: then it is the job's fault, and it has failed. */
 const MOST_DEATHS = 5;
 const RETRY_AFTER = 5000;
-/** How often the queue is compared with the store. Milliseconds. */
-const RECOVER_EVERY = 60_000;
 /** How long `close` waits for Redis once no job runs. Milliseconds. */
 const CLOSE_TIMEOUT = 2000;
 
 export interface RedisJobQueueOptions {
   readonly connection: RedisConnection;
-  readonly jobs: Pick<JobStore, 'unfinished' | 'change' | 'addEvent'>;
+  readonly kind: JobKind;
   /** Of the base model: each has a queue of its own. */
   readonly fingerprint: string;
   /** Jobs that run at the same time in this process. */
@@ -35,25 +32,26 @@ export interface RedisJobQueueOptions {
   readonly retryAfter?: number;
 }
 
-type TuningJob = Job<Pick<JobRef, 'tenant'>, void>;
+type QueuedJob = Job<Pick<JobRef, 'tenant'>, void>;
 
 /**
- * The jobs of one base model in BullMQ, for workers on any number of machines. It carries ids and tenants' names; all else is in the
+ * The jobs of one kind and one base model in BullMQ, for workers on any number of machines. It carries ids and tenants' names; all else is in the
  * stores, which decide: a job that is delivered twice is done once.
  */
 export class RedisJobQueue implements JobQueue {
   readonly #options: RedisJobQueueOptions;
+  readonly #keys: JobKeys;
   readonly #queue: Queue<Pick<JobRef, 'tenant'>, void>;
-  readonly #turns: Turns;
+  readonly #turns: RoundRobin;
   readonly #leaving = new AbortController();
   #patient: Redis | undefined;
-  #worker: Worker<Pick<JobRef, 'tenant'>, void> | undefined;
-  #recovering: Promise<void> = Promise.resolve();
+  #worker: BullWorker<Pick<JobRef, 'tenant'>, void> | undefined;
   /** By the job's id. */
   readonly #running = new Map<string, Promise<unknown>>();
 
   constructor(options: RedisJobQueueOptions) {
     this.#options = options;
+    this.#keys = new JobKeys(options.kind);
     const { client } = options.connection;
     this.#queue = new Queue(this.#name, {
       ...this.#shared,
@@ -62,20 +60,20 @@ export class RedisJobQueue implements JobQueue {
       streams: { events: { maxLen: 100 } }, // nobody reads them
     });
     this.#queue.on('error', () => undefined); // commands tell
-    this.#turns = new Turns(client, this.#name);
+    this.#turns = new RoundRobin(client, this.#keys.turns(this.#name));
   }
 
   async add({ tenant, id }: JobRef): Promise<void> {
     // One that is there keeps its turn.
     if (await reached(this.#queue.getJob(id))) return;
     const priority = await reached(this.#turns.take(tenant));
-    await reached(this.#queue.add('tune', { tenant }, { jobId: id, priority }));
+    await reached(this.#queue.add(this.#options.kind.slot, { tenant }, { jobId: id, priority }));
   }
 
-  async work(work: JobWork): Promise<void> {
+  async work(worker: Worker): Promise<void> {
     const { connection, workers: concurrency, lostAfter } = this.#options;
     this.#patient = connection.patientClient();
-    this.#worker = new Worker(this.#name, (job, token = '') => this.#run(job, token, work), {
+    this.#worker = new BullWorker(this.#name, (job, token = '') => this.#run(job, token, worker), {
       ...this.#shared,
       connection: this.#patient,
       concurrency,
@@ -86,15 +84,14 @@ export class RedisJobQueue implements JobQueue {
       skipLockRenewal: true, // `JobLock` does it, and stops a job that is another's
     });
     this.#worker.on('error', () => undefined); // it goes on by itself
-    this.#worker.on('failed', (job, error) => void this.#fail(job, error).catch(() => undefined));
-    this.#recovering = this.#recover();
+    this.#worker.on('failed', (job, error) => void this.#giveUp(job, error, worker).catch(() => undefined));
   }
 
   async close(): Promise<void> {
     this.#leaving.abort();
     // While Redis is away, a close that waits would never end (bullmq issue 4656).
     const closed = this.#worker?.close(this.#patient?.status !== 'ready');
-    await Promise.all([this.#recovering, ...this.#running.values()]);
+    await Promise.all(this.#running.values());
     await Promise.race([closed, delay(CLOSE_TIMEOUT)]);
     this.#patient?.disconnect();
   }
@@ -105,10 +102,10 @@ export class RedisJobQueue implements JobQueue {
 
   get #shared(): { prefix: string; skipVersionCheck: boolean } {
     // The check writes to the console, and `preamble doctor` makes it.
-    return { prefix: `${TUNING_ROOT}:queue`, skipVersionCheck: true };
+    return { prefix: this.#keys.queues, skipVersionCheck: true };
   }
 
-  async #run(job: TuningJob, token: string, work: JobWork): Promise<void> {
+  async #run(job: QueuedJob, token: string, worker: Worker): Promise<void> {
     const { lostAfter, retryAfter = RETRY_AFTER } = this.#options;
     const { data, id = '', opts } = job;
     await this.#turns.begin(opts.priority ?? 0).catch(() => undefined); // it is for fairness only
@@ -117,7 +114,7 @@ export class RedisJobQueue implements JobQueue {
     try {
       await this.#running.get(id); // this worker lost it and has it again: its files are one run's at a time
       const stop = AbortSignal.any([this.#leaving.signal, lock.lost]);
-      const running = work({ tenant: data.tenant, id }, stop).catch(() => 'failed' as const);
+      const running = worker.run({ tenant: data.tenant, id }, stop).catch(() => 'failed' as const);
       this.#running.set(id, running);
       outcome = await running.finally(() => this.#running.delete(id));
     } finally {
@@ -137,7 +134,7 @@ export class RedisJobQueue implements JobQueue {
    * Makes a job's lock last again. While Redis is away it runs out: then it is taken once more, unless the job was brought to another
    * worker. False when it is not this one's any more.
    */
-  async #keep(job: TuningJob, token: string): Promise<boolean> {
+  async #keep(job: QueuedJob, token: string): Promise<boolean> {
     const { lostAfter } = this.#options;
     if ((await job.extendLock(token, lostAfter)) === 1) return true;
     if (!(await job.isActive())) return false;
@@ -145,28 +142,9 @@ export class RedisJobQueue implements JobQueue {
     return (await job.extendLock(token, lostAfter)) === 1; // takes it off the list of stalled jobs too
   }
 
-  /** BullMQ has given a job up: its workers died. */
-  async #fail(job: TuningJob | undefined, error: Error): Promise<void> {
+  /** Ends a job that BullMQ has given up. */
+  async #giveUp(job: QueuedJob | undefined, error: Error, worker: Worker): Promise<void> {
     if (job?.id === undefined || !/stalled/.test(error.message)) return;
-    const { tenant } = job.data;
-    const message = `The job was given up: ${MOST_DEATHS} workers died while they trained it.`;
-    const finished = Date.now();
-    const problem = { code: 'training_failed', message, param: null };
-    const change = { status: 'failed', finished, estimatedFinish: null, error: problem } as const;
-    if (!(await this.#options.jobs.change(tenant, job.id, UNFINISHED, change))) return;
-    await this.#options.jobs.addEvent(tenant, job.id, newEvent(finished, { level: 'error', message }));
-  }
-
-  /** Adds what the store has and the queue may not: a server that died between the two, a Redis that lost its last second. */
-  async #recover(): Promise<void> {
-    const { signal } = this.#leaving;
-    while (!signal.aborted) {
-      try {
-        for (const job of await this.#options.jobs.unfinished(this.#options.fingerprint)) await this.add(job);
-      } catch {
-        // The store is away: the next time.
-      }
-      await delay(RECOVER_EVERY, undefined, { signal }).catch(() => undefined);
-    }
+    await worker.giveUp({ tenant: job.data.tenant, id: job.id }, MOST_DEATHS);
   }
 }

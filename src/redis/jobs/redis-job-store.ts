@@ -1,80 +1,85 @@
 import type { Redis } from 'ioredis';
 
 import {
-  type FineTuningJob,
   type JobChange,
   type JobEvent,
+  type JobKind,
+  type JobRecord,
   type JobRef,
   type JobStatus,
   UNFINISHED,
-} from '../../fine-tuning/job.js';
-import { type JobStore, MAX_EVENTS, MAX_FINISHED_JOBS, tooManyJobs } from '../../fine-tuning/job-store.js';
+} from '../../jobs/job.js';
+import { type JobStore, MAX_EVENTS, MAX_FINISHED_JOBS, tooManyJobs } from '../../jobs/job-store.js';
 import { type Page, pageOf, type PageOptions } from '../../lib/page.js';
 import type { RedisConnection } from '../connection.js';
 import { mapRedisErrors } from '../store-error.js';
-import { addEvent, addJob, changeJob, deleteJob, JobKeys, surplusJobs, unfinishedOn } from './scripts.js';
+import { JobKeys } from './keys.js';
+import { addEvent, addJob, changeJob, deleteJob, surplusJobs } from './scripts.js';
 import { newestFirst } from '../newest-first.js';
 
 const reached = mapRedisErrors('jobs');
 
-/** Jobs on Redis; each change is one script. `job-scripts.ts` has the layout. */
-export class RedisJobStore implements JobStore {
+/** Jobs of one kind on Redis; each change is one script. */
+export class RedisJobStore<Job extends JobRecord> implements JobStore<Job> {
   readonly #client: Redis;
+  readonly #keys: JobKeys;
 
   /** @param maxFinished finished jobs that a tenant keeps */
   constructor(
     { client }: Pick<RedisConnection, 'client'>,
+    kind: JobKind,
     private readonly maxFinished = MAX_FINISHED_JOBS,
   ) {
     this.#client = client;
+    this.#keys = new JobKeys(kind);
   }
 
-  async add(tenant: string, job: FineTuningJob, maxUnfinished?: number): Promise<void> {
+  async add(tenant: string, job: Job, maxUnfinished?: number): Promise<void> {
     await this.#dropSurplus(tenant);
     const args = [job.id, job.created, member({ tenant, id: job.id }), maxUnfinished ?? '', ...encode(job)];
-    const unfinished = await reached(addJob.run(this.#client, touched(tenant, job), args));
+    const unfinished = await reached(addJob.run(this.#client, this.#touched(tenant, job), args));
     if (unfinished !== -1) throw tooManyJobs(Number(unfinished), maxUnfinished ?? 0);
   }
 
-  async get(tenant: string, id: string): Promise<FineTuningJob | undefined> {
-    const hash = await reached(this.#client.hgetall(new JobKeys(tenant).job(id)));
-    return hash['id'] === undefined ? undefined : decode(Object.entries(hash));
+  async get(tenant: string, id: string): Promise<Job | undefined> {
+    const hash = await reached(this.#client.hgetall(this.#keys.of(tenant).job(id)));
+    return hash['id'] === undefined ? undefined : (decode(Object.entries(hash)) as Job);
   }
 
-  list(tenant: string, options: PageOptions): Promise<Page<FineTuningJob>> {
-    return reached(newestFirst(this.#client, new JobKeys(tenant).ids, options, (id) => this.get(tenant, id)));
+  list(tenant: string, options: PageOptions): Promise<Page<Job>> {
+    return reached(newestFirst(this.#client, this.#keys.of(tenant).ids, options, (id) => this.get(tenant, id)));
   }
 
   async change(
     tenant: string,
     id: string,
     from: readonly JobStatus[],
-    change: JobChange,
-  ): Promise<FineTuningJob | undefined> {
+    change: JobChange<Job>,
+  ): Promise<Job | undefined> {
     // The base model of a job never changes.
     const job = await this.get(tenant, id);
     if (job === undefined) return undefined;
     const finished = change.status !== undefined && !UNFINISHED.includes(change.status);
     const statuses = from.map((status) => JSON.stringify(status));
     const args = [id, member({ tenant, id }), finished ? 1 : 0, statuses.length, ...statuses, ...encode(change)];
-    const flat = await reached(changeJob.run(this.#client, touched(tenant, job), args));
-    return flat === null ? undefined : decode(pairs(flat as string[]));
+    const flat = await reached(changeJob.run(this.#client, this.#touched(tenant, job), args));
+    return flat === null ? undefined : (decode(pairs(flat as string[])) as Job);
   }
 
   async delete(tenant: string, id: string): Promise<boolean> {
     const job = await this.get(tenant, id);
     if (job === undefined) return false;
-    const keys = [...touched(tenant, job), new JobKeys(tenant).events(id)];
+    const keys = [...this.#touched(tenant, job), this.#keys.of(tenant).events(id)];
     return (await reached(deleteJob.run(this.#client, keys, [id, member({ tenant, id })]))) === 1;
   }
 
   async addEvent(tenant: string, id: string, event: JobEvent): Promise<void> {
-    const keys = new JobKeys(tenant);
+    const keys = this.#keys.of(tenant);
     await reached(addEvent.run(this.#client, [keys.job(id), keys.events(id)], [JSON.stringify(event)]));
   }
 
   async events(tenant: string, id: string, options: PageOptions): Promise<Page<JobEvent>> {
-    const events = await reached(this.#client.lrange(new JobKeys(tenant).events(id), 0, MAX_EVENTS - 1));
+    const events = await reached(this.#client.lrange(this.#keys.of(tenant).events(id), 0, MAX_EVENTS - 1));
     return pageOf(
       events.map((event) => JSON.parse(event) as JobEvent),
       options,
@@ -82,7 +87,7 @@ export class RedisJobStore implements JobStore {
   }
 
   async unfinished(fingerprint: string): Promise<readonly JobRef[]> {
-    const members = await reached(this.#client.zrange(unfinishedOn(fingerprint), '0', '-1'));
+    const members = await reached(this.#client.zrange(this.#keys.unfinishedOn(fingerprint), '0', '-1'));
     return members.map((text) => {
       const space = text.indexOf(' ');
       return { id: text.slice(0, space), tenant: text.slice(space + 1) };
@@ -91,32 +96,32 @@ export class RedisJobStore implements JobStore {
 
   /** In steps of their own: a job that has finished stays so. */
   async #dropSurplus(tenant: string): Promise<void> {
-    const keys = new JobKeys(tenant);
+    const keys = this.#keys.of(tenant);
     const ids = await reached(surplusJobs.run(this.#client, [keys.ids, keys.unfinished], [this.maxFinished]));
     for (const id of ids as string[]) await this.delete(tenant, id);
   }
-}
 
-/** What `addJob`, `changeJob` and `deleteJob` touch. */
-function touched(tenant: string, { id, fingerprint }: Pick<FineTuningJob, 'id' | 'fingerprint'>): string[] {
-  const keys = new JobKeys(tenant);
-  return [keys.job(id), keys.ids, keys.unfinished, unfinishedOn(fingerprint)];
+  /** Keys of `addJob`, `changeJob` and `deleteJob`. */
+  #touched(tenant: string, { id, fingerprint }: Pick<JobRecord, 'id' | 'fingerprint'>): string[] {
+    const keys = this.#keys.of(tenant);
+    return [keys.job(id), keys.ids, keys.unfinished, this.#keys.unfinishedOn(fingerprint)];
+  }
 }
 
 function member({ tenant, id }: JobRef): string {
   return `${id} ${tenant}`;
 }
 
-/** Fields and their values. */
-function encode(part: Partial<FineTuningJob>): string[] {
+/** Fields and their values, as a script takes them. */
+function encode(part: object): string[] {
   return Object.entries(part).flatMap(([field, value]) => [field, JSON.stringify(value)]);
 }
 
-function decode(fields: readonly (readonly [string, string])[]): FineTuningJob {
-  return Object.fromEntries(fields.map(([field, value]) => [field, JSON.parse(value) as unknown])) as never;
+function decode(fields: readonly (readonly [string, string])[]): object {
+  return Object.fromEntries(fields.map(([field, value]) => [field, JSON.parse(value) as unknown]));
 }
 
-/** Field, value, field, value: how a script returns a hash. */
+/** Field, value, field, value: as a script returns a hash. */
 function pairs(flat: readonly string[]): [string, string][] {
   return flat.flatMap((field, i) => (i % 2 === 0 ? [[field, flat[i + 1] ?? '']] : []));
 }

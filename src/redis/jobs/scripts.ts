@@ -1,53 +1,10 @@
-import { tenantKey } from '../../prefix/name.js';
-import { MAX_EVENTS } from '../../fine-tuning/job-store.js';
+import { MAX_EVENTS } from '../../jobs/job-store.js';
 import { Script } from '../script.js';
 
-/**
- * Fine-tuning jobs in Redis, all in one slot of a cluster:
- *
- *     preamble:1:{tuning}:jobs:TENANT         sorted set of ids, by the time they were added
- *     preamble:1:{tuning}:job:TENANT:ID       hash of the job's fields, each as JSON
- *     preamble:1:{tuning}:events:TENANT:ID    list of JSON, newest first
- *     preamble:1:{tuning}:unfinished:TENANT   set of the ids that are queued or running
- *     preamble:1:{tuning}:unfinished-on:FP    sorted set of `ID TENANT` of one base model, by the time they were added
- *
- * BullMQ's keys are beside them: see `job-queue.ts`.
- */
-export const TUNING_ROOT = 'preamble:1:{tuning}';
+// Scripts that change jobs, each in one step; `keys.ts` names their keys.
 
-/** How long events are kept after the last one. Seconds. */
+/** Seconds that events are kept after the last one. */
 const EVENT_SECONDS = 30 * 24 * 3600;
-
-/** Keys of one tenant's jobs. */
-export class JobKeys {
-  readonly #tenant: string;
-
-  /** Throws `tenant_invalid`. */
-  constructor(tenant: string) {
-    this.#tenant = tenantKey(tenant);
-  }
-
-  get ids(): string {
-    return `${TUNING_ROOT}:jobs:${this.#tenant}`;
-  }
-
-  get unfinished(): string {
-    return `${TUNING_ROOT}:unfinished:${this.#tenant}`;
-  }
-
-  job(id: string): string {
-    return `${TUNING_ROOT}:job:${this.#tenant}:${id}`;
-  }
-
-  events(id: string): string {
-    return `${TUNING_ROOT}:events:${this.#tenant}:${id}`;
-  }
-}
-
-/** @param fingerprint of a base model */
-export function unfinishedOn(fingerprint: string): string {
-  return `${TUNING_ROOT}:unfinished-on:${fingerprint.slice(0, 16)}`;
-}
 
 /**
  * KEYS: job, ids, unfinished of the tenant, unfinished of the base model

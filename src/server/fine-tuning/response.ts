@@ -1,4 +1,5 @@
-import type { FineTuningJob, JobEvent } from '../../fine-tuning/job.js';
+import type { FineTuningJob } from '../../fine-tuning/job.js';
+import type { JobEvent } from '../../jobs/job.js';
 import type { Page } from '../../lib/page.js';
 import { toSeconds } from '../schema/seconds.js';
 import type { Job, JobEventList, JobEventObject, JobList } from './schema.js';

@@ -12,7 +12,7 @@ import { Job, JobEventList, JobList, JobParams, NewJob } from './schema.js';
 
 /** What the fine-tuning routes need of the rest of the program. */
 export interface FineTuningRouteDeps extends JobRequestDeps {
-  readonly fineTuning: Pick<FineTuning, 'createJob' | 'job' | 'listJobs' | 'cancel' | 'events'>;
+  readonly fineTuning: Pick<FineTuning, 'create' | 'get' | 'list' | 'cancel' | 'events'>;
   readonly library: JobRequestDeps['library'] & Pick<PrefixLibrary, 'get' | 'nameOf'>;
   readonly base: BaseModel;
 }
@@ -62,15 +62,15 @@ const fineTuningRoutes: FastifyPluginAsyncTypebox<FineTuningRouteDeps> = async (
 
   app.post('/fine_tuning/jobs', { schema: createSchema }, async ({ tenant, body }) => {
     const request = toJobRequest(body, deps, await startOf(tenant, body.model));
-    return toJob(await fineTuning.createJob(tenant, request), tenant);
+    return toJob(await fineTuning.create(tenant, request), tenant);
   });
 
   app.get('/fine_tuning/jobs', { schema: listSchema }, async ({ tenant, query: { after, limit } }) =>
-    toJobList(await fineTuning.listJobs(tenant, { after, limit: Number(limit ?? 20) }), tenant),
+    toJobList(await fineTuning.list(tenant, { after, limit: Number(limit ?? 20) }), tenant),
   );
 
   app.get('/fine_tuning/jobs/:fine_tuning_job_id', { schema: getSchema }, async ({ tenant, params }) =>
-    toJob(await fineTuning.job(tenant, params.fine_tuning_job_id), tenant),
+    toJob(await fineTuning.get(tenant, params.fine_tuning_job_id), tenant),
   );
 
   app.post('/fine_tuning/jobs/:fine_tuning_job_id/cancel', { schema: cancelSchema }, async ({ tenant, params }) =>

@@ -3,30 +3,40 @@ import path from 'node:path';
 
 import { ifExists } from '../disk/durable.js';
 import { DiskRecords } from '../files/disk-records.js';
-import { type FineTuningJob, isUnfinished, type JobChange, type JobEvent, type JobRef, type JobStatus } from './job.js';
+import {
+  isUnfinished,
+  type JobChange,
+  type JobEvent,
+  type JobKind,
+  type JobRecord,
+  type JobRef,
+  type JobStatus,
+} from './job.js';
 import { type JobStore, MAX_EVENTS, MAX_FINISHED_JOBS, tooManyJobs } from './job-store.js';
 import { type Page, pageOf, type PageOptions } from '../lib/page.js';
 
 const EVENTS_FILE = 'events.jsonl';
 
-/** The tenant is kept in the record: a directory's name is only its key. */
-interface JobRecord extends FineTuningJob {
-  readonly tenant: string;
-}
+/** A job with its tenant: a directory's name is only the tenant's key. */
+type Stored<Job> = Job & { readonly tenant: string };
 
-/** Jobs in the directory of an on-disk store; events are lines of a file beside the job. */
-export class DiskJobStore implements JobStore {
+/** Jobs of one kind in a directory: `JobStore` for one process. Events are lines of a file beside the job. */
+export class DiskJobStore<Job extends JobRecord> implements JobStore<Job> {
   private constructor(
-    private readonly records: DiskRecords<JobRecord>,
+    private readonly records: DiskRecords<Stored<Job>>,
     private readonly maxFinished: number,
   ) {}
 
   /** @param maxFinished finished jobs that a tenant keeps */
-  static async open(directory: string, maxFinished = MAX_FINISHED_JOBS): Promise<DiskJobStore> {
-    return new DiskJobStore(await DiskRecords.open(directory, 'jobs'), maxFinished);
+  static async open<Job extends JobRecord>(
+    directory: string,
+    { folder }: JobKind,
+    maxFinished = MAX_FINISHED_JOBS,
+  ): Promise<DiskJobStore<Job>> {
+    return new DiskJobStore(await DiskRecords.open<Stored<Job>>(directory, folder), maxFinished);
   }
 
-  async add(tenant: string, job: FineTuningJob, maxUnfinished = Infinity): Promise<void> {
+  async add(tenant: string, job: Job, maxUnfinished = Infinity): Promise<void> {
     await this.records.exclusively(tenant, async () => {
       const jobs = await this.records.all(tenant);
       const finished = jobs.filter((each) => !isUnfinished(each));
@@ -37,28 +47,28 @@ export class DiskJobStore implements JobStore {
     });
   }
 
-  async get(tenant: string, id: string): Promise<FineTuningJob | undefined> {
+  async get(tenant: string, id: string): Promise<Job | undefined> {
     const record = await this.records.get(tenant, id);
-    return record && withoutTenant(record);
+    return record && withoutTenant<Job>(record);
   }
 
-  async list(tenant: string, options: PageOptions): Promise<Page<FineTuningJob>> {
+  async list(tenant: string, options: PageOptions): Promise<Page<Job>> {
     const { data, hasMore } = pageOf(await this.records.all(tenant), options);
-    return { data: data.map(withoutTenant), hasMore };
+    return { data: data.map((record) => withoutTenant<Job>(record)), hasMore };
   }
 
   async change(
     tenant: string,
     id: string,
     from: readonly JobStatus[],
-    change: JobChange,
-  ): Promise<FineTuningJob | undefined> {
+    change: JobChange<Job>,
+  ): Promise<Job | undefined> {
     return this.records.exclusively(tenant, async () => {
       const record = await this.records.get(tenant, id);
       if (record === undefined || !from.includes(record.status)) return undefined;
       const changed = { ...record, ...change };
       await this.records.replace(tenant, changed);
-      return withoutTenant(changed);
+      return withoutTenant<Job>(changed);
     });
   }
 
@@ -107,8 +117,8 @@ export class DiskJobStore implements JobStore {
   }
 }
 
-function withoutTenant({ tenant: _, ...job }: JobRecord): FineTuningJob {
-  return job;
+function withoutTenant<Job extends JobRecord>({ tenant: _, ...job }: Stored<Job>): Job {
+  return job as unknown as Job;
 }
 
 /** The line's end comes first, so that half a line before it spoils itself only. */

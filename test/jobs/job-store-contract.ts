@@ -1,17 +1,18 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 
-import { newEvent, newJobId, UNFINISHED } from '../../src/fine-tuning/job.js';
-import { type JobStore, MAX_EVENTS } from '../../src/fine-tuning/job-store.js';
-import { FINGERPRINT, job } from './fixtures.js';
+import { FINE_TUNING, type FineTuningJob } from '../../src/fine-tuning/job.js';
+import { newEvent, newJobId, UNFINISHED } from '../../src/jobs/job.js';
+import { type JobStore, MAX_EVENTS } from '../../src/jobs/job-store.js';
+import { FINGERPRINT, job } from '../fine-tuning/fixtures.js';
 
-/** Opens a store; so many finished jobs of a tenant are kept there. */
-type Open = (maxFinished?: number) => Promise<JobStore>;
+/** Opens a store that keeps `maxFinished` finished jobs of a tenant. */
+type Open = (maxFinished?: number) => Promise<JobStore<FineTuningJob>>;
 
-/** What every `JobStore` must do. `makeStore` gives each test an empty place and a way to open it, more than once. */
+/** The contract of every `JobStore`. `makeStore` gives each test an empty place and a way to open it, more than once. */
 export function describeJobStore(kind: string, makeStore: () => Promise<Open>): void {
   describe(`${kind} keeps the job store's contract`, () => {
     let open: Open;
-    let store: JobStore;
+    let store: JobStore<FineTuningJob>;
     beforeEach(async () => {
       open = await makeStore();
       store = await open();
@@ -48,13 +49,13 @@ export function describeJobStore(kind: string, makeStore: () => Promise<Open>): 
       for (const [tenant, id] of [
         ['T', own.id],
         ['other', own.id],
-        ['t', newJobId()],
+        ['t', newJobId(FINE_TUNING)],
         ['t', '../../t'],
         ['t', ''],
       ] as const) {
         expect(await store.get(tenant, id)).toBeUndefined();
         expect(await store.change(tenant, id, UNFINISHED, { status: 'failed' })).toBeUndefined();
-        await store.addEvent(tenant, id, newEvent(1, { message: 'nobody hears this' }));
+        await store.addEvent(tenant, id, newEvent(FINE_TUNING, 1, { message: 'nobody hears this' }));
         expect(await store.events(tenant, id, { limit: 5 })).toEqual({ data: [], hasMore: false });
       }
       expect((await store.list('other', { limit: 10 })).data).toEqual([]);
@@ -67,19 +68,19 @@ export function describeJobStore(kind: string, makeStore: () => Promise<Open>): 
       expect(first).toEqual({ data: jobs.slice(0, 3), hasMore: true });
       const second = await store.list('t', { limit: 3, after: jobs[2]!.id });
       expect(second).toEqual({ data: jobs.slice(3), hasMore: false });
-      expect((await store.list('t', { limit: 2, after: newJobId() })).data).toEqual([]);
+      expect((await store.list('t', { limit: 2, after: newJobId(FINE_TUNING) })).data).toEqual([]);
     });
 
     it('forgets a job that is deleted, queued or not, with its events', async () => {
       const [queued, ended, other] = [job(), job(), job()];
       for (const each of [queued, ended, other]) await store.add('t', each);
       await store.change('t', ended.id, ['queued'], { status: 'succeeded' });
-      await store.addEvent('t', queued.id, newEvent(1, { message: 'first' }));
+      await store.addEvent('t', queued.id, newEvent(FINE_TUNING, 1, { message: 'first' }));
       expect(await store.delete('other', queued.id)).toBe(false);
       for (const { id } of [queued, ended]) {
         expect(await store.delete('t', id)).toBe(true);
         expect(await store.delete('t', id)).toBe(false);
-        await store.addEvent('t', id, newEvent(2, { message: 'nobody hears this' }));
+        await store.addEvent('t', id, newEvent(FINE_TUNING, 2, { message: 'nobody hears this' }));
         expect(await store.change('t', id, UNFINISHED, { status: 'running' })).toBeUndefined();
         expect(await store.events('t', id, { limit: 5 })).toEqual({ data: [], hasMore: false });
       }
@@ -111,7 +112,7 @@ export function describeJobStore(kind: string, makeStore: () => Promise<Open>): 
       await small.change('other', others.id, ['queued'], { status: 'failed' });
       for (const each of jobs.slice(0, 5)) {
         await small.add('t', each, 5);
-        await small.addEvent('t', each.id, newEvent(1, { message: 'first' }));
+        await small.addEvent('t', each.id, newEvent(FINE_TUNING, 1, { message: 'first' }));
       }
       await small.change('t', runs, ['queued'], { status: 'running' });
       await small.change('t', third, ['queued'], { status: 'succeeded' });
@@ -153,7 +154,8 @@ export function describeJobStore(kind: string, makeStore: () => Promise<Open>): 
     it('keeps the events of a job, the newest first and no more than so many', async () => {
       const { id } = job();
       await store.add('t', job({ id }));
-      const event = (i: number) => newEvent(i, { type: 'metrics', message: `step ${i}`, data: { step: i, lr: 5e-5 } });
+      const event = (i: number) =>
+        newEvent(FINE_TUNING, i, { type: 'metrics', message: `step ${i}`, data: { step: i, lr: 5e-5 } });
       const events = Array.from({ length: 5 }, (_, i) => event(i));
       for (const each of events) await store.addEvent('t', id, each);
       const newest = [...events].reverse();

@@ -2,10 +2,10 @@ import { StoreError } from '../lib/store-error.js';
 import { PrefixError, type PrefixErrorCode } from '../prefix/errors.js';
 import { TuningError, type TuningSubject } from '../tuning/errors.js';
 import { FileError } from '../files/errors.js';
-import type { JobError } from './job.js';
+import type { JobProblem } from '../jobs/job.js';
 
-/** What the owner is told of what is no fault of the job's. */
-export const SERVER_FAULT: JobError = {
+/** The owner's message for an error of the server. */
+export const SERVER_FAULT: JobProblem = {
   code: 'training_failed',
   message: 'The server failed to train. Its log has the details.',
   param: null,
@@ -32,23 +32,23 @@ const PREFIX_PARAMS: Partial<Record<PrefixErrorCode, string>> = {
   prefix_too_long: 'prefix_tuning.length',
 };
 
-/** Whether a job can be done when a store is back. A full store of prefixes ends it: its owner can make room. */
-export function isStoreAway(error: unknown): boolean {
-  return error instanceof StoreError && (error.store !== 'prefixes' || error.code === 'store_unavailable');
+/** The owner's message for a job whose workers died. */
+export function deathProblem(deaths: number): JobProblem {
+  const message = `The job was given up: ${deaths} workers died while they trained it.`;
+  return { code: 'training_failed', message, param: null };
 }
 
-/** What the owner of a job is told of its error. Throws what is no fault of the job: a store that is away. */
-export function jobError(error: unknown): JobError {
-  if (isStoreAway(error)) throw error;
+/** The owner's message for an error of a job; undefined for an error of the server. */
+export function problemOf(error: unknown): JobProblem | undefined {
   if (error instanceof StoreError) return { code: error.code, message: error.message, param: null };
   if (error instanceof TuningError) return refusal(error);
   if (error instanceof FileError) return { code: error.code, message: error.message, param: error.param };
-  if (!(error instanceof PrefixError)) return SERVER_FAULT;
+  if (!(error instanceof PrefixError)) return undefined;
   const param = PREFIX_PARAMS[error.code] ?? error.param;
   return { code: error.code, message: renamed(error.message, error.param, param), param };
 }
 
-function refusal(error: TuningError): JobError {
+function refusal(error: TuningError): JobProblem {
   const { subject } = error;
   const param = FIELDS[subject];
   const code = subject === 'train' || subject === 'valid' ? 'invalid_training_file' : 'invalid_value';

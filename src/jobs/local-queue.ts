@@ -1,37 +1,38 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 import type { JobRef } from './job.js';
-import type { JobQueue, JobWork } from './job-queue.js';
+import type { JobQueue, Worker } from './job-queue.js';
 
-/** How long a job waits whose store was away. Milliseconds. */
-const RETRY_AFTER = 5000;
+/** Pause before a job is tried again whose store was away. */
+const RETRY_AFTER_MS = 5000;
 
-/**
- * A queue in the memory of one process: tenants take turns, and each has its jobs done in order. What the process had not finished when it
- * ended is added again at its next start, from the store.
- */
+/** A queue in the memory of one process: tenants take turns, and the jobs of a tenant are done in order. */
 export class LocalQueue implements JobQueue {
   /** Jobs that wait, by tenant; the tenant whose turn it is comes first. */
   readonly #waiting = new Map<string, JobRef[]>();
   readonly #leaving = new AbortController();
-  #work: JobWork | undefined;
+  #worker: Worker | undefined;
+  /** Ids of the jobs that wait or run. */
+  readonly #queued = new Set<string>();
   readonly #running = new Set<Promise<void>>();
 
   /** @param workers jobs that run at the same time */
   constructor(
     private readonly workers: number,
-    private readonly retryAfter = RETRY_AFTER,
+    private readonly retryAfterMs = RETRY_AFTER_MS,
   ) {}
 
   async add(job: JobRef): Promise<void> {
+    if (this.#queued.has(job.id)) return;
+    this.#queued.add(job.id);
     const jobs = this.#waiting.get(job.tenant);
     if (jobs) jobs.push(job);
     else this.#waiting.set(job.tenant, [job]);
     this.#fill();
   }
 
-  async work(work: JobWork): Promise<void> {
-    this.#work = work;
+  async work(worker: Worker): Promise<void> {
+    this.#worker = worker;
     this.#fill();
   }
 
@@ -41,18 +42,19 @@ export class LocalQueue implements JobQueue {
   }
 
   #fill(): void {
-    while (this.#work && this.#running.size < this.workers && !this.#leaving.signal.aborted) {
+    while (this.#worker && this.#running.size < this.workers && !this.#leaving.signal.aborted) {
       const job = this.#takeNext();
       if (job === undefined) return;
-      const running = this.#run(job, this.#work).finally(() => {
+      const running = this.#run(job, this.#worker).finally(() => {
         this.#running.delete(running);
+        this.#queued.delete(job.id);
         this.#fill();
       });
       this.#running.add(running);
     }
   }
 
-  /** The first job of the tenant whose turn it is; that tenant's next turn comes after the others'. */
+  /** Takes the first job of the tenant whose turn it is; that tenant's next turn comes after the others'. */
   #takeNext(): JobRef | undefined {
     const [first] = this.#waiting;
     if (first === undefined) return undefined;
@@ -63,15 +65,15 @@ export class LocalQueue implements JobQueue {
     return job;
   }
 
-  /** A store that is away may come back: the job waits for it. */
-  async #run(job: JobRef, work: JobWork): Promise<void> {
+  /** Does a job, again and again while its store is away. */
+  async #run(job: JobRef, worker: Worker): Promise<void> {
     const leaving = this.#leaving.signal;
     while (!leaving.aborted) {
       try {
-        await work(job, leaving);
+        await worker.run(job, leaving);
         return;
       } catch {
-        await delay(this.retryAfter, undefined, { signal: leaving }).catch(() => undefined);
+        await delay(this.retryAfterMs, undefined, { signal: leaving }).catch(() => undefined);
       }
     }
   }

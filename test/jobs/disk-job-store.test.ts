@@ -3,24 +3,25 @@ import path from 'node:path';
 
 import { expect, it } from 'vitest';
 
-import { DiskJobStore } from '../../src/fine-tuning/disk-job-store.js';
-import { newEvent } from '../../src/fine-tuning/job.js';
+import { DiskJobStore } from '../../src/jobs/disk-job-store.js';
+import { FINE_TUNING, type FineTuningJob } from '../../src/fine-tuning/job.js';
+import { newEvent } from '../../src/jobs/job.js';
 import { temporaryDirectory } from '../server/prefix-library.js';
-import { job } from './fixtures.js';
+import { job } from '../fine-tuning/fixtures.js';
 import { describeJobStore } from './job-store-contract.js';
 
 describeJobStore('the store on disk', async () => {
   const directory = await temporaryDirectory();
-  return (maxFinished) => DiskJobStore.open(directory, maxFinished);
+  return (maxFinished) => DiskJobStore.open<FineTuningJob>(directory, FINE_TUNING, maxFinished);
 });
 
 it('reads the events of a process that was killed while it wrote one', async () => {
   const directory = await temporaryDirectory();
-  const store = await DiskJobStore.open(directory);
+  const store = await DiskJobStore.open<FineTuningJob>(directory, FINE_TUNING);
   const { id } = job();
   await store.add('t', job({ id }));
-  await store.addEvent('t', id, newEvent(1, { message: 'first' }));
+  await store.addEvent('t', id, newEvent(FINE_TUNING, 1, { message: 'first' }));
   await fs.appendFile(path.join(directory, '.fine-tuning/t/jobs', id, 'events.jsonl'), '\n{"id":"ftev');
-  await store.addEvent('t', id, newEvent(2, { message: 'second' }));
+  await store.addEvent('t', id, newEvent(FINE_TUNING, 2, { message: 'second' }));
   expect((await store.events('t', id, { limit: 9 })).data.map(({ message }) => message)).toEqual(['second', 'first']);
 });
