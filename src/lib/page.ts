@@ -1,23 +1,39 @@
-/** A part of a list, newest first. */
+/** A part of a list. */
 export interface Page<T> {
   readonly data: readonly T[];
+  /** The list goes on behind the page. */
   readonly hasMore: boolean;
 }
 
 export interface PageOptions {
+  /** Most entries of the page, at least 1. */
   readonly limit: number;
-  /** An id: the page begins behind it. An id that is not there begins nothing: the page is empty. */
+  /** Id, name or other key of an entry: the page begins behind it. */
   readonly after?: string | undefined;
 }
 
-/** The page of `items`, which are newest first. */
-export function pageOf<T extends { readonly id: string }>(items: readonly T[], { limit, after }: PageOptions): Page<T> {
-  const at = after === undefined ? 0 : items.findIndex(({ id }) => id === after) + 1;
-  const behind = after !== undefined && at === 0 ? [] : items.slice(at);
-  return { data: behind.slice(0, limit), hasMore: behind.length > limit };
+/** The first page of `items`. @param goesOn the list has more than `items` */
+export function firstPage<T>(items: readonly T[], limit: number, goesOn = false): Page<T> {
+  return { data: items.slice(0, limit), hasMore: goesOn || items.length > limit };
 }
 
-/** Everything that `list` has, page by page. */
+/** A page of a list in the order of `items`; it is empty if no item has the id `after`. */
+export function pageOf<T extends { readonly id: string }>(items: readonly T[], { limit, after }: PageOptions): Page<T> {
+  const at = after === undefined ? 0 : items.findIndex(({ id }) => id === after) + 1;
+  return firstPage(after !== undefined && at === 0 ? [] : items.slice(at), limit);
+}
+
+/** A page of a list in the order of its keys, which are ASCII: it begins behind `after`, whether an item has that key or not. */
+export function pageByKey<T>(
+  items: readonly T[],
+  keyOf: (item: T) => string,
+  { limit, after = '' }: PageOptions,
+): Page<T> {
+  const behind = items.filter((item) => keyOf(item) > after).sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+  return firstPage(behind, limit);
+}
+
+/** Reads a whole list, page by page. */
 export async function everything<T extends { readonly id: string }>(
   list: (options: PageOptions) => Promise<Page<T>>,
 ): Promise<T[]> {

@@ -1,3 +1,4 @@
+import type { Page } from '../lib/page.js';
 import { StaleCache } from '../lib/stale-cache.js';
 import { tenantKey } from './name.js';
 import type { PrefixQuota } from './quota.js';
@@ -7,7 +8,6 @@ import {
   type ListOptions,
   type PrefixDetails,
   type PrefixInfo,
-  type PrefixPage,
   type PrefixStore,
   type PrefixUpload,
   type PutResult,
@@ -78,7 +78,7 @@ export class CachedPrefixStore implements PrefixStore {
     return this.store.stream(tenant, name, version, file);
   }
 
-  async list(tenant: string, options?: ListOptions): Promise<PrefixPage> {
+  async list(tenant: string, options?: ListOptions): Promise<Page<PrefixInfo>> {
     return this.store.list(tenant, options);
   }
 

@@ -1,5 +1,6 @@
 import { notePlacement } from './adapter/config.js';
 import { readAdapter } from './adapter/read.js';
+import type { Page } from '../lib/page.js';
 import { PrefixError } from './errors.js';
 import {
   type AdapterFileName,
@@ -20,7 +21,6 @@ import {
   type ListOptions,
   type PrefixDetails,
   type PrefixInfo,
-  type PrefixPage,
   type PrefixStore,
   type PrefixUpload,
   type PutResult,
@@ -30,7 +30,7 @@ import { checkFiniteKv } from './adapter/values.js';
 import { filesVersion, textVersion } from './version.js';
 
 export type { PrefixQuota } from './quota.js';
-export type { ListOptions, PrefixDetails, PrefixInfo, PrefixPage, PutResult } from './store.js';
+export type { ListOptions, PrefixDetails, PrefixInfo, PutResult } from './store.js';
 
 export interface PrefixLibraryDeps {
   /** Store of the same base model. */
@@ -154,7 +154,7 @@ export class PrefixLibrary {
   }
 
   /** Current versions of the tenant's names, in the store's order. */
-  async list(tenant: string, options?: ListOptions): Promise<PrefixPage> {
+  async list(tenant: string, options?: ListOptions): Promise<Page<PrefixInfo>> {
     return this.deps.store.list(tenant, options);
   }
 

@@ -1,4 +1,5 @@
 import type { FileStream } from '../disk/file-stream.js';
+import type { Page, PageOptions } from '../lib/page.js';
 import { PrefixError } from './errors.js';
 import {
   type AdapterFileName,
@@ -55,18 +56,8 @@ export interface PutResult {
   readonly created: boolean;
 }
 
-export interface ListOptions {
-  /** Most entries of the page, at least 1; all unless given. */
-  readonly limit?: number | undefined;
-  /** A name: the page begins behind it, whether it still exists or not. */
-  readonly after?: string | undefined;
-}
-
-export interface PrefixPage {
-  /** Current versions, ordered by `nameKey` of their names, byte by byte. */
-  readonly data: readonly PrefixInfo[];
-  readonly hasMore: boolean;
-}
+/** A list begins behind a name, whether it still exists or not; all names are listed unless a limit is given. */
+export type ListOptions = Partial<PageOptions>;
 
 /**
  * Where prefixes live. An instance belongs to one base model (its fingerprint), and every call to one tenant: nothing
@@ -96,7 +87,7 @@ export interface PrefixStore {
   read(tenant: string, name: string, version: string, file: StoredFileName): Promise<Uint8Array | undefined>;
   /** As `read`, in pieces. */
   stream(tenant: string, name: string, version: string, file: StoredFileName): Promise<FileStream | undefined>;
-  list(tenant: string, options?: ListOptions): Promise<PrefixPage>;
+  list(tenant: string, options?: ListOptions): Promise<Page<PrefixInfo>>;
   /** Removes a name with all its versions, at once for every later call. False when there is none. */
   delete(tenant: string, name: string): Promise<boolean>;
 }

@@ -2,16 +2,9 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 
 import { ifExists, makeDirectoryDurably, replaceFile } from '../disk/durable.js';
+import { type Page, pageByKey, type PageOptions } from '../lib/page.js';
 import { changeLimits, type LimitChanges } from './limits.js';
-import type {
-  KeyPageOptions,
-  KeyRecord,
-  Page,
-  PageOptions,
-  TenancyChange,
-  TenancyStore,
-  TenantRecord,
-} from './store.js';
+import type { KeyPageOptions, KeyRecord, TenancyChange, TenancyStore, TenantRecord } from './store.js';
 
 const DIRECTORY = '.tenancy';
 const FILE = 'tenancy.json';
@@ -90,7 +83,7 @@ export class FileTenancyStore implements TenancyStore {
   }
 
   async listTenants(options: PageOptions): Promise<Page<TenantRecord>> {
-    return pageOf([...this.#state.tenants.values()], ({ tenant }) => tenant, options);
+    return pageByKey([...this.#state.tenants.values()], ({ tenant }) => tenant, options);
   }
 
   async getKey(id: string): Promise<KeyRecord | undefined> {
@@ -114,7 +107,7 @@ export class FileTenancyStore implements TenancyStore {
 
   async listKeys({ tenant, ...options }: KeyPageOptions): Promise<Page<KeyRecord>> {
     const keys = [...this.#state.keys.values()].filter((key) => tenant === undefined || key.tenant === tenant);
-    return pageOf(keys, ({ id }) => id, options);
+    return pageByKey(keys, ({ id }) => id, options);
   }
 
   onChange(listener: (change: TenancyChange) => void): void {
@@ -164,10 +157,4 @@ function withTenant({ tenants, keys }: State, record: TenantRecord): State {
 
 function without<T>(map: ReadonlyMap<string, T>, keys: readonly string[]): ReadonlyMap<string, T> {
   return new Map([...map].filter(([key]) => !keys.includes(key)));
-}
-
-/** Names and ids are ASCII, so that the order of strings is that of bytes. */
-function pageOf<T>(items: readonly T[], keyOf: (item: T) => string, { limit, after = '' }: PageOptions): Page<T> {
-  const behind = items.filter((item) => keyOf(item) > after).sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
-  return { data: behind.slice(0, limit), hasMore: behind.length > limit };
 }

@@ -1,3 +1,4 @@
+import type { Page, PageOptions } from '../lib/page.js';
 import type { LimitChanges, OwnLimits } from './limits.js';
 
 /** A stored tenant. */
@@ -24,21 +25,9 @@ export interface KeyRecord {
   readonly hash: string;
 }
 
-export interface PageOptions {
-  /** Most entries of the page, at least 1. */
-  readonly limit: number;
-  /** A tenant or a key's id: the page begins behind it, whether it still exists or not. */
-  readonly after?: string | undefined;
-}
-
 export interface KeyPageOptions extends PageOptions {
   /** Only this tenant's. */
   readonly tenant?: string | undefined;
-}
-
-export interface Page<T> {
-  readonly data: readonly T[];
-  readonly hasMore: boolean;
 }
 
 /** Something was changed, here or in another process. */
@@ -60,14 +49,14 @@ export interface TenancyStore {
   setTenant(tenant: string, changes: LimitChanges, now: number): Promise<TenantRecord>;
   /** Removes a tenant with all its keys. False when there is none. */
   deleteTenant(tenant: string): Promise<boolean>;
-  /** In the order of their names, byte by byte. */
+  /** In the order of their names, byte by byte; a page may begin behind a tenant that does not exist any more. */
   listTenants(options: PageOptions): Promise<Page<TenantRecord>>;
   getKey(id: string): Promise<KeyRecord | undefined>;
   /** Adds a key; creates its tenant where it is missing. */
   addKey(key: KeyRecord): Promise<void>;
   /** Removes a key. False when there is none. */
   revokeKey(id: string): Promise<boolean>;
-  /** In the order of their ids, which is that of their creation. */
+  /** In the order of their ids, which is that of their creation; a page may begin behind a key that does not exist any more. */
   listKeys(options: KeyPageOptions): Promise<Page<KeyRecord>>;
   /** Calls `listener` after a change by any process, and with undefined when changes may have been missed. */
   onChange(listener: (change: TenancyChange | undefined) => void): void;

@@ -5,7 +5,8 @@ import type { LimitChanges, TenantLimits } from './limits.js';
 import { issueKey, isSecretOf, parseKey, type IssuedKey, type KeyOwner } from './managed-key.js';
 import type { ApiKey, StaticKey } from './static-keys.js';
 import { StaticKeys } from './static-keys.js';
-import type { KeyPageOptions, KeyRecord, Page, PageOptions, TenancyStore, TenantRecord } from './store.js';
+import { firstPage, type Page, type PageOptions } from '../lib/page.js';
+import type { KeyPageOptions, KeyRecord, TenancyStore, TenantRecord } from './store.js';
 
 /** The tenant of a server without keys. */
 export const DEFAULT_TENANT = 'default';
@@ -100,7 +101,7 @@ export class Tenancy {
     const shown = after === undefined || after.startsWith('static-') ? before : [];
     const cursor = after?.startsWith('static-') ? undefined : after;
     const stored = await this.options.store.listKeys({ tenant, limit, after: cursor });
-    return pageOf([...shown, ...stored.data], limit, stored.hasMore);
+    return firstPage([...shown, ...stored.data], limit, stored.hasMore);
   }
 
   /** Changes limits; creates the tenant where it is missing. */
@@ -145,7 +146,7 @@ export class Tenancy {
       ...data.map((record) => this.#toInfo(record.tenant, record)),
       ...missing.map((t) => this.#toInfo(t)),
     ];
-    return pageOf(
+    return firstPage(
       infos.sort((a, b) => (a.tenant < b.tenant ? -1 : 1)),
       limit,
       hasMore,
@@ -201,8 +202,4 @@ export class Tenancy {
   #now(): number {
     return (this.options.now ?? Date.now)();
   }
-}
-
-function pageOf<T>(items: readonly T[], limit: number, hasMore: boolean): Page<T> {
-  return { data: items.slice(0, limit), hasMore: hasMore || items.length > limit };
 }

@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 
+import type { Page } from '../../src/lib/page.js';
 import type { LimitChanges } from '../../src/tenancy/limits.js';
 import { issueKey } from '../../src/tenancy/managed-key.js';
-import type { KeyRecord, Page, TenancyStore } from '../../src/tenancy/store.js';
+import type { KeyRecord, TenancyStore } from '../../src/tenancy/store.js';
 
 /** Opens the store under test; two calls see the same tenants and keys. */
 export type OpenStore = () => Promise<TenancyStore>;

@@ -17,6 +17,7 @@ import { DirectoryKeys } from './directory-keys.js';
 import { PrefixError } from '../errors.js';
 import { CONFIG_FILE, MODEL_FILE } from '../adapter/format.js';
 import { KeyedLock } from '../../lib/keyed-lock.js';
+import { firstPage, type Page } from '../../lib/page.js';
 import { currentVersion, encodeNameFile, type NameFile, readNameFile, withVersion } from './name-file.js';
 import { adapterIdOfKeys, nameKey, tenantKey } from '../name.js';
 import { addUsage, checkQuota, isLimited, negative, type PrefixQuota, type PrefixUsage, usageOf } from '../quota.js';
@@ -27,7 +28,6 @@ import {
   type ListOptions,
   type PrefixDetails,
   type PrefixInfo,
-  type PrefixPage,
   type PrefixUpload,
   type PutResult,
   type StoredFileName,
@@ -138,7 +138,7 @@ export class DiskPrefixStore implements CopyableStore {
     return (await this.#readRecord(tenant, name, version)).sha256 ?? {};
   }
 
-  async list(tenant: string, { limit = Infinity, after }: ListOptions = {}): Promise<PrefixPage> {
+  async list(tenant: string, { limit = Infinity, after }: ListOptions = {}): Promise<Page<PrefixInfo>> {
     const directory = this.#tenantDirectory(tenant);
     const data: PrefixInfo[] = [];
     let cursor = after === undefined ? '' : nameKey(after);
@@ -151,7 +151,7 @@ export class DiskPrefixStore implements CopyableStore {
       if (last === undefined) break;
       cursor = last;
     }
-    return { data: data.slice(0, limit), hasMore: data.length > limit };
+    return firstPage(data, limit);
   }
 
   async delete(tenant: string, name: string): Promise<boolean> {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 import type { Redis } from 'ioredis';
 
+import { firstPage, type Page } from '../../lib/page.js';
 import { StoreError } from '../../lib/store-error.js';
 import { PrefixError } from '../../prefix/errors.js';
 import { CONFIG_FILE, MODEL_FILE } from '../../prefix/adapter/format.js';
@@ -13,7 +14,6 @@ import {
   type ListOptions,
   type PrefixDetails,
   type PrefixInfo,
-  type PrefixPage,
   type PrefixStore,
   type PrefixUpload,
   type PutResult,
@@ -117,7 +117,7 @@ export class RedisPrefixStore implements PrefixStore {
     return bytes && new TextDecoder().decode(bytes);
   }
 
-  async list(tenant: string, { limit = Infinity, after }: ListOptions = {}): Promise<PrefixPage> {
+  async list(tenant: string, { limit = Infinity, after }: ListOptions = {}): Promise<Page<PrefixInfo>> {
     const keys = this.#keys(tenant);
     return translated(async () => {
       const data: PrefixInfo[] = [];
@@ -130,7 +130,7 @@ export class RedisPrefixStore implements PrefixStore {
         from = `(${names.at(-1) ?? ''}`;
         more = names.length === count;
       }
-      return { data: data.slice(0, limit), hasMore: data.length > limit };
+      return firstPage(data, limit);
     });
   }
 

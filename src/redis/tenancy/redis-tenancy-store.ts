@@ -1,13 +1,6 @@
+import { firstPage, type Page, type PageOptions } from '../../lib/page.js';
 import { LIMIT_NAMES, type LimitChanges, type OwnLimits } from '../../tenancy/limits.js';
-import type {
-  KeyPageOptions,
-  KeyRecord,
-  Page,
-  PageOptions,
-  TenancyChange,
-  TenancyStore,
-  TenantRecord,
-} from '../../tenancy/store.js';
+import type { KeyPageOptions, KeyRecord, TenancyChange, TenancyStore, TenantRecord } from '../../tenancy/store.js';
 import type { RedisConnection } from '../connection.js';
 import { mapRedisErrors } from '../store-error.js';
 import {
@@ -95,7 +88,11 @@ export class RedisTenancyStore implements TenancyStore {
     const from = after === undefined || after === '' ? '-' : `(${after}`;
     const members = await reached[part](this.connection.client.zrangebylex(set, from, '+', 'LIMIT', 0, limit + 1));
     const found = await Promise.all(members.slice(0, limit).map(get));
-    return { data: found.filter((item) => item !== undefined), hasMore: members.length > limit };
+    return firstPage(
+      found.filter((item) => item !== undefined),
+      limit,
+      members.length > limit,
+    );
   }
 
   #run(part: Part, script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {

@@ -1,6 +1,6 @@
+import type { Page } from '../../lib/page.js';
 import { LIMIT_NAMES, type LimitChanges, type LimitName } from '../../tenancy/limits.js';
 import type { IssuedKey as Issued } from '../../tenancy/managed-key.js';
-import type { Page } from '../../tenancy/store.js';
 import type { KeyInfo, TenantInfo } from '../../tenancy/tenancy.js';
 import type { IssuedKey, Key, KeyList, Tenant, TenantChanges, TenantList } from './schema.js';
 

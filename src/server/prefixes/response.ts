@@ -1,4 +1,5 @@
-import type { PrefixDetails as StoredDetails, PrefixInfo, PrefixPage } from '../../prefix/library.js';
+import type { Page } from '../../lib/page.js';
+import type { PrefixDetails as StoredDetails, PrefixInfo } from '../../prefix/library.js';
 import { adapterId } from '../../prefix/name.js';
 import type { Prefix, PrefixDetails, PrefixList, PrefixVersion } from './schema.js';
 
@@ -20,7 +21,7 @@ export function toPrefixDetails(details: StoredDetails, tenant: string): PrefixD
 }
 
 /** A page of a list; `last_id` is the cursor of the next page. */
-export function toPrefixList({ data, hasMore }: PrefixPage, tenant: string): PrefixList {
+export function toPrefixList({ data, hasMore }: Page<PrefixInfo>, tenant: string): PrefixList {
   return {
     object: 'list',
     data: data.map((info) => toPrefix(info, tenant)),

@@ -1,5 +1,5 @@
 import type { TextOrIds, TrainingExample } from './example.js';
-import { mapInTurns } from '../../lib/yielding.js';
+import { yieldBetween } from '../../lib/yield-between.js';
 import { Field } from './field.js';
 import { type Line, linesOf } from './lines.js';
 
@@ -8,7 +8,7 @@ import { type Line, linesOf } from './lines.js';
  * signal's reason.
  */
 export function parseJsonl(text: string, file: string, signal?: AbortSignal): Promise<TrainingExample[]> {
-  return mapInTurns(linesOf(text, file), parseLine, signal);
+  return yieldBetween(linesOf(text, file), parseLine, signal);
 }
 
 function parseLine({ line, where }: Line): TrainingExample {

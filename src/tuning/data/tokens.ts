@@ -3,7 +3,7 @@ import type { TokenEncoder } from '../../tokenizer/token-encoder.js';
 import { inputLength } from '../training/batch.js';
 import { type DataSubject, TuningError } from '../errors.js';
 import type { TextOrIds, TokenExample, TrainingExample } from './example.js';
-import { mapInTurns } from '../../lib/yielding.js';
+import { yieldBetween } from '../../lib/yield-between.js';
 
 export interface TokenOptions {
   readonly encoder: TokenEncoder;
@@ -30,7 +30,7 @@ export async function tokenExamples(
   if (end === undefined) throw new TuningError('model', 'it has no end token to learn');
   const encode = (example: TrainingExample, index: number): TokenExample[] =>
     encodeExample(example, end, example.where ?? `example ${index + 1}`, options);
-  const result = (await mapInTurns(examples, encode, signal)).flat();
+  const result = (await yieldBetween(examples, encode, signal)).flat();
   if (result.length === 0) throw new TuningError(subject, 'no examples');
   return result;
 }

@@ -1,10 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
 
-/** How long signals and messages may wait. Milliseconds. */
-const TURN = 50;
+/** Longest time that signals and messages wait. */
+const YIELD_AFTER_MS = 50;
 
-/** As `items.map(work)`, for many items: others have their turns of the event loop between. Throws the signal's reason. */
-export async function mapInTurns<T, R>(
+/** `items.map(work)` for many items, which yields to the event loop between two of them. Throws the signal's reason. */
+export async function yieldBetween<T, R>(
   items: readonly T[],
   work: (item: T, index: number) => R,
   signal?: AbortSignal,
@@ -12,7 +12,7 @@ export async function mapInTurns<T, R>(
   const results: R[] = [];
   let began = performance.now();
   for (const [index, item] of items.entries()) {
-    if (performance.now() - began > TURN) {
+    if (performance.now() - began > YIELD_AFTER_MS) {
       await setImmediate();
       began = performance.now();
     }
