@@ -16,7 +16,7 @@ export interface TrainingTask {
   readonly maxSeconds: number;
 }
 
-export interface TrainingOptions {
+interface TrainingOptions {
   /** Ends training after the step under way, or in the midst of one that takes too long. */
   readonly signal: AbortSignal;
   readonly onProgress: (line: ProgressLine) => void;
