@@ -9,6 +9,7 @@ import { promptCache } from './engine/prompt-cache.js';
 import { roofline } from './engine/roofline.js';
 import { rows } from './engine/rows.js';
 import { soak } from './server/soak.js';
+import { spans } from './engine/spans.js';
 import { start } from './server/start.js';
 import { storeSize } from './server/store-size.js';
 import { training } from './training/training.js';
@@ -19,6 +20,7 @@ export const suites: readonly Suite[] = [
   decode,
   roofline,
   rows,
+  spans,
   prefixLength,
   interference,
   coldPrefix,
