@@ -15,7 +15,7 @@ import { encodePrompts } from './plan/prompts.js';
 import { planSubmissions, submitAll, type CompletionEngine } from './plan/requests.js';
 import { Reservation } from './plan/reservation.js';
 import { readParams, type CompletionParams } from './request/params.js';
-import { checkRequest } from './request/validate.js';
+import { loadRequestCheck } from './request/validate.js';
 
 /** The parts of the program that completions are made with. */
 export interface CompletionDeps {
@@ -66,6 +66,7 @@ export async function startCompletion(
   context: RequestContext,
 ): Promise<Completion> {
   const { maxChoices, base } = deps;
+  const checkRequest = await loadRequestCheck();
   const params = readParams(checkRequest(body), { maxChoices, vocabularySize: base.vocabularySize });
   const prefix = await loadPrefix(deps, caller.tenant, params.model, context.trace);
   return startPrepared(deps, caller, { params, prefix }, context);

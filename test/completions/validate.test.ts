@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 
 import type { CompletionRequest } from '../../src/completions/request/schema.js';
-import { checkRequest } from '../../src/completions/request/validate.js';
+import { loadRequestCheck } from '../../src/completions/request/validate.js';
 import { refusal } from './refusal.js';
 
 const minimal = { model: 'm', prompt: 'p' };
+const checkRequest = await loadRequestCheck();
 const refused = (body: unknown) => refusal(() => checkRequest(body));
 
 describe('fields', () => {

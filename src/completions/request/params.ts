@@ -44,7 +44,7 @@ export interface ParamLimits {
 const MIN_TEMPERATURE = 1e-5;
 
 /**
- * Reads a request that `checkRequest` has accepted. Null is "not given"; zero and false are values.
+ * Reads a request that a `RequestCheck` has accepted. Null is "not given"; zero and false are values.
  * @throws CompletionError for too many choices, and for tokens that are not in the vocabulary
  */
 export function readParams(request: CompletionRequest, { vocabularySize, maxChoices }: ParamLimits): CompletionParams {

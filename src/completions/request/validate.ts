@@ -1,28 +1,41 @@
-import { Compile } from 'typebox/compile';
+import type { Validator } from 'typebox/compile';
 
 import { describeViolation, type SchemaError } from '../../lib/schema/violation.js';
 import { CompletionError, invalidValue } from '../errors.js';
 import { CompletionRequest } from './schema.js';
 
-const validator = Compile(CompletionRequest);
-
 /**
  * A body as a completion request, whose fields are valid each and together.
  * @throws CompletionError that names the field at fault
  */
-export function checkRequest(body: unknown): CompletionRequest {
-  if (!validator.Check(body)) throw toError(body);
-  refuseUnsupported(body);
-  refuseContradictions(body);
-  return body;
+export type RequestCheck = (body: unknown) => CompletionRequest;
+
+let loading: Promise<RequestCheck> | undefined;
+
+/** The check of requests, made at the first call: to load TypeBox's compiler takes a tenth of a second, which no start has to wait for. */
+export function loadRequestCheck(): Promise<RequestCheck> {
+  return (loading ??= makeRequestCheck());
 }
 
-function toError(body: unknown): CompletionError {
+async function makeRequestCheck(): Promise<RequestCheck> {
+  const { Compile } = await import('typebox/compile');
+  const validator = Compile(CompletionRequest);
+  return (body) => {
+    if (!validator.Check(body)) throw toError(validator, body);
+    refuseUnsupported(body);
+    refuseContradictions(body);
+    return body;
+  };
+}
+
+type RequestValidator = Pick<Validator, 'Errors'>;
+
+function toError(validator: RequestValidator, body: unknown): CompletionError {
   const { code, message, param } = describeViolation(toSchemaError(firstError(validator.Errors(body))));
   return new CompletionError(code, message, { param });
 }
 
-type TypeBoxError = ReturnType<typeof validator.Errors>[number];
+type TypeBoxError = ReturnType<RequestValidator['Errors']>[number];
 
 /**
  * The first error, in the schema's order. Of a union's branches it is the union that is at fault, whose own error comes behind theirs
