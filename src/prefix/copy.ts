@@ -15,8 +15,8 @@ export interface Partition {
 export interface CopyableStore extends PrefixStore {
   /** The text of a text prefix; undefined for others. */
   readText(tenant: string, name: string, version: string): Promise<string | undefined>;
-  /** Known sums of a version's files. A store that checks its files as it reads them does not need the method. */
-  readSums?(tenant: string, name: string, version: string): Promise<FileSums>;
+  /** Sums of a version's files, taken when it was put; undefined where there are none. */
+  readSums(tenant: string, name: string, version: string): Promise<FileSums | undefined>;
 }
 
 /** Prefixes of all base models and tenants in one place. */
@@ -101,13 +101,13 @@ async function copyName(
 
 /** False when the version was deleted meanwhile. */
 async function copyVersion(from: CopyableStore, to: CopyableStore, tenant: string, info: PrefixInfo): Promise<boolean> {
-  const [upload, sums] = await Promise.all([
-    readUpload(from, tenant, info),
-    from.readSums?.(tenant, info.name, info.version),
-  ]);
+  // Sums first: of a version that is deleted in between, nothing is read after them.
+  const sums = await from.readSums(tenant, info.name, info.version);
+  const upload = await readUpload(from, tenant, info);
   if (upload === undefined) return false;
+  if (sums === undefined) damaged(info, 'has no sums of its files');
   const found: Readonly<Record<string, string>> = fileSums(upload);
-  for (const [file, sum] of Object.entries(sums ?? {})) {
+  for (const [file, sum] of Object.entries(sums)) {
     if (found[file] !== sum) damaged(info, `has a damaged ${file}`);
   }
   if (versionOf(upload) !== info.version) damaged(info, 'is not what its version says');

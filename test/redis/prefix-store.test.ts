@@ -119,126 +119,57 @@ describe('on Redis', () => {
 });
 
 describe('the index of adapter ids on Redis', () => {
-  const root = `preamble:1:{${base.fingerprint.slice(0, 16)}:t}`;
-  const ids = `${root}:ids`;
+  const ids = `preamble:1:{${base.fingerprint.slice(0, 16)}:t}:ids`;
   let store: RedisPrefixStore;
-  /** How often names were gone through. */
-  let fills: () => number;
   const nameOf = (name: string): Promise<string | undefined> => store.nameOf('t', adapterId('t', name));
-  const names = Array.from({ length: 250 }, (_, i) => (i % 2 === 0 ? `n/${i}` : `N/${i}`));
 
   beforeEach(async () => {
     await redis.client.flushdb();
     store = new RedisPrefixStore(redis, base.fingerprint);
-    const list = vi.spyOn(store, 'list');
-    fills = () => list.mock.calls.filter(([, options]) => options?.after === undefined).length;
   });
-
-  /** As a server of before the index would have left it. */
-  async function storeWithoutIndex(): Promise<void> {
-    await Promise.all(names.map((name) => store.put('t', storeUpload(name, 1))));
-    await redis.client.del(ids);
-  }
 
   it('has each name from its upload to its deletion, and is gone with the last', async () => {
     for (const name of ['a', 'b']) await store.put('t', storeUpload(name, 1));
     await store.put('t', storeUpload('a', 2));
     await store.put('t', storeUpload('a', 2));
-    expect(await redis.client.hgetall(ids)).toEqual({
-      names: '2',
-      [adapterId('t', 'a')]: 'a',
-      [adapterId('t', 'b')]: 'b',
-    });
+    expect(await redis.client.hgetall(ids)).toEqual({ [adapterId('t', 'a')]: 'a', [adapterId('t', 'b')]: 'b' });
     expect(await nameOf('c')).toBeUndefined();
     await store.delete('t', 'a');
-    expect(await redis.client.hgetall(ids)).toEqual({ names: '1', [adapterId('t', 'b')]: 'b' });
+    expect(await redis.client.hgetall(ids)).toEqual({ [adapterId('t', 'b')]: 'b' });
     expect(await nameOf('a')).toBeUndefined();
     await store.delete('t', 'b');
     expect(await redis.client.exists(ids)).toBe(0);
     expect(await nameOf('b')).toBeUndefined();
-    expect(fills()).toBe(0);
   });
 
-  it('is filled once where it is missing, by whoever asks first for an id', async () => {
-    await storeWithoutIndex();
-    expect(await Promise.all(['n/0', 'N/249', 'c'].map(nameOf))).toEqual(['n/0', 'N/249', undefined]);
-    expect(fills()).toBe(1);
-    expect(await Promise.all(names.map(nameOf))).toEqual(names);
-    expect(await new RedisPrefixStore(redis, base.fingerprint).nameOf('t', adapterId('t', 'n/0'))).toBe('n/0');
-    expect(await nameOf('c')).toBeUndefined();
-    expect(fills()).toBe(1);
-    expect(await redis.client.hlen(ids)).toBe(names.length + 1);
-  });
-
-  /** Does something when the first page of names has been read. */
-  function onFirstPage(work: () => Promise<unknown>): void {
-    vi.mocked(store.list).mockImplementationOnce(async (...args) => {
-      const page = await RedisPrefixStore.prototype.list.apply(store, args);
-      await work();
-      return page;
-    });
-  }
-
-  it('is filled right while names come and go', async () => {
-    await storeWithoutIndex();
-    await store.put('t', storeUpload('new', 1));
-    await store.delete('t', 'n/0');
-    expect(await nameOf('new')).toBe('new'); // no need to look at all names for that
-    expect(fills()).toBe(0);
-    onFirstPage(async () => {
-      for (const name of ['N/101', 'N/99']) await store.delete('t', name); // on the first page, and on the last
-      await store.put('t', storeUpload('a', 1));
-    });
-    expect(await nameOf('c')).toBeUndefined();
-    const left = names.filter((name) => !['n/0', 'N/101', 'N/99'].includes(name));
-    expect(await Promise.all(left.map(nameOf))).toEqual(left);
-    for (const name of ['n/0', 'N/101', 'N/99']) expect(await nameOf(name)).toBeUndefined();
-    expect(await nameOf('a')).toBe('a');
-    expect(fills()).toBe(1);
-    expect(await redis.client.hlen(ids)).toBe(left.length + 2 + 1);
-  });
-
-  it('is filled again when servers of before still add names beside it', async () => {
-    /** As they do it. */
-    const put = async (name: string): Promise<void> => {
-      const before = await redis.client.hgetall(ids);
-      await store.put('t', storeUpload(name, 1));
-      await redis.client.multi().del(ids).hset(ids, before).exec();
-    };
-    await store.put('t', storeUpload('b', 1));
-    await put('c');
-    expect(await nameOf('c')).toBe('c');
-    await put('d');
-    onFirstPage(() => put('a'));
-    expect(await nameOf('d')).toBe('d');
-    expect(await nameOf('a')).toBe('a');
-    expect(fills()).toBe(3);
-    expect(await nameOf('e')).toBeUndefined();
-    expect(fills()).toBe(3);
-  });
-
-  it('counts a damaged name as one that it has', async () => {
-    for (const name of ['a', 'b']) await store.put('t', storeUpload(name, 1));
-    await redis.client.del(ids);
-    const [record = ''] = await redis.client.keys(`${root}:name:a~*`);
-    await redis.client.hset(record, 'current', '1 {');
-    for (let i = 0; i < 3; i++) expect(await nameOf('c')).toBeUndefined();
-    expect(fills()).toBe(1);
-  });
-
-  it('leaves nothing behind where every name was deleted by servers of before', async () => {
+  it('has ids and nothing else, whatever a request asks for', async () => {
     await store.put('t', storeUpload('a', 1));
-    const index = await redis.client.hgetall(ids);
-    await store.delete('t', 'a');
-    await redis.client.hset(ids, index);
-    expect(await nameOf('b')).toBeUndefined();
-    expect(await redis.client.keys('*')).toEqual(['preamble:1:tenants']);
+    for (const word of ['names', 'bytes', 'ids', 'a~0', '']) expect(await store.nameOf('t', word)).toBeUndefined();
+    await store.put('t', storeUpload('names', 1));
+    expect(await store.nameOf('t', 'names')).toBe('names');
   });
 
-  it('can be asked while it cannot be filled', async () => {
-    await storeWithoutIndex();
-    vi.spyOn(store, 'list').mockRejectedValueOnce(new Error('Connection is closed.'));
-    await expect(nameOf('n/0')).rejects.toMatchObject({ code: 'store_unavailable' });
-    expect(await nameOf('n/0')).toBe('n/0');
+  it('has damaged names too, and never counts or lists any', async () => {
+    for (const name of ['a', 'b']) await store.put('t', storeUpload(name, 1));
+    const [record = ''] = await redis.client.keys('*:name:a~*');
+    await redis.client.hset(record, 'current', '1 {');
+    const list = vi.spyOn(store, 'list');
+    expect(await nameOf('a')).toBe('a');
+    for (let i = 0; i < 3; i++) expect(await nameOf('c')).toBeUndefined();
+    expect(list).not.toHaveBeenCalled();
+  });
+
+  it('holds every name of many uploads and deletions at the same time', async () => {
+    const names = Array.from({ length: 100 }, (_, i) => (i % 2 === 0 ? `n/${i}` : `N/${i}`));
+    await Promise.all(names.map((name) => store.put('t', storeUpload(name, 1))));
+    const gone = names.filter((_, i) => i % 3 === 0);
+    await Promise.all([
+      ...gone.map((name) => store.delete('t', name)),
+      ...names.map((name) => store.put('t', storeUpload(`${name}/2`, 1))),
+    ]);
+    const left = names.filter((name) => !gone.includes(name));
+    expect(await Promise.all(left.map(nameOf))).toEqual(left);
+    expect(await Promise.all(gone.map(nameOf))).toEqual(gone.map(() => undefined));
+    expect(await redis.client.hlen(ids)).toBe(left.length + names.length);
   });
 });

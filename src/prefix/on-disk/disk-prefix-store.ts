@@ -46,8 +46,7 @@ const MAX_IDS = 10_000;
 interface VersionRecord {
   /** Source text of a text prefix. */
   readonly text?: string;
-  /** Undefined for versions stored before sums were kept. */
-  readonly sha256?: FileSums;
+  readonly sha256: FileSums;
 }
 
 /**
@@ -131,11 +130,11 @@ export class DiskPrefixStore implements CopyableStore {
   }
 
   async readText(tenant: string, name: string, version: string): Promise<string | undefined> {
-    return (await this.#readRecord(tenant, name, version)).text;
+    return (await this.#readRecord(tenant, name, version))?.text;
   }
 
-  async readSums(tenant: string, name: string, version: string): Promise<FileSums> {
-    return (await this.#readRecord(tenant, name, version)).sha256 ?? {};
+  async readSums(tenant: string, name: string, version: string): Promise<FileSums | undefined> {
+    return (await this.#readRecord(tenant, name, version))?.sha256;
   }
 
   async list(tenant: string, { limit = Infinity, after }: ListOptions = {}): Promise<Page<PrefixInfo>> {
@@ -228,12 +227,12 @@ export class DiskPrefixStore implements CopyableStore {
     return names?.name === name ? names : undefined;
   }
 
-  /** The record of a version; empty when there is none. Throws `prefix_damaged`. */
-  async #readRecord(tenant: string, name: string, version: string): Promise<VersionRecord> {
+  /** The record of a version; undefined when there is none. Throws `prefix_damaged`. */
+  async #readRecord(tenant: string, name: string, version: string): Promise<VersionRecord | undefined> {
     const file = path.join(this.#nameDirectory(tenant, name), version, INFO_FILE);
     const text = await ifExists(fs.readFile(file, 'utf8'));
     try {
-      return text === undefined ? {} : (JSON.parse(text) as VersionRecord);
+      return text === undefined ? undefined : (JSON.parse(text) as VersionRecord);
     } catch {
       throw new PrefixError('prefix_damaged', 'name: the stored record of this version is damaged');
     }

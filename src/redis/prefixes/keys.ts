@@ -42,7 +42,7 @@ export class PrefixKeys {
     return `${this.#root}:bytes`;
   }
 
-  /** Hash from adapter id to name; see `index-set.ts`. */
+  /** Hash from adapter id to name, with an entry for each name. */
   get ids(): string {
     return `${this.#root}:ids`;
   }

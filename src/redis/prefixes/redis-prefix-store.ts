@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis';
 
 import { firstPage, type Page } from '../../lib/page.js';
 import { StoreError } from '../../lib/store-error.js';
+import type { CopyableStore } from '../../prefix/copy.js';
 import { PrefixError } from '../../prefix/errors.js';
 import { CONFIG_FILE, MODEL_FILE } from '../../prefix/adapter/format.js';
 import { adapterId, nameKey } from '../../prefix/name.js';
@@ -14,17 +15,16 @@ import {
   type ListOptions,
   type PrefixDetails,
   type PrefixInfo,
-  type PrefixStore,
   type PrefixUpload,
   type PutResult,
   type StoredFileName,
 } from '../../prefix/store.js';
+import type { FileSums } from '../../prefix/version.js';
 import type { RedisConnection } from '../connection.js';
 import { redisFailure } from '../errors.js';
 import { asStoreError } from '../store-error.js';
 import { FileDamagedError, type FileLayout, layOut, pieceKeys, type Pieces } from '../pieces.js';
 import { encodeChange } from './changes.js';
-import { PrefixIndex } from './index-set.js';
 import { CHANGES_CHANNEL, PrefixKeys, TENANTS_KEY } from './keys.js';
 import {
   decodeEntry,
@@ -35,7 +35,7 @@ import {
   undamagedEntries,
   type VersionEntry,
 } from './record.js';
-import { addVersion, deleteName, promoteVersion } from './scripts.js';
+import { addVersion, deleteName, findName, promoteVersion } from './scripts.js';
 
 /** Names whose records a listing reads at a time. */
 const LIST_BATCH = 100;
@@ -45,21 +45,18 @@ const DELETE_ATTEMPTS = 20;
 /**
  * Prefixes on Redis, for any number of processes; keys are in `keys.ts`. An upload writes its files in pieces that
  * expire, then commits them with one script. A process or a Redis that dies at any point leaves the old state or the
- * new one. Answered uploads are as durable as Redis is configured to be. Throws `StoreError`
- * when Redis cannot serve.
+ * new one. Answered uploads are as durable as Redis is configured to be. Throws `StoreError` when Redis cannot serve.
  */
-export class RedisPrefixStore implements PrefixStore {
+export class RedisPrefixStore implements CopyableStore {
   readonly #client: Redis;
   readonly #pieces: Pieces;
   readonly #fingerprint: string;
-  readonly #index: PrefixIndex;
 
   /** @param fingerprint the base model's fingerprint, or its first 16 digits */
   constructor({ client, pieces }: Pick<RedisConnection, 'client' | 'pieces'>, fingerprint: string) {
     this.#client = client;
     this.#pieces = pieces;
     this.#fingerprint = fingerprint.slice(0, 16);
-    this.#index = new PrefixIndex(client, this);
   }
 
   async put(tenant: string, upload: PrefixUpload, quota: PrefixQuota = {}): Promise<PutResult> {
@@ -96,7 +93,10 @@ export class RedisPrefixStore implements PrefixStore {
 
   async nameOf(tenant: string, id: string): Promise<string | undefined> {
     const keys = this.#keys(tenant);
-    return translated(() => this.#index.nameOf(keys, id));
+    return translated(async () => {
+      const name = await findName.run(this.#client, [keys.names, keys.ids], [id, nameKey(id)]);
+      return typeof name === 'string' ? name : undefined;
+    });
   }
 
   async read(tenant: string, name: string, version: string, file: StoredFileName): Promise<Uint8Array | undefined> {
@@ -115,6 +115,16 @@ export class RedisPrefixStore implements PrefixStore {
   async readText(tenant: string, name: string, version: string): Promise<string | undefined> {
     const bytes = await this.#readFile(this.#keys(tenant), name, version, TEXT_FILE);
     return bytes && new TextDecoder().decode(bytes);
+  }
+
+  async readSums(tenant: string, name: string, version: string): Promise<FileSums | undefined> {
+    const keys = this.#keys(tenant);
+    return translated(async () => {
+      const entry = await this.#findEntry(keys, name, version);
+      if (!entry) return undefined;
+      const files = Object.entries(entry.files).filter(([file]) => file !== TEXT_FILE);
+      return Object.fromEntries(files.map(([file, { sha256 }]) => [file, sha256]));
+    });
   }
 
   async list(tenant: string, { limit = Infinity, after }: ListOptions = {}): Promise<Page<PrefixInfo>> {
@@ -213,11 +223,14 @@ export class RedisPrefixStore implements PrefixStore {
     version: string,
     file: RedisFileName,
   ): Promise<FoundFile | undefined> {
+    const entry = await this.#findEntry(keys, name, version);
+    const layout = entry?.files[file];
+    return layout && { draft: entry.draft, layout };
+  }
+
+  async #findEntry(keys: PrefixKeys, name: string, version: string): Promise<VersionEntry | undefined> {
     const text = await this.#client.hget(keys.record(name), `v:${version}`);
-    if (text === null) return undefined;
-    const { draft, files } = decodeEntry(text);
-    const layout = files[file];
-    return layout && { draft, layout };
+    return text === null ? undefined : decodeEntry(text);
   }
 
   #keys(tenant: string): PrefixKeys {

@@ -39,11 +39,22 @@ entry = string.format('%d %s', order, entry)
 redis.call('HSET', record, version, entry, 'current', entry, 'draft', draft)
 redis.call('ZADD', names, 0, key)
 redis.call('HSET', ids, ARGV[10], ARGV[11])
-redis.call('HINCRBY', ids, 'names', new)
 redis.call('INCRBY', bytes, size)
 for i = 5, #KEYS do redis.call('PERSIST', KEYS[i]) end
 redis.call('PUBLISH', ARGV[8], ARGV[9])
 return {'added'}
+`);
+
+/**
+ * Finds the name that an adapter id stands for. A name that looks like the id itself comes first.
+ *
+ * KEYS: names, ids
+ * ARGV: id, the id's `nameKey`
+ * Returns the name, or false when there is none.
+ */
+export const findName = new Script(`
+if redis.call('ZSCORE', KEYS[1], ARGV[2]) then return ARGV[1] end
+return redis.call('HGET', KEYS[2], ARGV[1])
 `);
 
 /**
@@ -80,7 +91,6 @@ if redis.call('ZCARD', names) == 0 then
 else
   redis.call('DECRBY', bytes, ARGV[3])
   redis.call('HDEL', ids, ARGV[6])
-  redis.call('HINCRBY', ids, 'names', -1)
 end
 redis.call('PUBLISH', ARGV[4], ARGV[5])
 return 1
