@@ -8,7 +8,7 @@ import { ConfigError } from '../config/error.js';
 import { needsKey, precisions } from '../config/rules.js';
 import type { Config } from '../config/variables.js';
 import { limitHeapGrowth } from './heap.js';
-import { describeStore } from './open-store.js';
+import { describeStore } from './open/store.js';
 import { compileProgress } from './compile-progress.js';
 import { firstSignal } from './signals.js';
 

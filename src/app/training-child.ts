@@ -3,7 +3,7 @@ import { dirname, sep } from 'node:path';
 import { type FromChild, STOP_WITHIN, type ToChild, type TrainingModelPlace } from '../fine-tuning/child-messages.js';
 import { toTuneSettings } from '../fine-tuning/settings.js';
 import type { TrainingTask } from '../fine-tuning/trainer.js';
-import { openTrainingModel } from './open-training-model.js';
+import { openTrainingModel } from './open/training-model.js';
 import { readExamples } from '../tuning/data/read-examples.js';
 import { type DataSubject, TuningError } from '../tuning/errors.js';
 import { takePriority } from '../tuning/priority.js';

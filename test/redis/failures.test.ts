@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { openStore } from '../../src/app/open-store.js';
+import { openStore } from '../../src/app/open/store.js';
 import { adapterId } from '../../src/prefix/name.js';
 import { RedisConnection } from '../../src/redis/connection.js';
 import { RedisPrefixStore } from '../../src/redis/prefixes/redis-prefix-store.js';

@@ -11,7 +11,7 @@ import type { EngineStats } from '../../src/engine/observer.js';
 import { defaultConfig } from '../../src/config/config.js';
 import type { Config } from '../../src/config/variables.js';
 import { Metrics } from '../../src/metrics/metrics.js';
-import { openTenancy } from '../../src/app/open-tenancy.js';
+import { openTenancy } from '../../src/app/open/tenancy.js';
 import type { BaseModel } from '../../src/prefix/kv.js';
 import type { Choice, Usage } from '../../src/completions/answer/schema.js';
 import type { ErrorEnvelope } from '../../src/server/schema/error.js';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 
 import { defaultConfig } from '../../src/config/config.js';
-import { openTenancy } from '../../src/app/open-tenancy.js';
+import { openTenancy } from '../../src/app/open/tenancy.js';
 import { RedisConnection } from '../../src/redis/connection.js';
 import type { IssuedKey } from '../../src/server/admin/schema.js';
 import { RedisServer } from '../support/redis-server.js';

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 
-import { openTenancy } from '../../src/app/open-tenancy.js';
+import { openTenancy } from '../../src/app/open/tenancy.js';
 import { defaultConfig } from '../../src/config/config.js';
 import { Files } from '../../src/files/files.js';
 import { FINE_TUNING } from '../../src/fine-tuning/job.js';

@@ -17,7 +17,7 @@ export function addImportModel(program: Command, io: Io): void {
     .argument('<dir>', 'checkpoint directory; it is not written to')
     .option('--json', 'print one line of JSON')
     .action(async (dir: string, { json }: { json?: boolean }) => {
-      const { rethrowNamingWeights } = await import('../../app/open-model.js');
+      const { rethrowNamingWeights } = await import('../../app/open/model.js');
       const { compileModel } = await import('../../model/compile/compiled-model.js');
       const onProgress = compileProgress(io.stderr);
       const config = readSettings(['model']);

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 
-import { openArchive } from '../../app/open-archive.js';
+import { openArchive } from '../../app/open/archive.js';
 import { summarize, type ModelSummary } from '../../prefix/archive-summary.js';
 import { print, type Io } from '../io.js';
 

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 
-import { openArchive } from '../../app/open-archive.js';
+import { openArchive } from '../../app/open/archive.js';
 import { copyPrefixes, type CopyCounts } from '../../prefix/copy.js';
 import { print, type Io } from '../io.js';
 import { addStoreList } from './store-list.js';

@@ -4,8 +4,8 @@ import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 
 import { readSettings } from '../../config/config.js';
-import { openConfiguredModel } from '../../app/open-model.js';
-import { openTrainingModel } from '../../app/open-training-model.js';
+import { openConfiguredModel } from '../../app/open/model.js';
+import { openTrainingModel } from '../../app/open/training-model.js';
 import { defaultMaxLength } from '../../prefix/adapter/format.js';
 import { compileProgress } from '../../app/compile-progress.js';
 import { separatorOf } from '../../tuning/data/read-examples.js';

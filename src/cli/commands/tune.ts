@@ -89,7 +89,7 @@ export function addTune(program: Command, io: Io): void {
 
 async function runTune(options: TuneOptions, io: Io): Promise<TuneResult> {
   const settings = readSettings(['model']);
-  const { openTrainingModel } = await import('../../app/open-training-model.js');
+  const { openTrainingModel } = await import('../../app/open/training-model.js');
   const { readInit } = await import('../../tuning/start/start-rows.js');
   const { tune } = await import('../../tuning/tune.js');
 

@@ -1,6 +1,6 @@
 import type { StoreLocation } from '../../config/parsers.js';
-import { connect } from '../../app/open-redis.js';
-import { describeStore } from '../../app/open-store.js';
+import { connect } from '../../app/open/redis.js';
+import { describeStore } from '../../app/open/store.js';
 import { serverFacts, type RedisFacts } from '../../redis/server-facts.js';
 import type { Fact, Problem, Section } from './report.js';
 import { findWritable } from './writable.js';

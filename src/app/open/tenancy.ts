@@ -1,11 +1,11 @@
-import { needsKey, tenantDefaults } from '../config/rules.js';
-import type { Settings } from '../config/variables.js';
+import { needsKey, tenantDefaults } from '../../config/rules.js';
+import type { Settings } from '../../config/variables.js';
 import type { OpenedTenancyStore } from './opened.js';
-import type { RedisConnection } from '../redis/connection.js';
-import { FileTenancyStore } from '../tenancy/file-store.js';
-import { MemoryRateLimiter } from '../tenancy/memory-rate-limiter.js';
-import type { RateLimiter } from '../tenancy/rate-limiter.js';
-import { Tenancy } from '../tenancy/tenancy.js';
+import type { RedisConnection } from '../../redis/connection.js';
+import { FileTenancyStore } from '../../tenancy/file-store.js';
+import { MemoryRateLimiter } from '../../tenancy/memory-rate-limiter.js';
+import type { RateLimiter } from '../../tenancy/rate-limiter.js';
+import { Tenancy } from '../../tenancy/tenancy.js';
 
 /** Tenants with their keys, and their rate limits. */
 export interface OpenedTenancy {
@@ -32,7 +32,7 @@ export async function openTenancy(
 }
 
 async function onRedis(connection: RedisConnection): Promise<OpenedTenancyStore> {
-  const { openRedisTenancy } = await import('./open-redis.js');
+  const { openRedisTenancy } = await import('./redis.js');
   return openRedisTenancy(connection);
 }
 

@@ -2,13 +2,13 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 
 import type { OpenedStore } from './opened.js';
-import { FileSeedMarker } from './seed.js';
-import { systemError } from './system-error.js';
-import { ConfigError } from '../config/error.js';
-import type { StoreLocation } from '../config/parsers.js';
-import { makeDirectoryDurably } from '../disk/durable.js';
-import { DiskPrefixStore } from '../prefix/on-disk/disk-prefix-store.js';
-import { type FileLock, FileLockedError, lockFile } from '../runtime/libc/file-lock.js';
+import { FileSeedMarker } from '../seed.js';
+import { systemError } from '../system-error.js';
+import { ConfigError } from '../../config/error.js';
+import type { StoreLocation } from '../../config/parsers.js';
+import { makeDirectoryDurably } from '../../disk/durable.js';
+import { DiskPrefixStore } from '../../prefix/on-disk/disk-prefix-store.js';
+import { type FileLock, FileLockedError, lockFile } from '../../runtime/libc/file-lock.js';
 
 /** Held by the server that uses a directory. */
 const LOCK_FILE = '.lock';
@@ -20,7 +20,7 @@ const LOCK_FILE = '.lock';
  */
 export async function openStore(location: StoreLocation, fingerprint: string): Promise<OpenedStore> {
   if (location.kind === 'file') return openFileStore(location.directory, fingerprint).catch(refuseDirectory);
-  const { openRedisStore } = await import('./open-redis.js');
+  const { openRedisStore } = await import('./redis.js');
   return openRedisStore(location.url, fingerprint);
 }
 

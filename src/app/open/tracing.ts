@@ -1,5 +1,5 @@
-import type { Settings } from '../config/variables.js';
-import type { Tracing, TracingOptions } from '../tracing/tracing.js';
+import type { Settings } from '../../config/variables.js';
+import type { Tracing, TracingOptions } from '../../tracing/tracing.js';
 
 /** Opens what sends traces where an endpoint is set; else undefined, and nothing of OpenTelemetry's SDK is loaded. */
 export async function openTracing(
@@ -8,7 +8,7 @@ export async function openTracing(
 ): Promise<Tracing | undefined> {
   const url = tracesUrl(config);
   if (url === undefined) return undefined;
-  const { Tracing } = await import('../tracing/tracing.js');
+  const { Tracing } = await import('../../tracing/tracing.js');
   const { tracesProtocol, otlpProtocol, tracesSampler: sampler, tracesSamplerArg: ratio } = config;
   return Tracing.open({ ...options, url, protocol: tracesProtocol ?? otlpProtocol, sampler, ratio });
 }

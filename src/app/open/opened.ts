@@ -1,13 +1,13 @@
-import type { FileStore } from '../files/file-store.js';
-import type { FineTuningJob } from '../fine-tuning/job.js';
-import type { JobQueue } from '../jobs/job-queue.js';
-import type { JobStore } from '../jobs/job-store.js';
-import type { PrefixArchive } from '../prefix/copy.js';
-import type { PrefixStore } from '../prefix/store.js';
-import type { RedisConnection } from '../redis/connection.js';
-import type { RateLimiter } from '../tenancy/rate-limiter.js';
-import type { TenancyStore } from '../tenancy/store.js';
-import type { SeedMarker } from './seed.js';
+import type { FileStore } from '../../files/file-store.js';
+import type { FineTuningJob } from '../../fine-tuning/job.js';
+import type { JobQueue } from '../../jobs/job-queue.js';
+import type { JobStore } from '../../jobs/job-store.js';
+import type { PrefixArchive } from '../../prefix/copy.js';
+import type { PrefixStore } from '../../prefix/store.js';
+import type { RedisConnection } from '../../redis/connection.js';
+import type { RateLimiter } from '../../tenancy/rate-limiter.js';
+import type { TenancyStore } from '../../tenancy/store.js';
+import type { SeedMarker } from '../seed.js';
 
 /** The store of prefixes, opened for one base model. */
 export interface OpenedStore {

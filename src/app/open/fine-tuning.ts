@@ -1,25 +1,25 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 
-import { packageRoot } from '../config/paths.js';
-import type { Settings } from '../config/variables.js';
-import { childTrainer } from '../fine-tuning/child-trainer.js';
-import { DiskFileStore } from '../files/disk-file-store.js';
-import { Files } from '../files/files.js';
-import { FineTuning } from '../fine-tuning/fine-tuning.js';
-import { FINE_TUNING, type FineTuningJob } from '../fine-tuning/job.js';
-import { TrainingWork } from '../fine-tuning/training-work.js';
-import { DiskJobStore } from '../jobs/disk-job-store.js';
-import { type JobObserver, JobWorker } from '../jobs/job-worker.js';
-import { LocalQueue } from '../jobs/local-queue.js';
-import { JobRecovery } from '../jobs/recovery.js';
-import { describeStore } from './open-store.js';
+import { packageRoot } from '../../config/paths.js';
+import type { Settings } from '../../config/variables.js';
+import { childTrainer } from '../../fine-tuning/child-trainer.js';
+import { DiskFileStore } from '../../files/disk-file-store.js';
+import { Files } from '../../files/files.js';
+import { FineTuning } from '../../fine-tuning/fine-tuning.js';
+import { FINE_TUNING, type FineTuningJob } from '../../fine-tuning/job.js';
+import { TrainingWork } from '../../fine-tuning/training-work.js';
+import { DiskJobStore } from '../../jobs/disk-job-store.js';
+import { type JobObserver, JobWorker } from '../../jobs/job-worker.js';
+import { LocalQueue } from '../../jobs/local-queue.js';
+import { JobRecovery } from '../../jobs/recovery.js';
+import { describeStore } from './store.js';
 import type { FineTuningStores } from './opened.js';
-import type { BaseModel } from '../prefix/kv.js';
-import type { PrefixLibrary } from '../prefix/library.js';
-import { toQuota } from '../server/prefixes/quota.js';
-import type { RedisConnection } from '../redis/connection.js';
-import type { Tenancy } from '../tenancy/tenancy.js';
+import type { BaseModel } from '../../prefix/kv.js';
+import type { PrefixLibrary } from '../../prefix/library.js';
+import { toQuota } from '../../server/prefixes/quota.js';
+import type { RedisConnection } from '../../redis/connection.js';
+import type { Tenancy } from '../../tenancy/tenancy.js';
 
 /** The process that jobs are trained in; the build makes it, also for tests that run the sources. */
 const CHILD = join(packageRoot, 'dist/app/training-child.js');
@@ -95,7 +95,7 @@ async function openStores(
     return { files, jobs, queue: new LocalQueue(workers) };
   }
   if (connection === undefined) throw new Error('a store on Redis needs its connection');
-  const { openRedisFineTuning } = await import('./open-redis.js');
+  const { openRedisFineTuning } = await import('./redis.js');
   return openRedisFineTuning(connection, { fingerprint, workers, lostAfter: tuningLostSeconds * 1000 });
 }
 

@@ -1,20 +1,20 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { ConfigError } from '../config/error.js';
-import { FINE_TUNING, type FineTuningJob } from '../fine-tuning/job.js';
+import { ConfigError } from '../../config/error.js';
+import { FINE_TUNING, type FineTuningJob } from '../../fine-tuning/job.js';
 import type { FineTuningStores, OpenedArchive, OpenedStore, OpenedTenancyStore } from './opened.js';
-import { CachedPrefixStore } from '../prefix/cached-store.js';
-import { RedisConnection } from '../redis/connection.js';
-import { redisFailure, RedisRefusedError } from '../redis/errors.js';
-import type { RedisJobQueueOptions } from '../redis/jobs/redis-job-queue.js';
-import { RedisJobStore } from '../redis/jobs/redis-job-store.js';
-import { RedisPrefixArchive } from '../redis/prefixes/archive.js';
-import { forgetChanges } from '../redis/prefixes/changes.js';
-import { RedisSeedMarker } from '../redis/prefixes/seed-marker.js';
-import { RedisPrefixStore } from '../redis/prefixes/redis-prefix-store.js';
-import { RedisRateLimiter } from '../redis/tenancy/rate-limiter.js';
-import { RedisTenancyStore } from '../redis/tenancy/redis-tenancy-store.js';
-import { RedisFileStore } from '../redis/files/redis-file-store.js';
+import { CachedPrefixStore } from '../../prefix/cached-store.js';
+import { RedisConnection } from '../../redis/connection.js';
+import { redisFailure, RedisRefusedError } from '../../redis/errors.js';
+import type { RedisJobQueueOptions } from '../../redis/jobs/redis-job-queue.js';
+import { RedisJobStore } from '../../redis/jobs/redis-job-store.js';
+import { RedisPrefixArchive } from '../../redis/prefixes/archive.js';
+import { forgetChanges } from '../../redis/prefixes/changes.js';
+import { RedisSeedMarker } from '../../redis/prefixes/seed-marker.js';
+import { RedisPrefixStore } from '../../redis/prefixes/redis-prefix-store.js';
+import { RedisRateLimiter } from '../../redis/tenancy/rate-limiter.js';
+import { RedisTenancyStore } from '../../redis/tenancy/redis-tenancy-store.js';
+import { RedisFileStore } from '../../redis/files/redis-file-store.js';
 
 // All that is opened on Redis. Imported only where it is used: loading the client takes a tenth of a second.
 
@@ -58,7 +58,7 @@ export async function openRedisFineTuning(
   options: Pick<RedisJobQueueOptions, 'fingerprint' | 'workers' | 'lostAfter'>,
 ): Promise<FineTuningStores> {
   // BullMQ takes as long to load as the client: whoever needs no jobs does not wait for it.
-  const { RedisJobQueue } = await import('../redis/jobs/redis-job-queue.js');
+  const { RedisJobQueue } = await import('../../redis/jobs/redis-job-queue.js');
   return {
     files: new RedisFileStore(connection),
     jobs: new RedisJobStore<FineTuningJob>(connection, FINE_TUNING),

@@ -1,10 +1,10 @@
-import { systemError } from './system-error.js';
-import { ConfigError } from '../config/error.js';
-import { precisions } from '../config/rules.js';
-import type { Settings } from '../config/variables.js';
-import type { CompileProgress } from '../model/compile/compiled-model.js';
-import { CheckpointError } from '../model/checkpoint-error.js';
-import { openModel, type Model } from '../model/model.js';
+import { systemError } from '../system-error.js';
+import { ConfigError } from '../../config/error.js';
+import { precisions } from '../../config/rules.js';
+import type { Settings } from '../../config/variables.js';
+import type { CompileProgress } from '../../model/compile/compiled-model.js';
+import { CheckpointError } from '../../model/checkpoint-error.js';
+import { openModel, type Model } from '../../model/model.js';
 
 /**
  * Opens the model that the settings describe; compiles it if that is needed.

@@ -1,11 +1,11 @@
 import { basename, resolve } from 'node:path';
 
-import type { Config } from '../config/variables.js';
-import { compileModel, type CompileProgress, type Manifest, readManifest } from '../model/compile/compiled-model.js';
-import { baseModel } from '../model/model.js';
-import type { BaseModel } from '../prefix/kv.js';
-import { Tokenizer } from '../tokenizer/tokenizer.js';
-import { TrainingModel } from '../tuning/training/training-model.js';
+import type { Config } from '../../config/variables.js';
+import { compileModel, type CompileProgress, type Manifest, readManifest } from '../../model/compile/compiled-model.js';
+import { baseModel } from '../../model/model.js';
+import type { BaseModel } from '../../prefix/kv.js';
+import { Tokenizer } from '../../tokenizer/tokenizer.js';
+import { TrainingModel } from '../../tuning/training/training-model.js';
 
 /** A frozen model that prefixes are trained on, with its tokenizer. */
 export interface OpenTrainingModel {

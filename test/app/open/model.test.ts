@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
 
-import { openServedModel } from '../../src/app/open-model.js';
-import { readConfig } from '../../src/config/config.js';
-import { compileModel } from '../../src/model/compile/compiled-model.js';
-import { golden } from '../support/goldens.js';
-import { modelCache } from '../support/models.js';
+import { openServedModel } from '../../../src/app/open/model.js';
+import { readConfig } from '../../../src/config/config.js';
+import { compileModel } from '../../../src/model/compile/compiled-model.js';
+import { golden } from '../../support/goldens.js';
+import { modelCache } from '../../support/models.js';
 
 const tinyA = golden('tiny-a').directory;
 

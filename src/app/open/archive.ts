@@ -1,5 +1,5 @@
-import { parseStore } from '../config/config.js';
-import { DiskPrefixArchive } from '../prefix/on-disk/disk-archive.js';
+import { parseStore } from '../../config/config.js';
+import { DiskPrefixArchive } from '../../prefix/on-disk/disk-archive.js';
 import type { OpenedArchive } from './opened.js';
 
 /**
@@ -9,6 +9,6 @@ import type { OpenedArchive } from './opened.js';
 export async function openArchive(given: string, argument: string): Promise<OpenedArchive> {
   const location = parseStore(argument, given);
   if (location.kind === 'file') return { archive: new DiskPrefixArchive(location.directory), close: () => undefined };
-  const { openRedisArchive } = await import('./open-redis.js');
+  const { openRedisArchive } = await import('./redis.js');
   return openRedisArchive(location.url, argument);
 }
