@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
-import { whyThreads } from '../../src/cli/doctor/choices.js';
-import { chooseFastest } from '../../src/cli/doctor/fastest.js';
-import type { ChunkTime, StepTime } from '../../src/cli/doctor/times.js';
+import { whyThreads } from '../../src/cli/doctor/sections/choices.js';
+import { chooseFastest } from '../../src/cli/doctor/measure/fastest.js';
+import type { ChunkTime, StepTime } from '../../src/cli/doctor/measure/times.js';
 import { showBytes } from '../../src/cli/doctor/report.js';
 import { defaultConfig } from '../../src/config/config.js';
 import { physicalCores, type Cores } from '../../src/config/cores.js';

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { packageRoot } from '../../src/config/paths.js';
-import type { Measured } from '../../src/cli/doctor/measure.js';
+import type { Measured } from '../../src/cli/doctor/measure/measure.js';
 import type { Problem, Section } from '../../src/cli/doctor/report.js';
 import { physicalCores } from '../../src/config/cores.js';
 import { temporaryDirectory } from '../server/prefix-library.js';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 
-import type { Measured } from '../doctor/measure.js';
+import type { Measured } from '../doctor/measure/measure.js';
 import { print, table, type Io } from '../io.js';
 
 interface DoctorOptions {

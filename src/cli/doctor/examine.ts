@@ -2,15 +2,15 @@ import { readConfig, settingsInEffect } from '../../config/config.js';
 import { ConfigError } from '../../config/error.js';
 import type { Config } from '../../config/variables.js';
 import { readCores } from '../../config/cores.js';
-import { examineAddress } from './address.js';
-import { examineChoices } from './choices.js';
-import { examineLibrary } from './library.js';
-import { examineMachine } from './machine.js';
-import { measure, type Measured } from './measure.js';
-import { examineModel } from './model.js';
+import { examineAddress } from './sections/address.js';
+import { examineChoices } from './sections/choices.js';
+import { examineLibrary } from './sections/library.js';
+import { examineMachine } from './sections/machine.js';
+import { measure, type Measured } from './measure/measure.js';
+import { examineModel } from './sections/model.js';
 import type { Section } from './report.js';
-import { examineSettings } from './settings.js';
-import { examineStore } from './store.js';
+import { examineSettings } from './sections/settings.js';
+import { examineStore } from './sections/store.js';
 
 /** The result of all checks. */
 export interface Examination {

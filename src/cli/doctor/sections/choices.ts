@@ -1,7 +1,7 @@
-import type { SettingInEffect } from '../../config/config.js';
-import { physicalCores, type Cores } from '../../config/cores.js';
+import type { SettingInEffect } from '../../../config/config.js';
+import { physicalCores, type Cores } from '../../../config/cores.js';
 import type { ExaminedModel } from './model.js';
-import { showBytes, type Fact, type Problem, type Section } from './report.js';
+import { showBytes, type Fact, type Problem, type Section } from '../report.js';
 
 /** Reports the settings that were chosen for this machine, and why. */
 export function examineChoices(

@@ -1,4 +1,4 @@
-import type { ModelRunner, Span } from '../../engine/runner.js';
+import type { ModelRunner, Span } from '../../../engine/runner.js';
 
 /** Computed positions of each row before the timed steps. */
 const PAST_TOKENS = 128;

@@ -1,8 +1,8 @@
-import type { StoreLocation } from '../../config/parsers.js';
-import { connect } from '../../app/open/redis.js';
-import { describeStore } from '../../app/open/store.js';
-import { serverFacts, type RedisFacts } from '../../redis/server-facts.js';
-import type { Fact, Problem, Section } from './report.js';
+import type { StoreLocation } from '../../../config/parsers.js';
+import { connect } from '../../../app/open/redis.js';
+import { describeStore } from '../../../app/open/store.js';
+import { serverFacts, type RedisFacts } from '../../../redis/server-facts.js';
+import type { Fact, Problem, Section } from '../report.js';
 import { findWritable } from './writable.js';
 
 /** Examines whether the store can be used and whether it keeps what it accepts. Writes nothing. */

@@ -1,7 +1,7 @@
 import os from 'node:os';
 
-import type { Cores } from '../../config/cores.js';
-import type { Section } from './report.js';
+import type { Cores } from '../../../config/cores.js';
+import type { Section } from '../report.js';
 
 /** Reports the machine's resources and the limits of this process. */
 export function examineMachine({ logical, physical, allowed, quota }: Cores): Section {

@@ -1,8 +1,8 @@
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 
-import type { Config } from '../../config/variables.js';
-import type { Problem, Section } from './report.js';
+import type { Config } from '../../../config/variables.js';
+import type { Problem, Section } from '../report.js';
 
 /** Examines whether the server can listen on the configured address. */
 export async function examineAddress({ host, port }: Config): Promise<Section> {

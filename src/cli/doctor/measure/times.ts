@@ -1,4 +1,4 @@
-import type { Config } from '../../config/variables.js';
+import type { Config } from '../../../config/variables.js';
 
 /** Time of a step of decode rows only. */
 export interface StepTime {

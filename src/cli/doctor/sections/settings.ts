@@ -1,7 +1,7 @@
-import type { SettingInEffect } from '../../config/config.js';
-import type { Config } from '../../config/variables.js';
-import { describeStore } from '../../app/open/store.js';
-import type { Fact, Section } from './report.js';
+import type { SettingInEffect } from '../../../config/config.js';
+import type { Config } from '../../../config/variables.js';
+import { describeStore } from '../../../app/open/store.js';
+import type { Fact, Section } from '../report.js';
 
 /** Text settings that are not secret. All others are hidden, so that a new setting is hidden by default. */
 const SHOWN: ReadonlySet<keyof Config> = new Set([

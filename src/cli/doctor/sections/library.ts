@@ -1,9 +1,9 @@
 import path from 'node:path';
 
-import { ONNXRUNTIME_VERSION } from '../../runtime/ort/library.js';
-import { compiledProviders, tryProvider, type Provider, type ProviderTrial } from '../../runtime/ort/provider.js';
-import { Runtime } from '../../runtime/ort/runtime.js';
-import type { Fact, Problem, Section } from './report.js';
+import { ONNXRUNTIME_VERSION } from '../../../runtime/ort/library.js';
+import { compiledProviders, tryProvider, type Provider, type ProviderTrial } from '../../../runtime/ort/provider.js';
+import { Runtime } from '../../../runtime/ort/runtime.js';
+import type { Fact, Problem, Section } from '../report.js';
 
 /**
  * Examines whether ONNX Runtime loads, and which of its providers work here, by opening a small session on each.

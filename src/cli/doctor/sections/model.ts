@@ -1,15 +1,15 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import { precisions } from '../../config/rules.js';
-import type { Config } from '../../config/variables.js';
-import { ModelCheckpoint } from '../../model/compile/model-checkpoint.js';
-import { findCompiled, readManifest, type Manifest } from '../../model/compile/compiled-model.js';
-import type { KvPrecision } from '../../model/precision.js';
-import { layOut } from '../../model/weights.js';
-import { type ModelShape, rowWidth, selfSite } from '../../prefix/kv.js';
-import { ELEMENT_TYPES } from '../../runtime/ort/tensor.js';
-import { showBytes, type Fact, type Problem, type Section } from './report.js';
+import { precisions } from '../../../config/rules.js';
+import type { Config } from '../../../config/variables.js';
+import { ModelCheckpoint } from '../../../model/compile/model-checkpoint.js';
+import { findCompiled, readManifest, type Manifest } from '../../../model/compile/compiled-model.js';
+import type { KvPrecision } from '../../../model/precision.js';
+import { layOut } from '../../../model/weights.js';
+import { type ModelShape, rowWidth, selfSite } from '../../../prefix/kv.js';
+import { ELEMENT_TYPES } from '../../../runtime/ort/tensor.js';
+import { showBytes, type Fact, type Problem, type Section } from '../report.js';
 import { findWritable } from './writable.js';
 
 /** Facts about the model that other sections use. */

@@ -1,4 +1,4 @@
-import type { Config } from '../../config/variables.js';
+import type { Config } from '../../../config/variables.js';
 import type { ChunkTime, StepTime } from './times.js';
 
 /** The value of a setting that is fastest on this machine. */

@@ -1,6 +1,6 @@
-import type { Config } from '../../config/variables.js';
-import type { Cores } from '../../config/cores.js';
-import { openConfiguredModel } from '../../app/open/model.js';
+import type { Config } from '../../../config/variables.js';
+import type { Cores } from '../../../config/cores.js';
+import { openConfiguredModel } from '../../../app/open/model.js';
 import { chooseFastest, type Choice } from './fastest.js';
 import { StepTimer } from './step-timer.js';
 import type { ChunkTime, StepTime } from './times.js';
