@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 
 import { describe, expect, it } from 'vitest';
 
-import { MAX_FORMS } from '../../src/server/http/plugins/forms.js';
+import { MAX_FORMS } from '../../src/server/http/body/forms.js';
 import { encodeForm, send } from '../support/http.js';
 import { listen, testServer } from './harness.js';
 import { adapterFiles, testLibrary } from './prefix-library.js';

@@ -2,8 +2,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 
 import type { Files } from '../../files/files.js';
 import { ApiError } from '../errors.js';
-import type { TenantSemaphore } from '../http/tenant-semaphore.js';
-import forms from '../http/plugins/forms.js';
+import type { TenantSemaphore } from '../http/body/tenant-semaphore.js';
+import forms from '../http/body/forms.js';
 import { Bytes } from '../schema/bytes.js';
 import { errorResponses } from '../schema/error.js';
 import { toFile, toFileList } from './response.js';

@@ -1,8 +1,8 @@
 import multipart from '@fastify/multipart';
 import fp from 'fastify-plugin';
 
-import type { TenantSemaphore } from '../tenant-semaphore.js';
-import { readForm } from '../../prefixes/form.js';
+import type { TenantSemaphore } from './tenant-semaphore.js';
+import { readForm } from './read-form.js';
 
 /** Forms of one tenant that may be in memory at the same time. */
 export const MAX_FORMS = 4;

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 
 import type { FastifyRequest } from 'fastify';
 
-import { ApiError, toApiError } from '../errors.js';
+import { ApiError, toApiError } from '../../errors.js';
 
 /** File name for a part that the client sent without one. */
 const UNNAMED = 'file';

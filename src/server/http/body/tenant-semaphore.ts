@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 
-import { ConcurrencyLimit } from '../../lib/concurrency-limit.js';
-import { ApiError } from '../errors.js';
+import { ConcurrencyLimit } from '../../../lib/concurrency-limit.js';
+import { ApiError } from '../../errors.js';
 
 /** Limits how many requests of each tenant go on at the same time, in order of arrival. */
 export class TenantSemaphore {
