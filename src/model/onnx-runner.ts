@@ -5,7 +5,7 @@ import type { Runtime } from '../runtime/ort/runtime.js';
 import type { Binding, Session } from '../runtime/ort/session.js';
 import { Tensor } from '../runtime/ort/tensor.js';
 import { nodeName } from './graph-names.js';
-import { type KvArena, ArenaSpan } from './backend/kv-arena.js';
+import { type KvArena, ArenaSpan } from './backend/arena/kv-arena.js';
 import type { StepBuffers } from './step-buffers.js';
 import { layOutStep, type StepLayout } from './step-layout.js';
 

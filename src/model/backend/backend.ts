@@ -4,8 +4,8 @@ import type { Manifest } from '../compile/compiled-model.js';
 import type { GraphTarget } from '../architecture.js';
 import type { KvPrecision } from '../precision.js';
 import type { DisposableStack } from './disposable-stack.js';
-import type { KvArena } from './kv-arena.js';
-import type { KvLayout } from './kv-blocks.js';
+import type { KvArena } from './arena/kv-arena.js';
+import type { KvLayout } from './arena/kv-blocks.js';
 import type { Logits } from './logits.js';
 import type { MappedWeights } from './mapped-weights.js';
 

@@ -6,16 +6,16 @@ import { PackedWeights, Session } from '../../runtime/ort/session.js';
 import { WEIGHTS_FILE } from '../compile/compiled-model.js';
 import type { Backend, BackendParts, OpenGraph } from './backend.js';
 import { copyGraph } from './copy-graphs.js';
-import { DeviceArena } from './device-arena.js';
+import { DeviceArena } from './arena/device-arena.js';
 import { DeviceLogits } from './device-logits.js';
 import { uploadWeights } from './device-weights.js';
 import type { GraphSource, GraphTarget } from '../architecture.js';
 import { architectureNamed } from '../architectures.js';
 import { graphFile } from '../graph-names.js';
-import { HostArena } from './host-arena.js';
+import { HostArena } from './arena/host-arena.js';
 import { HostLogits } from './host-logits.js';
 import { BITS } from '../compile/quantize.js';
-import { StagedArena } from './staged-arena.js';
+import { StagedArena } from './arena/staged-arena.js';
 
 /** A provider's memory as the CPU sees it: its own, one that it has addresses of but cannot read, or one that it has only handles of. */
 export type MemoryKind = 'host' | 'addresses' | 'handles';

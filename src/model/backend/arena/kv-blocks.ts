@@ -1,11 +1,11 @@
-import type { KvSpan } from '../../engine/runner.js';
-import type { AttentionSite } from '../../prefix/kv.js';
-import type { TensorMemory } from '../../runtime/ort/memory.js';
-import type { Runtime } from '../../runtime/ort/runtime.js';
-import type { Binding } from '../../runtime/ort/session.js';
-import { type AnyTensor, ELEMENT_TYPES, Tensor } from '../../runtime/ort/tensor.js';
-import { type AttentionGroup, kvName, nodeName } from '../graph-names.js';
-import type { KvPrecision } from '../precision.js';
+import type { KvSpan } from '../../../engine/runner.js';
+import type { AttentionSite } from '../../../prefix/kv.js';
+import type { TensorMemory } from '../../../runtime/ort/memory.js';
+import type { Runtime } from '../../../runtime/ort/runtime.js';
+import type { Binding } from '../../../runtime/ort/session.js';
+import { type AnyTensor, ELEMENT_TYPES, Tensor } from '../../../runtime/ort/tensor.js';
+import { type AttentionGroup, kvName, nodeName } from '../../graph-names.js';
+import type { KvPrecision } from '../../precision.js';
 
 /** The layout of a KV arena. */
 export interface KvLayout {

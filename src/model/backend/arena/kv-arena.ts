@@ -1,6 +1,6 @@
-import type { KvSpan } from '../../engine/runner.js';
-import type { Binding } from '../../runtime/ort/session.js';
-import type { AttentionGroup } from '../graph-names.js';
+import type { KvSpan } from '../../../engine/runner.js';
+import type { Binding } from '../../../runtime/ort/session.js';
+import type { AttentionGroup } from '../../graph-names.js';
 
 /** The slots that a run reads and writes. */
 export interface SlotUse {

@@ -1,13 +1,13 @@
-import type { Device, DeviceMemory } from '../../runtime/ort/device.js';
-import type { Runtime } from '../../runtime/ort/runtime.js';
-import { ScratchTensors } from '../../runtime/ort/scratch-tensors.js';
-import type { Binding, Session } from '../../runtime/ort/session.js';
-import type { AttentionGroup } from '../graph-names.js';
-import type { AnyTensor } from '../../runtime/ort/tensor.js';
-import { copyGraph } from './copy-graphs.js';
+import type { Device, DeviceMemory } from '../../../runtime/ort/device.js';
+import type { Runtime } from '../../../runtime/ort/runtime.js';
+import { ScratchTensors } from '../../../runtime/ort/scratch-tensors.js';
+import type { Binding, Session } from '../../../runtime/ort/session.js';
+import type { AttentionGroup } from '../../graph-names.js';
+import type { AnyTensor } from '../../../runtime/ort/tensor.js';
+import { copyGraph } from '../copy-graphs.js';
 import type { ArenaSpan, KvArena } from './kv-arena.js';
 import { KvBlocks, type KvLayout } from './kv-blocks.js';
-import type { OpenGraph } from './backend.js';
+import type { OpenGraph } from '../backend.js';
 import { SlotRows } from './slot-rows.js';
 
 /** A KV arena on a device whose memory has addresses: any run of slots can be bound. */

@@ -1,13 +1,13 @@
-import type { Device, DeviceMemory } from '../../runtime/ort/device.js';
-import type { Memory } from '../../runtime/ort/memory.js';
-import type { Runtime } from '../../runtime/ort/runtime.js';
-import type { Binding, Session } from '../../runtime/ort/session.js';
-import type { AttentionGroup } from '../graph-names.js';
-import { type AnyTensor, Tensor } from '../../runtime/ort/tensor.js';
-import { loadGraph, storeGraph } from './copy-graphs.js';
+import type { Device, DeviceMemory } from '../../../runtime/ort/device.js';
+import type { Memory } from '../../../runtime/ort/memory.js';
+import type { Runtime } from '../../../runtime/ort/runtime.js';
+import type { Binding, Session } from '../../../runtime/ort/session.js';
+import type { AttentionGroup } from '../../graph-names.js';
+import { type AnyTensor, Tensor } from '../../../runtime/ort/tensor.js';
+import { loadGraph, storeGraph } from '../copy-graphs.js';
 import type { ArenaSpan, KvArena, SlotUse } from './kv-arena.js';
 import { KvBlocks, type KvLayout } from './kv-blocks.js';
-import type { OpenGraph } from './backend.js';
+import type { OpenGraph } from '../backend.js';
 import { SlotRows } from './slot-rows.js';
 
 /**

@@ -1,7 +1,7 @@
-import type { Memory } from '../../runtime/ort/memory.js';
-import type { Runtime } from '../../runtime/ort/runtime.js';
-import type { Binding } from '../../runtime/ort/session.js';
-import type { AttentionGroup } from '../graph-names.js';
+import type { Memory } from '../../../runtime/ort/memory.js';
+import type { Runtime } from '../../../runtime/ort/runtime.js';
+import type { Binding } from '../../../runtime/ort/session.js';
+import type { AttentionGroup } from '../../graph-names.js';
 import { ArenaSpan, type KvArena } from './kv-arena.js';
 import { KvBlocks, type KvLayout } from './kv-blocks.js';
 

@@ -1,12 +1,12 @@
-import type { DeviceMemory } from '../../runtime/ort/device.js';
-import type { Runtime } from '../../runtime/ort/runtime.js';
-import { ScratchTensors } from '../../runtime/ort/scratch-tensors.js';
-import type { Binding, Session } from '../../runtime/ort/session.js';
-import type { AnyTensor, Tensor } from '../../runtime/ort/tensor.js';
-import { loadGraph, storeGraph } from './copy-graphs.js';
+import type { DeviceMemory } from '../../../runtime/ort/device.js';
+import type { Runtime } from '../../../runtime/ort/runtime.js';
+import { ScratchTensors } from '../../../runtime/ort/scratch-tensors.js';
+import type { Binding, Session } from '../../../runtime/ort/session.js';
+import type { AnyTensor, Tensor } from '../../../runtime/ort/tensor.js';
+import { loadGraph, storeGraph } from '../copy-graphs.js';
 import { ArenaSpan } from './kv-arena.js';
 import type { KvBlocks, KvLayout } from './kv-blocks.js';
-import type { OpenGraph } from './backend.js';
+import type { OpenGraph } from '../backend.js';
 
 /** The first of some consecutive positions of a slot. */
 interface SlotPosition {
