@@ -24,20 +24,20 @@ export interface App {
   readonly model: Model;
   readonly engine: Engine;
   readonly server: Server;
-  /** Interrupts what is trained here; takes half a minute at most. */
+  /** Interrupts the jobs that this process trains, within half a minute. */
   stopTraining(): Promise<void>;
-  /** Stops listening, waits for what runs and releases everything. */
+  /** Stops listening, waits for running requests and releases everything. */
   close(): Promise<void>;
 }
 
 export interface AppOptions {
-  /** Told while the model is compiled. */
+  /** Called while the model is compiled, with bytes. */
   readonly onProgress?: (written: number, total: number) => void;
 }
 
 /** Opens the model and builds everything on it. */
 export async function createApp(config: Config, { onProgress }: AppOptions = {}): Promise<App> {
-  // The model opens on another thread; meanwhile this one loads what it would load after it.
+  // The model opens on another thread; meanwhile this one loads the server's modules.
   const [model, { buildServer }] = await Promise.all([
     openServedModel(config, onProgress),
     import('../server/server.js'),
@@ -126,7 +126,7 @@ function createLibrary(config: Config, model: Model, store: PrefixStore, observe
   return new PrefixLibrary({ store, base, encoder, cacheBytes, maxLength, maxColdLoads, observer });
 }
 
-/** Gives tenants the bundled prefixes. A store that cannot take them at present gets them at a later start. */
+/** Gives tenants the bundled prefixes. If the store cannot take them now, it gets them at the next start. */
 async function seed(config: Config, library: PrefixLibrary, marker: SeedMarker): Promise<void> {
   try {
     for (const tenant of seededTenants(config))

@@ -10,14 +10,14 @@ import type { PrefixLibrary } from '../prefix/library.js';
 import { tenantKey } from '../prefix/name.js';
 import { DEFAULT_TENANT } from '../tenancy/tenancy.js';
 
-/** Remembers, in a store, which tenants were given the bundled prefixes: one that a tenant deletes stays deleted. */
+/** A record, in the store, of the tenants that were given the bundled prefixes, so that a prefix that a tenant deletes stays deleted. */
 export interface SeedMarker {
   has(tenant: string): Promise<boolean>;
   add(tenant: string): Promise<void>;
 }
 
-/** Empty files beside the prefixes of one base model. */
-export class FileSeedMarker implements SeedMarker {
+/** A seed marker on disk: an empty file for each tenant, beside the prefixes of one base model. */
+export class DiskSeedMarker implements SeedMarker {
   readonly #path: string;
 
   constructor(directory: string, fingerprint: string) {
@@ -38,9 +38,9 @@ export class FileSeedMarker implements SeedMarker {
 }
 
 /**
- * Tenants that get the bundled prefixes, which fit the bundled model only. `on`: every tenant that the settings know, which is
- * `default` where no keys are needed, and else those of PREAMBLE_API_KEYS. `auto`: of these only `default`, and only in the default
- * directory: a store that somebody names holds what was put there.
+ * Tenants that get the bundled prefixes; none for another model than the bundled one, which alone they fit. With `on`, all tenants of the
+ * settings: those of PREAMBLE_API_KEYS, or `default` where no keys are needed. With `auto`, only `default`, and only in the default
+ * directory: a store that somebody names holds what they put there.
  */
 export function seededTenants(
   config: Pick<Config, 'model' | 'store' | 'seedPrefixes' | 'apiKeys' | 'adminKey'>,
@@ -60,7 +60,7 @@ export interface SeedOptions {
   readonly marker: SeedMarker;
 }
 
-/** Uploads the bundled prefixes for a tenant, once in a store's life, as every upload goes. A name that is taken is left alone. */
+/** Uploads the bundled prefixes for a tenant, once in a store's life. Leaves names alone that the tenant has already. */
 export async function seedPrefixes(tenant: string, { bundled, library, marker }: SeedOptions): Promise<void> {
   if (await marker.has(tenant)) return;
   const { data } = await library.list(tenant);

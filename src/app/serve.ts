@@ -17,15 +17,18 @@ interface Output {
   readonly stderr: Pick<Writable, 'write'>;
 }
 
-/** In use, and not allowed; any other error is the address's. */
+/** Codes of errors that the port causes: in use, not allowed. The host causes all others. */
 const PORT_ERRORS: ReadonlySet<string | undefined> = new Set(['EADDRINUSE', 'EACCES']);
 
-/** Serves until SIGTERM or SIGINT and the lame-duck time after it, then finishes what was accepted. A second signal ends the process at once. */
+/**
+ * Serves until SIGTERM or SIGINT and for the lame-duck time after it, then finishes accepted requests. A second signal ends the process at
+ * once.
+ */
 export async function serve(config: Config, { stdout, stderr }: Output): Promise<void> {
   limitHeapGrowth();
   const app = await createApp(config, { onProgress: compileProgress(stderr) });
   try {
-    const signal = firstSignal(); // whoever reads that this server listens may end it at once
+    const signal = firstSignal(); // before the banner: its reader may send a signal at once
     await listen(app, config);
     stdout.write(banner(app, config));
     await signal;
@@ -47,7 +50,10 @@ async function listen({ server }: App, { host, port }: Config): Promise<void> {
   }
 }
 
-/** A balancer sees that this server leaves before any request is refused; afterwards it is refused connections, not requests. */
+/**
+ * Lets load balancers see that this server leaves before it refuses anything: for `seconds` it is not ready but accepts requests, then it
+ * accepts no new connections.
+ */
 async function lameDuck({ server }: App, seconds: number, stderr: Output['stderr']): Promise<void> {
   if (seconds === 0) return;
   server.announceLeaving();
@@ -56,7 +62,7 @@ async function lameDuck({ server }: App, seconds: number, stderr: Output['stderr
   server.app.server.close();
 }
 
-/** Waits for accepted requests; then closes the connections that are left, which cancels their requests. */
+/** Waits up to `seconds` for accepted requests, then cancels the others by closing their connections. */
 async function drain({ server }: App, seconds: number): Promise<void> {
   const deadline = new AbortController();
   const late = delay(seconds * 1000, 'late' as const, { signal: deadline.signal }).catch(() => 'on time' as const);
@@ -78,7 +84,7 @@ function banner({ model, server }: App, config: Config): string {
   ].join('\n');
 }
 
-/** Nothing for float32: only what changes the output is worth a word. */
+/** The precisions in parentheses; empty for float32. */
 function describePrecision(config: Config): string {
   const { weights, kv } = precisions(config);
   const parts = [

@@ -11,7 +11,7 @@ import type { ProgressLine } from '../tuning/progress/progress-meter.js';
 import type { Stop } from '../tuning/training/trainer.js';
 import { tune } from '../tuning/tune.js';
 
-// The process that one fine-tuning job is trained in: `childTrainer` starts it and talks to it.
+// The process in which one fine-tuning job trains. `childTrainer` starts it and exchanges messages with it.
 
 const stop = new AbortController();
 process.on('message', (message: ToChild) => {
@@ -21,12 +21,12 @@ process.on('message', (message: ToChild) => {
     void run(message.place, message.task);
   }
 });
-// The server is gone: the checkpoint is written after the step under way, and nobody else ends what takes too long.
+// The server is gone. Training stops with a checkpoint after its step; if that takes too long, this process kills itself.
 process.on('disconnect', () => {
   stop.abort();
   setTimeout(() => process.kill(process.pid, 'SIGKILL'), STOP_WITHIN).unref();
 });
-// A terminal's Ctrl-C reaches this process too: the server decides.
+// Ignored: a terminal's Ctrl-C reaches this process too, but the server decides when it stops.
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => undefined);
 
 async function run(place: TrainingModelPlace, task: TrainingTask): Promise<void> {
@@ -73,14 +73,14 @@ function refusal({ subject, problem, where }: TuningError, { train }: TrainingTa
 
 let reported = -Infinity;
 
-/** Tells of every validation, and of a step about twice a second: the server has other things to do. */
+/** Reports every validation, and of the steps about two a second, to spare the server. */
 function report(line: ProgressLine): void {
   if (!('valid_loss' in line.point) && performance.now() - reported < 500) return;
   reported = performance.now();
   void tell({ type: 'progress', line });
 }
 
-/** Settles when the message is out; nobody may be there to hear it. */
+/** Sends a message; resolves also when the server is gone. */
 function tell(message: FromChild): Promise<void> {
   return new Promise((resolve) => {
     if (process.connected) process.send?.(message, undefined, undefined, () => resolve());

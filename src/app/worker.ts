@@ -24,14 +24,14 @@ interface Output {
 export type WorkerSettings = Settings<'model' | 'store' | 'tenants' | 'tuning' | 'log'>;
 
 /**
- * Takes fine-tuning jobs from a Redis until SIGTERM or SIGINT, without serving. A job under way then stops after its step and goes back to
- * the queue; a second signal ends the process at once.
+ * Trains the jobs of a Redis until SIGTERM or SIGINT, without serving. At the signal, a running job stops after its step and goes back to
+ * the queue. A second signal ends the process at once.
  * @throws ConfigError for a store that no other process can put jobs into
  */
 export async function work(config: WorkerSettings, { stdout, stderr }: Output): Promise<void> {
   if (config.store.kind === 'file') throw new ConfigError('PREAMBLE_STORE', 'a worker takes its jobs from a Redis');
   if (config.tuningWorkers === 0) throw new ConfigError('PREAMBLE_TUNING_WORKERS', 'a worker trains at least one job');
-  // Its one slot is for soft prompts, which run through the model when they are stored.
+  // One slot: a soft prompt runs through the model when it is stored.
   const model = await openServedModel({ ...config, slots: 1 }, compileProgress(stderr));
   const close: (() => void | Promise<void>)[] = [() => model.dispose()];
   try {
@@ -44,7 +44,7 @@ export async function work(config: WorkerSettings, { stdout, stderr }: Output): 
     const tuning = await openFineTuning(config, { base, library, tenancy, connection });
     close.unshift(() => tuning.close());
     await tuning.start(jobLog(config));
-    const signal = firstSignal(); // whoever reads that this worker trains may end it at once
+    const signal = firstSignal(); // before the banner: its reader may send a signal at once
     stdout.write(`Preamble trains prefixes of ${base.id}, with jobs from ${describeStore(config.store)}\n`);
     await signal;
     stderr.write('stopping after the step under way; the job goes back to the queue\n');

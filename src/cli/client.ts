@@ -5,7 +5,7 @@ import type { ErrorEnvelope } from '../server/schema/error.js';
 
 const DEFAULT_URL = 'http://127.0.0.1:8000';
 
-/** A request that did not succeed: the server's own words, or why there was no server. */
+/** A request that failed. The message is the server's, or says why no server answered. */
 export class ClientError extends Error {
   override readonly name = 'ClientError';
 }
@@ -44,7 +44,7 @@ export function adminClient({ url, adminKey = readAdminKey() }: AdminOptions): C
 
 /**
  * Every entry of a list, page by page.
- * @param query more of the query string, beginning with `&`
+ * @param query rest of the query string, beginning with `&`
  */
 export async function listAll<T>(client: Client, path: string, query = ''): Promise<T[]> {
   const entries: T[] = [];
@@ -63,7 +63,7 @@ interface ListPage<T> {
   readonly has_more: boolean;
 }
 
-/** Talks to a running server. */
+/** A client of a running server. */
 export class Client {
   readonly #base: string;
   readonly #headers: Readonly<Record<string, string>>;

@@ -19,7 +19,7 @@ import { addWorker } from './commands/worker.js';
 import type { Io } from './io.js';
 import { byOption } from './tuning-options.js';
 
-/** The status a command ends with. */
+/** Exit statuses of commands. */
 const ExitStatus = { ok: 0, failed: 1, usage: 2 } as const;
 
 /** Runs one command line and returns its exit status. */
@@ -39,11 +39,11 @@ function buildProgram(io: Io): Command {
     .exitOverride()
     .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
     .showHelpAfterError('(--help says more)')
-    // The doctor tells of it with all else that is wrong.
+    // The doctor reports unknown variables itself, among all other problems.
     .hook('preAction', (_, command) => {
       if (command.name() !== 'doctor') refuseUnknown();
     });
-  // Subcommands inherit the settings above, so they come after them.
+  // After the settings above: subcommands inherit those that are there when they are added.
   addServe(program, io);
   addWorker(program, io);
   addImportModel(program, io);

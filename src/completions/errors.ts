@@ -55,14 +55,14 @@ export class RateLimitError extends CompletionError {
    */
   constructor(
     readonly admission: Admission,
-    { by, retryAfter }: Refusal,
+    { by, retryAfterMs }: Refusal,
     tokens: number,
   ) {
     const reached = `Rate limit reached: ${admission[by]?.limit ?? 0} ${by} a minute.`;
     const asked = by === 'tokens' ? ` This request asks for ${tokens}, prompt and 'max_tokens' together.` : '';
-    const advice = retryAfter === undefined ? 'It can never pass.' : `Try again in ${formatDuration(retryAfter)}.`;
+    const advice = retryAfterMs === undefined ? 'It can never pass.' : `Try again in ${formatDuration(retryAfterMs)}.`;
     super('rate_limit_exceeded', `${reached}${asked} ${advice}`);
     this.by = by;
-    this.retryAfterMs = retryAfter;
+    this.retryAfterMs = retryAfterMs;
   }
 }

@@ -5,7 +5,7 @@ import { readVariable, type Variable } from './variable.js';
 import { type Config, groups, type SettingGroup, type Settings, variables } from './variables.js';
 
 /**
- * Reads the settings of some groups from the environment; an empty variable counts as absent. Values of other groups are not looked at.
+ * Reads the settings of some groups from the environment. An empty variable counts as absent. Values of other groups may be bad.
  * @throws ConfigError naming the first variable that is unknown or has a bad value
  */
 export function readSettings<const G extends SettingGroup>(
@@ -22,7 +22,7 @@ export function readSettings<const G extends SettingGroup>(
   return Object.freeze(settings);
 }
 
-/** Reads every setting, as `readSettings`. */
+/** Reads the settings of all groups, as `readSettings`. */
 export function readConfig(env: NodeJS.ProcessEnv = process.env, cwd: string = process.cwd()): Config {
   return readSettings(Object.keys(groups) as SettingGroup[], env, cwd);
 }
@@ -36,7 +36,7 @@ export interface SettingInEffect {
   readonly isSet: boolean;
 }
 
-/** Every setting of a configuration that was read from `env`, group by group. */
+/** All settings of a configuration that was read from `env`, group by group. */
 export function settingsInEffect(config: Config, env: NodeJS.ProcessEnv = process.env): SettingInEffect[] {
   return (Object.keys(variables) as (keyof Config)[]).map((key) => {
     const variable = variables[key].name;
@@ -55,7 +55,7 @@ export function readAdminKey(env: NodeJS.ProcessEnv = process.env): string | und
 }
 
 /**
- * Reads where prefixes live, from a command line.
+ * Parses the location of a store of prefixes from a command line.
  * @throws ConfigError naming `argument`
  */
 export function parseStore(argument: string, given: string): StoreLocation {
@@ -66,13 +66,13 @@ export function parseStore(argument: string, given: string): StoreLocation {
   }
 }
 
-/** The settings when nothing is set, for tests to build on. */
+/** The settings of an empty environment, for tests to build on. */
 export function defaultConfig(): Config {
   return readConfig({});
 }
 
 /**
- * Refuses a misspelt variable, which would otherwise be a setting that silently does nothing.
+ * Refuses unknown variables whose name begins with PREAMBLE_: a misspelt setting would silently do nothing.
  * @throws ConfigError
  */
 export function refuseUnknown(env: NodeJS.ProcessEnv = process.env): void {

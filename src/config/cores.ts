@@ -16,7 +16,7 @@ export interface Cores {
   readonly quota: number;
 }
 
-/** Asks the system. */
+/** Reads the numbers of cores from the system. */
 export function readCores(): Cores {
   return {
     logical: cpus().length,
@@ -27,8 +27,8 @@ export function readCores(): Cores {
 }
 
 /**
- * Physical cores this process may use: hyper-threads share one multiplier, so they slow a step down rather than speed it up.
- * Never more than the scheduler's affinity or the container's quota allows, never less than 1.
+ * Number of physical cores that this process may use, within the scheduler's affinity and the container's quota; at least 1.
+ * Hyper-threads are not counted: they share one multiplier, so they slow a step down rather than speed it up.
  */
 export function physicalCores({ physical, allowed, quota }: Cores = readCores()): number {
   const granted = Math.min(allowed, quota);
@@ -41,7 +41,7 @@ function coresOfMachine(): number | undefined {
   return undefined;
 }
 
-/** Threads of one core name the same list of siblings, so distinct lists are cores. */
+/** The number of physical cores on Linux. The hardware threads of one core have the same list of siblings: distinct lists are counted. */
 function siblingGroups(): number | undefined {
   try {
     const names = readdirSync(CPUS).filter((name) => /^cpu\d+$/.test(name));
@@ -60,7 +60,7 @@ function sysctl(name: string): number | undefined {
   }
 }
 
-/** CPUs that the control group grants: version 2's `cpu.max`, else version 1's quota; infinity without a limit. */
+/** CPUs that the control group grants (version 2's `cpu.max`, else version 1's quota); infinity without a limit. */
 function cgroupQuota(): number {
   const [quota, period] = read('/sys/fs/cgroup/cpu.max')?.split(' ') ?? [
     read('/sys/fs/cgroup/cpu/cpu.cfs_quota_us'),

@@ -1,17 +1,17 @@
-/** Readers of settings. Each throws an `Error` whose message says what is wrong with the text. */
+/** Parsers of settings. Each throws an `Error` whose message says what is wrong with the text. */
 import { resolve } from 'node:path';
 
 import type { ApiKey } from '../tenancy/static-keys.js';
 
-/** Where prefixes live. */
+/** Location of a store. */
 export type StoreLocation =
   | { readonly kind: 'file'; readonly directory: string }
-  /** The URL may hold a password: it belongs in no log. */
+  /** The URL may hold a password, so it is never logged. */
   | { readonly kind: 'redis'; readonly url: string };
 
-/** Surroundings that the text of a setting is read in. */
+/** Context in which the text of a setting is parsed. */
 export interface Context {
-  /** The directory that relative paths are relative to. */
+  /** Directory that relative paths start from. */
   readonly cwd: string;
 }
 
@@ -23,7 +23,7 @@ export function parseInteger(min: number, max: number): (given: string) => numbe
   };
 }
 
-/** Above 0. */
+/** Parses a number above 0 and at most `max`. */
 export function parseNumber(max: number): (given: string) => number {
   return (given) => {
     const value = Number(given);
@@ -32,20 +32,20 @@ export function parseNumber(max: number): (given: string) => number {
   };
 }
 
-/** 0 to 1. */
+/** Parses a number from 0 to 1. */
 export function parseRatio(given: string): number {
   const value = Number(given);
   if (/^\d*\.?\d+$/.test(given) && value <= 1) return value;
   throw new Error(`'${given}' is not a number from 0 to 1`);
 }
 
-/** As OpenTelemetry spells them: in capitals or not. */
+/** Parses true or false, in capitals or not, as OpenTelemetry does. */
 export function parseBoolean(given: string): boolean {
   if (/^(true|false)$/i.test(given)) return given.toLowerCase() === 'true';
   throw new Error(`'${given}' is none of true, false`);
 }
 
-/** The message does not show the URL: it may hold a password. */
+/** Parses a URL. The message never shows it, because it may hold a password. */
 export function httpUrl(given: string): string {
   if (URL.canParse(given) && /^https?:$/.test(new URL(given).protocol)) return given;
   throw new Error('this is not a URL like http://host:4318');
@@ -71,12 +71,12 @@ export function store(given: string, { cwd }: Context): StoreLocation {
   return fileStore(resolve(cwd, directory));
 }
 
-/** A URL that is not quite one may hold a password all the same. */
+/** The text for a message, hidden if it looks like a URL, which may hold a password. */
 function shown(given: string): string {
   return given.includes('://') || given.includes('@') ? 'this' : `'${given}'`;
 }
 
-/** The message does not show the URL: it may hold a password. */
+/** Parses a URL of Redis. The message never shows it, because it may hold a password. */
 function redisStore(url: string): StoreLocation {
   if (URL.canParse(url) && new URL(url).hostname && /^\/?\d*$/.test(new URL(url).pathname))
     return { kind: 'redis', url };
@@ -87,7 +87,7 @@ export function fileStore(directory: string): StoreLocation {
   return { kind: 'file', directory };
 }
 
-/** `tenant=key` pairs. Messages count pairs instead of showing them: a key belongs in no log. */
+/** Parses `tenant=key` pairs. Messages name a pair by its number, because keys are never logged. */
 export function apiKeys(given: string): readonly ApiKey[] {
   const pairs = given.split(',').map(apiKey);
   if (new Set(pairs.map(({ key }) => key)).size < pairs.length) throw new Error('the same key is given twice');

@@ -3,7 +3,7 @@ import type { TenantLimits } from '../tenancy/limits.js';
 import { ConfigError } from './error.js';
 import type { Config, Settings } from './variables.js';
 
-// Settings that depend on each other: what several mean together, and what is refused.
+// Rules over several settings: values that depend on others, and combinations that are refused.
 
 /** Element types of weights, and of keys and values. */
 export interface Precisions {
@@ -11,12 +11,12 @@ export interface Precisions {
   readonly kv: KvPrecision;
 }
 
-/** Whether requests need a key: there are some, or there may be. */
+/** Whether requests need a key: the settings have keys, or an operator may make some. */
 export function needsKey({ apiKeys, adminKey }: Pick<Config, 'apiKeys' | 'adminKey'>): boolean {
   return apiKeys.length > 0 || adminKey !== undefined;
 }
 
-/** The limits of a tenant that has none of its own. Where there are several, none fills the queue alone. */
+/** The limits of a tenant that has none of its own. Where there may be several tenants, none may fill the whole queue. */
 export function tenantDefaults(config: Settings<'tenants'>): TenantLimits {
   const { requestsPerMinute, tokensPerMinute, maxPrefixes, maxPrefixBytes } = config;
   const queueShare = config.queueShare ?? (needsKey(config) ? 0.5 : null);
@@ -28,14 +28,14 @@ function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
 }
 
-/** The precisions in effect: a device has float16 unless told otherwise, the CPU float32. */
+/** The precisions in effect. Unless set, they are float32 on the CPU and float16 on a device. */
 export function precisions({ provider, weights, kv }: Pick<Config, 'provider' | 'weights' | 'kv'>): Precisions {
   const fallback = provider === 'cpu' ? 'float32' : 'float16';
   return { weights: weights ?? fallback, kv: kv ?? fallback };
 }
 
 /**
- * Checks settings against each other, as far as they were read.
+ * Checks settings against each other. Settings that were not read are not checked.
  * @throws ConfigError
  */
 export function checkRules(settings: Partial<Config>): void {

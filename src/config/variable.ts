@@ -1,7 +1,7 @@
 import { ConfigError } from './error.js';
 import { type Context, parseInteger } from './parsers.js';
 
-/** A variable of the environment, and how to read it. */
+/** A variable of the environment, with its default and its parser. */
 export interface Variable<T> {
   readonly name: string;
   /** The value of a variable that is absent or empty. */
@@ -11,8 +11,8 @@ export interface Variable<T> {
 }
 
 /**
- * The value of a variable.
- * @throws ConfigError naming it, for a bad value
+ * Reads a variable.
+ * @throws ConfigError naming the variable, for a bad value
  */
 export function readVariable<T>({ name, fallback, parse }: Variable<T>, env: NodeJS.ProcessEnv, context: Context): T {
   const given = env[name];

@@ -32,7 +32,7 @@ const SAMPLERS = [
   'parentbased_traceidratio',
 ] as const;
 
-/** Where and how the server listens, and what one request may be. */
+/** Address, timeouts, and limits of one request. */
 const http = {
   host: variable('HOST', () => '127.0.0.1', text),
   port: integer('PORT', 8000, 0, 65_535),
@@ -48,26 +48,26 @@ const http = {
   headersTimeoutSeconds: integer('PREAMBLE_HEADERS_TIMEOUT_SECONDS', 30, 1, 3600),
   /** How long a client may take to send a whole request, uploads among them. */
   requestTimeoutSeconds: integer('PREAMBLE_REQUEST_TIMEOUT_SECONDS', 300, 1, 86_400),
-  /** How long a connection without a request stays open; longer than a proxy in front keeps it. */
+  /** How long a connection without a request stays open. A proxy in front must close its connections earlier. */
   keepAliveSeconds: integer('PREAMBLE_KEEP_ALIVE_SECONDS', 75, 1, 3600),
-  /** How long requests are accepted after SIGTERM, while `/readyz` is 503 already. */
+  /** How long requests are accepted after SIGTERM, while `/readyz` already answers 503. */
   lameDuckSeconds: integer('PREAMBLE_LAME_DUCK_SECONDS', 0, 0, 3600),
   /** How long accepted requests may take to finish once no more are accepted. */
   drainSeconds: integer('PREAMBLE_DRAIN_SECONDS', 30, 0, 86_400),
 };
 
-/** The model, where it is compiled to, and how it is computed. */
+/** The model, its compiled files, and the hardware that computes it. */
 const model = {
   /** A Hugging Face GPT-2 directory or a compiled one. */
   model: variable('PREAMBLE_MODEL', () => bundledModel, path),
   modelName: variable('PREAMBLE_MODEL_NAME', () => undefined as string | undefined, modelName),
   cache: variable('PREAMBLE_CACHE', () => resolve(packageRoot, 'models/.cache'), path),
   provider: choice('PREAMBLE_PROVIDER', 'cpu', ['cpu', 'cuda', 'webgpu']),
-  /** Undefined where the provider decides: see `precisions`. */
+  /** Precision of weights; undefined: the provider's default (`precisions`). */
   weights: choice('PREAMBLE_WEIGHTS', undefined, WEIGHT_PRECISIONS),
-  /** Of keys and values. Undefined where the provider decides. */
+  /** Precision of keys and values; undefined: the provider's default. */
   kv: choice('PREAMBLE_KV', undefined, KV_PRECISIONS),
-  /** Sequences that decode together. */
+  /** Sequences that are computed together. */
   slots: integer('PREAMBLE_SLOTS', 32, 1, 1024),
   /** Threads inside one step. */
   threads: variable('PREAMBLE_THREADS', () => physicalCores(), parseInteger(1, 1024)),
@@ -85,18 +85,18 @@ const model = {
 const engine = {
   /** Sequences that may wait for a slot. */
   maxWaitingRequests: integer('PREAMBLE_MAX_WAITING_REQUESTS', 1024, 1, 1_000_000),
-  /** Prompt and generated tokens that the waiting sequences may ask for together. */
+  /** Prompt tokens and `max_tokens` of all waiting sequences together. */
   maxWaitingTokens: integer('PREAMBLE_MAX_WAITING_TOKENS', 1_048_576, 1, 1_000_000_000),
-  /** Prompt tokens that share one step with the decoding rows; twice as many where nothing decodes. */
+  /** Prompt tokens in one step with decode rows; twice as many if there are none. */
   maxChunkTokens: integer('PREAMBLE_MAX_CHUNK_TOKENS', 32, 1, 65_536),
   /** Keys and values of prompts kept for later requests of the same tenant under the same prefix; 0: off. */
   promptCacheBytes: integer('PREAMBLE_PROMPT_CACHE_BYTES', 0, 0, Number.MAX_SAFE_INTEGER),
 };
 
-/** Where things are kept, and how much of them is in memory. */
+/** The store, and the prefixes in memory. */
 const store = {
   store: variable('PREAMBLE_STORE', () => fileStore(defaultStoreDirectory), storeLocation),
-  /** Which tenants find the bundled prefixes in their lists: see `seededTenants`. */
+  /** Which tenants are given the bundled prefixes (`seededTenants`). */
   seedPrefixes: choice('PREAMBLE_SEED_PREFIXES', 'auto', ['auto', 'on', 'off']),
   /** Decoded keys and values kept in memory. */
   prefixCacheBytes: integer('PREAMBLE_PREFIX_CACHE_BYTES', 512 * MiB, 0, Number.MAX_SAFE_INTEGER),
@@ -107,7 +107,7 @@ const store = {
 /** Keys, and limits of a tenant that has none of its own (`tenantDefaults`). */
 const tenants = {
   apiKeys: variable('PREAMBLE_API_KEYS', () => [] as readonly ApiKey[], apiKeys),
-  /** Turns `/v1/admin/*` on. */
+  /** Key of the operator; it turns on `/v1/admin/*`. */
   adminKey: variable('PREAMBLE_ADMIN_KEY', () => undefined as string | undefined, adminKey),
   tenantWeight: variable('PREAMBLE_TENANT_WEIGHT', () => 1, parseNumber(MAX_WEIGHT)),
   requestsPerMinute: variable('PREAMBLE_REQUESTS_PER_MINUTE', noLimit, parseInteger(0, Number.MAX_SAFE_INTEGER)),
@@ -123,11 +123,11 @@ const tuning = {
   tuningWorkers: integer('PREAMBLE_TUNING_WORKERS', 1, 0, 64),
   /** Threads of one job. */
   tuningThreads: variable('PREAMBLE_TUNING_THREADS', () => physicalCores(), parseInteger(1, 1024)),
-  /** Jobs' nice value: 19 stands furthest behind serving. */
+  /** Nice value of jobs. With 19, serving goes first. */
   tuningNice: integer('PREAMBLE_TUNING_NICE', 19, 0, 19),
-  /** How long one job trains; then it ends with the best prefix so far. */
+  /** Longest training time of one job, which then ends with its best prefix so far. */
   tuningMaxSeconds: integer('PREAMBLE_TUNING_MAX_SECONDS', 86_400, 1, 31_536_000),
-  /** How long a worker on Redis may be silent before its job goes to another. */
+  /** How long a worker on Redis may be silent before another takes its job. */
   tuningLostSeconds: integer('PREAMBLE_TUNING_LOST_SECONDS', 30, 2, 3600),
   /** Bytes of one file of training data. */
   maxTrainingFileBytes: integer('PREAMBLE_MAX_TRAINING_FILE_BYTES', 32 * MiB, 1024, 1024 * MiB),
@@ -139,7 +139,7 @@ const tuning = {
   maxTuningJobs: integer('PREAMBLE_MAX_TUNING_JOBS', 16, 0, 10_000),
 };
 
-/** Where traces go: OpenTelemetry's variables, whose names and meanings are the standard's. */
+/** Traces. Names and meanings of these variables are OpenTelemetry's. */
 const traces = {
   otlpEndpoint: variable('OTEL_EXPORTER_OTLP_ENDPOINT', () => undefined as string | undefined, httpUrl),
   tracesEndpoint: variable('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', () => undefined as string | undefined, httpUrl),

@@ -13,10 +13,10 @@ import { generate, type GenerationSettings } from './generate.js';
 import { scoreTexts, type TextScores } from './scores/scores.js';
 import { groupBySource } from './sources.js';
 
-/** One model, open in both ways: the graphs that train give losses, those that serve give text. The caller disposes both. */
+/** One model, opened for training (losses) and for serving (texts). The caller disposes of both. */
 export interface EvaluationModel {
   readonly training: TrainingModel;
-  /** Nothing else runs on it meanwhile. */
+  /** For the evaluation alone. */
   readonly served: Model;
   readonly tokenizer: Tokenizer;
 }
@@ -25,7 +25,7 @@ export interface EvaluateOptions {
   readonly examples: readonly TrainingExample[];
   /** Directory of an adapter; undefined: the bare model. */
   readonly adapter: string | undefined;
-  /** Undefined: nothing is generated, and there are no scores of texts. */
+  /** Settings of the texts to score; undefined: no texts are generated. */
   readonly generation: GenerationSettings | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: EvaluationProgress) => void) | undefined;
@@ -37,7 +37,7 @@ export interface EvaluationProgress {
   readonly total: number;
 }
 
-/** What was generated for one source. */
+/** The text generated for one source, and its references. */
 interface Prediction {
   readonly source: string;
   readonly prediction: string;
@@ -142,7 +142,7 @@ async function predict(
   return groups.map(({ source, references }, i) => ({ source, prediction: predictions[i] ?? '', references }));
 }
 
-/** What the server makes of it at upload. */
+/** The adapter as requests use it, made as the server makes it at upload. */
 async function toRequestPrefix({ method, length, rows }: TunedAdapter, { encoder }: Model): Promise<RequestPrefix> {
   if (method !== 'embedding') return { kv: selfKv(length, rows), placement: method };
   return { kv: await encoder.encodeEmbeddings(rows, length), placement: 'prefix' };

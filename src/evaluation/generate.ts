@@ -22,14 +22,14 @@ export interface GenerationSettings {
   readonly maxTokens: number;
 }
 
-/** Token ids to go on from, and their place in the data, for errors. */
+/** Token ids of a prompt, and the line of the data that they come from, for errors. */
 export interface Prompt {
   readonly ids: readonly number[];
   readonly where: string;
 }
 
 export interface GenerateOptions extends GenerationSettings {
-  /** Nothing else uses its runner meanwhile. */
+  /** Its runner is for this evaluation alone. */
   readonly model: Pick<Model, 'runner' | 'eosTokenIds' | 'base'>;
   readonly tokenizer: Tokenizer;
   readonly prefix: RequestPrefix | undefined;
@@ -38,11 +38,11 @@ export interface GenerateOptions extends GenerationSettings {
   readonly onText?: ((done: number) => void) | undefined;
 }
 
-/** The tenant of an evaluation, whom nothing limits. */
+/** The tenant that an evaluation's completions count for; it has no limits. */
 const caller = { tenant: 'evaluation', created: null, limits: NO_LIMITS };
 
 /**
- * The best hypothesis for each prompt, up to the end token, without space around it. All are completed by one engine, as in serving.
+ * Generates the best hypothesis for each prompt, up to the end token, trimmed. One engine completes all of them, as in serving.
  * Throws `TuningError` naming a prompt that does not fit, and the signal's reason.
  */
 export async function generate(prompts: readonly Prompt[], options: GenerateOptions): Promise<string[]> {

@@ -1,12 +1,12 @@
 import type { TextOrIds, TrainingExample } from '../tuning/data/example.js';
 
-/** A source, and every text that it may be answered with. */
+/** A source, and all its references. */
 export interface SourceReferences {
   readonly example: TrainingExample;
   readonly references: readonly TextOrIds[];
 }
 
-/** Examples of the same source together, in the order in which sources come first. */
+/** Groups examples by source, in order of first appearance. */
 export function groupBySource(examples: readonly TrainingExample[]): SourceReferences[] {
   const groups = new Map<string, { example: TrainingExample; references: TextOrIds[] }>();
   for (const example of examples) {
@@ -18,7 +18,7 @@ export function groupBySource(examples: readonly TrainingExample[]): SourceRefer
   return [...groups.values()];
 }
 
-/** The examples of the first `count` different sources. */
+/** All examples of the first `count` different sources. */
 export function firstSources(examples: readonly TrainingExample[], count: number): TrainingExample[] {
   const chosen = new Set<string>();
   return examples.filter(({ source }) => {

@@ -1,4 +1,4 @@
-/** Lets so many tasks run at the same time; the others wait, in the order in which they came. */
+/** Runs up to `max` tasks at the same time. Others wait, first come, first served. */
 export class ConcurrencyLimit {
   #running = 0;
   readonly #waiting: (() => void)[] = [];
@@ -6,13 +6,13 @@ export class ConcurrencyLimit {
   /** @param max at least 1 */
   constructor(private readonly max: number) {}
 
-  /** Nothing runs or waits. */
+  /** Whether no task runs or waits. */
   get isIdle(): boolean {
     return this.#running === 0;
   }
 
   async run<T>(task: () => Promise<T>): Promise<T> {
-    // Who is woken takes over the place of who has finished.
+    // A task that is woken takes over from the one that has finished, so `#running` stays the same.
     if (this.#running >= this.max) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     else this.#running++;
     try {

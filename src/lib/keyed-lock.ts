@@ -1,4 +1,4 @@
-/** Runs tasks of the same key one after the other, in the order in which they came; tasks of other keys do not wait. */
+/** Runs tasks of the same key one after the other, in order of arrival. Tasks of different keys do not wait for each other. */
 export class KeyedLock {
   readonly #last = new Map<string, Promise<unknown>>();
 

@@ -4,14 +4,14 @@ import { LRUCache } from 'lru-cache';
 
 import { StoreError } from './store-error.js';
 
-/** How long a value is served without asking the store again. A change whose message was lost is noticed after that. */
+/** How long a value is served without asking the store again. A change whose message was lost is noticed after this time. */
 const FRESH_MS = 400;
 
 interface Entry<T> {
   readonly value: T;
   /** By the clock of the cache. */
   readonly freshUntilMs: number;
-  /** When the store was asked for it, as a count of `expire`. */
+  /** Number of calls of `expire` before the store was asked for the value. */
   readonly epoch: number;
 }
 
@@ -21,23 +21,23 @@ interface Load<T> {
 }
 
 export interface StaleCacheOptions<T> {
-  /** Of all values together, as `sizeOf` counts. */
+  /** Most size of all values together, as `sizeOf` counts. */
   readonly maxSize: number;
-  /** At least 1, which is the size of every value unless given. */
+  /** Size of a value, at least 1; unless given, 1. */
   readonly sizeOf?: (value: T) => number;
-  /** How long a request waits for a slow store before it gets the stale value. Unless given, it waits for the answer. */
+  /** How long a request waits for a slow store before it gets the stale value; unless given, until the store answers. */
   readonly patienceMs?: number;
   /** Milliseconds from any start, never backwards. */
   readonly now: () => number;
 }
 
 /**
- * A cache of what a store holds, stale-if-error: a value is fresh for 0.4 s, then the store is asked again, and while the store throws
- * `StoreError` or is slow the stale value is served. What the store does not have is never remembered.
+ * A stale-if-error cache over a store. A value is fresh for 0.4 s; then the store is asked again, and while it throws `StoreError` or is
+ * slow, the stale value is served. That a key has no value is not cached.
  */
 export class StaleCache<T extends object | string> {
   readonly #entries: LRUCache<string, Entry<T>>;
-  /** The latest load of each key that is under way. A load that is not here may bring what was before a change. */
+  /** The latest running load of each key. Any other load may bring a value from before a change. */
   readonly #loads = new Map<string, Load<T>>();
   readonly #patienceMs: number | undefined;
   readonly #now: () => number;
@@ -51,8 +51,8 @@ export class StaleCache<T extends object | string> {
   }
 
   /**
-   * The value of a key; undefined where the store has none.
-   * @param load asks the store; its errors are thrown, a `StoreError` only where no value is known
+   * The value of a key; undefined if the store has none.
+   * @param load asks the store; its errors are thrown, but a `StoreError` only if no value is cached
    */
   async get(key: string, load: () => Promise<T | undefined>): Promise<T | undefined> {
     const entry = this.#entries.get(key);
@@ -60,18 +60,18 @@ export class StaleCache<T extends object | string> {
     const underWay = this.#loads.get(key);
     const answer = underWay?.epoch === this.#epoch ? underWay.answer : this.#load(key, load);
     const loaded = await withinPatience(answer, entry && this.#patienceMs);
-    // The entry of now: the one from before may have been forgotten meanwhile.
+    // Looked up again: the entry from before may have been forgotten meanwhile.
     return loaded === NONE ? (this.#entries.get(key)?.value ?? answer) : loaded;
   }
 
-  /** Makes every value stale: the store is asked again before any is served. */
+  /** Makes every value stale: the store is asked again before a value is served. */
   expire(): void {
     this.#epoch++;
   }
 
   /**
-   * Drops a value that has changed, whether the store can be asked or not.
-   * @param isStill whether the value is what it has changed to: then it is stale, not dropped
+   * Drops a value that has changed, so that it is not served even while the store is away.
+   * @param isStill whether a cached value is already the changed one; then it is made stale instead
    */
   forget(key: string, isStill: (value: T) => boolean = () => false): void {
     const entry = this.#entries.get(key);
@@ -81,7 +81,7 @@ export class StaleCache<T extends object | string> {
   }
 
   #load(key: string, ask: () => Promise<T | undefined>): Promise<T | undefined> {
-    // Counted from the question: a change between question and answer is noticed in time.
+    // Fresh from the question on, not from the answer, so that a change in between is noticed in time.
     const freshUntilMs = this.#now() + FRESH_MS;
     const epoch = this.#epoch;
     const load: Load<T> = {
@@ -103,7 +103,7 @@ export class StaleCache<T extends object | string> {
     return load.answer;
   }
 
-  /** False for a load that does not count any more: the store was asked again, or the key forgotten. */
+  /** Ends a load. False for an outdated one: the store was asked again, or the key was forgotten. */
   #end(key: string, load: Load<T>): boolean {
     return this.#loads.get(key) === load && this.#loads.delete(key);
   }
@@ -111,7 +111,7 @@ export class StaleCache<T extends object | string> {
 
 const NONE = Symbol('none');
 
-/** The store's answer; `NONE` when the store cannot give one, or not in time. */
+/** The store's answer; `NONE` if the store throws a `StoreError` or does not answer in time. */
 async function withinPatience<T>(answer: Promise<T>, patienceMs: number | undefined): Promise<T | typeof NONE> {
   const answered = new AbortController();
   const late = (): Promise<typeof NONE> =>

@@ -1,36 +1,36 @@
-/** What is kept in a store. */
+/** Kinds of things that are stored, each with a store of its own. */
 export type StoreName = 'prefixes' | 'files' | 'jobs' | 'tenants' | 'keys';
 
-/** The codes that tell a client of a store's trouble. */
+/** Codes of store errors for clients. */
 export type StoreErrorCode = 'store_unavailable' | 'store_full' | 'store_read_only' | 'store_redirected';
 
 interface Reason {
   readonly code: StoreErrorCode;
-  /** Follows the name of the store. */
+  /** Rest of the message, after the store's name. */
   readonly problem: string;
 }
 
 const REASONS = {
-  /** The store cannot be reached, or did not answer. What was asked may or may not have been done. */
+  /** The store cannot be reached, or did not answer. The operation may or may not have been carried out. */
   unavailable: { code: 'store_unavailable', problem: 'is away.' },
-  /** An upload expired before it was whole, or others changed the same thing again and again. */
+  /** An upload expired before it was complete, or others kept changing the same thing. */
   too_slow: { code: 'store_unavailable', problem: 'took too long.' },
-  /** The credentials are not taken. */
+  /** The store refuses the credentials. */
   refused: { code: 'store_unavailable', problem: 'refuses the credentials in PREAMBLE_STORE.' },
   full: { code: 'store_full', problem: 'is full. Nothing was stored.' },
-  /** A replica of the store takes no writes. */
+  /** The store is a read-only replica. */
   read_only: { code: 'store_read_only', problem: 'takes no writes at present. Nothing was stored.' },
-  /** A node of a cluster, which has a part of the keys and names another node for the rest. */
+  /** The store is one node of a cluster, which has only a part of the keys. */
   redirected: {
     code: 'store_redirected',
     problem: 'cannot be used: PREAMBLE_STORE must name a single Redis, or a proxy that looks like one.',
   },
 } as const satisfies Record<string, Reason>;
 
-/** Why a store does not do what it is asked. */
+/** Why a store fails. */
 export type StoreErrorReason = keyof typeof REASONS;
 
-/** A store that cannot do what it is asked, through no fault of who asks. The message names the store and the reason, and nothing of a tenant. */
+/** A store failed, through no fault of the caller. The message names the store and the reason, and nothing of a tenant. */
 export class StoreError extends Error {
   override readonly name = 'StoreError';
 

@@ -11,23 +11,23 @@ export interface RedisOptions {
 }
 
 /**
- * A command that Redis has not answered by then has failed: a request is refused rather than kept waiting. The connection is given
- * up with it, so that only the first ones wait: until Redis answers a new connection, commands fail at once. Milliseconds.
+ * Longest time for Redis to answer a command. After it the command fails and the connection is given up, so that later commands fail at
+ * once until Redis answers a new connection.
  */
-const COMMAND_TIMEOUT = 2000;
-/** For the first connection: Redis may be reading what it kept. Milliseconds. */
-const OPEN_TIMEOUT = 10_000;
-/** Between two attempts to reconnect, at most. Milliseconds. */
-const MAX_RETRY_DELAY = 250;
+const COMMAND_TIMEOUT_MS = 2000;
+/** Longest time to open the first connection. It is long because a Redis that starts reads its data first. */
+const OPEN_TIMEOUT_MS = 10_000;
+/** Longest time between two attempts to reconnect. */
+const MAX_RETRY_DELAY_MS = 250;
 
 /**
- * One process's way to Redis: a connection for commands, one for the contents of files and one that listens to channels. All come back
- * by themselves. While Redis is away, a command fails at once instead of waiting for it.
+ * The connections of a process to Redis: one for commands, one for the contents of files and one that listens to channels. All reconnect
+ * by themselves. While Redis is away, commands fail at once instead of waiting.
  */
 export class RedisConnection {
-  /** For commands, which are small. */
+  /** The connection for commands, which are small. */
   readonly client: Redis;
-  /** Contents of files, which are not. */
+  /** Contents of files, over a connection of their own because they are large. */
   readonly pieces: Pieces;
   readonly #subscriber: Redis;
   readonly #listeners = new Map<string, (message: string) => void>();
@@ -38,14 +38,14 @@ export class RedisConnection {
       lazyConnect: true,
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,
-      connectTimeout: COMMAND_TIMEOUT,
-      retryStrategy: (attempt: number): number => Math.min(MAX_RETRY_DELAY, 25 * attempt),
+      connectTimeout: COMMAND_TIMEOUT_MS,
+      retryStrategy: (attempt: number): number => Math.min(MAX_RETRY_DELAY_MS, 25 * attempt),
     };
-    const impatient = { ...options, commandTimeout: COMMAND_TIMEOUT, socketTimeout: COMMAND_TIMEOUT };
+    const impatient = { ...options, commandTimeout: COMMAND_TIMEOUT_MS, socketTimeout: COMMAND_TIMEOUT_MS };
     this.client = new Redis(url, impatient);
     this.pieces = new Pieces(new Redis(url, impatient));
     this.#subscriber = new Redis(url, { ...options, autoResubscribe: false });
-    // Without a listener an unreachable Redis would end the process; `isReady` and failing commands tell of it.
+    // Without a listener, an error of the connection would end the process. `isReady` and failing commands show it.
     for (const client of this.#clients) client.on('error', () => undefined);
     this.#subscriber.on('message', (channel: string, message: string) => this.#listeners.get(channel)?.(message));
     this.#subscriber.on('ready', () => void this.#resubscribe());
@@ -54,13 +54,13 @@ export class RedisConnection {
   /**
    * Connects.
    * @throws RedisUnavailableError when Redis cannot be reached
-   * @throws RedisRefusedError when it does not take the credentials, or does not have the database
+   * @throws RedisRefusedError when Redis refuses the credentials or does not have the database
    */
   static async open(options: RedisOptions): Promise<RedisConnection> {
     const connection = new RedisConnection(options);
     const deadline = new AbortController();
     try {
-      const late = delay(OPEN_TIMEOUT, undefined, { signal: deadline.signal }).then(() => {
+      const late = delay(OPEN_TIMEOUT_MS, undefined, { signal: deadline.signal }).then(() => {
         throw new Error('Redis does not answer');
       });
       await Promise.race([connection.#connect(), late]);
@@ -77,8 +77,8 @@ export class RedisConnection {
   }
 
   /**
-   * One more connection, of the caller's, whose commands wait while Redis is away. For BullMQ, which makes a blocking one of it too: a
-   * command there may take as long as it likes.
+   * Makes another connection, which the caller closes. Its commands wait while Redis is away and have no time limit: it is for BullMQ,
+   * which blocks on commands.
    */
   patientClient(): Redis {
     const patient = { enableOfflineQueue: true, maxRetriesPerRequest: null, commandTimeout: undefined };
@@ -92,12 +92,12 @@ export class RedisConnection {
     return client;
   }
 
-  /** Whether commands go out, files are read and messages come in. */
+  /** Whether all connections are open. */
   get isReady(): boolean {
     return this.#clients.every(({ status }) => status === 'ready');
   }
 
-  /** Calls `listener` with every message of a channel from now on. One listener a channel. */
+  /** Calls `listener` with every message of a channel from now on. A channel has one listener. */
   async subscribe(channel: string, listener: (message: string) => void): Promise<void> {
     this.#listeners.set(channel, listener);
     await this.#subscriber.subscribe(channel);
@@ -108,7 +108,7 @@ export class RedisConnection {
     this.#reconnected.push(listener);
   }
 
-  /** Gives all connections up at once. */
+  /** Closes all connections at once. */
   close(): void {
     for (const client of this.#clients) client.disconnect();
   }
@@ -118,7 +118,7 @@ export class RedisConnection {
   }
 
   async #connect(): Promise<void> {
-    // A refusal is only told as an event: the client would go on trying.
+    // The client reports a refusal only as an event, and would go on trying.
     const refused = new Promise<never>((_, reject) => {
       this.client.on('error', (error) => {
         if (redisFailure(error) === 'refused') reject(error);
@@ -130,16 +130,16 @@ export class RedisConnection {
 
   async #resubscribe(): Promise<void> {
     if (this.#listeners.size === 0) return;
-    // A failure means that the connection is lost again; the next one comes back here.
+    // If this fails, the connection is lost again, and the next reconnect comes back here.
     await this.#subscriber.subscribe(...this.#listeners.keys()).catch(() => undefined);
     for (const listener of this.#reconnected) listener();
   }
 }
 
-/** The client has asked for its database already, and goes on in database 0 where that was refused. */
+/** Throws if the database of the URL was refused: the client has asked for it already, but goes on in database 0 after a refusal. */
 async function selectDatabase(client: Redis): Promise<void> {
   const database = client.options.db ?? 0;
-  if (database === 0) return; // where connections begin; a cluster has no other and refuses to be asked
+  if (database === 0) return; // the default; a cluster has no other and refuses SELECT
   try {
     await client.select(database);
   } catch (error) {

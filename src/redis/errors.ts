@@ -1,16 +1,16 @@
 import type { StoreErrorReason } from '../lib/store-error.js';
 
-/** Redis cannot be reached, or did not answer in time. What was asked may or may not have been done. */
+/** Redis cannot be reached, or did not answer in time. The command may or may not have been carried out. */
 export class RedisUnavailableError extends Error {
   override readonly name = 'RedisUnavailableError';
 }
 
-/** Redis refuses the credentials of the URL, wants some, or does not have the database. */
+/** Redis refuses the URL's credentials, requires credentials, or does not have the database. */
 export class RedisRefusedError extends Error {
   override readonly name = 'RedisRefusedError';
 }
 
-/** First words of Redis's own error replies. */
+/** Reasons by the first word of Redis's error replies. */
 const REPLIES: Readonly<Record<string, StoreErrorReason>> = {
   OOM: 'full',
   READONLY: 'read_only',
@@ -30,15 +30,15 @@ const REPLIES: Readonly<Record<string, StoreErrorReason>> = {
   UNKILLABLE: 'unavailable',
 };
 
-/** Messages of the client about a connection that is lost, or was not there. */
+/** The client's messages about a lost or missing connection. */
 const LOST = /^(Connection is closed|Stream isn't writeable|Command timed out|Reached the max retries|Command aborted)/;
 
-/** The reason for which Redis failed a command, or could not be reached; undefined for an error of the program. */
+/** Why Redis failed a command or could not be reached; undefined for errors that are not Redis's. */
 export function redisFailure(error: unknown): StoreErrorReason | undefined {
   if (!(error instanceof Error)) return undefined;
   if (error instanceof RedisUnavailableError || LOST.test(error.message) || 'syscall' in error) return 'unavailable';
   if (error.name !== 'ReplyError') return undefined;
-  // A script's own error carries the reply of the command that failed in it.
+  // The error of a script contains the reply of the command that failed in it.
   const words = error.message.replace(/^ERR (?=Error running script|.*-[A-Z]+ )/, '');
   const [first = ''] = words.split(' ');
   return REPLIES[first] ?? REPLIES[/ -([A-Z]+) /.exec(words)?.[1] ?? ''];

@@ -3,7 +3,13 @@ import type { Redis } from 'ioredis';
 import type { Page, PageOptions } from '../lib/page.js';
 import { Script } from './script.js';
 
-/** KEYS: sorted set. ARGV: the member behind which the page begins, or ''; how many. Returns members. */
+/**
+ * Reads members of a sorted set, highest score first.
+ *
+ * KEYS: sorted set
+ * ARGV: the member after which to begin, or ''; number of members
+ * Returns members; none when the given one is not there.
+ */
 const membersBehind = new Script(`
 local from = 0
 if ARGV[1] ~= '' then
@@ -14,7 +20,7 @@ end
 return redis.call('ZREVRANGE', KEYS[1], from, from + ARGV[2] - 1)
 `);
 
-/** A page of what the members of a sorted set by time stand for; one that vanishes while it is read is left out. */
+/** A page of the things that a sorted set's members name, newest first. A thing that is deleted meanwhile is left out. */
 export async function newestFirst<T>(
   client: Redis,
   set: string,

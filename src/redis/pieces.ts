@@ -6,12 +6,12 @@ import type { Redis } from 'ioredis';
 import { ConcurrencyLimit } from '../lib/concurrency-limit.js';
 import type { FileStream } from '../prefix/store.js';
 
-/** Where a file's bytes are. */
+/** A file's size, checksum and pieces. */
 export interface FileLayout {
   readonly bytes: number;
   /** 64 hex digits. */
   readonly sha256: string;
-  /** Its pieces are numbered from here. */
+  /** Number of its first piece. */
   readonly firstPiece: number;
   readonly pieces: number;
 }
@@ -22,32 +22,32 @@ export interface PieceKeys {
   piece(draft: string, index: number): string;
 }
 
-/** A stored file is not what was stored. */
+/** A stored file has changed or is incomplete. */
 export class FileDamagedError extends Error {
   override readonly name = 'FileDamagedError';
 }
 
-/** Bytes of one value: Redis serves others between two of them. */
+/** Bytes of one piece. Redis serves other commands between two pieces. */
 const PIECE_BYTES = 512 * 1024;
-/** Pieces of all files that are under way together; of one file it is one. */
+/** Pieces, over all files, that are read or written at the same time. Of one file it is one. */
 const MOST_UNDER_WAY = 4;
-/** Seconds for which an upload that is never finished is kept. */
+/** Time after which the pieces of an unfinished upload expire. */
 const DRAFT_SECONDS = 600;
 
-/** How a file is cut, and what it must be when it is put together again. */
+/** Plans the pieces of a file, and computes the checksum that it is read back by. */
 export function layOut(data: Uint8Array, firstPiece: number): FileLayout {
   const sha256 = createHash('sha256').update(data).digest('hex');
   return { bytes: data.length, sha256, firstPiece, pieces: Math.ceil(data.length / PIECE_BYTES) };
 }
 
 /**
- * The contents of files, cut into pieces. They have a connection of their own, and few are under way at once, whoever asks: neither
- * small commands nor a file's first piece wait behind all of another file.
+ * Reads and writes files in pieces, over a connection of its own and a few pieces at a time. So neither small commands nor a file's first
+ * piece wait for the whole of another file.
  */
 export class Pieces {
   readonly #underWay = new ConcurrencyLimit(MOST_UNDER_WAY);
 
-  /** @param client nothing else uses it */
+  /** @param client used for pieces only */
   constructor(readonly client: Redis) {}
 
   /** Writes a file. Its pieces expire unless the upload is committed. */
@@ -60,7 +60,7 @@ export class Pieces {
   }
 
   /**
-   * The pieces of a file, each read when it is asked for. The last one comes only when the file is what was stored.
+   * Reads the pieces of a file, one for each step of the generator. Yields the last one only if the whole file is undamaged.
    * @throws FileDamagedError
    */
   async *read(
@@ -83,15 +83,15 @@ export class Pieces {
   }
 
   /**
-   * As `read`, as a stream.
-   * @param inWords what the stream fails with instead
+   * Reads a file as a stream.
+   * @param inWords converts the error that the stream fails with
    */
   stream(keys: PieceKeys, draft: string, layout: FileLayout, inWords: (error: unknown) => unknown): FileStream {
     const pieces = failingWith(inWords, this.read(keys, draft, layout));
     return { bytes: layout.bytes, content: Readable.from(pieces, { objectMode: false }) };
   }
 
-  /** As `read`, all of it. */
+  /** Reads a whole file. @throws FileDamagedError */
   async readAll(keys: PieceKeys, draft: string, layout: FileLayout): Promise<Uint8Array> {
     const data = Buffer.allocUnsafe(layout.bytes);
     let length = 0;

@@ -2,16 +2,16 @@ import { createHash } from 'node:crypto';
 
 import type { Redis } from 'ioredis';
 
-/** A Lua script that Redis runs in one step. Redis is given its text once, and again when it has forgotten it. */
+/** A Lua script that Redis runs in one step. Its text is sent only when Redis does not know it. */
 export class Script {
   readonly #sha1: string;
 
-  /** @param lua reads `KEYS` and `ARGV`; every key of a call is in one slot */
+  /** @param lua text of the script, over `KEYS` and `ARGV`; all keys of a call are in one cluster slot */
   constructor(private readonly lua: string) {
     this.#sha1 = createHash('sha1').update(lua).digest('hex');
   }
 
-  /** What the script returns: numbers, strings, null for false, or arrays of those. */
+  /** Runs the script. Returns its result: a number, a string, null for false, or an array of those. */
   async run(client: Redis, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
     try {
       return await client.evalsha(this.#sha1, keys.length, ...keys, ...args);

@@ -1,19 +1,19 @@
 import type { RedisConnection } from './connection.js';
 
-/** What a Redis says of itself; undefined for what it does not tell. */
+/** Facts that a Redis reports about itself. A fact that it does not report is undefined. */
 export interface RedisFacts {
   readonly version: string | undefined;
-  /** Whether each change goes to its append-only file. */
+  /** Whether changes are written to an append-only file. */
   readonly appendOnly: boolean | undefined;
-  /** What it drops when its memory is full: `noeviction` is nothing. */
+  /** Which keys Redis deletes when its memory is full; none with `noeviction`. */
   readonly evictionPolicy: string | undefined;
   /** Bytes. */
   readonly usedMemory: number | undefined;
-  /** Bytes; undefined without a limit too. */
+  /** Bytes; also undefined when there is no limit. */
   readonly maxMemory: number | undefined;
 }
 
-/** Asks with INFO, which hosted services allow too, unlike CONFIG GET. */
+/** Reads the facts by INFO, because hosted services often forbid CONFIG GET. */
 export async function serverFacts({ client }: RedisConnection): Promise<RedisFacts> {
   const fields = new Map<string, string>();
   for (const [, name = '', value = ''] of (await client.info()).matchAll(/^(\w+):([^\r\n]*)/gm))

@@ -16,9 +16,9 @@ type OpenAIErrorType =
 interface ErrorEntry {
   readonly status: number;
   readonly type: OpenAIErrorType;
-  /** Seconds until the same request may succeed. */
-  readonly retryAfter?: number;
-  /** The message of the answer; the error's own is then only in the log. */
+  /** Time until the same request may succeed. */
+  readonly retryAfterSeconds?: number;
+  /** Message of the answer; the error's own message is then only in the log. */
   readonly text?: string;
 }
 
@@ -41,7 +41,7 @@ type ServerErrorCode =
   | 'server_draining'
   | 'internal_error';
 
-/** Every `error.code` that an answer can have. */
+/** All values of `error.code` in answers. */
 export type ErrorCode =
   | ServerErrorCode
   | CompletionErrorCode
@@ -53,7 +53,7 @@ export type ErrorCode =
   | FineTuningErrorCode
   | StoreErrorCode;
 
-/** Characters of an error's message, and of its `param`. */
+/** Most characters of an error's message, and of its `param`. */
 const MAX_TEXT = 1000;
 
 const refused: ErrorEntry = { status: 400, type: 'invalid_request_error' };
@@ -61,11 +61,11 @@ const missing: ErrorEntry = { status: 404, type: 'invalid_request_error' };
 const conflict: ErrorEntry = { status: 409, type: 'invalid_request_error' };
 const tooLarge: ErrorEntry = { status: 413, type: 'invalid_request_error' };
 const failed: ErrorEntry = { status: 500, type: 'server_error', text: 'The server failed. Its log has the details.' };
-/** @param text unless the error's own message is fixed already */
+/** An entry for a 503. @param text fixed message; undefined if the error's own message is fixed */
 const busy = (text?: string): ErrorEntry => ({
   status: 503,
   type: 'server_error',
-  retryAfter: 1,
+  retryAfterSeconds: 1,
   ...(text !== undefined && { text }),
 });
 
@@ -77,7 +77,7 @@ const prefixErrors: Readonly<Record<PrefixErrorReason, ErrorEntry>> = {
   damaged: failed,
 };
 
-/** A `StoreError` says in fixed words which store it is and why. */
+/** Entries without a text, because a `StoreError` has a fixed message that names the store and the reason. */
 const storeErrors: Readonly<Record<StoreErrorCode, ErrorEntry>> = {
   store_unavailable: busy(),
   store_full: busy(),
@@ -85,7 +85,7 @@ const storeErrors: Readonly<Record<StoreErrorCode, ErrorEntry>> = {
   store_redirected: { status: 500, type: 'server_error' },
 };
 
-/** The one table from code to status, OpenAI type and, where it is fixed, text. */
+/** The table from code to status, OpenAI type and, for some, a fixed text. */
 const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
   invalid_value: refused,
   invalid_type: refused,
@@ -121,7 +121,7 @@ const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
   invalid_prompt: refused,
   invalid_beams: refused,
   queue_full: busy('The server is full: too much is waiting already.'),
-  tenant_queue_full: { status: 429, type: 'rate_limit_error', retryAfter: 1 },
+  tenant_queue_full: { status: 429, type: 'rate_limit_error', retryAfterSeconds: 1 },
   shutting_down: busy('The server is shutting down.'),
   runner_failed: failed,
   internal_error: failed,
@@ -152,13 +152,13 @@ const frameworkErrors: Readonly<Record<string, readonly [ServerErrorCode, string
 export interface ApiErrorOptions extends ErrorOptions {
   /** The field of the request that is at fault. */
   readonly param?: string | undefined;
-  /** Instead of the code's own. */
+  /** Type instead of the one in the table. */
   readonly type?: OpenAIErrorType | undefined;
-  /** For the answer. */
+  /** Further headers of the answer. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
-/** An error that a client is told about, with its place in OpenAI's error envelope. */
+/** An error as clients see it, in OpenAI's error envelope. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
   readonly param: string | undefined;
@@ -180,10 +180,10 @@ export class ApiError extends Error {
     return errorTable[this.code].status;
   }
 
-  /** Headers of the answer: when to come again, and the error's own. */
+  /** Headers of the answer: `retry-after` where it helps, and those of the error. */
   get headers(): Readonly<Record<string, string>> {
-    const { retryAfter } = errorTable[this.code];
-    return { ...(retryAfter !== undefined && { 'retry-after': String(retryAfter) }), ...this.#headers };
+    const { retryAfterSeconds } = errorTable[this.code];
+    return { ...(retryAfterSeconds !== undefined && { 'retry-after': String(retryAfterSeconds) }), ...this.#headers };
   }
 
   /** The body of the answer. The text of a server's failure is fixed. */
@@ -194,12 +194,12 @@ export class ApiError extends Error {
   }
 }
 
-/** At most `MAX_TEXT` characters: a refused name may be as long as a body. */
+/** Cuts a text to `MAX_TEXT` characters, because a refused name may be as long as a body. */
 function clip<T extends string | null>(text: T): T | string {
   return text !== null && text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}...` : text;
 }
 
-/** Any thrown value as an answer; `cause` keeps the original for the log. */
+/** Converts anything that was thrown to an `ApiError`, whose `cause` keeps the original for the log. */
 export function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof CompletionError) return fromCompletionError(error);
@@ -216,7 +216,7 @@ export function toApiError(error: unknown): ApiError {
   return fromFramework(error);
 }
 
-/** The log gets the cause, where there is one: a CompletionError only says it in the request's words. */
+/** Converts a completion's error. The log gets its cause, if any, because the error only repeats it in the request's terms. */
 function fromCompletionError(error: CompletionError): ApiError {
   const { code, message, param, cause = error } = error;
   if (!(error instanceof RateLimitError)) return new ApiError(code, message, { param, cause });

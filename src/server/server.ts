@@ -39,9 +39,9 @@ const { version } = createRequire(import.meta.url)('../../package.json') as { ve
 
 /** The server's own settings. */
 interface ServerConfig {
-  /** Undefined: there are no admin routes. */
+  /** The operator's key; undefined: there are no admin routes. */
   readonly adminKey?: string | undefined;
-  /** Pino's. */
+  /** Level of pino's log. */
   readonly logLevel: string;
   readonly maxBodyBytes: number;
   readonly maxUploadBytes: number;
@@ -56,7 +56,7 @@ interface ServerConfig {
   readonly keepAliveSeconds: number;
 }
 
-/** What the server is built from. */
+/** Parts that the server is built from. */
 export interface ServerDeps extends Omit<ManyDeps, 'maxChoices' | 'maxRequests'>, Omit<ModelDeps, 'created'> {
   readonly engine: Pick<Engine, 'submit' | 'submitBeams' | 'healthy'>;
   /** Undefined: there are no routes for files and fine-tuning. */
@@ -69,9 +69,9 @@ export interface ServerDeps extends Omit<ManyDeps, 'maxChoices' | 'maxRequests'>
     AdminTenantDeps['tenancy'];
   readonly config: ServerConfig;
   readonly metrics: ServerMetrics;
-  /** Undefined: nothing is traced. */
+  /** Undefined: requests are not traced. */
   readonly tracing?: ServerTracing | undefined;
-  /** Whether the store of prefixes answers; it always does unless given. */
+  /** Whether the store of prefixes answers; unless given, it always does. */
   readonly storeReady?: () => Promise<boolean>;
   /** Where log lines go; standard error unless given. */
   readonly logStream?: LogStream;
@@ -132,7 +132,7 @@ async function apiRoutes(app: FastifyInstance, { deps, drain }: ScopeOptions): P
   if (fineTuning !== undefined) await app.register(fineTuningRoutes, { ...deps, fineTuning });
 }
 
-/** Beside `apiRoutes`, not in it: the operator's key is no tenant's. */
+/** The operator's routes. Not in `apiRoutes`, because the operator's key is no tenant's. */
 async function adminRoutes(
   app: FastifyInstance,
   { deps, drain, adminKey }: ScopeOptions & { readonly adminKey: string },
@@ -147,21 +147,21 @@ async function adminRoutes(
 function fastifyOptions({ config, logStream }: ServerDeps): FastifyHttpOptions<RawServerDefault> {
   return {
     logger: loggerOptions(config.logLevel, logStream),
-    // The access log says it once, and without the URL.
+    // Fastify's own request log is off: the access log has one line for each request, without the URL.
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     bodyLimit: config.maxBodyBytes,
     requestTimeout: config.requestTimeoutSeconds * 1000,
     keepAliveTimeout: config.keepAliveSeconds * 1000,
-    // Node looks at this interval for requests that have run out of time.
+    // Interval at which Node looks for requests that have timed out.
     http: { connectionsCheckingInterval: 1000 },
     requestIdHeader: false,
     genReqId: ({ headers }) => requestId(headers),
     ajv: ajvOptions,
     // A name of 128 characters is up to 384 when it is percent-encoded, and a version may follow.
     routerOptions: { maxParamLength: 1024 },
-    // While it drains, the server answers 503 itself.
+    // The server itself answers 503 while it drains.
     return503OnClosing: false,
-    // What fails before it is routed runs no hooks.
+    // A request that fails before routing runs no hooks.
     frameworkErrors: (error, request, reply) => {
       request.tenant = '';
       logRequest(request, reply);

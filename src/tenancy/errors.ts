@@ -1,4 +1,4 @@
-/** Reasons for which a tenant or a key is not found or cannot be removed. */
+/** Reasons why a tenant or key is not found or cannot be removed. */
 export type TenancyErrorCode =
   | 'tenant_not_found'
   | 'key_not_found'

@@ -1,26 +1,26 @@
 /** Limits of one tenant. Null is no limit; zero is a limit that lets nothing pass. */
 export interface TenantLimits {
-  /** Above 0 and at most 1000: the tenant's part of the machine while several want it, relative to the others' weights. */
+  /** The tenant's part of the machine relative to other tenants' weights, while several have work: above 0, at most 1000. */
   readonly weight: number;
   readonly requestsPerMinute: number | null;
-  /** Prompt tokens and generated ones. */
+  /** Prompt tokens and generated tokens. */
   readonly tokensPerMinute: number | null;
   readonly maxPrefixes: number | null;
   /** Bytes of all its prefixes together. */
   readonly maxPrefixBytes: number | null;
-  /** Above 0 and at most 1: the part of the waiting queue that the tenant may fill. */
+  /** The part of the waiting queue that the tenant may fill: above 0, at most 1. */
   readonly queueShare: number | null;
 }
 
 export type LimitName = keyof TenantLimits;
 
-/** The limits that a tenant has of its own; the server's defaults stand for the others. */
+/** The limits that a tenant has of its own. For all others, the server's defaults hold. */
 export type OwnLimits = Partial<TenantLimits>;
 
-/** New values; `default` gives a limit of the tenant's own up, and what is left out stays as it is. */
+/** Changes of a tenant's own limits: a new value, or `default` to remove the limit. Limits that are left out stay as they are. */
 export type LimitChanges = { readonly [K in LimitName]?: TenantLimits[K] | 'default' };
 
-/** Every limit's name, in the order in which they are shown. */
+/** Names of all limits, in the order in which they are shown. */
 export const LIMIT_NAMES = [
   'weight',
   'requestsPerMinute',
@@ -32,7 +32,7 @@ export const LIMIT_NAMES = [
 
 export const MAX_WEIGHT = 1000;
 
-/** Limits that limit nothing. */
+/** No limits, and a weight of 1. */
 export const NO_LIMITS: TenantLimits = {
   weight: 1,
   requestsPerMinute: null,

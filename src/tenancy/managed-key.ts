@@ -2,16 +2,16 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 
 import type { KeyRecord } from './store.js';
 
-/** A key that was just made. `text` exists only here: the store has a hash. */
+/** A key that was just made. Its text is nowhere else: the store has a hash. */
 export interface IssuedKey {
-  /** The key's text, which the customer sends. Shown once. */
+  /** The key's text, which the tenant sends. Shown once. */
   readonly text: string;
   readonly record: KeyRecord;
 }
 
 /** The two parts of a key's text. */
 export interface KeyParts {
-  /** Finds the record; no secret. */
+  /** Id of the record. Not secret. */
   readonly id: string;
   readonly secret: string;
 }
@@ -24,11 +24,11 @@ export interface KeyOwner {
 const KEY = /^pre-([0-9a-f]{20})-([A-Za-z0-9_-]{43})$/;
 const SECRET_BYTES = 32;
 const SALT_BYTES = 16;
-/** Hashed for an id that nobody has, so that it takes as long as a wrong secret. It matches nothing: no secret is empty. */
+/** Hashed for an unknown id, so that it takes as long as a wrong secret. Matches nothing, because no secret is empty. */
 const NOBODY = { salt: '0'.repeat(2 * SALT_BYTES), hash: hashSecret('0'.repeat(2 * SALT_BYTES), '') };
 
 /**
- * Makes a key, `pre-ID-SECRET`. Ids begin with the time, so that their order is that of creation.
+ * Makes a key, `pre-ID-SECRET`. Ids begin with the time, so they are ordered by creation.
  * @param now milliseconds since the epoch
  */
 export function issueKey({ tenant, label }: KeyOwner, now: number): IssuedKey {
@@ -40,20 +40,20 @@ export function issueKey({ tenant, label }: KeyOwner, now: number): IssuedKey {
   return { text: `pre-${id}-${secret}`, record };
 }
 
-/** Undefined when the text is no managed key. */
+/** The parts of a managed key; undefined for any other text. */
 export function parseKey(text: string): KeyParts | undefined {
   const [, id, secret] = KEY.exec(text) ?? [];
   return id !== undefined && secret !== undefined ? { id, secret } : undefined;
 }
 
-/** Whether the secret is the record's, in a time that tells neither how much of it is right nor whether there is a record. */
+/** Whether the secret belongs to the record. The time it takes shows neither how much of the secret is right nor whether there is a record. */
 export function isSecretOf(record: KeyRecord | undefined, secret: string): record is KeyRecord {
   const { salt, hash } = record ?? NOBODY;
   const matches = timingSafeEqual(Buffer.from(hashSecret(salt, secret), 'hex'), Buffer.from(hash, 'hex'));
   return record !== undefined && matches;
 }
 
-/** One round of sha256 will do: slow hashes are for passwords, and nobody can try 2^256 secrets however fast a try is. */
+/** Salted sha256. One round is enough: slow hashes protect passwords, but 2^256 secrets cannot be tried however fast a try is. */
 function hashSecret(salt: string, secret: string): string {
   return createHash('sha256').update(salt, 'hex').update(secret).digest('hex');
 }

@@ -3,13 +3,13 @@ import { admitted, hasRoom, isLimited, refused, UNLIMITED, usageAfter } from './
 
 interface Meter {
   readonly used: Cost;
-  /** Milliseconds. */
+  /** Milliseconds by the limiter's clock. */
   readonly at: number;
 }
 
-/** Limits the rates of one process. */
+/** A rate limiter for one process. */
 export class MemoryRateLimiter implements RateLimiter {
-  /** As many as there are tenants: each is a few numbers. */
+  /** One small meter for each tenant that was seen; never removed. */
   readonly #meters = new Map<string, Meter>();
 
   /** @param now milliseconds; monotonic */

@@ -8,34 +8,34 @@ export interface Cost {
 
 export type RateLimits = Pick<TenantLimits, 'requestsPerMinute' | 'tokensPerMinute'>;
 
-/** How much of a limit is left. */
+/** A limit, and the part of it that is left. */
 export interface Allowance {
-  /** A minute. */
+  /** Requests or tokens a minute. */
   readonly limit: number;
   readonly remaining: number;
-  /** Milliseconds until all of it is there again, if nothing is taken. */
-  readonly reset: number;
+  /** Time until the whole limit is available again, if nothing more is taken. */
+  readonly resetMs: number;
 }
 
 export interface Refusal {
-  /** The limit that lasts longest. */
+  /** The limit that refuses the request; of both, the one that takes longer to free up. */
   readonly by: keyof Cost;
-  /** Milliseconds until the same request passes, if nothing else is taken; undefined: it is larger than the limit and never does. */
-  readonly retryAfter: number | undefined;
+  /** Time until the same request passes, if nothing else is taken; undefined if it is larger than the limit and never passes. */
+  readonly retryAfterMs: number | undefined;
 }
 
 /** The answer of a rate limiter. A refused request has taken nothing. */
 export interface Admission {
   readonly refusal?: Refusal | undefined;
-  /** After what was taken; undefined: no limit. */
+  /** The limit of requests after this one; undefined: no limit. */
   readonly requests?: Allowance | undefined;
   readonly tokens?: Allowance | undefined;
-  /** Returns what was taken and not used. Never throws: what is lost comes back within a minute by itself. */
+  /** Returns the unused part of the cost. Never throws: if it fails, the part comes back within a minute by itself. */
   giveBack(unused: Cost): Promise<void>;
 }
 
-/** Requests and tokens a minute, for every tenant of its own. */
+/** Limits the requests and tokens a minute of each tenant. */
 export interface RateLimiter {
-  /** Takes all of `cost`, or nothing. */
+  /** Takes the whole cost, or nothing. */
   take(tenant: string, limits: RateLimits, cost: Cost): Promise<Admission>;
 }

@@ -8,20 +8,20 @@ export interface ApiKey {
 
 /** A key from the settings, without its text. */
 export interface StaticKey {
-  /** `static-1` for the first pair of the settings, and so on. */
+  /** `static-1` for the first pair in PREAMBLE_API_KEYS, and so on. */
   readonly id: string;
   readonly tenant: string;
-  /** The last characters of a key that is long enough to spare them. */
+  /** The key's last 4 characters; undefined for a key that is too short to show them. */
   readonly last4: string | undefined;
 }
 
-/** From this length on, four characters tell nothing that helps to guess the others. */
+/** Length from which showing 4 characters does not help to guess the others. */
 const LONG_KEY = 16;
 
-/** The keys from the settings: they need no store, and are changed by a restart only. */
+/** The keys from the settings. They need no store; only a restart changes them. */
 export class StaticKeys {
   readonly list: readonly StaticKey[];
-  /** Each once, in order. */
+  /** Tenants of the keys, each once, in order. */
   readonly tenants: readonly string[];
   readonly #digests: readonly { readonly tenant: string; readonly digest: Buffer }[];
 
@@ -35,14 +35,14 @@ export class StaticKeys {
     this.#digests = keys.map(({ tenant, key }) => ({ tenant, digest: sha256(key) }));
   }
 
-  /** The tenant of a key. Compares all digests every time: neither a key's length nor its place shows in the time it takes. */
+  /** The tenant of a key. Always compares all digests, so the time shows neither a key's length nor its position. */
   tenantOf(key: string): string | undefined {
     const given = sha256(key);
     return this.#digests.filter(({ digest }) => timingSafeEqual(digest, given)).at(0)?.tenant;
   }
 }
 
-/** Whether two secrets are the same, in a time that tells neither where they differ nor how long the known one is. */
+/** Whether two secrets are the same. The time it takes shows neither where they differ nor how long the known one is. */
 export function isSameSecret(known: string, given: string): boolean {
   return timingSafeEqual(sha256(known), sha256(given));
 }

@@ -4,12 +4,12 @@ import type { LimitChanges, OwnLimits } from './limits.js';
 /** A stored tenant. */
 export interface TenantRecord {
   readonly tenant: string;
-  /** Unix seconds with milliseconds, by which a tenant is another than one of its name before it. */
+  /** Unix seconds with milliseconds. Tells a tenant from an earlier, deleted one of the same name. */
   readonly created: number;
   readonly limits: OwnLimits;
 }
 
-/** A stored key: enough to recognise the key, not enough to use it. A revoked key is deleted. */
+/** A stored key: enough to check the key, not enough to use it. A revoked key is deleted. */
 export interface KeyRecord {
   /** 20 hex digits, part of the key's text. */
   readonly id: string;
@@ -17,7 +17,7 @@ export interface KeyRecord {
   readonly label: string | undefined;
   /** Unix seconds with milliseconds. */
   readonly created: number;
-  /** The last characters of the key, so that its owner can tell it from others. */
+  /** The key's last 4 characters, by which its owner can recognize it. */
   readonly last4: string;
   /** Hex. */
   readonly salt: string;
@@ -30,7 +30,7 @@ export interface KeyPageOptions extends PageOptions {
   readonly tenant?: string | undefined;
 }
 
-/** Something was changed, here or in another process. */
+/** A change by this or another process. */
 export interface TenancyChange {
   /** Ids of keys that are no longer valid. */
   readonly revoked: readonly string[];

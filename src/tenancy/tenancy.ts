@@ -11,7 +11,7 @@ import type { KeyPageOptions, KeyRecord, TenancyStore, TenantRecord } from './st
 /** The tenant of a server without keys. */
 export const DEFAULT_TENANT = 'default';
 
-/** Records of each kind that are remembered; 100,000 keys are some 50 MB. */
+/** Cached records of each kind. 100,000 keys take about 50 MB. */
 const MAX_ENTRIES = 100_000;
 
 export interface TenancyOptions {
@@ -25,26 +25,26 @@ export interface TenancyOptions {
   readonly now?: () => number;
 }
 
-/** Who sends a request, and what may be taken. */
+/** The tenant that sends a request, with its limits. */
 export interface Caller {
   readonly tenant: string;
-  /** Unix seconds with milliseconds; null for a tenant that only the settings know. One of the same name that comes after a deletion is another. */
+  /** Unix seconds with milliseconds; null for a tenant that only the settings have. Tells a tenant from a deleted one of the same name. */
   readonly created: number | null;
   readonly limits: TenantLimits;
 }
 
 /** A tenant as its operator sees it. */
 export interface TenantInfo extends Caller {
-  /** Whether the settings have keys of it. */
+  /** Whether the tenant has keys in the settings. */
   readonly isStatic: boolean;
-  /** Which of the limits are its own; the others are the server's defaults. */
+  /** The limits that are the tenant's own. The others are the server's defaults. */
   readonly own: TenantRecord['limits'];
 }
 
 /** A key from the settings, or one from the store. */
 export type KeyInfo = StaticKey | KeyRecord;
 
-/** Tenants and keys as the server uses them: keys from the settings and from the store, the server's defaults, and what was known last. */
+/** Tenants and keys as the server uses them: from the settings and from the store, with the server's defaults, cached. */
 export class Tenancy {
   readonly needsKey: boolean;
   readonly #staticKeys: StaticKeys;
@@ -55,7 +55,7 @@ export class Tenancy {
     const { store, staticKeys, needsKey } = options;
     this.needsKey = needsKey;
     this.#staticKeys = new StaticKeys(staticKeys);
-    // Without patience: a revoked key is refused by a slow store too.
+    // No patience: with a slow store too, a revoked key must be refused.
     const cache = { maxSize: MAX_ENTRIES, now: () => performance.now() };
     this.#keys = new StaleCache(cache);
     this.#tenants = new StaleCache(cache);
@@ -63,9 +63,9 @@ export class Tenancy {
   }
 
   /**
-   * The tenant that a key belongs to; undefined for a key that is not valid. Keys that were valid when the store last answered stay valid while it is away.
+   * The tenant of a key; undefined for an invalid key. While the store is away, keys that were valid at its last answer stay valid.
    * @param key undefined when the request has none
-   * @throws StoreError when only the store could tell
+   * @throws StoreError for a key that only the store can check, while it is away
    */
   async authenticate(key: string | undefined): Promise<Caller | undefined> {
     if (!this.needsKey) return this.#callerOf(DEFAULT_TENANT);
@@ -73,12 +73,12 @@ export class Tenancy {
     return tenant === undefined ? undefined : this.#callerOf(tenant);
   }
 
-  /** The limits of a tenant, whoever asks. Defaults stand in where the store cannot tell. */
+  /** The limits of a tenant; the defaults while the store is away and the tenant is not cached. */
   async limitsOf(tenant: string): Promise<TenantLimits> {
     return (await this.#callerOf(tenant)).limits;
   }
 
-  /** Makes a key, whose text is in the answer and nowhere else. */
+  /** Makes a key. Its text is in the answer and nowhere else. */
   async createKey(owner: KeyOwner): Promise<IssuedKey> {
     const issued = issueKey(owner, this.#now());
     await this.options.store.addKey(issued.record);
@@ -94,7 +94,7 @@ export class Tenancy {
     if (!existed) throw new TenancyError('key_not_found', 'There is no such key.');
   }
 
-  /** Keys of the settings first, on the first page. */
+  /** A page of keys: first those of the settings, then those of the store. */
   async listKeys({ tenant, limit, after }: KeyPageOptions): Promise<Page<KeyInfo>> {
     const own = this.#staticKeys.list.filter((key) => tenant === undefined || key.tenant === tenant);
     const before = own.slice(own.findIndex(({ id }) => id === after) + 1);
@@ -104,7 +104,7 @@ export class Tenancy {
     return firstPage([...shown, ...stored.data], limit, stored.hasMore);
   }
 
-  /** Changes limits; creates the tenant where it is missing. */
+  /** Changes limits. Creates the tenant if it is missing. */
   async setTenant(tenant: string, changes: LimitChanges): Promise<{ created: boolean; info: TenantInfo }> {
     const existed = (await this.#find(tenant)) !== undefined;
     const record = await this.options.store.setTenant(tenant, changes, this.#now() / 1000);
@@ -134,7 +134,7 @@ export class Tenancy {
     return existed;
   }
 
-  /** In the order of their names, those of the settings among them. */
+  /** A page of tenants, of the store and of the settings, in the order of their names. */
   async listTenants({ limit, after = '' }: PageOptions): Promise<Page<TenantInfo>> {
     const { data, hasMore } = await this.options.store.listTenants({ limit, after });
     const known = new Set(data.map(({ tenant }) => tenant));
@@ -175,7 +175,7 @@ export class Tenancy {
     }
   }
 
-  /** Never undefined: that a tenant has no record is worth remembering too. */
+  /** The caller of a tenant with or without a record. Never undefined, so that the cache also remembers tenants without one. */
   async #loadCaller(tenant: string): Promise<Caller> {
     return this.#withDefaults(tenant, await this.options.store.getTenant(tenant));
   }

@@ -1,8 +1,8 @@
 import type { Admission, Allowance, Cost, RateLimits, Refusal } from './rate-limiter.js';
 
-/** Milliseconds in which a limit that was used up is whole again. */
-export const MINUTE = 60_000;
-/** Usages are fractions, whose sums are not exact. */
+/** Time in which a limit that was used up is available again. */
+export const MINUTE_MS = 60_000;
+/** Tolerance, because usages are fractions and their sums inexact. */
 const EPSILON = 1e-6;
 
 const NOTHING: Cost = { requests: 0, tokens: 0 };
@@ -13,7 +13,7 @@ const NOTHING: Cost = { requests: 0, tokens: 0 };
  */
 export function usageAfter(used: Cost, limits: RateLimits, elapsed: number): Cost {
   const after = (amount: number, limit: number | null): number =>
-    limit === null ? 0 : Math.max(0, Math.min(amount, limit) - (elapsed * limit) / MINUTE);
+    limit === null ? 0 : Math.max(0, Math.min(amount, limit) - (elapsed * limit) / MINUTE_MS);
   return {
     requests: after(used.requests, limits.requestsPerMinute),
     tokens: after(used.tokens, limits.tokensPerMinute),
@@ -29,12 +29,12 @@ export function hasRoom(used: Cost, limits: RateLimits, cost: Cost): boolean {
   );
 }
 
-/** The answer for a request that was let in; `used` counts it. */
+/** The answer to a request that was admitted. @param used with the request */
 export function admitted(used: Cost, limits: RateLimits, giveBack: Admission['giveBack']): Admission {
   return { ...allowances(used, limits), giveBack };
 }
 
-/** The answer for a request that was not; `used` does not count it. */
+/** The answer to a request that was refused. @param used without the request */
 export function refused(used: Cost, limits: RateLimits, cost: Cost): Admission {
   const requests = refusalBy('requests', used, limits.requestsPerMinute, cost);
   const tokens = refusalBy('tokens', used, limits.tokensPerMinute, cost);
@@ -42,7 +42,7 @@ export function refused(used: Cost, limits: RateLimits, cost: Cost): Admission {
   return { refusal, ...allowances(used, limits), giveBack: async () => undefined };
 }
 
-/** The answer where there are no limits. */
+/** The answer to a request of a tenant without limits. */
 export const UNLIMITED: Admission = admitted(
   NOTHING,
   { requestsPerMinute: null, tokensPerMinute: null },
@@ -62,22 +62,22 @@ function allowances(used: Cost, limits: RateLimits): Pick<Admission, 'requests' 
 
 function allowance(used: number, limit: number | null): Allowance | undefined {
   if (limit === null) return undefined;
-  return { limit, remaining: Math.floor(limit - used + EPSILON), reset: timeFor(used, limit) };
+  return { limit, remaining: Math.floor(limit - used + EPSILON), resetMs: timeFor(used, limit) };
 }
 
-/** Undefined when this limit is not in the way. */
+/** The refusal by one limit; undefined if the limit admits the request. */
 function refusalBy(by: keyof Cost, used: Cost, limit: number | null, cost: Cost): Refusal | undefined {
   if (limit === null) return undefined;
   const excess = used[by] + cost[by] - limit;
   if (excess <= EPSILON) return undefined;
-  return { by, retryAfter: cost[by] > limit ? undefined : timeFor(excess, limit) };
+  return { by, retryAfterMs: cost[by] > limit ? undefined : timeFor(excess, limit) };
 }
 
 function wait(refusal: Refusal | undefined): number {
-  return refusal ? (refusal.retryAfter ?? Infinity) : -1;
+  return refusal ? (refusal.retryAfterMs ?? Infinity) : -1;
 }
 
-/** Milliseconds in which so much of a limit comes back. */
+/** Milliseconds in which `amount` of a limit comes back. */
 function timeFor(amount: number, limit: number): number {
-  return amount <= EPSILON ? 0 : Math.ceil((amount * MINUTE) / limit);
+  return amount <= EPSILON ? 0 : Math.ceil((amount * MINUTE_MS) / limit);
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 
 import type { PrefixLibrary } from '../../src/prefix/library.js';
-import { FileSeedMarker, seededTenants, seedPrefixes } from '../../src/app/seed.js';
+import { DiskSeedMarker, seededTenants, seedPrefixes } from '../../src/app/seed.js';
 import { defaultConfig } from '../../src/config/config.js';
 import type { Config } from '../../src/config/variables.js';
 import { adapterFiles, temporaryDirectory, testLibrary } from '../server/prefix-library.js';
@@ -28,7 +28,7 @@ it('uploads the bundled prefixes once: what was deleted stays deleted', async ()
   await writeFile(join(bundled, 'README.md'), 'no prefix');
   await library.uploadText('default', { name: 'mine', text: 'x', tokens: [1] });
   const seed = (): Promise<void> =>
-    seedPrefixes('default', { bundled, library, marker: new FileSeedMarker(scratch, 'f'.repeat(64)) });
+    seedPrefixes('default', { bundled, library, marker: new DiskSeedMarker(scratch, 'f'.repeat(64)) });
 
   await seed();
   expect(await namesIn(library)).toEqual(['headlines', 'letters', 'mine']);
@@ -42,13 +42,13 @@ it('uploads the bundled prefixes once: what was deleted stays deleted', async ()
 it('has nothing to do without a bundle', async () => {
   const library = await testLibrary();
   const scratch = await temporaryDirectory();
-  const marker = new FileSeedMarker(scratch, 'f'.repeat(64));
+  const marker = new DiskSeedMarker(scratch, 'f'.repeat(64));
   await seedPrefixes('default', { bundled: join(scratch, 'nothing'), library, marker });
   expect(await namesIn(library)).toEqual([]);
 });
 
 it('marks each tenant of its own in the store', async () => {
-  const marker = new FileSeedMarker(await temporaryDirectory(), 'f'.repeat(64));
+  const marker = new DiskSeedMarker(await temporaryDirectory(), 'f'.repeat(64));
   await marker.add('default');
   await marker.add('alice');
   expect(await Promise.all(['default', 'alice', 'Alice', 'bob'].map((tenant) => marker.has(tenant)))).toEqual([

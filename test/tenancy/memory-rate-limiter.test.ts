@@ -11,12 +11,12 @@ it('gives back evenly over a minute, and all of it after one', async () => {
   const limits = { requestsPerMinute: 6, tokensPerMinute: null };
   const take = async () => (await limiter.take('a', limits, { requests: 1, tokens: 5 })).refusal;
   for (let i = 0; i < 6; i++) expect(await take()).toBeUndefined();
-  expect(await take()).toEqual({ by: 'requests', retryAfter: 10_000 });
+  expect(await take()).toEqual({ by: 'requests', retryAfterMs: 10_000 });
   now += 9_999;
-  expect(await take()).toEqual({ by: 'requests', retryAfter: 1 });
+  expect(await take()).toEqual({ by: 'requests', retryAfterMs: 1 });
   now += 1;
   expect(await take()).toBeUndefined();
-  expect(await take()).toEqual({ by: 'requests', retryAfter: 10_000 });
+  expect(await take()).toEqual({ by: 'requests', retryAfterMs: 10_000 });
   now += 3_600_000;
   for (let i = 0; i < 6; i++) expect(await take()).toBeUndefined();
   expect(await take()).toBeDefined();

@@ -32,10 +32,10 @@ export function describeRateLimiter(kind: string, makeLimiter: () => Promise<Rat
       expect(remaining).toEqual([2, 1, 0]);
       const { refusal, requests, tokens } = await take(limiter, limits(3, null));
       expect(refusal?.by).toBe('requests');
-      expect(refusal?.retryAfter).toBeGreaterThan(15_000);
-      expect(refusal?.retryAfter).toBeLessThanOrEqual(20_000);
+      expect(refusal?.retryAfterMs).toBeGreaterThan(15_000);
+      expect(refusal?.retryAfterMs).toBeLessThanOrEqual(20_000);
       expect(requests).toMatchObject({ limit: 3, remaining: 0 });
-      expect(requests?.reset).toBeLessThanOrEqual(60_000);
+      expect(requests?.resetMs).toBeLessThanOrEqual(60_000);
       expect(tokens).toBeUndefined();
     });
 
@@ -44,8 +44,8 @@ export function describeRateLimiter(kind: string, makeLimiter: () => Promise<Rat
       expect((await take(limiter, limits(null, 10), 6)).refusal).toBeUndefined();
       const { refusal } = await take(limiter, limits(null, 10), 1);
       expect(refusal?.by).toBe('tokens');
-      expect(refusal?.retryAfter).toBeLessThanOrEqual(6000);
-      expect(refusal?.retryAfter).toBeGreaterThan(3000);
+      expect(refusal?.retryAfterMs).toBeLessThanOrEqual(6000);
+      expect(refusal?.retryAfterMs).toBeGreaterThan(3000);
     });
 
     it('takes nothing for what it refuses, of either limit', async () => {
@@ -62,21 +62,21 @@ export function describeRateLimiter(kind: string, makeLimiter: () => Promise<Rat
     it('names the limit that lasts longest, and says when a request never passes', async () => {
       await take(limiter, limits(1, 60_000), 60_000);
       expect((await take(limiter, limits(1, 60_000), 10)).refusal?.by).toBe('requests');
-      expect((await take(limiter, limits(1, 60_000), 60_001)).refusal).toEqual({ by: 'tokens', retryAfter: undefined });
+      expect((await take(limiter, limits(1, 60_000), 60_001)).refusal).toEqual({ by: 'tokens', retryAfterMs: undefined });
     });
 
     it('lets nothing pass at zero', async () => {
-      expect((await take(limiter, limits(0, null))).refusal).toEqual({ by: 'requests', retryAfter: undefined });
-      expect((await take(limiter, limits(null, 0))).refusal).toEqual({ by: 'tokens', retryAfter: undefined });
-      expect((await take(limiter, limits(0, null))).requests).toEqual({ limit: 0, remaining: 0, reset: 0 });
+      expect((await take(limiter, limits(0, null))).refusal).toEqual({ by: 'requests', retryAfterMs: undefined });
+      expect((await take(limiter, limits(null, 0))).refusal).toEqual({ by: 'tokens', retryAfterMs: undefined });
+      expect((await take(limiter, limits(0, null))).requests).toEqual({ limit: 0, remaining: 0, resetMs: 0 });
     });
 
     it('lets more pass as time goes by, when it said', async () => {
       const fast = limits(null, 60_000);
       await take(limiter, fast, 60_000);
       const { refusal } = await take(limiter, fast, 200);
-      expect(refusal?.retryAfter).toBeLessThanOrEqual(200);
-      await new Promise((resolve) => setTimeout(resolve, (refusal?.retryAfter ?? 0) + 2));
+      expect(refusal?.retryAfterMs).toBeLessThanOrEqual(200);
+      await new Promise((resolve) => setTimeout(resolve, (refusal?.retryAfterMs ?? 0) + 2));
       expect((await take(limiter, fast, 200)).refusal).toBeUndefined();
     });
 
@@ -101,7 +101,7 @@ export function describeRateLimiter(kind: string, makeLimiter: () => Promise<Rat
     it('takes a lowered limit as used up, not as exceeded', async () => {
       await take(limiter, limits(null, 600_000), 600_000);
       const { refusal } = await take(limiter, limits(null, 60_000), 100);
-      expect(refusal?.retryAfter).toBeLessThanOrEqual(100);
+      expect(refusal?.retryAfterMs).toBeLessThanOrEqual(100);
     });
 
     it('never lets more pass when many come at once', async () => {

@@ -3,7 +3,7 @@ import { DiskPrefixArchive } from '../../prefix/on-disk/disk-archive.js';
 import type { OpenedArchive } from './opened.js';
 
 /**
- * Opens the store that a command line names. A URL may hold a password: messages name the argument instead.
+ * Opens the store that a command line names. Messages name the argument, not its value: a URL may hold a password.
  * @throws ConfigError naming the argument
  */
 export async function openArchive(given: string, argument: string): Promise<OpenedArchive> {

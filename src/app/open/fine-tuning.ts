@@ -21,15 +21,15 @@ import { toQuota } from '../../server/prefixes/quota.js';
 import type { RedisConnection } from '../../redis/connection.js';
 import type { Tenancy } from '../../tenancy/tenancy.js';
 
-/** The process that jobs are trained in; the build makes it, also for tests that run the sources. */
+/** The program of the process that a job trains in. Tests that run the sources need the build for it. */
 const CHILD = join(packageRoot, 'dist/app/training-child.js');
 
 export interface OpenFineTuning {
   readonly files: Files;
   readonly fineTuning: FineTuning;
-  /** Begins to take jobs, those that an earlier process left first. */
+  /** Begins to take jobs, first those that an earlier process left. */
   start(observer: JobObserver): Promise<void>;
-  /** Interrupts what is trained here, at a checkpoint; once, however often it is called. */
+  /** Interrupts running jobs at a checkpoint. Later calls return the promise of the first. */
   close(): Promise<void>;
 }
 
@@ -37,7 +37,7 @@ export interface FineTuningParts {
   readonly base: BaseModel;
   readonly library: PrefixLibrary;
   readonly tenancy: Pick<Tenancy, 'limitsOf'>;
-  /** Of a store on Redis. */
+  /** Connection to a store on Redis; undefined on disk. */
   readonly connection: RedisConnection | undefined;
 }
 

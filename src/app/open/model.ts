@@ -7,7 +7,7 @@ import { CheckpointError } from '../../model/checkpoint-error.js';
 import { openModel, type Model } from '../../model/model.js';
 
 /**
- * Opens the model that the settings describe; compiles it if that is needed.
+ * Opens the model that the settings describe, compiling it if needed.
  * @throws ConfigError for a precision of weights that does not fit the model
  */
 export function openConfiguredModel(config: Settings<'model'>, onProgress?: CompileProgress): Promise<Model> {
@@ -16,15 +16,15 @@ export function openConfiguredModel(config: Settings<'model'>, onProgress?: Comp
   return openModel({ ...options, ...(id && { id }), ...(onProgress && { onProgress }) }).catch(rethrowNamingWeights);
 }
 
-/** Rethrows an error of a model; one of its weights' precision, which only a setting decides, as `ConfigError`. */
+/** Rethrows an error of a model. An error about the precision of weights becomes a `ConfigError`, because a setting decides it. */
 export function rethrowNamingWeights(error: unknown): never {
   const ofWeights = error instanceof CheckpointError && error.subject === 'weights';
   throw ofWeights ? new ConfigError('PREAMBLE_WEIGHTS', error.message) : error;
 }
 
 /**
- * As `openConfiguredModel`, for a model that only the settings name.
- * @throws ConfigError that names the variable, for what is wrong with the model's files, its cache, or settings that do not fit the model
+ * As `openConfiguredModel`, where the settings and not a command line name the model.
+ * @throws ConfigError naming the variable, for a fault of the model's files or its cache, and for settings that do not fit the model
  */
 export async function openServedModel(config: Settings<'model'>, onProgress?: CompileProgress): Promise<Model> {
   const model = await openConfiguredModel(config, onProgress).catch((error: unknown) => {

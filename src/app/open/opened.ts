@@ -13,7 +13,7 @@ import type { SeedMarker } from '../seed.js';
 export interface OpenedStore {
   readonly store: PrefixStore;
   readonly seeded: SeedMarker;
-  /** Of a store on Redis: tenants, keys and rates are there too. */
+  /** Connection to a store on Redis, which holds tenants, keys and rates too; undefined on disk. */
   readonly connection?: RedisConnection;
   /** Whether the store answers. */
   readonly ready: () => Promise<boolean>;

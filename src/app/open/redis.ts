@@ -16,12 +16,15 @@ import { RedisRateLimiter } from '../../redis/tenancy/rate-limiter.js';
 import { RedisTenancyStore } from '../../redis/tenancy/redis-tenancy-store.js';
 import { RedisFileStore } from '../../redis/files/redis-file-store.js';
 
-// All that is opened on Redis. Imported only where it is used: loading the client takes a tenth of a second.
+// Opens parts on Redis. Imported only where one is needed: loading the client takes a tenth of a second.
 
-/** How long a health check waits for the store. Milliseconds. */
-const PING_TIMEOUT = 500;
+/** How long a health check waits for the store. */
+const PING_TIMEOUT_MS = 500;
 
-/** @throws ConfigError when the credentials or the database are refused */
+/**
+ * Connects to Redis. Errors name the variable and never show its URL.
+ * @throws ConfigError when the credentials or the database are refused
+ */
 export async function connect(url: string, variable = 'PREAMBLE_STORE'): Promise<RedisConnection> {
   try {
     return await RedisConnection.open({ url });
@@ -31,8 +34,8 @@ export async function connect(url: string, variable = 'PREAMBLE_STORE'): Promise
 }
 
 /**
- * Prefixes on Redis, for one base model.
- * @throws ConfigError when the user of the URL may not do what is needed
+ * Opens the prefixes of one base model on Redis.
+ * @throws ConfigError when Redis refuses a command that is needed to the URL's user
  */
 export async function openRedisStore(url: string, fingerprint: string): Promise<OpenedStore> {
   const connection = await connect(url);
@@ -47,17 +50,17 @@ export async function openRedisStore(url: string, fingerprint: string): Promise<
   return { store, seeded, connection, ready: () => answers(connection), close: () => connection.close() };
 }
 
-/** Tenants, keys and rates that replicas share. */
+/** Opens the tenants, keys and rate limits that replicas share. */
 export async function openRedisTenancy(connection: RedisConnection): Promise<OpenedTenancyStore> {
   return { store: await RedisTenancyStore.open(connection), limiter: new RedisRateLimiter(connection) };
 }
 
-/** Files and jobs that replicas share, and the queue that brings jobs to workers on any of them. */
+/** Opens the files and jobs that replicas share, and the queue that brings jobs to workers of any replica. */
 export async function openRedisFineTuning(
   connection: RedisConnection,
   options: Pick<RedisJobQueueOptions, 'fingerprint' | 'workers' | 'lostAfter'>,
 ): Promise<FineTuningStores> {
-  // BullMQ takes as long to load as the client: whoever needs no jobs does not wait for it.
+  // Loaded here: BullMQ takes as long to load as the client, and not every process needs jobs.
   const { RedisJobQueue } = await import('../../redis/jobs/redis-job-queue.js');
   return {
     files: new RedisFileStore(connection),
@@ -66,7 +69,7 @@ export async function openRedisFineTuning(
   };
 }
 
-/** All prefixes on a Redis. @param argument names the URL in messages */
+/** Opens all prefixes on a Redis. @param argument stands for the URL in messages */
 export async function openRedisArchive(url: string, argument: string): Promise<OpenedArchive> {
   const connection = await connect(url, argument);
   return { archive: new RedisPrefixArchive(connection), close: () => connection.close() };
@@ -75,7 +78,7 @@ export async function openRedisArchive(url: string, argument: string): Promise<O
 async function answers({ client, isReady }: RedisConnection): Promise<boolean> {
   if (!isReady) return false;
   const answered = new AbortController();
-  const late = delay(PING_TIMEOUT, false, { signal: answered.signal }).catch(() => false);
+  const late = delay(PING_TIMEOUT_MS, false, { signal: answered.signal }).catch(() => false);
   try {
     return await Promise.race([client.ping().then(() => true), late]);
   } catch {
@@ -85,7 +88,7 @@ async function answers({ client, isReady }: RedisConnection): Promise<boolean> {
   }
 }
 
-/** The error of a start that Redis prevents: names the variable and never shows its URL. */
+/** The error of a start that Redis prevents, with the variable's name instead of its URL. */
 function startError(error: unknown, variable: string): Error {
   const { message } = error as Error;
   const isRefused = error instanceof RedisRefusedError || redisFailure(error) === 'refused';

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 
 import type { OpenedStore } from './opened.js';
-import { FileSeedMarker } from '../seed.js';
+import { DiskSeedMarker } from '../seed.js';
 import { systemError } from '../system-error.js';
 import { ConfigError } from '../../config/error.js';
 import type { StoreLocation } from '../../config/parsers.js';
@@ -10,16 +10,16 @@ import { makeDirectoryDurably } from '../../disk/durable.js';
 import { DiskPrefixStore } from '../../prefix/on-disk/disk-prefix-store.js';
 import { type FileLock, FileLockedError, lockFile } from '../../runtime/libc/file-lock.js';
 
-/** Held by the server that uses a directory. */
+/** Name of the file that the server which uses a directory locks. */
 const LOCK_FILE = '.lock';
 
 /**
- * Opens the store that PREAMBLE_STORE names, for a process that serves: a directory belongs to the process until the store is closed.
- * Messages do not show the URL.
+ * Opens the store that PREAMBLE_STORE names, for a process that serves. A directory belongs to the process until the store is closed.
+ * Messages never show the URL.
  * @throws ConfigError when another server uses the directory, and when it cannot be used
  */
 export async function openStore(location: StoreLocation, fingerprint: string): Promise<OpenedStore> {
-  if (location.kind === 'file') return openFileStore(location.directory, fingerprint).catch(refuseDirectory);
+  if (location.kind === 'file') return openDiskStore(location.directory, fingerprint).catch(refuseDirectory);
   const { openRedisStore } = await import('./redis.js');
   return openRedisStore(location.url, fingerprint);
 }
@@ -31,11 +31,11 @@ export function describeStore(store: StoreLocation): string {
   return `${protocol}//${host}${pathname}`;
 }
 
-async function openFileStore(directory: string, fingerprint: string): Promise<OpenedStore> {
+async function openDiskStore(directory: string, fingerprint: string): Promise<OpenedStore> {
   const lock = await lockDirectory(directory);
   try {
     const store = await DiskPrefixStore.open(directory, fingerprint);
-    const seeded = new FileSeedMarker(directory, fingerprint);
+    const seeded = new DiskSeedMarker(directory, fingerprint);
     return { store, seeded, ready: () => Promise.resolve(true), close: () => lock.release() };
   } catch (error) {
     lock.release();
@@ -48,7 +48,7 @@ function refuseDirectory(error: unknown): never {
   throw failed === undefined ? error : new ConfigError('PREAMBLE_STORE', failed.message);
 }
 
-/** Locks a directory: two servers would overwrite each other's files of keys, tenants and jobs, which each reads once. */
+/** Locks a directory for this process. Two servers would overwrite each other's keys, tenants and jobs, which each reads only once. */
 async function lockDirectory(directory: string): Promise<FileLock> {
   await makeDirectoryDurably(directory);
   try {

@@ -14,8 +14,8 @@ export interface OpenedTenancy {
 }
 
 /**
- * Opens tenants, keys and rate limits where the settings say that things are kept.
- * @param redis the connection of a store on Redis, which all replicas share
+ * Opens tenants, keys and rate limits, on Redis or in the store's directory.
+ * @param redis connection to a store on Redis; undefined on disk
  */
 export async function openTenancy(
   config: Settings<'store' | 'tenants'>,

@@ -1,7 +1,7 @@
 import type { Settings } from '../../config/variables.js';
 import type { Tracing, TracingOptions } from '../../tracing/tracing.js';
 
-/** Opens what sends traces where an endpoint is set; else undefined, and nothing of OpenTelemetry's SDK is loaded. */
+/** Opens tracing; undefined where no endpoint is set, and then OpenTelemetry's SDK is not loaded. */
 export async function openTracing(
   config: Settings<'traces'>,
   options: Pick<TracingOptions, 'modelName' | 'onFailure'>,
@@ -13,7 +13,7 @@ export async function openTracing(
   return Tracing.open({ ...options, url, protocol: tracesProtocol ?? otlpProtocol, sampler, ratio });
 }
 
-/** The endpoint for traces is a whole URL; the one for all signals is their base. */
+/** The URL that traces are sent to: the endpoint for traces as it is, or `/v1/traces` below the endpoint for all signals. */
 function tracesUrl({
   otelDisabled,
   tracesExporter,

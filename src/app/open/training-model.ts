@@ -14,7 +14,7 @@ export interface OpenTrainingModel {
   readonly tokenizer: Tokenizer;
 }
 
-/** Opens the model in `config` for training, compiled if that is needed. The caller disposes `training`. */
+/** Opens the model in `config` for training, compiling it if needed. The caller disposes of `training`. */
 export async function openTrainingModel(
   config: Pick<Config, 'model' | 'modelName' | 'cache' | 'threads' | 'spin'>,
   onProgress?: CompileProgress,

@@ -8,7 +8,7 @@ interface DoctorOptions {
   readonly measure?: boolean;
 }
 
-/** `preamble doctor`: what this machine offers, what Preamble chose for it and why, and what would keep it from starting. */
+/** `preamble doctor`: reports this machine's resources, the settings chosen for it, and problems that would prevent a start. */
 export function addDoctor(program: Command, io: Io): void {
   program
     .command('doctor')

@@ -58,7 +58,7 @@ export function addEvaluate(program: Command, io: Io): void {
     });
 }
 
-/** What cannot be read or written is found before anything is measured. */
+/** Evaluates each prefix, after all files were found to be readable or writable. */
 async function runEvaluate(options: EvaluateOptions, io: Io): Promise<Result[]> {
   const settings = readSettings(['model']);
   const { evaluate } = await import('../../evaluation/evaluate.js');
@@ -92,7 +92,7 @@ async function runEvaluate(options: EvaluateOptions, io: Io): Promise<Result[]> 
   }
 }
 
-/** Makes the file where there is none; what is in it stays. */
+/** Throws unless the file can be written. Creates an empty one where there is none. */
 async function refuseUnwritable(predictions: string): Promise<void> {
   try {
     await (await fs.open(predictions, 'a')).close();
@@ -101,7 +101,7 @@ async function refuseUnwritable(predictions: string): Promise<void> {
   }
 }
 
-/** Prints about once in five seconds. */
+/** Prints progress about every five seconds. */
 export function progressPrinter(io: Io, name: string): (progress: EvaluationProgress) => void {
   let printed = performance.now();
   return ({ phase, done, total }) => {

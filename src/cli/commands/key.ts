@@ -57,7 +57,7 @@ async function revoke(id: string, { json, ...options }: Options): Promise<string
   return json ? JSON.stringify(revoked) : `revoked: ${id}`;
 }
 
-/** A key from the settings is as old as they are. */
+/** The time of creation as text; unknown for a key from the settings. */
 function created(seconds: number | null): string {
   return seconds === null ? 'settings' : new Date(seconds * 1000).toISOString();
 }

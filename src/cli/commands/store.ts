@@ -5,7 +5,7 @@ import { copyPrefixes, type CopyCounts } from '../../prefix/copy.js';
 import { print, type Io } from '../io.js';
 import { addStoreList } from './store-list.js';
 
-/** Between two lines of progress. */
+/** Least time between two lines of progress. */
 const PROGRESS_EVERY_MS = 1000;
 
 /** `preamble store copy` and `list`. */

@@ -47,12 +47,12 @@ export function addStudy(program: Command, io: Io): void {
 
 interface StudyJob {
   readonly spec: StudySpec;
-  /** What the spec's paths are relative to. */
+  /** Directory that the spec's paths are relative to. */
   readonly directory: string;
   readonly out: string;
 }
 
-/** `preamble tune` goes on from an adapter's directory; here it would be taken for words. */
+/** Refuses directories as `init`. `preamble tune` starts from an adapter's directory, but a study would take its path for words. */
 async function refuseDirectories({ parts }: StudySpec, directory: string): Promise<void> {
   const { isDirectory } = await import('../../tuning/start/start-rows.js');
   for (const [part, { axes }] of parts.entries()) {
@@ -110,7 +110,7 @@ function nameSpecField(error: unknown): never {
   throw error instanceof TuningError ? new Error(bySpecField(error), { cause: error }) : error;
 }
 
-/** A printer for each run, which knows when it printed last. */
+/** A callback that reports each run's progress to a new printer, because a printer remembers when it printed last. */
 function perRun<T>(printerOf: (name: string) => (progress: T) => void): (run: { name: string }, progress: T) => void {
   let [current, printer] = ['', (_: T): void => undefined];
   return ({ name }, progress) => {

@@ -12,7 +12,7 @@ interface Options extends AdminOptions {
 
 type Limit = number | null | 'default';
 
-/** Limits as they were typed: the option parser would take a null for a missing value. */
+/** Limits as they were typed. They are converted later, because Commander takes null for a missing value. */
 interface SetOptions extends Options {
   readonly weight?: string;
   readonly requestsPerMinute?: string;
@@ -55,7 +55,7 @@ async function set(name: string, options: SetOptions): Promise<string> {
   return options.json ? JSON.stringify(tenant) : tenantTable([tenant]);
 }
 
-/** What was not given is undefined, which JSON leaves out. */
+/** The body of the request. Limits that were not given are undefined, so JSON leaves them out. */
 function toChanges(options: SetOptions): TenantChanges {
   return {
     weight: toLimit(options.weight),
@@ -96,7 +96,7 @@ function pathOf(name: string): string {
   return `${PATH}/${encodeURIComponent(name)}`;
 }
 
-/** The server checks the range. */
+/** Checks the form of a limit; the server checks its range. */
 function checkLimit(text: string): string {
   if (/^(default|none|\d+(\.\d+)?)$/.test(text)) return text;
   throw new InvalidArgumentError("expected a number, 'none' or 'default'");

@@ -140,7 +140,7 @@ function settingsOf(options: TuneOptions): TuneSettings {
   };
 }
 
-/** Prints every validation and, about once a second, a step, with a run's name where there are several. */
+/** Prints every validation and about one step a second. @param name of the run, where there are several */
 export function progressPrinter(io: Io, name?: string): (line: ProgressLine) => void {
   const run = name === undefined ? '' : `${name}: `;
   let printed = -Infinity;

@@ -3,9 +3,9 @@ import type { RedisConnection } from '../connection.js';
 import { mapRedisErrors } from '../store-error.js';
 import { seededKey } from './keys.js';
 
-const reached = mapRedisErrors('prefixes');
+const mapErrors = mapRedisErrors('prefixes');
 
-/** Which tenants were given the bundled prefixes of one base model: a set of tenants' keys. */
+/** A seed marker on Redis: the set of tenants that were given the bundled prefixes of one base model. */
 export class RedisSeedMarker {
   readonly #key: string;
 
@@ -17,10 +17,10 @@ export class RedisSeedMarker {
   }
 
   async has(tenant: string): Promise<boolean> {
-    return (await reached(this.connection.client.sismember(this.#key, tenantKey(tenant)))) === 1;
+    return (await mapErrors(this.connection.client.sismember(this.#key, tenantKey(tenant)))) === 1;
   }
 
   async add(tenant: string): Promise<void> {
-    await reached(this.connection.client.sadd(this.#key, tenantKey(tenant)));
+    await mapErrors(this.connection.client.sadd(this.#key, tenantKey(tenant)));
   }
 }

@@ -1,15 +1,18 @@
 import { MemoryRateLimiter } from '../../tenancy/memory-rate-limiter.js';
 import type { Admission, Cost, RateLimiter, RateLimits } from '../../tenancy/rate-limiter.js';
-import { admitted, isLimited, MINUTE, refused, UNLIMITED } from '../../tenancy/usage.js';
+import { admitted, isLimited, MINUTE_MS, refused, UNLIMITED } from '../../tenancy/usage.js';
 import type { RedisConnection } from '../connection.js';
 import { redisFailure } from '../errors.js';
 import { Script } from '../script.js';
 
 /**
- * The computation of `usage.ts`, in one step for all replicas and on Redis' clock. KEYS: the tenant's meter. ARGV: the limits of requests and
- * tokens a minute (-1: none), what is taken of each (below 0: given back). Returns whether it was taken, and the usage after that.
+ * Takes requests and tokens from a tenant's limits, or nothing: the computation of `usage.ts`, for all replicas, by Redis's clock.
  *
- * (rate-limiter-flexible counts what it refuses, and checks one limit at a time.)
+ * KEYS: the tenant's meter
+ * ARGV: limits of requests and tokens a minute (-1: no limit), requests and tokens to take (below 0: to give back)
+ * Returns 1 if they were taken or 0, then the usage of requests and of tokens after that.
+ *
+ * (The package rate-limiter-flexible counts refused requests too, and checks one limit at a time.)
  */
 const take = new Script(`
 local time = redis.call('TIME')
@@ -21,7 +24,7 @@ for i = 1, 2 do
   local limit, cost = tonumber(ARGV[i]), tonumber(ARGV[i + 2])
   local used = 0
   if limit >= 0 then
-    used = math.max(0, math.min(tonumber(meter[i]) or 0, limit) - elapsed * limit / ${MINUTE})
+    used = math.max(0, math.min(tonumber(meter[i]) or 0, limit) - elapsed * limit / ${MINUTE_MS})
     if cost > 0 and used + cost > limit + 1e-6 then fits = false end
   end
   meter[i] = used
@@ -30,12 +33,12 @@ end
 if fits then
   meter = after
   redis.call('HSET', KEYS[1], 'requests', string.format('%.9f', after[1]), 'tokens', string.format('%.9f', after[2]), 'at', string.format('%.3f', now))
-  redis.call('PEXPIRE', KEYS[1], ${MINUTE + 1000})
+  redis.call('PEXPIRE', KEYS[1], ${MINUTE_MS + 1000})
 end
 return { fits and 1 or 0, string.format('%.9f', meter[1]), string.format('%.9f', meter[2]) }
 `);
 
-/** Limits the rates of all processes on one Redis together. While it is away, each process limits on its own. */
+/** A rate limiter for all processes on one Redis together. While Redis is away, each process limits by itself. */
 export class RedisRateLimiter implements RateLimiter {
   readonly #fallback = new MemoryRateLimiter();
 
@@ -61,7 +64,7 @@ export class RedisRateLimiter implements RateLimiter {
   }
 }
 
-/** An error of the program stays as it is. */
+/** Ignores failures of Redis; rethrows other errors. */
 function ifAway(error: unknown): undefined {
   if (redisFailure(error) === undefined) throw error;
 }

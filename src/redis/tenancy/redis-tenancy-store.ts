@@ -19,11 +19,11 @@ import type { Script } from '../script.js';
 
 type Hash = Readonly<Record<string, string>>;
 
-const reached = { tenants: mapRedisErrors('tenants'), keys: mapRedisErrors('keys') };
-/** One of the two stores that this one is. */
-type Part = keyof typeof reached;
+const mapErrors = { tenants: mapRedisErrors('tenants'), keys: mapRedisErrors('keys') };
+/** The store that a failure is reported for. */
+type Part = keyof typeof mapErrors;
 
-/** Tenants and keys in Redis, for all replicas; each change is one script, which also tells the others. `scripts.ts` has the layout. */
+/** Tenants and keys on Redis, for all replicas. Each change is one script, which also notifies the other replicas. */
 export class RedisTenancyStore implements TenancyStore {
   readonly #listeners: ((change: TenancyChange | undefined) => void)[] = [];
 
@@ -32,13 +32,13 @@ export class RedisTenancyStore implements TenancyStore {
   /** @throws StoreError */
   static async open(connection: RedisConnection): Promise<RedisTenancyStore> {
     const store = new RedisTenancyStore(connection);
-    await reached.keys(connection.subscribe(CHANNEL, (message) => store.#tell(readChange(message))));
+    await mapErrors.keys(connection.subscribe(CHANNEL, (message) => store.#tell(readChange(message))));
     connection.onReconnect(() => store.#tell(undefined));
     return store;
   }
 
   async getTenant(tenant: string): Promise<TenantRecord | undefined> {
-    return toTenant(tenant, await reached.tenants(this.connection.client.hgetall(tenantName(tenant))));
+    return toTenant(tenant, await mapErrors.tenants(this.connection.client.hgetall(tenantName(tenant))));
   }
 
   async setTenant(tenant: string, changes: LimitChanges, now: number): Promise<TenantRecord> {
@@ -57,7 +57,7 @@ export class RedisTenancyStore implements TenancyStore {
   }
 
   async getKey(id: string): Promise<KeyRecord | undefined> {
-    return toKey(id, await reached.keys(this.connection.client.hgetall(keyName(id))));
+    return toKey(id, await mapErrors.keys(this.connection.client.hgetall(keyName(id))));
   }
 
   async addKey({ id, tenant, label, created, last4, salt, hash }: KeyRecord): Promise<void> {
@@ -78,7 +78,7 @@ export class RedisTenancyStore implements TenancyStore {
     this.#listeners.push(listener);
   }
 
-  /** Members of a sorted set in their order; one that vanishes while it is read is left out. */
+  /** A page of the records that a sorted set's members name, in order. A record that is deleted meanwhile is left out. */
   async #page<T>(
     part: Part,
     set: string,
@@ -86,7 +86,7 @@ export class RedisTenancyStore implements TenancyStore {
     get: (member: string) => Promise<T | undefined>,
   ): Promise<Page<T>> {
     const from = after === undefined || after === '' ? '-' : `(${after}`;
-    const members = await reached[part](this.connection.client.zrangebylex(set, from, '+', 'LIMIT', 0, limit + 1));
+    const members = await mapErrors[part](this.connection.client.zrangebylex(set, from, '+', 'LIMIT', 0, limit + 1));
     const found = await Promise.all(members.slice(0, limit).map(get));
     return firstPage(
       found.filter((item) => item !== undefined),
@@ -96,7 +96,7 @@ export class RedisTenancyStore implements TenancyStore {
   }
 
   #run(part: Part, script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
-    return reached[part](script.run(this.connection.client, keys, args));
+    return mapErrors[part](script.run(this.connection.client, keys, args));
   }
 
   #tell(change: TenancyChange | undefined): void {
@@ -104,7 +104,7 @@ export class RedisTenancyStore implements TenancyStore {
   }
 }
 
-/** The change that a message tells of; undefined for a message that this store does not send, after which anything may have changed. */
+/** Decodes a message. Undefined for one that this store does not send; then anything may have changed. */
 function readChange(message: string): TenancyChange | undefined {
   try {
     const { revoked } = JSON.parse(message) as Partial<TenancyChange>;
@@ -129,7 +129,7 @@ function toKey(id: string, hash: Hash): KeyRecord | undefined {
   return { id, tenant, label, created: Number(created), last4, salt, hash: digest };
 }
 
-/** The hash that a script returns as field, value, field, value. */
+/** The hash in a script's result, an array of fields and values in turns. */
 function toHash(flat: readonly string[]): Hash {
   return Object.fromEntries(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1] ?? '']] : [])));
 }

@@ -20,6 +20,6 @@ function headersOf(kind: 'requests' | 'tokens', allowance: Allowance | undefined
   return {
     [`x-ratelimit-limit-${kind}`]: String(allowance.limit),
     [`x-ratelimit-remaining-${kind}`]: String(allowance.remaining),
-    [`x-ratelimit-reset-${kind}`]: formatDuration(allowance.reset),
+    [`x-ratelimit-reset-${kind}`]: formatDuration(allowance.resetMs),
   };
 }
