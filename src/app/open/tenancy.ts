@@ -2,7 +2,7 @@ import { needsKey, tenantDefaults } from '../../config/rules.js';
 import type { Settings } from '../../config/variables.js';
 import type { OpenedTenancyStore } from './opened.js';
 import type { RedisConnection } from '../../redis/connection.js';
-import { FileTenancyStore } from '../../tenancy/file-store.js';
+import { DiskTenancyStore } from '../../tenancy/disk-tenancy-store.js';
 import { MemoryRateLimiter } from '../../tenancy/memory-rate-limiter.js';
 import type { RateLimiter } from '../../tenancy/rate-limiter.js';
 import { Tenancy } from '../../tenancy/tenancy.js';
@@ -37,7 +37,7 @@ async function onRedis(connection: RedisConnection): Promise<OpenedTenancyStore>
 }
 
 async function onDisk(config: Settings<'store'>): Promise<OpenedTenancyStore> {
-  return { store: await FileTenancyStore.open(directoryOf(config)), limiter: new MemoryRateLimiter() };
+  return { store: await DiskTenancyStore.open(directoryOf(config)), limiter: new MemoryRateLimiter() };
 }
 
 function directoryOf({ store }: Settings<'store'>): string {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { describe, expect, it, onTestFinished } from 'vitest';
 
-import { FileTenancyStore } from '../../src/tenancy/file-store.js';
+import { DiskTenancyStore } from '../../src/tenancy/disk-tenancy-store.js';
 import { issueKey } from '../../src/tenancy/managed-key.js';
 import { describeTenancyStore } from './store-contract.js';
 
@@ -16,13 +16,13 @@ async function temporaryDirectory(): Promise<string> {
 
 describeTenancyStore('the store on disk', async () => {
   const directory = await temporaryDirectory();
-  return () => FileTenancyStore.open(directory);
+  return () => DiskTenancyStore.open(directory);
 });
 
 describe('the store on disk', () => {
   it('keeps a hash that only the owner may read, and never the key', async () => {
     const directory = await temporaryDirectory();
-    const store = await FileTenancyStore.open(directory);
+    const store = await DiskTenancyStore.open(directory);
     expect(await readdir(directory)).toEqual([]);
     const { text, record } = issueKey({ tenant: 'a', label: undefined }, 1e12);
     await store.addKey(record);
@@ -36,24 +36,24 @@ describe('the store on disk', () => {
 
   it('goes on after a process that was killed while it wrote', async () => {
     const directory = await temporaryDirectory();
-    await (await FileTenancyStore.open(directory)).setTenant('a', {}, 1);
+    await (await DiskTenancyStore.open(directory)).setTenant('a', {}, 1);
     await writeFile(join(directory, '.tenancy/tenancy.json.draft'), '{"tenants":[');
-    const store = await FileTenancyStore.open(directory);
+    const store = await DiskTenancyStore.open(directory);
     await store.setTenant('b', {}, 2);
-    const { data } = await (await FileTenancyStore.open(directory)).listTenants({ limit: 9 });
+    const { data } = await (await DiskTenancyStore.open(directory)).listTenants({ limit: 9 });
     expect(data.map(({ tenant }) => tenant)).toEqual(['a', 'b']);
   });
 
   it.each(['', '{', '[]', 'null', '{"tenants":[]}'])('does not start with a file of %j', async (text) => {
     const directory = await temporaryDirectory();
-    await (await FileTenancyStore.open(directory)).setTenant('a', {}, 1);
+    await (await DiskTenancyStore.open(directory)).setTenant('a', {}, 1);
     await writeFile(join(directory, '.tenancy/tenancy.json'), text);
-    await expect(FileTenancyStore.open(directory)).rejects.toThrow(/tenancy\.json is damaged/);
+    await expect(DiskTenancyStore.open(directory)).rejects.toThrow(/tenancy\.json is damaged/);
   });
 
   it('leaves everything as it was when it cannot write, and writes again when it can', async () => {
     const directory = await temporaryDirectory();
-    const store = await FileTenancyStore.open(directory);
+    const store = await DiskTenancyStore.open(directory);
     await store.setTenant('a', {}, 1);
     // A file in the place of the directory: root may write anywhere, so that permissions would not do.
     await rm(join(directory, '.tenancy'), { recursive: true });

@@ -34,7 +34,7 @@ interface Contents {
  * Tenants and keys in one file, `DIR/.tenancy/tenancy.json`, which is read once and replaced as a whole by each change: a process
  * killed at any moment leaves the old state or the new one. One process may use a directory at a time.
  */
-export class FileTenancyStore implements TenancyStore {
+export class DiskTenancyStore implements TenancyStore {
   #state: State;
   #lastChange: Promise<unknown> = Promise.resolve();
   readonly #listeners: ((change: TenancyChange) => void)[] = [];
@@ -53,9 +53,9 @@ export class FileTenancyStore implements TenancyStore {
    * Opens the tenants and keys of a store's directory; there may be none yet.
    * @throws Error when the file cannot be read: to go on without it would be to forget every key
    */
-  static async open(directory: string): Promise<FileTenancyStore> {
+  static async open(directory: string): Promise<DiskTenancyStore> {
     const own = path.join(directory, DIRECTORY);
-    return new FileTenancyStore(own, await readContents(path.join(own, FILE)));
+    return new DiskTenancyStore(own, await readContents(path.join(own, FILE)));
   }
 
   async getTenant(tenant: string): Promise<TenantRecord | undefined> {
