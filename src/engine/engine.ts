@@ -16,7 +16,7 @@ import type { QueueLimits } from './policy/queue.js';
 import { randomSeed } from './sampling/random.js';
 import type { BeamRequest, Generation, GenerationRequest, Priority } from './request.js';
 import { checkBeams, checkRequest } from './request-check.js';
-import type { KvSpan, ModelRunner } from './runner.js';
+import type { KvCopy, ModelRunner } from './runner.js';
 import { type ChunkLimits, schedule, type Schedule } from './policy/schedule.js';
 import { Sequence } from './sequence.js';
 import { makeTransfers, type Transfer } from './kv/transfers.js';
@@ -208,7 +208,7 @@ export class Engine {
   async #admit(): Promise<void> {
     if (this.#numWaiting === 0) return;
     const { interactive, background } = this.#classes;
-    const { preempted, admitted } = admit<Sequence, KvSpan>({
+    const { preempted, admitted } = admit<Sequence, KvCopy>({
       waiting: { interactive: interactive.queue.sequences, background: background.queue.sequences },
       running: this.#slots.held,
       slots: this.#slots.total,
@@ -220,7 +220,7 @@ export class Engine {
     await makeTransfers(this.#runner, [...moves, ...admitted.flatMap((admission) => this.#place(admission))]);
   }
 
-  #place(admission: Admission<Sequence, KvSpan>): Transfer[] {
+  #place(admission: Admission<Sequence, KvCopy>): Transfer[] {
     const { sequence, source } = admission;
     const { counters } = this.#classes[sequence.priority];
     this.#dequeue(sequence);

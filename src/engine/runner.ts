@@ -43,7 +43,7 @@ export interface StepOutput {
 }
 
 /** Copy of the keys and values of consecutive positions of a slot. Immutable; only the runner that made it can read it. */
-export interface KvSpan {
+export interface KvCopy {
   /** Number of positions. */
   readonly length: number;
   /** Memory that the copy takes. */
@@ -74,7 +74,7 @@ export interface ModelRunner {
   /** Copies the first `length` positions of a slot to another one; the source stays as it is. */
   copySlot(from: number, to: number, length: number): Promise<void>;
   /** Copies positions `from` to `from + length - 1` out of a slot. */
-  readSlot(slot: number, from: number, length: number): Promise<KvSpan>;
-  /** Copies a span that `readSlot` returned into any slot, at the positions that it was read from: those from `from` on. */
-  writeSlot(slot: number, from: number, span: KvSpan): Promise<void>;
+  readSlot(slot: number, from: number, length: number): Promise<KvCopy>;
+  /** Writes a copy that `readSlot` returned into any slot, at the positions that it was read from: those from `from` on. */
+  writeSlot(slot: number, from: number, copy: KvCopy): Promise<void>;
 }

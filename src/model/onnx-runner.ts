@@ -1,11 +1,11 @@
-import type { KvSpan, ModelRunner, Span, StepInput, StepOutput } from '../engine/runner.js';
+import type { KvCopy, ModelRunner, Span, StepInput, StepOutput } from '../engine/runner.js';
 import { type ModelShape, type PrefixKv, rowWidth, selfRows, selfSite } from '../prefix/kv.js';
 import type { MappedFile } from '../runtime/libc/mapped-file.js';
 import type { Runtime } from '../runtime/ort/runtime.js';
 import type { Binding, Session } from '../runtime/ort/session.js';
 import { Tensor } from '../runtime/ort/tensor.js';
 import { nodeName } from './graph-names.js';
-import { type KvArena, ArenaSpan } from './backend/arena/kv-arena.js';
+import { type KvArena, ArenaCopy } from './backend/arena/kv-arena.js';
 import type { StepBuffers } from './step-buffers.js';
 import { layOutStep, type StepLayout } from './step-layout.js';
 
@@ -124,7 +124,7 @@ export class OnnxRunner implements ModelRunner {
     });
   }
 
-  readSlot(slot: number, from: number, length: number): Promise<KvSpan> {
+  readSlot(slot: number, from: number, length: number): Promise<KvCopy> {
     return this.#exclusively(async () => {
       this.#checkSlot(slot);
       this.#checkRange(from, length);
@@ -132,12 +132,12 @@ export class OnnxRunner implements ModelRunner {
     });
   }
 
-  writeSlot(slot: number, from: number, span: KvSpan): Promise<void> {
+  writeSlot(slot: number, from: number, copy: KvCopy): Promise<void> {
     return this.#exclusively(async () => {
       this.#checkSlot(slot);
-      this.#checkRange(from, span.length);
-      if (!(span instanceof ArenaSpan)) throw new TypeError('the span is of another runner');
-      await this.parts.arena.write(slot, from, span);
+      this.#checkRange(from, copy.length);
+      if (!(copy instanceof ArenaCopy)) throw new TypeError('the copy is of another runner');
+      await this.parts.arena.write(slot, from, copy);
     });
   }
 

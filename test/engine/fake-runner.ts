@@ -1,4 +1,4 @@
-import type { KvSpan, ModelRunner, Span, StepInput, StepOutput } from '../../src/engine/runner.js';
+import type { KvCopy, ModelRunner, Span, StepInput, StepOutput } from '../../src/engine/runner.js';
 import { type PrefixKv, selfKv, selfRows } from '../../src/prefix/kv.js';
 
 export interface FakeRunnerOptions {
@@ -21,7 +21,7 @@ export function rowOf(token: number, past: number, slot = 0): Span {
 }
 
 /** Copy of some positions of a fake's slot. */
-class FakeSpan implements KvSpan {
+class FakeCopy implements KvCopy {
   constructor(readonly values: Uint32Array) {}
 
   get length(): number {
@@ -95,18 +95,18 @@ export class FakeRunner implements ModelRunner {
     });
   }
 
-  readSlot(slot: number, from: number, length: number): Promise<KvSpan> {
+  readSlot(slot: number, from: number, length: number): Promise<KvCopy> {
     return this.#exclusively(() => {
       this.#checkRange(slot, from, length);
-      return new FakeSpan(this.#slot(slot).slice(from, from + length));
+      return new FakeCopy(this.#slot(slot).slice(from, from + length));
     });
   }
 
-  writeSlot(slot: number, from: number, span: KvSpan): Promise<void> {
+  writeSlot(slot: number, from: number, copy: KvCopy): Promise<void> {
     return this.#exclusively(() => {
-      this.#checkRange(slot, from, span.length);
-      if (!(span instanceof FakeSpan)) throw new TypeError('the span is of another runner');
-      this.#slot(slot).set(span.values, from);
+      this.#checkRange(slot, from, copy.length);
+      if (!(copy instanceof FakeCopy)) throw new TypeError('the copy is of another runner');
+      this.#slot(slot).set(copy.values, from);
     });
   }
 

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 
 import { BLOCK_TOKENS, PromptCache } from '../../src/engine/kv/prompt-cache.js';
 import type { GenerationRequest } from '../../src/engine/request.js';
-import type { KvSpan } from '../../src/engine/runner.js';
+import type { KvCopy } from '../../src/engine/runner.js';
 import { makeFakeKv, type FakeRunner, type FakeRunnerOptions } from './fake-runner.js';
 import {
   collect,
@@ -205,7 +205,7 @@ describe('nothing is shared', () => {
 });
 
 describe('the memory of a prompt cache', () => {
-  const block = (bytes = 10): KvSpan => ({ length: BLOCK_TOKENS, bytes });
+  const block = (bytes = 10): KvCopy => ({ length: BLOCK_TOKENS, bytes });
   const store = async (cache: PromptCache, request: GenerationRequest): Promise<number[]> => {
     const read: number[] = [];
     await cache.store(request, request.prompt.length, (index) => {

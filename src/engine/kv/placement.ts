@@ -1,5 +1,5 @@
 import type { Admission } from '../policy/admission.js';
-import type { KvSpan } from '../runner.js';
+import type { KvCopy } from '../runner.js';
 import type { Branch } from '../sequence-group.js';
 import type { Sequence } from '../sequence.js';
 import { BLOCK_TOKENS } from './prompt-cache.js';
@@ -10,7 +10,7 @@ import type { Transfer } from './transfers.js';
  * Gives an admitted sequence its slot, and what its source has of its prompt.
  * @returns transfers to be made before the next step, in order
  */
-export function place({ sequence, source }: Admission<Sequence, KvSpan>, slots: Slots): Transfer[] {
+export function place({ sequence, source }: Admission<Sequence, KvCopy>, slots: Slots): Transfer[] {
   if (source.from === 'promptGroup') {
     sharePrompt(source.sequence, sequence);
     return [...slots.allocate(sequence), ...copyKv(source.sequence, sequence)];
@@ -43,7 +43,7 @@ function sharePrompt(source: Sequence, sequence: Sequence): void {
   sequence.sendPromptScores(source.sequenceGroup[0].promptScores.slice(sequence.promptScores.length));
 }
 
-function writeBlocks(blocks: readonly KvSpan[], sequence: Sequence): Transfer[] {
+function writeBlocks(blocks: readonly KvCopy[], sequence: Sequence): Transfer[] {
   const { slot: to, request } = sequence;
   if (to === undefined || blocks.length === 0) return [];
   // A prefix is written where its token is next to be computed; these tokens are behind it.

@@ -4,14 +4,14 @@ import { LRUCache } from 'lru-cache';
 
 import type { CachedBlocks } from '../policy/admission.js';
 import type { GenerationRequest } from '../request.js';
-import type { KvSpan, ModelRunner } from '../runner.js';
+import type { KvCopy, ModelRunner } from '../runner.js';
 import type { Sequence } from '../sequence.js';
 
 /** Tokens of a block. The rest of a prompt behind its last whole block is always computed. */
 export const BLOCK_TOKENS = 16;
 
 interface Entry {
-  readonly block: KvSpan;
+  readonly block: KvCopy;
   /** Key of the block that stands before it; none of the first. */
   readonly parent: string | undefined;
 }
@@ -36,7 +36,7 @@ export class PromptCache {
   }
 
   /** Blocks that a request's prompt begins with, never all of it; undefined where the request may not use the cache. */
-  find(request: GenerationRequest): CachedBlocks<KvSpan> | undefined {
+  find(request: GenerationRequest): CachedBlocks<KvCopy> | undefined {
     if (!isCacheable(request)) return undefined;
     const blocks = this.#heldKeys(request).flatMap((key) => this.#entries.peek(key)?.block ?? []);
     return { blocks, numTokens: BLOCK_TOKENS * blocks.length };
@@ -63,14 +63,14 @@ export class PromptCache {
   async store(
     request: GenerationRequest,
     numComputed: number,
-    read: (index: number) => Promise<KvSpan>,
+    read: (index: number) => Promise<KvCopy>,
   ): Promise<void> {
     const keys = this.#keysOf(request).slice(0, Math.floor(numComputed / BLOCK_TOKENS));
     const numHeld = this.#heldKeys(request).length;
     if (numHeld >= keys.length) return;
     // What stands before a block is always used after it, and so outlives it: a block without that could not be found.
     this.#touch(keys.slice(0, numHeld));
-    const blocks: KvSpan[] = [];
+    const blocks: KvCopy[] = [];
     for (let index = numHeld; index < keys.length; index++) {
       const block = await read(index * BLOCK_TOKENS);
       if ((index + 1) * block.bytes > this.maxBytes) break; // it would take the place of the prompt's own beginning

@@ -5,7 +5,7 @@ import type { Binding, Session } from '../../../runtime/ort/session.js';
 import type { AttentionGroup } from '../../graph-names.js';
 import type { AnyTensor } from '../../../runtime/ort/tensor.js';
 import { copyGraph } from '../copy-graphs.js';
-import type { ArenaSpan, KvArena } from './kv-arena.js';
+import type { ArenaCopy, KvArena } from './kv-arena.js';
 import { KvBlocks, type KvLayout } from './kv-blocks.js';
 import type { OpenGraph } from '../backend.js';
 import { SlotRows } from './slot-rows.js';
@@ -43,12 +43,12 @@ export class DeviceArena implements KvArena {
     await this.#copy(this.#slot(from), to);
   }
 
-  read(slot: number, from: number, length: number): Promise<ArenaSpan> {
+  read(slot: number, from: number, length: number): Promise<ArenaCopy> {
     return this.rows.read(this.blocks, { slot, from }, length);
   }
 
-  write(slot: number, from: number, span: ArenaSpan): Promise<void> {
-    return this.rows.write(this.blocks, { slot, from }, span);
+  write(slot: number, from: number, copy: ArenaCopy): Promise<void> {
+    return this.rows.write(this.blocks, { slot, from }, copy);
   }
 
   dispose(): void {

@@ -2,7 +2,7 @@ import type { Memory } from '../../../runtime/ort/memory.js';
 import type { Runtime } from '../../../runtime/ort/runtime.js';
 import type { Binding } from '../../../runtime/ort/session.js';
 import type { AttentionGroup } from '../../graph-names.js';
-import { ArenaSpan, type KvArena } from './kv-arena.js';
+import { ArenaCopy, type KvArena } from './kv-arena.js';
 import { KvBlocks, type KvLayout } from './kv-blocks.js';
 
 /** A KV arena in the CPU's memory. The operating system commits a page when it is first written. */
@@ -40,20 +40,20 @@ export class HostArena implements KvArena {
     }
   }
 
-  async read(slot: number, from: number, length: number): Promise<ArenaSpan> {
-    const values = new Uint8Array(this.#blocks.spanBytes(length));
+  async read(slot: number, from: number, length: number): Promise<ArenaCopy> {
+    const values = new Uint8Array(this.#blocks.copyBytes(length));
     this.#eachRun(slot, from, length, (run, at) => values.set(run, at));
-    return new ArenaSpan(length, values);
+    return new ArenaCopy(length, values);
   }
 
-  async write(slot: number, from: number, span: ArenaSpan): Promise<void> {
-    this.#blocks.checkSpan(span);
-    this.#eachRun(slot, from, span.length, (run, at) => run.set(span.values.subarray(at, at + run.length)));
+  async write(slot: number, from: number, copy: ArenaCopy): Promise<void> {
+    this.#blocks.checkCopy(copy);
+    this.#eachRun(slot, from, copy.length, (run, at) => run.set(copy.values.subarray(at, at + run.length)));
   }
 
   /**
    * Calls `use` with the bytes of some positions that lie together: those of each head, of a layer's keys and of its values; `at` is
-   * where they are in a span.
+   * where they are in an `ArenaCopy`.
    */
   #eachRun(slot: number, from: number, length: number, use: (run: Uint8Array, at: number) => void): void {
     const { site, contextLength } = this.layout;

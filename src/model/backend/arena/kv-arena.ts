@@ -1,4 +1,4 @@
-import type { KvSpan } from '../../../engine/runner.js';
+import type { KvCopy } from '../../../engine/runner.js';
 import type { Binding } from '../../../runtime/ort/session.js';
 import type { AttentionGroup } from '../../graph-names.js';
 
@@ -15,7 +15,7 @@ export interface SlotUse {
 }
 
 /** Keys and values of some positions of a slot, in the CPU's memory whatever the arena's is. */
-export class ArenaSpan implements KvSpan {
+export class ArenaCopy implements KvCopy {
   constructor(
     readonly length: number,
     /** Bytes of `[2 * layers, kvHeads, length, headDim]`. */
@@ -42,8 +42,8 @@ export interface KvArena {
   /** Copies the first `length` positions of a slot to another one; what follows them in that one is lost. */
   copy(from: number, to: number, length: number): Promise<void>;
   /** Copies `length` positions from `from` on out of a slot. */
-  read(slot: number, from: number, length: number): Promise<ArenaSpan>;
+  read(slot: number, from: number, length: number): Promise<ArenaCopy>;
   /** Copies what `read` returned, of an arena of the same layout, into a slot, at the positions from `from` on. */
-  write(slot: number, from: number, span: ArenaSpan): Promise<void>;
+  write(slot: number, from: number, copy: ArenaCopy): Promise<void>;
   dispose(): void;
 }

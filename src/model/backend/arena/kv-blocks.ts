@@ -1,4 +1,4 @@
-import type { KvSpan } from '../../../engine/runner.js';
+import type { KvCopy } from '../../../engine/runner.js';
 import type { AttentionSite } from '../../../prefix/kv.js';
 import type { TensorMemory } from '../../../runtime/ort/memory.js';
 import type { Runtime } from '../../../runtime/ort/runtime.js';
@@ -41,13 +41,13 @@ export class KvBlocks<M extends TensorMemory & { dispose(): void }> {
   }
 
   /** Bytes that `length` positions of a slot have in all blocks. */
-  spanBytes(length: number): number {
+  copyBytes(length: number): number {
     return (this.memory.length * this.slotBytes * length) / this.layout.contextLength;
   }
 
-  /** @throws TypeError for a span of an arena of another layout */
-  checkSpan({ length, bytes }: KvSpan): void {
-    if (bytes !== this.spanBytes(length)) throw new TypeError('the span is of another model');
+  /** @throws TypeError for a copy of an arena of another layout */
+  checkCopy({ length, bytes }: KvCopy): void {
+    if (bytes !== this.copyBytes(length)) throw new TypeError('the copy is of another model');
   }
 
   /** Binds slots `first` to `first + count - 1` as the past of an attention group and the present of each of its nodes. */

@@ -4,7 +4,7 @@ import { ScratchTensors } from '../../../runtime/ort/scratch-tensors.js';
 import type { Binding, Session } from '../../../runtime/ort/session.js';
 import type { AnyTensor, Tensor } from '../../../runtime/ort/tensor.js';
 import { loadGraph, storeGraph } from '../copy-graphs.js';
-import { ArenaSpan } from './kv-arena.js';
+import { ArenaCopy } from './kv-arena.js';
 import type { KvBlocks, KvLayout } from './kv-blocks.js';
 import type { OpenGraph } from '../backend.js';
 
@@ -39,7 +39,7 @@ export class SlotRows {
     return new SlotRows(runtime, layout, loader, await open(storeGraph(layout.precision, blocks)));
   }
 
-  async read(blocks: KvBlocks<DeviceMemory>, start: SlotPosition, length: number): Promise<ArenaSpan> {
+  async read(blocks: KvBlocks<DeviceMemory>, start: SlotPosition, length: number): Promise<ArenaCopy> {
     const scratch = new ScratchTensors(this.runtime);
     try {
       this.#loading.input('rows', this.#rows(scratch, start, length, [this.layout.site.kvHeads * length]));
@@ -49,17 +49,17 @@ export class SlotRows {
         return target;
       });
       await this.loader.run(this.#loading);
-      const values = new Uint8Array(blocks.spanBytes(length));
+      const values = new Uint8Array(blocks.copyBytes(length));
       targets.forEach(({ memory }, i) => values.set(memory.bytesAt(0, memory.bytes), i * memory.bytes));
-      return new ArenaSpan(length, values);
+      return new ArenaCopy(length, values);
     } finally {
       scratch.dispose();
     }
   }
 
-  async write(blocks: KvBlocks<DeviceMemory>, start: SlotPosition, span: ArenaSpan): Promise<void> {
-    blocks.checkSpan(span);
-    const { length, values } = span;
+  async write(blocks: KvBlocks<DeviceMemory>, start: SlotPosition, copy: ArenaCopy): Promise<void> {
+    blocks.checkCopy(copy);
+    const { length, values } = copy;
     const scratch = new ScratchTensors(this.runtime);
     try {
       this.#storing.input('rows', this.#rows(scratch, start, length, [this.layout.site.kvHeads * length, 1]));

@@ -5,7 +5,7 @@ import type { Binding, Session } from '../../../runtime/ort/session.js';
 import type { AttentionGroup } from '../../graph-names.js';
 import { type AnyTensor, Tensor } from '../../../runtime/ort/tensor.js';
 import { loadGraph, storeGraph } from '../copy-graphs.js';
-import type { ArenaSpan, KvArena, SlotUse } from './kv-arena.js';
+import type { ArenaCopy, KvArena, SlotUse } from './kv-arena.js';
 import { KvBlocks, type KvLayout } from './kv-blocks.js';
 import type { OpenGraph } from '../backend.js';
 import { SlotRows } from './slot-rows.js';
@@ -64,14 +64,14 @@ export class StagedArena implements KvArena {
     await this.#writeTo(to);
   }
 
-  read(slot: number, from: number, length: number): Promise<ArenaSpan> {
+  read(slot: number, from: number, length: number): Promise<ArenaCopy> {
     if (slot === this.#staged) return this.rows.read(this.stage, { slot: 0, from }, length);
     return this.rows.read(this.arena, { slot, from }, length);
   }
 
-  write(slot: number, from: number, span: ArenaSpan): Promise<void> {
-    if (slot === this.#staged) return this.rows.write(this.stage, { slot: 0, from }, span);
-    return this.rows.write(this.arena, { slot, from }, span);
+  write(slot: number, from: number, copy: ArenaCopy): Promise<void> {
+    if (slot === this.#staged) return this.rows.write(this.stage, { slot: 0, from }, copy);
+    return this.rows.write(this.arena, { slot, from }, copy);
   }
 
   dispose(): void {
