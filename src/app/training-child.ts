@@ -1,6 +1,6 @@
 import { dirname, sep } from 'node:path';
 
-import { type FromChild, STOP_WITHIN, type ToChild, type TrainingModelPlace } from '../fine-tuning/child-messages.js';
+import { type FromChild, STOP_WITHIN, type ToChild, type TrainingHost } from '../fine-tuning/child-messages.js';
 import { toTuneSettings } from '../fine-tuning/settings.js';
 import type { TrainingTask } from '../fine-tuning/trainer.js';
 import { openTrainingModel } from './open/training-model.js';
@@ -17,8 +17,8 @@ const stop = new AbortController();
 process.on('message', (message: ToChild) => {
   if (message.type === 'stop') stop.abort();
   else {
-    takePriority(message.place.nice);
-    void run(message.place, message.task);
+    takePriority(message.host.nice);
+    void run(message.host, message.task);
   }
 });
 // The server is gone. Training stops with a checkpoint after its step; if that takes too long, this process kills itself.
@@ -29,9 +29,9 @@ process.on('disconnect', () => {
 // Ignored: a terminal's Ctrl-C reaches this process too, but the server decides when it stops.
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => undefined);
 
-async function run(place: TrainingModelPlace, task: TrainingTask): Promise<void> {
+async function run(host: TrainingHost, task: TrainingTask): Promise<void> {
   try {
-    await tell({ type: 'done', stop: await train(place, task) });
+    await tell({ type: 'done', stop: await train(host, task) });
   } catch (error) {
     if (error instanceof TuningError) await tell(refusal(error, task));
     else if (error !== stop.signal.reason) throw error;
@@ -39,8 +39,8 @@ async function run(place: TrainingModelPlace, task: TrainingTask): Promise<void>
   if (process.connected) process.disconnect();
 }
 
-async function train(place: TrainingModelPlace, task: TrainingTask): Promise<Stop> {
-  const { training, base, tokenizer } = await openTrainingModel({ ...place, spin: 'off' }); // others need the cores
+async function train(host: TrainingHost, task: TrainingTask): Promise<Stop> {
+  const { training, base, tokenizer } = await openTrainingModel({ ...host, spin: 'off' }); // others need the cores
   try {
     const { signal } = stop;
     const read = (file: string, subject: DataSubject) =>

@@ -4,7 +4,7 @@ import type { Stop } from '../tuning/training/trainer.js';
 import type { TrainingTask } from './trainer.js';
 
 /** The frozen model, and how much of the machine training may take. */
-export interface TrainingModelPlace {
+export interface TrainingHost {
   /** Checkpoint or compiled model. */
   readonly model: string;
   readonly modelName: string | undefined;
@@ -23,7 +23,7 @@ export const STOP_WITHIN = 30_000;
 
 /** What the training process is told. */
 export type ToChild =
-  | { readonly type: 'train'; readonly place: TrainingModelPlace; readonly task: TrainingTask }
+  | { readonly type: 'train'; readonly host: TrainingHost; readonly task: TrainingTask }
   /** Stop after the step under way. */
   | { readonly type: 'stop' };
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 
 import { TuningError } from '../tuning/errors.js';
 import type { Stop } from '../tuning/training/trainer.js';
-import { type FromChild, STOP_WITHIN, type ToChild, type TrainingModelPlace } from './child-messages.js';
+import { type FromChild, STOP_WITHIN, type ToChild, type TrainingHost } from './child-messages.js';
 import { type Trainer, TrainingCrashedError } from './trainer.js';
 
 /**
@@ -12,7 +12,7 @@ import { type Trainer, TrainingCrashedError } from './trainer.js';
  * @param script the compiled `training-child.ts`
  * @param stopWithin the process is killed that has not stopped by then. Milliseconds.
  */
-export function childTrainer(script: string, place: TrainingModelPlace, stopWithin = STOP_WITHIN): Trainer {
+export function childTrainer(script: string, host: TrainingHost, stopWithin = STOP_WITHIN): Trainer {
   return async (task, { signal, onProgress }) => {
     const child = fork(script, { execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     const tell = (message: ToChild): void => {
@@ -23,7 +23,7 @@ export function childTrainer(script: string, place: TrainingModelPlace, stopWith
       tell({ type: 'stop' });
       late = setTimeout(() => child.kill('SIGKILL'), stopWithin);
     };
-    tell({ type: 'train', place, task });
+    tell({ type: 'train', host, task });
     if (signal.aborted) stop();
     signal.addEventListener('abort', stop);
     try {

@@ -12,7 +12,7 @@ import { FileDamagedError, layOut, pieceKeys, type Pieces } from '../pieces.js';
 import { asStoreError, mapRedisErrors } from '../store-error.js';
 import { addFile, deleteFile, type StoredFile, FileKeys } from './scripts.js';
 
-const reached = mapRedisErrors('files');
+const mapErrors = mapRedisErrors('files');
 
 /** Training files on Redis. As an upload of a prefix, one writes pieces that expire and commits them with one script. */
 export class RedisFileStore implements FileStore {
@@ -30,11 +30,11 @@ export class RedisFileStore implements FileStore {
     const layout = layOut(content, 0);
     const pieces = pieceKeys(keys, draft, layout.pieces);
     try {
-      await reached(this.#pieces.write(keys, draft, content, layout));
+      await mapErrors(this.#pieces.write(keys, draft, content, layout));
       const record = JSON.stringify({ file, draft, layout } satisfies StoredFile<FileRecord>);
       const args = [file.id, file.created, record, file.bytes, quota?.maxFiles ?? '', quota?.maxBytes ?? ''];
       const added = addFile.run(this.#client, [keys.ids, keys.record(file.id), keys.bytes, ...pieces], args);
-      const [result, files, bytes] = (await reached(added)) as [string, number, number];
+      const [result, files, bytes] = (await mapErrors(added)) as [string, number, number];
       if (result === 'added') return;
       await this.#drop(pieces);
       if (result === 'quota' && quota) checkFileQuota({ files, bytes }, file, quota);
@@ -55,7 +55,7 @@ export class RedisFileStore implements FileStore {
     const stored = await this.#find(keys, id);
     if (stored === undefined) return undefined;
     try {
-      return await reached(this.#pieces.readAll(keys, stored.draft, stored.layout));
+      return await mapErrors(this.#pieces.readAll(keys, stored.draft, stored.layout));
     } catch (error) {
       if (error instanceof FileDamagedError && (await this.#find(keys, id)) === undefined) return undefined;
       throw error;
@@ -69,7 +69,7 @@ export class RedisFileStore implements FileStore {
   }
 
   list(tenant: string, options: PageOptions): Promise<Page<FileRecord>> {
-    return reached(newestFirst(this.#client, new FileKeys(tenant).ids, options, (id) => this.get(tenant, id)));
+    return mapErrors(newestFirst(this.#client, new FileKeys(tenant).ids, options, (id) => this.get(tenant, id)));
   }
 
   async delete(tenant: string, id: string): Promise<boolean> {
@@ -78,11 +78,11 @@ export class RedisFileStore implements FileStore {
     if (stored === undefined) return false;
     const pieces = pieceKeys(keys, stored.draft, stored.layout.pieces);
     const touched = [keys.ids, keys.record(id), keys.bytes, ...pieces];
-    return (await reached(deleteFile.run(this.#client, touched, [id, stored.file.bytes]))) === 1;
+    return (await mapErrors(deleteFile.run(this.#client, touched, [id, stored.file.bytes]))) === 1;
   }
 
   async #find(keys: FileKeys, id: string): Promise<StoredFile<FileRecord> | undefined> {
-    const record = await reached(this.#client.get(keys.record(id)));
+    const record = await mapErrors(this.#client.get(keys.record(id)));
     return record === null ? undefined : (JSON.parse(record) as StoredFile<FileRecord>);
   }
 

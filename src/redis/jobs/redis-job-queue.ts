@@ -11,7 +11,7 @@ import { JobLock } from './job-lock.js';
 import { JobKeys } from './keys.js';
 import { RoundRobin } from './round-robin.js';
 
-const reached = mapRedisErrors('jobs');
+const mapErrors = mapRedisErrors('jobs');
 
 /** Workers of one job that may die: then it is the job's fault, and it has failed. */
 const MOST_DEATHS = 5;
@@ -65,9 +65,9 @@ export class RedisJobQueue implements JobQueue {
 
   async add({ tenant, id }: JobRef): Promise<void> {
     // One that is there keeps its turn.
-    if (await reached(this.#queue.getJob(id))) return;
-    const priority = await reached(this.#turns.take(tenant));
-    await reached(this.#queue.add(this.#options.kind.slot, { tenant }, { jobId: id, priority }));
+    if (await mapErrors(this.#queue.getJob(id))) return;
+    const priority = await mapErrors(this.#turns.take(tenant));
+    await mapErrors(this.#queue.add(this.#options.kind.slot, { tenant }, { jobId: id, priority }));
   }
 
   async work(worker: Worker): Promise<void> {

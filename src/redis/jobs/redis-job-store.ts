@@ -17,7 +17,7 @@ import { JobKeys } from './keys.js';
 import { addEvent, addJob, changeJob, deleteJob, surplusJobs } from './scripts.js';
 import { newestFirst } from '../newest-first.js';
 
-const reached = mapRedisErrors('jobs');
+const mapErrors = mapRedisErrors('jobs');
 
 /** Jobs of one kind on Redis; each change is one script. */
 export class RedisJobStore<Job extends JobRecord> implements JobStore<Job> {
@@ -37,17 +37,17 @@ export class RedisJobStore<Job extends JobRecord> implements JobStore<Job> {
   async add(tenant: string, job: Job, maxUnfinished?: number): Promise<void> {
     await this.#dropSurplus(tenant);
     const args = [job.id, job.created, member({ tenant, id: job.id }), maxUnfinished ?? '', ...encode(job)];
-    const unfinished = await reached(addJob.run(this.#client, this.#touched(tenant, job), args));
+    const unfinished = await mapErrors(addJob.run(this.#client, this.#touched(tenant, job), args));
     if (unfinished !== -1) throw tooManyJobs(Number(unfinished), maxUnfinished ?? 0);
   }
 
   async get(tenant: string, id: string): Promise<Job | undefined> {
-    const hash = await reached(this.#client.hgetall(this.#keys.of(tenant).job(id)));
+    const hash = await mapErrors(this.#client.hgetall(this.#keys.of(tenant).job(id)));
     return hash['id'] === undefined ? undefined : (decode(Object.entries(hash)) as Job);
   }
 
   list(tenant: string, options: PageOptions): Promise<Page<Job>> {
-    return reached(newestFirst(this.#client, this.#keys.of(tenant).ids, options, (id) => this.get(tenant, id)));
+    return mapErrors(newestFirst(this.#client, this.#keys.of(tenant).ids, options, (id) => this.get(tenant, id)));
   }
 
   async change(
@@ -62,7 +62,7 @@ export class RedisJobStore<Job extends JobRecord> implements JobStore<Job> {
     const finished = change.status !== undefined && !UNFINISHED.includes(change.status);
     const statuses = from.map((status) => JSON.stringify(status));
     const args = [id, member({ tenant, id }), finished ? 1 : 0, statuses.length, ...statuses, ...encode(change)];
-    const flat = await reached(changeJob.run(this.#client, this.#touched(tenant, job), args));
+    const flat = await mapErrors(changeJob.run(this.#client, this.#touched(tenant, job), args));
     return flat === null ? undefined : (decode(pairs(flat as string[])) as Job);
   }
 
@@ -70,16 +70,16 @@ export class RedisJobStore<Job extends JobRecord> implements JobStore<Job> {
     const job = await this.get(tenant, id);
     if (job === undefined) return false;
     const keys = [...this.#touched(tenant, job), this.#keys.of(tenant).events(id)];
-    return (await reached(deleteJob.run(this.#client, keys, [id, member({ tenant, id })]))) === 1;
+    return (await mapErrors(deleteJob.run(this.#client, keys, [id, member({ tenant, id })]))) === 1;
   }
 
   async addEvent(tenant: string, id: string, event: JobEvent): Promise<void> {
     const keys = this.#keys.of(tenant);
-    await reached(addEvent.run(this.#client, [keys.job(id), keys.events(id)], [JSON.stringify(event)]));
+    await mapErrors(addEvent.run(this.#client, [keys.job(id), keys.events(id)], [JSON.stringify(event)]));
   }
 
   async events(tenant: string, id: string, options: PageOptions): Promise<Page<JobEvent>> {
-    const events = await reached(this.#client.lrange(this.#keys.of(tenant).events(id), 0, MAX_EVENTS - 1));
+    const events = await mapErrors(this.#client.lrange(this.#keys.of(tenant).events(id), 0, MAX_EVENTS - 1));
     return pageOf(
       events.map((event) => JSON.parse(event) as JobEvent),
       options,
@@ -87,7 +87,7 @@ export class RedisJobStore<Job extends JobRecord> implements JobStore<Job> {
   }
 
   async unfinished(fingerprint: string): Promise<readonly JobRef[]> {
-    const members = await reached(this.#client.zrange(this.#keys.unfinishedOn(fingerprint), '0', '-1'));
+    const members = await mapErrors(this.#client.zrange(this.#keys.unfinishedOn(fingerprint), '0', '-1'));
     return members.map((text) => {
       const space = text.indexOf(' ');
       return { id: text.slice(0, space), tenant: text.slice(space + 1) };
@@ -97,7 +97,7 @@ export class RedisJobStore<Job extends JobRecord> implements JobStore<Job> {
   /** In steps of their own: a job that has finished stays so. */
   async #dropSurplus(tenant: string): Promise<void> {
     const keys = this.#keys.of(tenant);
-    const ids = await reached(surplusJobs.run(this.#client, [keys.ids, keys.unfinished], [this.maxFinished]));
+    const ids = await mapErrors(surplusJobs.run(this.#client, [keys.ids, keys.unfinished], [this.maxFinished]));
     for (const id of ids as string[]) await this.delete(tenant, id);
   }
 
