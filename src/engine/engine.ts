@@ -10,7 +10,7 @@ import { finish } from './step/next-token.js';
 import { Observation } from './observation.js';
 import type { EngineObserver, EngineStats } from './observer.js';
 import { OutputText } from './output/output-text.js';
-import { place, placeBranches } from './kv/placement.js';
+import { startAdmitted, startBranches } from './kv/start.js';
 import { PromptCache } from './kv/prompt-cache.js';
 import type { QueueLimits } from './policy/queue.js';
 import { randomSeed } from './sampling/random.js';
@@ -193,7 +193,7 @@ export class Engine {
     }
     const branches = this.#wakeups.defer(() => acceptStepOutput(plan, output, this.#runner.vocabularySize));
     if (plan.chunk) await this.#promptCache?.keep(plan.chunk.sequence, this.#runner);
-    await makeTransfers(this.#runner, placeBranches(branches, this.#slots));
+    await makeTransfers(this.#runner, startBranches(branches, this.#slots));
   }
 
   get #chunkLimits(): ChunkLimits {
@@ -217,15 +217,15 @@ export class Engine {
       findBlocks: ({ request }) => this.#promptCache?.find(request),
     });
     const moves = this.#preempt(preempted);
-    await makeTransfers(this.#runner, [...moves, ...admitted.flatMap((admission) => this.#place(admission))]);
+    await makeTransfers(this.#runner, [...moves, ...admitted.flatMap((admission) => this.#start(admission))]);
   }
 
-  #place(admission: Admission<Sequence, KvCopy>): Transfer[] {
+  #start(admission: Admission<Sequence, KvCopy>): Transfer[] {
     const { sequence, source } = admission;
     const { counters } = this.#classes[sequence.priority];
     this.#dequeue(sequence);
     if (source.from === 'cache') this.#promptCache?.use(sequence.request);
-    const transfers = place(admission, this.#slots);
+    const transfers = startAdmitted(admission, this.#slots);
     if (!sequence.wasPreempted) {
       counters.add(sequence.tenant, inputCharge(sequence));
       this.#observation.admitted(sequence);

@@ -10,7 +10,7 @@ import type { Transfer } from './transfers.js';
  * Gives an admitted sequence its slot, and what its source has of its prompt.
  * @returns transfers to be made before the next step, in order
  */
-export function place({ sequence, source }: Admission<Sequence, KvCopy>, slots: Slots): Transfer[] {
+export function startAdmitted({ sequence, source }: Admission<Sequence, KvCopy>, slots: Slots): Transfer[] {
   if (source.from === 'promptGroup') {
     sharePrompt(source.sequence, sequence);
     return [...slots.allocate(sequence), ...copyKv(source.sequence, sequence)];
@@ -25,7 +25,7 @@ export function place({ sequence, source }: Admission<Sequence, KvCopy>, slots: 
  * Lets beams go on from others; those that begin now get the slots that were kept for them.
  * @returns copies to be made before the next step, in order
  */
-export function placeBranches(branches: readonly Branch<Sequence>[], slots: Slots): SlotMove[] {
+export function startBranches(branches: readonly Branch<Sequence>[], slots: Slots): SlotMove[] {
   if (branches.length === 0) return [];
   // A search begins when the prompt's prefill is over: first its sequence becomes a row.
   const moves = slots.settle();
