@@ -1,6 +1,6 @@
 import { dirname, sep } from 'node:path';
 
-import { type FromChild, STOP_WITHIN, type ToChild, type TrainingHost } from '../fine-tuning/child-messages.js';
+import { type FromChild, STOP_WITHIN_MS, type ToChild, type TrainingHost } from '../fine-tuning/child-messages.js';
 import { toTuneSettings } from '../fine-tuning/settings.js';
 import type { TrainingTask } from '../fine-tuning/trainer.js';
 import { openTrainingModel } from './open/training-model.js';
@@ -24,7 +24,7 @@ process.on('message', (message: ToChild) => {
 // The server is gone. Training stops with a checkpoint after its step; if that takes too long, this process kills itself.
 process.on('disconnect', () => {
   stop.abort();
-  setTimeout(() => process.kill(process.pid, 'SIGKILL'), STOP_WITHIN).unref();
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), STOP_WITHIN_MS).unref();
 });
 // Ignored: a terminal's Ctrl-C reaches this process too, but the server decides when it stops.
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => undefined);

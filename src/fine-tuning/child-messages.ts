@@ -8,26 +8,26 @@ export interface TrainingHost {
   /** Checkpoint or compiled model. */
   readonly model: string;
   readonly modelName: string | undefined;
-  /** Where compiled models are. */
+  /** Directory of compiled models. */
   readonly cache: string;
   readonly threads: number;
-  /** 0, as the server, to 19, what the server leaves. */
+  /** Nice value: 0, the server's, to 19, after all others. */
   readonly nice: number;
 }
 
 /**
- * How long the training process may take to stop: for the step under way and a checkpoint. A step that takes longer is done again when
- * training goes on. Milliseconds.
+ * Longest time for the training process to finish its step and write a checkpoint once it is told to stop. A step that takes longer is
+ * computed again when training continues.
  */
-export const STOP_WITHIN = 30_000;
+export const STOP_WITHIN_MS = 30_000;
 
-/** What the training process is told. */
+/** A message to the training process. */
 export type ToChild =
   | { readonly type: 'train'; readonly host: TrainingHost; readonly task: TrainingTask }
   /** Stop after the step under way. */
   | { readonly type: 'stop' };
 
-/** What it tells. The last message is `done` or `refused`; there is none when it was stopped before training began. */
+/** A message from the training process. The last one is `done` or `refused`, but missing if the process was stopped before training began. */
 export type FromChild =
   | { readonly type: 'progress'; readonly line: ProgressLine }
   | { readonly type: 'done'; readonly stop: Stop }

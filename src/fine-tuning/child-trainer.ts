@@ -3,16 +3,16 @@ import { once } from 'node:events';
 
 import { TuningError } from '../tuning/errors.js';
 import type { Stop } from '../tuning/training/trainer.js';
-import { type FromChild, STOP_WITHIN, type ToChild, type TrainingHost } from './child-messages.js';
+import { type FromChild, STOP_WITHIN_MS, type ToChild, type TrainingHost } from './child-messages.js';
 import { type Trainer, TrainingCrashedError } from './trainer.js';
 
 /**
- * Trains in a process of its own, so that serving does not wait for training and a crash of the one is none of the other. The process ends
- * with this one. It is of the same session: in one of its own, its low priority would count among its own processes only.
+ * A trainer that runs each training in a process of its own, so that serving does not wait for it and survives its crash. The process ends
+ * with this one. It stays in this one's session: in a session of its own, its low priority would count only among its own processes.
  * @param script the compiled `training-child.ts`
- * @param stopWithin the process is killed that has not stopped by then. Milliseconds.
+ * @param stopWithinMs time after which a process that was told to stop is killed
  */
-export function childTrainer(script: string, host: TrainingHost, stopWithin = STOP_WITHIN): Trainer {
+export function childTrainer(script: string, host: TrainingHost, stopWithinMs = STOP_WITHIN_MS): Trainer {
   return async (task, { signal, onProgress }) => {
     const child = fork(script, { execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     const tell = (message: ToChild): void => {
@@ -21,7 +21,7 @@ export function childTrainer(script: string, host: TrainingHost, stopWithin = ST
     let late: NodeJS.Timeout | undefined;
     const stop = (): void => {
       tell({ type: 'stop' });
-      late = setTimeout(() => child.kill('SIGKILL'), stopWithin);
+      late = setTimeout(() => child.kill('SIGKILL'), stopWithinMs);
     };
     tell({ type: 'train', host, task });
     if (signal.aborted) stop();

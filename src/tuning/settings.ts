@@ -20,7 +20,7 @@ export interface Schedule {
   readonly seed: number;
 }
 
-/** What is trained, and how. */
+/** Settings of a training. */
 export interface TuneSettings extends Schedule {
   readonly method: Method;
   /** Virtual tokens; undefined: those of the words or the adapter, else `TUNE_DEFAULTS.length`. */

@@ -68,7 +68,7 @@ export class PromptCache {
     const keys = this.#keysOf(request).slice(0, Math.floor(numComputed / BLOCK_TOKENS));
     const numHeld = this.#heldKeys(request).length;
     if (numHeld >= keys.length) return;
-    // What stands before a block is always used after it, and so outlives it: a block without that could not be found.
+    // The blocks before a block are used after it, so they outlive it: without them it could not be found.
     this.#touch(keys.slice(0, numHeld));
     const blocks: KvCopy[] = [];
     for (let index = numHeld; index < keys.length; index++) {

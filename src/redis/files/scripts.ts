@@ -2,7 +2,7 @@ import { tenantKey } from '../../prefix/name.js';
 import type { FileLayout, PieceKeys } from '../pieces.js';
 import { Script } from '../script.js';
 
-/** What is kept of a file, as JSON. */
+/** Record of a stored file, as JSON. */
 export interface StoredFile<T> {
   readonly file: T;
   /** Random, and part of its pieces' keys. */

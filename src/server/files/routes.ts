@@ -10,15 +10,15 @@ import { toFile, toFileList } from './response.js';
 import { DeletedFile, FileForm, FileList, FileObject, FileQuery, StoredFileParams } from './schema.js';
 import { sendFile } from '../http/send-file.js';
 
-/** What the file routes need of the rest of the program. */
+/** Parts of the program that the file routes use. */
 export interface FileDeps {
   readonly files: Pick<Files, 'add' | 'get' | 'content' | 'list' | 'delete'>;
-  /** Of one file. */
+  /** Size of one file. */
   readonly maxTrainingFileBytes: number;
   readonly formPermits: TenantSemaphore;
 }
 
-/** Room in a form for the fields and what is between them. */
+/** Size of a form beyond its file: the fields and the separators. */
 const FORM_ROOM_BYTES = 2 ** 16;
 
 const tags = ['fine-tuning'];
@@ -53,7 +53,7 @@ const deleteSchema = {
   response: { 200: DeletedFile, ...errorResponses },
 };
 
-/** `/files` and all below it: data to train on, and the curves of jobs. */
+/** Routes of `/v1/files`: training data, and the curves of jobs. */
 const fileRoutes: FastifyPluginAsyncTypebox<FileDeps> = async (app, deps) => {
   const { files, maxTrainingFileBytes: maxFileBytes, formPermits: permits } = deps;
   await app.register(forms, { permits, maxFiles: 1, maxFileBytes, roomBytes: FORM_ROOM_BYTES });

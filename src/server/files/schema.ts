@@ -3,7 +3,7 @@ import { Type, type Static } from 'typebox';
 import { nullable } from '../../lib/schema/optional.js';
 import { PageQuery } from '../schema/page-query.js';
 
-/** `POST /v1/files`. Form fields are strings. */
+/** Body of `POST /v1/files`. Form fields are strings. */
 export const FileForm = Type.Object(
   {
     purpose: Type.Enum(['fine-tune']),
@@ -42,7 +42,7 @@ export const FileList = Type.Object(
 );
 export type FileList = Static<typeof FileList>;
 
-/** As OpenAI has it. */
+/** Query of a list of files. */
 export const FileQuery = Type.Object(
   {
     ...PageQuery.properties,

@@ -7,11 +7,11 @@ import type { TokenEncoder } from '../../tokenizer/token-encoder.js';
 import { ApiError } from '../errors.js';
 import type { NewJob, PrefixTuning } from './schema.js';
 
-/** What the request's `model` is: the base model, or a version of a prefix to go on from. */
+/** The version of a prefix that training continues from; undefined: training starts from the base model. */
 export type StartingModel =
   Pick<PrefixDetails, 'name' | 'version' | 'kind' | 'placement' | 'numVirtualTokens'> | undefined;
 
-/** What a job's request is compared with. */
+/** Parts of the program that a job's request is checked with. */
 export interface JobRequestDeps {
   readonly base: Pick<BaseModel, 'id'>;
   readonly tokenizer: Pick<TokenEncoder, 'encode'>;
@@ -19,7 +19,7 @@ export interface JobRequestDeps {
 }
 
 /**
- * What a job is asked to do, every default filled in.
+ * Parses a job's request, with every default filled in.
  * @throws ApiError for fields that exclude each other or need another, and for a prefix that could not be stored
  */
 export function toJobRequest(body: NewJob, deps: JobRequestDeps, start: StartingModel): Omit<JobRequest, 'name'> {
@@ -67,12 +67,12 @@ function hyperparameters({ hyperparameters: old, method }: NewJob): NonNullable<
   return own ?? old ?? {};
 }
 
-/** Null is what nothing is. */
+/** Whether a field is given. Null counts as left out. */
 function isGiven<T>(value: T): value is NonNullable<T> {
   return value !== undefined && value !== null;
 }
 
-/** `auto` is what nothing is: the default. */
+/** The value of a field; undefined for `auto`, which is the default. */
 function unlessAuto(value: number | 'auto' | undefined): number | undefined {
   return value === 'auto' ? undefined : value;
 }

@@ -21,7 +21,7 @@ export function toJob(job: FineTuningJob, tenant: string): Job {
     estimated_finish: job.estimatedFinish === null ? null : toSeconds(job.estimatedFinish),
     fine_tuned_model: job.fineTunedModel,
     organization_id: tenant,
-    status: job.status === 'finishing' ? 'running' : job.status, // OpenAI has no word for it
+    status: job.status === 'finishing' ? 'running' : job.status, // OpenAI has no such status
     training_file: job.trainingFile,
     validation_file: job.validationFile,
     user_provided_suffix: job.suffix,

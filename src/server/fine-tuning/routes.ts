@@ -10,7 +10,7 @@ import { errorResponses } from '../schema/error.js';
 import { PageQuery } from '../schema/page-query.js';
 import { Job, JobEventList, JobList, JobParams, NewJob } from './schema.js';
 
-/** What the fine-tuning routes need of the rest of the program. */
+/** Parts of the program that the fine-tuning routes use. */
 export interface FineTuningRouteDeps extends JobRequestDeps {
   readonly fineTuning: Pick<FineTuning, 'create' | 'get' | 'list' | 'cancel' | 'events'>;
   readonly library: JobRequestDeps['library'] & Pick<PrefixLibrary, 'get' | 'nameOf'>;
@@ -54,7 +54,7 @@ const eventsSchema = {
   response: { 200: JobEventList, ...errorResponses },
 };
 
-/** `/fine_tuning/jobs` and all below it. */
+/** Routes of `/v1/fine_tuning/jobs`. */
 const fineTuningRoutes: FastifyPluginAsyncTypebox<FineTuningRouteDeps> = async (app, deps) => {
   const { fineTuning, library, base } = deps;
   const startOf = async (tenant: string, model: string): Promise<StartingModel> =>

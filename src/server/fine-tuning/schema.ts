@@ -7,7 +7,7 @@ function auto<T extends TSchema>(schema: T, title: string) {
   return Type.Optional(Type.Union([schema, Type.Literal('auto')], { title: `${title}, or 'auto'` }));
 }
 
-/** A page. */
+/** A page of a list. */
 function listOf<T extends TSchema>(item: T, title: string) {
   const data = Type.Array(item, { description: 'Newest first.' });
   return Type.Object({ object: Type.Literal('list'), data, has_more: Type.Boolean() }, { title });
@@ -27,7 +27,7 @@ const Hyperparameters = Type.Object(
 
 const steps = { minimum: 1, maximum: 10_000_000 };
 
-/** What OpenAI has no words for: how a prefix is trained. */
+/** Settings of a prefix's training that OpenAI's API does not have. */
 const PrefixTuning = Type.Object(
   {
     method: Type.Optional(Type.Enum(['prefix', 'embedding', 'infix'])),
@@ -60,7 +60,7 @@ const PrefixTuning = Type.Object(
 );
 export type PrefixTuning = Static<typeof PrefixTuning>;
 
-/** `POST /v1/fine_tuning/jobs`. */
+/** Body of `POST /v1/fine_tuning/jobs`. */
 export const NewJob = Type.Object(
   {
     model: Type.String({

@@ -1,4 +1,4 @@
-/** Unix seconds, as OpenAI has times, of Unix milliseconds. */
+/** Converts Unix milliseconds to whole Unix seconds, as in OpenAI's answers. */
 export function toSeconds(milliseconds: number): number {
   return Math.floor(milliseconds / 1000);
 }

@@ -15,7 +15,7 @@ export const DATA_FORMATS = ['jsonl', 'e2e', 'webnlg', 'dart'] as const;
 export type DataFormat = (typeof DATA_FORMATS)[number];
 
 export interface DataOptions {
-  /** What the examples are for, for errors. */
+  /** Purpose of the examples, for errors. */
   readonly subject: DataSubject;
   /** Unless given, the file's name says it: see `formatOf`. */
   readonly format?: DataFormat | undefined;

@@ -11,7 +11,7 @@ export interface TokenOptions {
   readonly manifest: Pick<Manifest, 'eosTokenIds' | 'shape'>;
   /** Virtual tokens, which take positions of the context. */
   readonly length: number;
-  /** What the examples are for, for errors. */
+  /** Purpose of the examples, for errors. */
   readonly subject: DataSubject;
   readonly signal?: AbortSignal | undefined;
 }
