@@ -62,7 +62,10 @@ export function describeRateLimiter(kind: string, makeLimiter: () => Promise<Rat
     it('names the limit that lasts longest, and says when a request never passes', async () => {
       await take(limiter, limits(1, 60_000), 60_000);
       expect((await take(limiter, limits(1, 60_000), 10)).refusal?.by).toBe('requests');
-      expect((await take(limiter, limits(1, 60_000), 60_001)).refusal).toEqual({ by: 'tokens', retryAfterMs: undefined });
+      expect((await take(limiter, limits(1, 60_000), 60_001)).refusal).toEqual({
+        by: 'tokens',
+        retryAfterMs: undefined,
+      });
     });
 
     it('lets nothing pass at zero', async () => {
