@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { BLOCK_TOKENS, PromptCache } from '../../src/engine/kv/prompt-cache.js';
+import type { EngineObserver } from '../../src/engine/observer.js';
 import type { GenerationRequest } from '../../src/engine/request.js';
 import type { KvCopy } from '../../src/engine/runner.js';
 import { makeFakeKv, type FakeRunner, type FakeRunnerOptions } from './fake-runner.js';
@@ -120,6 +121,29 @@ describe('a prompt that was computed', () => {
     const together = await Promise.all(requests.map((request) => collect(under.engine.submit(request))));
     expect(together).toEqual(await Promise.all(requests.map(runAlone)));
     expect(chunksOf(under.runner).slice(before)).toEqual([]);
+  });
+
+  test('goes to siblings that are admitted with the one that found it, which alone has looked it up', async () => {
+    const lookedUp: number[] = [];
+    const ignore = (): void => undefined;
+    const observer: EngineObserver = {
+      ...{ admitted: ignore, stepped: ignore, firstToken: ignore, nextToken: ignore, ended: ignore },
+      promptLookedUp: (_, cached) => void lookedUp.push(cached),
+    };
+    const limits = { promptCacheBytes: 1e6 };
+    const { engine } = makeEngine({ contextLength: 128, slots: 4 }, { limits, observer });
+    const promptGroup = Symbol('prompt group');
+    const request = makeRequest({ prompt: prompt.slice(0, 49), maxTokens: 2 });
+    await collect(engine.submit(request));
+    const siblings = [0, 1, 2].map((choice) => engine.submit({ ...request, promptGroup, choice }));
+    const finishes = await Promise.all(
+      siblings.map(async (events) => {
+        for await (const event of events) if (event.type === 'finish') return event.cachedTokens;
+        return NaN;
+      }),
+    );
+    expect(finishes).toEqual([48, undefined, undefined]);
+    expect(lookedUp).toEqual([0, 48]);
   });
 
   test('takes a slot that a prompt in prefill stands in, and leaves that its own', async () => {

@@ -11,6 +11,8 @@ export interface Admissible extends PromptSharer {
   /** Tokens that have no keys and values yet; at least one. */
   readonly numRemainingTokens: number;
   readonly numComputedTokens: number;
+  /** Whether all of the prompt but its last token has keys and values. */
+  readonly isPromptComputed: boolean;
   /** Slots that it needs or holds: one, or more when others will go on from it. */
   readonly numSlots: number;
   /** Sequences that run and end together with it. */
@@ -27,7 +29,7 @@ export interface CachedBlocks<B> {
 /** Where an admitted sequence's first keys and values come from. */
 type PromptSource<S, B> =
   | { readonly from: 'none' }
-  /** A running sequence of its prompt group: all of the prompt but its last token is copied. */
+  /** A sequence of its prompt group that runs, or is admitted before it: all of the prompt but its last token is copied. */
   | { readonly from: 'promptGroup'; readonly sequence: S }
   | ({ readonly from: 'cache' } & CachedBlocks<B>);
 
@@ -155,8 +157,14 @@ class AdmissionRound<S extends Admissible, B> {
     this.#free += group.reduce((sum, one) => sum + one.numSlots, 0);
   }
 
+  /** Sequences whose slots have all of their prompts but the last token, before the step. */
+  get #withPrompt(): readonly S[] {
+    const placed = this.admitted.filter((one) => numFromSource(one) >= one.sequence.numPromptTokens - 1);
+    return [...this.#running.filter((one) => one.isPromptComputed), ...placed.map(({ sequence }) => sequence)];
+  }
+
   #sourceOf(sequence: S): PromptSource<S, B> {
-    const source = findPromptSource(sequence, this.#running);
+    const source = findPromptSource(sequence, this.#withPrompt);
     if (source !== undefined) return { from: 'promptGroup', sequence: source };
     const found = this.state.findBlocks(sequence);
     return found === undefined ? { from: 'none' } : { from: 'cache', ...found };
@@ -177,8 +185,12 @@ function isPrefillOf<S extends Admissible, B>(admission: Admission<S, B>): boole
 }
 
 /** Tokens that an admitted sequence has to compute before it generates. */
-function numToCompute<S extends Admissible, B>({ sequence, source }: Admission<S, B>): number {
-  const { numPromptTokens, numRemainingTokens } = sequence;
-  if (source.from === 'none') return numRemainingTokens;
-  return numRemainingTokens - (source.from === 'cache' ? source.numTokens : numPromptTokens - 1);
+function numToCompute<S extends Admissible, B>(admission: Admission<S, B>): number {
+  return admission.sequence.numRemainingTokens - numFromSource(admission);
+}
+
+/** Tokens whose keys and values an admitted sequence gets from its source. */
+function numFromSource<S extends Admissible, B>({ sequence, source }: Admission<S, B>): number {
+  if (source.from === 'none') return 0;
+  return source.from === 'cache' ? source.numTokens : sequence.numPromptTokens - 1;
 }

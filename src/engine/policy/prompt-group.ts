@@ -6,18 +6,16 @@ export interface PromptSharer {
   readonly priority: Priority;
   /** As in `GenerationRequest`. */
   readonly promptGroup: symbol | undefined;
-  /** Whether all of the prompt but its last token has keys and values. */
-  readonly isPromptComputed: boolean;
 }
 
 /**
- * Finds the running sequence of the same prompt group that a waiting one can take its prompt's keys and values from. However far
- * that one has come, its slot begins with the prefix and the prompt.
+ * Finds the sequence of the same prompt group that a waiting one can take its prompt's keys and values from.
+ * @param holders sequences whose slots begin with their prefixes and prompts, however far they have come
  */
 export function findPromptSource<S extends PromptSharer>(
   { promptGroup, priority }: PromptSharer,
-  running: readonly S[],
+  holders: readonly S[],
 ): S | undefined {
   if (promptGroup === undefined) return undefined;
-  return running.find((one) => one.promptGroup === promptGroup && one.priority === priority && one.isPromptComputed);
+  return holders.find((one) => one.promptGroup === promptGroup && one.priority === priority);
 }
