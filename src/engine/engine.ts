@@ -189,6 +189,7 @@ export class Engine {
     this.#failures = 0;
     this.#observation.stepped(plan, start);
     for (const sequence of sampledSequences(plan)) {
+      if (sequence.isRepeating) continue;
       this.#classes[sequence.priority].counters.add(sequence.tenant, outputCharge(sequence));
     }
     const branches = this.#wakeups.defer(() => acceptStepOutput(plan, output, this.#runner.vocabularySize));

@@ -25,7 +25,7 @@ export class Observation {
     const kind = chunk === undefined ? 'decode' : decode.length === 0 ? 'prefill' : 'mixed';
     this.observer?.stepped({ kind, rows: decode.length, chunkTokens: chunk?.numTokens ?? 0, seconds: end - start });
     for (const sequence of sampledSequences(plan)) {
-      if (sequence.request.maxTokens === 0) continue;
+      if (sequence.request.maxTokens === 0 || sequence.isRepeating) continue;
       if (sequence.numGeneratedTokens === 0) {
         this.observer?.firstToken(end - sequence.submittedAt);
         sequence.observer?.firstToken(decode.length);

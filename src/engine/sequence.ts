@@ -37,6 +37,8 @@ export class Sequence {
   readonly promptScores: ScoredToken[] = [];
   /** Whether it ran before, and gave its slot up. */
   wasPreempted = false;
+  /** Most tokens that it had generated when it gave its slot up. */
+  #numTokensBefore = 0;
   /** Slots that it needs or holds: its own, and those that it keeps for other beams of its group. */
   numSlots = 1;
   /** Beam search that it is part of. */
@@ -107,6 +109,11 @@ export class Sequence {
     return this.tokens.length - this.request.prompt.length;
   }
 
+  /** Whether its next token was generated before: a beam search that gave its slots up begins anew. */
+  get isRepeating(): boolean {
+    return this.numGeneratedTokens < this.#numTokensBefore;
+  }
+
   /** Tokens whose keys and values are missing: one when it decodes, more while it is in prefill. */
   get numRemainingTokens(): number {
     return this.tokens.length - this.numComputedTokens;
@@ -160,8 +167,9 @@ export class Sequence {
     this.numComputedTokens = this.tokens.length - 1;
   }
 
-  /** Takes it out of its slot: it waits again, and is computed anew, without being told its observers or charged twice. */
+  /** Takes it out of its slot: it waits again, and is computed anew. What is repeated is neither observed nor charged again. */
   preempt(): void {
+    this.#numTokensBefore = Math.max(this.#numTokensBefore, this.numGeneratedTokens);
     this.slot = undefined;
     this.numComputedTokens = 0;
     this.wasPreempted = true;

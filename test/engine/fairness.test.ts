@@ -234,10 +234,17 @@ describe('classes of work', () => {
     };
     const collectAll = (generations: Generation[]) => Promise.all(generations.map((generation) => collect(generation)));
     const under = makeEngine({ slots: 3 }, { limits: { maxChunkTokens: 4 } });
-    const found = collectAll(under.engine.submitBeams(search));
+    const told: string[] = [];
+    const observe = () => ({
+      admitted: () => void told.push('admitted'),
+      firstToken: () => void told.push('first token'),
+      ended: () => void told.push('ended'),
+    });
+    const found = collectAll(under.engine.submitBeams({ ...search, observe }));
     await play(under, interruptions);
     const alone = makeEngine({ slots: 3 }, { limits: { maxChunkTokens: 4 } });
     expect(await found).toEqual(await collectAll(alone.engine.submitBeams(search)));
+    expect(told).toEqual(['admitted', 'first token', 'ended']);
     expect(under.runner.steps.length).toBeGreaterThan(2 * alone.runner.steps.length);
   });
 
