@@ -52,6 +52,13 @@ describe('encodePrompts', () => {
     });
   });
 
+  it('counts the tokens of a text that fits, but not with what is to be generated', async () => {
+    const message = expect.stringContaining('asks for 102: 0 of the prefix, 2 of the prompt and 100 to') as string;
+    await expect(encode(['ab'], { ...encoder, minTokens: () => 1 }, { maxTokens: 100 })).rejects.toMatchObject({
+      message,
+    });
+  });
+
   it('encodes one prompt in a turn of the event loop, also where several requests share a context', async () => {
     const perTurn: number[] = [0];
     let isReading = true;

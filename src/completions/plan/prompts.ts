@@ -28,33 +28,31 @@ export async function encodePrompts(
   return encoded;
 }
 
-/** A text that cannot fit is refused before it is tokenized. */
+/** A text that is longer than the context is refused before it is tokenized. */
 function encodePrompt(
   prompt: RawPrompt,
   encoder: TokenEncoder,
-  room: PromptRoom,
-  maxTokens: number,
-): readonly number[] {
-  if (typeof prompt === 'string') refuseTooLong(encoder.minTokens(prompt), room, maxTokens, 'at least ');
-  const tokens = typeof prompt === 'string' ? encoder.encode(prompt) : prompt;
-  if (tokens.length === 0) throw invalidValue('prompt', 'A prompt must have at least one token.');
-  refuseTooLong(tokens.length, room, maxTokens);
-  return tokens;
-}
-
-function refuseTooLong(
-  tokens: number,
   { contextLength, virtualTokens }: PromptRoom,
   maxTokens: number,
-  atLeast = '',
-): void {
-  const total = virtualTokens + tokens + maxTokens;
-  if (total <= contextLength) return;
-  const asked =
-    tokens > contextLength
-      ? `the prompt has ${atLeast}${tokens}.`
-      : `this request asks for ${atLeast}${total}: ${virtualTokens} of the prefix, ${atLeast}${tokens} of the prompt and ` +
-        `${maxTokens} to generate ('max_tokens').`;
+): readonly number[] {
+  if (typeof prompt === 'string') refuseLonger(encoder.minTokens(prompt), contextLength, 'at least ');
+  const tokens = typeof prompt === 'string' ? encoder.encode(prompt) : prompt;
+  if (tokens.length === 0) throw invalidValue('prompt', 'A prompt must have at least one token.');
+  refuseLonger(tokens.length, contextLength);
+  const total = virtualTokens + tokens.length + maxTokens;
+  if (total <= contextLength) return tokens;
+  throw tooLong(
+    contextLength,
+    `this request asks for ${total}: ${virtualTokens} of the prefix, ${tokens.length} of the prompt and ` +
+      `${maxTokens} to generate ('max_tokens').`,
+  );
+}
+
+function refuseLonger(tokens: number, contextLength: number, atLeast = ''): void {
+  if (tokens > contextLength) throw tooLong(contextLength, `the prompt has ${atLeast}${tokens}.`);
+}
+
+function tooLong(contextLength: number, asked: string): CompletionError {
   const message = `The model's context is ${contextLength} tokens, but ${asked}`;
-  throw new CompletionError('context_length_exceeded', message, { param: 'prompt' });
+  return new CompletionError('context_length_exceeded', message, { param: 'prompt' });
 }
