@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { bundledModel } from '../../src/config/paths.js';
-import { compileModel, findCompiled, readManifest } from '../../src/model/compile/compiled-model.js';
+import { compileModel, findCompiled, type Manifest, readManifest } from '../../src/model/compile/compiled-model.js';
 import { openModel } from '../../src/model/model.js';
 import { encodeSafetensors, type FloatTensor } from '../../src/safetensors/index.js';
 import { golden, goldenNames, readTensors } from '../support/goldens.js';
@@ -112,7 +112,7 @@ describe('compileModel', () => {
     const old = path.join(cache, 'tiny-a-0123456789abcdef');
     await fs.rename(await compileModel({ source: tinyA, cache }), old);
     const file = path.join(old, 'model.json');
-    const { architecture: _, ...manifest } = JSON.parse(await fs.readFile(file, 'utf8')) as Record<string, unknown>;
+    const { architecture: _, shape: _shape, eosTokenIds: _ids, ...manifest } = (await readManifest(old)) as Manifest;
     await fs.writeFile(file, JSON.stringify({ ...manifest, format: 'preamble-model-3' }));
     return old;
   }
@@ -128,16 +128,26 @@ describe('compileModel', () => {
 
   it('compiles anew over what another version left under the same name', async () => {
     const directory = await compileModel({ source: tinyA, cache });
-    await fs.writeFile(path.join(directory, 'model.json'), JSON.stringify({ format: 'preamble-model-3' }));
+    await fs.writeFile(path.join(directory, 'model.json'), JSON.stringify({ format: 'preamble-model-2' }));
     expect(await findCompiled({ source: tinyA, cache })).toBeUndefined();
     expect(await compileModel({ source: tinyA, cache })).toBe(directory);
     expect(await readManifest(directory)).toMatchObject({ architecture: 'gpt2' });
   });
 
-  it('refuses a model that a version of before compiled where it is the source itself', async () => {
+  it('goes on with a model that the version before compiled where it is the source itself', async () => {
     const source = await compiledBefore();
+    expect(await compileModel({ source, cache })).toBe(source);
+    const manifest = await readManifest(await compileModel({ source: tinyA, cache }));
+    expect(await readManifest(source)).toEqual(manifest);
+    const derived = await compileModel({ source, cache, weights: 'int8' });
+    expect(await readManifest(derived)).toMatchObject({ architecture: 'gpt2', precision: 'int8' });
+  });
+
+  it('refuses a model of another format where it is the source itself', async () => {
+    const source = await compiledBefore();
+    await fs.writeFile(path.join(source, 'model.json'), JSON.stringify({ format: 'preamble-model-2' }));
     await expect(compileModel({ source, cache })).rejects.toThrow(
-      `${source}: compiled as preamble-model-3, this version needs preamble-model-4; compile it again`,
+      `${source}: compiled as preamble-model-2, this version needs preamble-model-4; compile it again`,
     );
   });
 

@@ -18,6 +18,8 @@ import { widenRows } from './widen-rows.js';
 
 /** Changes whenever a compiled model of an older version must be made anew. */
 const FORMAT = 'preamble-model-4';
+/** The format before manifests named an architecture: all were GPT-2, and the other files are the same. */
+const GPT2_FORMAT = 'preamble-model-3';
 const MANIFEST_FILE = 'model.json';
 export const WEIGHTS_FILE = 'weights.bin';
 
@@ -125,7 +127,21 @@ async function readAnyManifest(directory: string): Promise<AnyManifest | undefin
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
     throw error;
   });
-  return text === undefined ? undefined : (JSON.parse(text) as AnyManifest);
+  if (text === undefined) return undefined;
+  const manifest = JSON.parse(text) as AnyManifest;
+  return manifest.format === GPT2_FORMAT ? nameArchitecture(manifest as Gpt2Manifest) : manifest;
+}
+
+/** A manifest of `GPT2_FORMAT`. */
+interface Gpt2Manifest extends Omit<Manifest, 'format' | 'architecture' | 'shape' | 'eosTokenIds'> {
+  readonly format: typeof GPT2_FORMAT;
+}
+
+function nameArchitecture(manifest: Gpt2Manifest): Manifest {
+  const { config } = manifest;
+  const gpt2 = architectureNamed('gpt2');
+  const read = { architecture: gpt2.name, shape: gpt2.shape(config), eosTokenIds: gpt2.eosTokenIds(config) };
+  return { ...manifest, ...read, format: FORMAT };
 }
 
 function isCurrent(manifest: AnyManifest): manifest is Manifest {
