@@ -233,37 +233,40 @@ describe('beams and others', () => {
     await first;
   });
 
-  test('come, go and are cancelled at any time', async () => {
-    let state = 7;
-    const random = (below: number): number => {
-      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-      return Math.floor((state / 2 ** 32) * below);
-    };
-    const { engine } = setUp({ slots: 5 }, { limits: { maxChunkTokens: 4 } });
-    const runs = [];
-    for (let i = 0; i < 60; i++) {
-      const placement = placements[random(3)];
-      const prompt = Array.from({ length: 1 + random(12) }, () => random(150));
-      const prefix = placement && { kv: makeFakeKv(1 + random(6), random(5)), placement };
-      const single = collect(engine.submit(makeRequest({ prompt, prefix, choice: i, sampling: sampled(2) })));
-      const request = makeBeams({ prompt, prefix, width: 1 + random(5), maxTokens: 1 + random(10) });
-      const generations = engine.submitBeams(request);
-      const isCancelled = random(3) === 0;
-      runs.push({ request, found: collectAll(generations), single, isCancelled, prompt, prefix, choice: i });
-      for (let wait = random(isCancelled ? 40 : 3); wait > 0; wait--) await setImmediate();
-      if (isCancelled) generations[random(request.width)]?.cancel();
-      engine.checkIntegrity();
-    }
-    for (const { request, found, single, isCancelled, prompt, prefix, choice } of runs) {
-      const hypotheses = await found;
-      const isAborted = hypotheses.some(({ reason }) => reason === 'abort');
-      if (isAborted) expect(hypotheses.every(({ ids, reason }) => ids.length === 0 && reason === 'abort')).toBe(true);
-      else expect(hypotheses).toEqual(await searchAlone(request));
-      expect(isAborted && !isCancelled).toBe(false);
-      expect(await single).toEqual(await runAlone(makeRequest({ prompt, prefix, choice, sampling: sampled(2) })));
-    }
-    expect(runs.filter(({ isCancelled }) => isCancelled).length).toBeGreaterThan(5);
-  });
+  test.each(['interactive', 'background'] as const)(
+    'come, go and are cancelled at any time, as %s work',
+    async (priority) => {
+      let state = 7;
+      const random = (below: number): number => {
+        state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+        return Math.floor((state / 2 ** 32) * below);
+      };
+      const { engine } = setUp({ slots: 5 }, { limits: { maxChunkTokens: 4 } });
+      const runs = [];
+      for (let i = 0; i < 60; i++) {
+        const placement = placements[random(3)];
+        const prompt = Array.from({ length: 1 + random(12) }, () => random(150));
+        const prefix = placement && { kv: makeFakeKv(1 + random(6), random(5)), placement };
+        const single = collect(engine.submit(makeRequest({ prompt, prefix, choice: i, sampling: sampled(2) })));
+        const request = makeBeams({ prompt, prefix, width: 1 + random(5), maxTokens: 1 + random(10), priority });
+        const generations = engine.submitBeams(request);
+        const isCancelled = random(3) === 0;
+        runs.push({ request, found: collectAll(generations), single, isCancelled, prompt, prefix, choice: i });
+        for (let wait = random(isCancelled ? 40 : 3); wait > 0; wait--) await setImmediate();
+        if (isCancelled) generations[random(request.width)]?.cancel();
+        engine.checkIntegrity();
+      }
+      for (const { request, found, single, isCancelled, prompt, prefix, choice } of runs) {
+        const hypotheses = await found;
+        const isAborted = hypotheses.some(({ reason }) => reason === 'abort');
+        if (isAborted) expect(hypotheses.every(({ ids, reason }) => ids.length === 0 && reason === 'abort')).toBe(true);
+        else expect(hypotheses).toEqual(await searchAlone(request));
+        expect(isAborted && !isCancelled).toBe(false);
+        expect(await single).toEqual(await runAlone(makeRequest({ prompt, prefix, choice, sampling: sampled(2) })));
+      }
+      expect(runs.filter(({ isCancelled }) => isCancelled).length).toBeGreaterThan(5);
+    },
+  );
 });
 
 describe('cancelling one hypothesis cancels the search', () => {

@@ -242,14 +242,23 @@ describe('many sequences', () => {
     });
   }
 
-  test.each([1, 2, 5])('come and go at any time, and each is as it is alone (%i slots)', async (slots) => {
+  test.each([
+    [1, 'one class'],
+    [2, 'one class'],
+    [5, 'one class'],
+    [1, 'two classes'],
+    [2, 'two classes'],
+    [5, 'two classes'],
+  ])('come and go at any time, and each is as it is alone (%i slots, %s of work)', async (slots, classes) => {
     const random = makeRandom(slots);
+    const randomClass = makeRandom(9);
     const { engine } = setUp({ slots }, { limits: { maxChunkTokens: 5 } });
     const runs = [];
     let siblings: GenerationRequest | undefined;
     for (let i = 0; i < 150; i++) {
       if (!siblings || random(2)) siblings = { ...randomRequest(random, i), promptGroup: Symbol('prompt group') };
-      const request = { ...siblings, choice: i };
+      const priority = classes === 'two classes' && randomClass(2) ? 'background' : 'interactive';
+      const request: GenerationRequest = { ...siblings, choice: i, priority };
       const generation = engine.submit(request);
       const leaveAfter = random(4) === 0 ? 1 + random(6) : Infinity;
       runs.push({ request, leaveAfter, collected: collect(generation, leaveAfter), isCancelled: random(8) === 0 });

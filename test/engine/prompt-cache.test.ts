@@ -312,6 +312,7 @@ test('whatever comes when, and however little is kept, the tokens are those with
     maxTokens: fc.integer({ min: 1, max: 12 }),
     promptLogprobs: fc.constantFrom(undefined, undefined, undefined, 1),
     twins: fc.integer({ min: 1, max: 3 }),
+    priority: fc.constantFrom('interactive' as const, 'background' as const),
     delay: fc.integer({ min: 0, max: 12 }),
     leaveAfter: fc.constantFrom(Infinity, Infinity, 1, 4),
   });
@@ -323,7 +324,7 @@ test('whatever comes when, and however little is kept, the tokens are those with
   });
   const run = fc.asyncProperty(shape, async ({ sequences, slots, blocks, maxChunkTokens }) => {
     const requests = sequences.flatMap((one, at) => {
-      const { seed, shared, own, tenant, placement, maxTokens, promptLogprobs } = one;
+      const { seed, shared, own, tenant, placement, maxTokens, promptLogprobs, priority } = one;
       const kv = one.prefix === undefined ? undefined : kvs[one.prefix];
       const promptGroup = Symbol('prompt group');
       return Array.from({ length: one.twins }, (_, choice) => ({
@@ -335,6 +336,7 @@ test('whatever comes when, and however little is kept, the tokens are those with
           sampling: sampled(at),
           choice,
           promptGroup,
+          priority,
           maxTokens,
           promptLogprobs,
           logprobs: 1,
