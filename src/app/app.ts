@@ -11,6 +11,7 @@ import { openStore } from './open/store.js';
 import { openTenancy } from './open/tenancy.js';
 import { openTracing } from './open/tracing.js';
 import type { PrefixStore } from '../prefix/store.js';
+import { PrefixError } from '../prefix/errors.js';
 import { PrefixLibrary } from '../prefix/library.js';
 import { type SeedMarker, seededTenants, seedPrefixes } from './seed.js';
 import { StoreError } from '../lib/store-error.js';
@@ -56,7 +57,6 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
       cachedBytes: () => library.cachedBytes,
     });
     const library: PrefixLibrary = createLibrary(config, model, store, metrics);
-    await seed(config, library, opened.seeded);
     const engine = createEngine(config, model, tokenizer, metrics);
     const tenancy = await openTenancy(config, connection);
     const tuning = await openFineTuning(config, { base, library, tenancy: tenancy.tenancy, connection });
@@ -79,6 +79,7 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
       now: Date.now,
     };
     const server: Server = await buildServer({ ...deps, ...tenancy });
+    await seed(config, library, opened.seeded, server.app.log);
     await tuning.start(jobObserver(metrics, server));
     const stop = async (): Promise<void> => {
       await Promise.all([server.app.close(), tuning.close()]);
@@ -126,13 +127,19 @@ function createLibrary(config: Config, model: Model, store: PrefixStore, observe
   return new PrefixLibrary({ store, base, encoder, cacheBytes, maxLength, maxColdLoads, observer });
 }
 
-/** Gives tenants the bundled prefixes. If the store cannot take them now, it gets them at the next start. */
-async function seed(config: Config, library: PrefixLibrary, marker: SeedMarker): Promise<void> {
+/** Gives tenants the bundled prefixes. What the store or the limits of prefixes refuse is tried again at a later start. */
+async function seed(
+  config: Config,
+  library: PrefixLibrary,
+  marker: SeedMarker,
+  log: Server['app']['log'],
+): Promise<void> {
   try {
     for (const tenant of seededTenants(config))
       await seedPrefixes(tenant, { bundled: bundledPrefixes, library, marker });
   } catch (error) {
-    if (!(error instanceof StoreError)) throw error;
+    if (!(error instanceof StoreError || error instanceof PrefixError)) throw error;
+    log.warn(loggedError(error), 'bundled prefixes are left out until a later start');
   }
 }
 

@@ -105,6 +105,24 @@ describe('the program', () => {
     await addressOf(await start(store));
   });
 
+  it('starts without bundled prefixes that are longer than a prefix may be, says so, and gives them later', async () => {
+    const settings = { PREAMBLE_MODEL: '', PREAMBLE_SEED_PREFIXES: 'on' };
+    const short = await start({ ...settings, PREAMBLE_MAX_VIRTUAL_TOKENS: '4' });
+    const ids = async (running: Running): Promise<string[]> => {
+      const { data } = (await (await fetch(`${await addressOf(running)}/v1/models`)).json()) as {
+        data: { id: string }[];
+      };
+      return data.map(({ id }) => id);
+    };
+    expect(await ids(short)).toEqual(['preamble-demo']);
+    expect(short.output.err).toMatch(/16 virtual tokens.*bundled prefixes are left out until a later start/);
+    short.process.kill('SIGTERM');
+    expect(await exitStatus(short)).toBe(0);
+    expect(await ids(await start({ ...settings, PREAMBLE_STORE: `file:${short.directory}/prefixes` }))).toContain(
+      'headlines',
+    );
+  });
+
   it.each([
     [{ PORT: 'x' }, 2, /^preamble: PORT: /m],
     [{ PREAMBLE_SLOT: '1' }, 2, /^preamble: PREAMBLE_SLOT: /m],
