@@ -11,10 +11,8 @@ import { openStore } from './open/store.js';
 import { openTenancy } from './open/tenancy.js';
 import { openTracing } from './open/tracing.js';
 import type { PrefixStore } from '../prefix/store.js';
-import { PrefixError } from '../prefix/errors.js';
 import { PrefixLibrary } from '../prefix/library.js';
-import { type SeedMarker, seededTenants, seedPrefixes } from './seed.js';
-import { StoreError } from '../lib/store-error.js';
+import { seededTenants, seedWherePossible } from './seed.js';
 import { loggedError } from '../logging/logged-error.js';
 import type { Server } from '../server/server.js';
 import { Tokenizer } from '../tokenizer/tokenizer.js';
@@ -79,7 +77,8 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
       now: Date.now,
     };
     const server: Server = await buildServer({ ...deps, ...tenancy });
-    await seed(config, library, opened.seeded, server.app.log);
+    const seeding = { bundled: bundledPrefixes, library, marker: opened.seeded };
+    await seedWherePossible(seededTenants(config), seeding, server.app.log);
     await tuning.start(jobObserver(metrics, server));
     const stop = async (): Promise<void> => {
       await Promise.all([server.app.close(), tuning.close()]);
@@ -125,22 +124,6 @@ function createLibrary(config: Config, model: Model, store: PrefixStore, observe
   const { base, encoder } = model;
   const { prefixCacheBytes: cacheBytes, maxVirtualTokens: maxLength, maxColdLoads } = config;
   return new PrefixLibrary({ store, base, encoder, cacheBytes, maxLength, maxColdLoads, observer });
-}
-
-/** Gives tenants the bundled prefixes. What the store or the limits of prefixes refuse is tried again at a later start. */
-async function seed(
-  config: Config,
-  library: PrefixLibrary,
-  marker: SeedMarker,
-  log: Server['app']['log'],
-): Promise<void> {
-  try {
-    for (const tenant of seededTenants(config))
-      await seedPrefixes(tenant, { bundled: bundledPrefixes, library, marker });
-  } catch (error) {
-    if (!(error instanceof StoreError || error instanceof PrefixError)) throw error;
-    log.warn(loggedError(error), 'bundled prefixes are left out until a later start');
-  }
 }
 
 function jobObserver(metrics: Metrics, { app }: Server): JobObserver {

@@ -5,10 +5,14 @@ import { bundledModel, defaultStoreDirectory } from '../config/paths.js';
 import { needsKey } from '../config/rules.js';
 import type { Config } from '../config/variables.js';
 import { exists } from '../disk/durable.js';
+import { StoreError } from '../lib/store-error.js';
+import { loggedError } from '../logging/logged-error.js';
 import { CONFIG_FILE, MODEL_FILE } from '../prefix/adapter/format.js';
+import { PrefixError } from '../prefix/errors.js';
 import type { PrefixLibrary } from '../prefix/library.js';
 import { tenantKey } from '../prefix/name.js';
 import { DEFAULT_TENANT } from '../tenancy/tenancy.js';
+import { systemError } from './system-error.js';
 
 /** A record, in the store, of the tenants that were given the bundled prefixes, so that a prefix that a tenant deletes stays deleted. */
 export interface SeedMarker {
@@ -72,6 +76,25 @@ export async function seedPrefixes(tenant: string, { bundled, library, marker }:
     await library.upload(tenant, { name, config, model });
   }
   await marker.add(tenant);
+}
+
+/** A log that warnings go to. */
+interface Log {
+  warn(fields: object, message: string): void;
+}
+
+/**
+ * Seeds several tenants. What the store, its disk or the limits of prefixes refuse does not keep a server from starting: it is logged,
+ * and tried again at a later start.
+ */
+export async function seedWherePossible(tenants: readonly string[], options: SeedOptions, log: Log): Promise<void> {
+  try {
+    for (const tenant of tenants) await seedPrefixes(tenant, options);
+  } catch (error) {
+    const isRefusal = error instanceof StoreError || error instanceof PrefixError || systemError(error) !== undefined;
+    if (!isRefusal) throw error;
+    log.warn(loggedError(error), 'bundled prefixes are left out until a later start');
+  }
 }
 
 async function directoriesOf(path: string): Promise<string[]> {

@@ -1,10 +1,12 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 
+import { StoreError } from '../../src/lib/store-error.js';
+import { PrefixError } from '../../src/prefix/errors.js';
 import type { PrefixLibrary } from '../../src/prefix/library.js';
-import { DiskSeedMarker, seededTenants, seedPrefixes } from '../../src/app/seed.js';
+import { DiskSeedMarker, seededTenants, seedPrefixes, seedWherePossible } from '../../src/app/seed.js';
 import { defaultConfig } from '../../src/config/config.js';
 import type { Config } from '../../src/config/variables.js';
 import { adapterFiles, temporaryDirectory, testLibrary } from '../server/prefix-library.js';
@@ -57,6 +59,27 @@ it('marks each tenant of its own in the store', async () => {
     false,
     false,
   ]);
+});
+
+const fullDisk = Object.assign(new Error('no space'), { code: 'ENOSPC', syscall: 'open' });
+
+it.each([
+  ['a store that is away', new StoreError('prefixes', 'unavailable')],
+  ['a full disk', fullDisk],
+  ['a limit', new PrefixError('prefix_too_long', 'too long')],
+])('is logged and left for later because of %s', async (_, refusal) => {
+  const marker = { has: () => Promise.resolve(false), add: () => Promise.reject(refusal) };
+  const options = { bundled: await temporaryDirectory(), library: await testLibrary(), marker };
+  const warn = vi.fn();
+  await seedWherePossible(['default'], options, { warn });
+  const fields = expect.objectContaining({ type: refusal.name }) as unknown;
+  expect(warn.mock.calls).toEqual([[fields, 'bundled prefixes are left out until a later start']]);
+});
+
+it('hides no fault of the program', async () => {
+  const marker = { has: () => Promise.reject(new TypeError('a fault')), add: () => Promise.resolve() };
+  const options = { bundled: await temporaryDirectory(), library: await testLibrary(), marker };
+  await expect(seedWherePossible(['default'], options, { warn: vi.fn() })).rejects.toThrow('a fault');
 });
 
 const directory = { kind: 'file', directory: '/elsewhere' } as const;
