@@ -124,3 +124,11 @@ it('compose has every service that it names, and replicas that may write nowhere
   const asked = [...read('haproxy/haproxy.cfg').matchAll(/\$\{(\w+)\}/g)].map(([, name = '']) => name);
   expect(Object.keys(proxy)).toEqual(asked);
 });
+
+it('compose publishes HAProxy, and everything else only to the machine itself', () => {
+  const { services } = parse(read('compose.yaml'), { merge: true }) as {
+    services: Record<string, { ports?: string[] }>;
+  };
+  const published = Object.entries(services).flatMap(([name, { ports = [] }]) => ports.map((port) => [name, port]));
+  expect(published.filter(([, port]) => !port?.startsWith('127.0.0.1:'))).toEqual([['haproxy', '8000:8000']]);
+});
