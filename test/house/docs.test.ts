@@ -21,6 +21,7 @@ const pages = [
   'docs/studies.md',
   'docs/tuning.md',
   'examples/README.md',
+  'findings/README.md',
   ...decisions,
 ];
 
