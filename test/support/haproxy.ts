@@ -15,6 +15,8 @@ export interface Haproxy {
   readonly url: string;
   /** How many replicas it takes for ready. */
   ready(): Promise<number>;
+  /** How many requests it counts as the replicas' load. */
+  serving(): Promise<number>;
 }
 
 /** Starts HAProxy with the configuration that is shipped, in front of two addresses; ended when the test is over. */
@@ -34,14 +36,20 @@ export async function startHaproxy([a = '', b = '']: readonly string[]): Promise
     await once(child, 'exit');
   });
   const url = `http://${listen}`;
+  const running: Haproxy = {
+    url,
+    ready: () => sample(stats, 'active_servers'),
+    serving: () => sample(stats, 'current_sessions'),
+  };
   for (let attempt = 0; attempt < 200; attempt++) {
-    if (await fetch(`${url}/readyz`).then(({ ok }) => ok, () => false)) return { url, ready: () => readyReplicas(stats) }; // prettier-ignore
+    if (await fetch(`${url}/readyz`).then(({ ok }) => ok, () => false)) return running; // prettier-ignore
     await delay(50);
   }
   throw new Error('no replica is ready behind HAProxy');
 }
 
-async function readyReplicas(stats: string): Promise<number> {
+/** A number that HAProxy tells Prometheus about all replicas. */
+async function sample(stats: string, name: string): Promise<number> {
   const text = await (await fetch(`http://${stats}/metrics`)).text();
-  return Number(/^haproxy_backend_active_servers\{proxy="replicas"\} (\d+)$/m.exec(text)?.[1]);
+  return Number(new RegExp(`^haproxy_backend_${name}\\{proxy="replicas"\\} (\\d+)$`, 'm').exec(text)?.[1]);
 }
