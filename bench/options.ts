@@ -16,6 +16,7 @@ export interface Options {
   readonly context: number;
   /** Steps in which all rows decode together. */
   readonly tokens: number;
+  /** Rounds; with `beside` an even number, because one half of them follows each order of starting. */
   readonly repeats: number;
   /** Threads inside a step; undefined for those that the server chooses by itself (`threadsOf`). */
   readonly threads: number | undefined;
@@ -44,7 +45,8 @@ Suites: ${suites.map(({ name }) => name).join(', ')} (all unless named)
   --repeats 5      rounds; medians count, ratios are taken within a round
   --threads N      threads inside a step (physical cores)
   --peers LIST     ${PEERS.join(',')} or none (all)
-  --beside COMMIT  measure this build and that commit's in turns, without peers: both figures and their ratio.
+  --beside COMMIT  measure this build and that commit's in turns, without peers: both figures and their ratio;
+                     --repeats is rounded up to an even number.
                      Suites: ${comparable(suites).join(', ')}
   --write-docs FILE  measure nothing; write results into docs/performance.md and its chart
                      (several times: a later file's suites replace an earlier one's)`;
@@ -68,12 +70,13 @@ export function readOptions(args: readonly string[], suites: readonly SuiteEntry
     },
   });
   const { beside } = values;
+  const repeats = positive('--repeats', values.repeats);
   return {
     suites: chooseSuites(positionals, suites, beside !== undefined),
     rows: values.rows.split(',').map((text) => positive('--rows', text)),
     context: positive('--context', values.context),
     tokens: positive('--tokens', values.tokens),
-    repeats: positive('--repeats', values.repeats),
+    repeats: beside === undefined ? repeats : 2 * Math.ceil(repeats / 2),
     threads: values.threads === undefined ? undefined : positive('--threads', values.threads),
     peers: choosePeers(values.peers, beside !== undefined),
     beside,

@@ -4,7 +4,9 @@ import { type Pair, pairFigures, type Round } from './pair.js';
 
 /**
  * Measures two builds in turns, never at the same time: a step of one, then the same step of the other. Which of them goes first
- * changes from step to step and from round to round. Round 0 warms up and does not count.
+ * changes from step to step and from round to round. A build that is opened first can be slower until it is closed, so the second
+ * half of the rounds measures both anew, opened in the opposite order. Round 0 warms up after each opening, and does not count.
+ * @param ours its `options.repeats`, an even number, are the rounds
  * @param onRound receives the pairs so far
  */
 export async function measureBeside(
@@ -13,20 +15,25 @@ export async function measureBeside(
   other: BenchContext,
   onRound: (pairs: readonly Pair[]) => Promise<void>,
 ): Promise<Pair[]> {
-  const sides: Side[] = [];
   const rounds: Round[] = [];
-  try {
-    for (const context of [ours, other]) sides.push({ context, probe: await open(suite, context) });
-    for (let round = 0; round <= ours.options.repeats; round++) {
-      const [ourFigures = [], otherFigures = []] = await measureRound(sides, round);
-      if (round === 0) continue;
-      rounds.push({ ours: ourFigures, others: otherFigures });
-      await onRound(pairFigures(rounds));
+  const { repeats } = ours.options;
+  const builds = [ours, other];
+  for (const opened of [builds, builds.toReversed()]) {
+    const probes = new Map<BenchContext, Probe>();
+    try {
+      for (const context of opened) probes.set(context, await open(suite, context));
+      const sides = builds.map((context) => ({ context, probe: probes.get(context) as Probe }));
+      await measureRound(sides, 0);
+      for (let i = 0; i < repeats / 2; i++) {
+        const [ourFigures = [], otherFigures = []] = await measureRound(sides, rounds.length + 1);
+        rounds.push({ ours: ourFigures, others: otherFigures });
+        await onRound(pairFigures(rounds));
+      }
+    } finally {
+      for (const probe of probes.values()) await probe.close();
     }
-    return pairFigures(rounds);
-  } finally {
-    for (const { probe } of sides) await probe.close();
   }
+  return pairFigures(rounds);
 }
 
 function open(suite: Suite, context: BenchContext): Promise<Probe> {

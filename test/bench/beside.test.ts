@@ -82,6 +82,7 @@ describe('two builds', () => {
     question: '?',
     run: () => Promise.resolve([]),
     open: ({ build }) => {
+      visits.push(`${build.name[0]} opened`);
       const step =
         (name: string) =>
         (round: number): Promise<Figure[]> => {
@@ -94,7 +95,7 @@ describe('two builds', () => {
     },
   });
 
-  it('take turns, step by step, and warm up first', async () => {
+  it('take turns, step by step, are opened in both orders, and warm up first', async () => {
     visits.length = 0;
     const kept: number[] = [];
     const pairs = await measureBeside(suite(''), contextOf(thisBuild), contextOf(other), (sofar) => {
@@ -103,7 +104,11 @@ describe('two builds', () => {
     });
     const even = (round: number): string[] => [`tx${round}`, `ax${round}`, `ay${round}`, `ty${round}`];
     const odd = ['ax1', 'tx1', 'ty1', 'ay1'];
-    expect(visits).toEqual([...even(0), ...odd, ...even(2), 't closed', 'a closed']);
+    const [ours, others] = [
+      ['t opened', 'a opened', ...even(0), ...odd, 't closed', 'a closed'],
+      ['a opened', 't opened', ...even(0), ...even(2), 'a closed', 't closed'],
+    ];
+    expect(visits).toEqual([...ours, ...others]);
     expect(pairs.map(({ at, ours, others }) => [at, ours, others])).toEqual([
       [{ step: 'x' }, [1, 2], [1, 2]],
       [{ step: 'y' }, [1, 2], [1, 2]],
@@ -115,7 +120,7 @@ describe('two builds', () => {
     visits.length = 0;
     const run = measureBeside(suite('abc1234'), contextOf(thisBuild), contextOf(other), () => Promise.resolve());
     await expect(run).rejects.toThrow('it broke');
-    expect(visits).toEqual(['tx0', 'ax0', 't closed', 'a closed']);
+    expect(visits).toEqual(['t opened', 'a opened', 'tx0', 'ax0', 't closed', 'a closed']);
   });
 });
 
@@ -142,7 +147,7 @@ describe.skipIf(!hasCommit())('this build beside HEAD', () => {
       let kept: readonly Finding[] = [];
       const context = contextOf(
         thisBuild,
-        readOptions(['interference', '--repeats', '1', '--threads', '1'], [interference]),
+        readOptions(['interference', '--beside', commit, '--repeats', '1', '--threads', '1'], [interference]),
       );
       const { findings, text } = await runBeside(
         interference,
@@ -157,8 +162,8 @@ describe.skipIf(!hasCommit())('this build beside HEAD', () => {
       expect(findings).toHaveLength(12);
       expect(kept).toEqual(findings);
       for (const { values } of findings) {
-        expect(values).toHaveLength(1);
-        expect(values[0]).toBeGreaterThan(0);
+        expect(values).toHaveLength(2);
+        expect(Math.min(...values)).toBeGreaterThan(0);
       }
       for (const part of ['this', build.name, `this over ${build.name}`, 'Worst of 4: ']) expect(text).toContain(part);
     },

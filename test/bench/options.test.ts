@@ -27,10 +27,10 @@ describe('options', () => {
   });
 
   it('choose what can be measured beside another commit, without peers', () => {
-    const { suites: chosen, beside, peers } = readOptions(['--beside', 'HEAD'], suites);
+    const { suites: chosen, beside, peers, repeats } = readOptions(['--beside', 'HEAD'], suites);
     expect(chosen).toEqual(comparable);
     expect(comparable).toEqual(expect.arrayContaining(['decode', 'interference', 'memory', 'start']));
-    expect({ beside, peers }).toEqual({ beside: 'HEAD', peers: [] });
+    expect({ beside, peers, repeats }).toEqual({ beside: 'HEAD', peers: [], repeats: 6 });
     expect(readOptions(['start', '--beside', 'v1'], suites).suites).toEqual(['start']);
   });
 
