@@ -37,19 +37,18 @@ export async function findProgram(wanted: DebianProgram, caches: string): Promis
   return { program, libraries: (await librariesIn(root)).join(':') };
 }
 
-/** Debian's own package, checked by apt against the system's keys, in directories of ours. */
+/** Debian's own package and what it depends on that is not installed, checked by apt against the system's keys, in directories of ours. */
 async function fetch(wanted: DebianProgram, root: string): Promise<void> {
   if (!(await onPath('apt-get')) || !(await onPath('dpkg-deb'))) fail(wanted);
   await mkdir(path.dirname(root), { recursive: true });
   const scratch = await mkdtemp(`${root}-`);
   try {
     console.log(`No ${wanted.name} here: fetching the one of Debian ...`);
-    const apt = await privateApt(scratch);
     const target = path.join(scratch, 'root');
+    for (const archive of await download(wanted.package, scratch)) await run('dpkg-deb', ['-x', archive, target]);
     const program = path.join(target, wanted.path);
-    await unpack(apt, wanted.package, scratch, target);
     if (wanted.linkTo !== undefined) await symlink(wanted.linkTo, program);
-    if (await lacksLibraries(program)) await fetchLibraries(apt, wanted.package, scratch, target);
+    await access(program, constants.X_OK);
     await rm(root, { recursive: true, force: true });
     await rename(target, root);
   } catch (error) {
@@ -59,12 +58,11 @@ async function fetch(wanted: DebianProgram, root: string): Promise<void> {
   }
 }
 
-type Apt = (command: 'apt-get' | 'apt-cache', ...args: string[]) => Promise<string>;
-
-/** apt whose lists and downloads are in `scratch`. */
-async function privateApt(scratch: string): Promise<Apt> {
+/** Downloads packages, with an apt whose lists and archives are in `scratch`. Returns the archives. */
+async function download(name: string, scratch: string): Promise<string[]> {
+  const archives = path.join(scratch, 'archives');
   await mkdir(path.join(scratch, 'lists/partial'), { recursive: true });
-  await mkdir(path.join(scratch, 'archives/partial'), { recursive: true });
+  await mkdir(path.join(archives, 'partial'), { recursive: true });
   const settings = {
     'Dir::State': scratch,
     'Dir::State::lists': path.join(scratch, 'lists'),
@@ -73,40 +71,29 @@ async function privateApt(scratch: string): Promise<Apt> {
     'Debug::NoLocking': '1',
     'APT::Sandbox::User': os.userInfo().username,
   };
-  const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-  const apt: Apt = async (command, ...args) => (await run(command, [...options, ...args], { cwd: scratch })).stdout;
-  await apt('apt-get', 'update');
-  return apt;
+  const options = Object.entries(settings).flatMap(([key, value]) => ['-o', `${key}=${value}`]);
+  await run('apt-get', [...options, 'update']);
+  await run('apt-get', [
+    ...options,
+    'install',
+    '--reinstall',
+    '--download-only',
+    '--no-install-recommends',
+    '--yes',
+    name,
+  ]);
+  const files = await readdir(archives);
+  return files.filter((file) => file.endsWith('.deb')).map((file) => path.join(archives, file));
 }
 
-async function unpack(apt: Apt, name: string, scratch: string, target: string): Promise<void> {
-  await apt('apt-get', 'download', name);
-  const file = (await readdir(scratch)).find((entry) => entry.startsWith(`${name}_`) && entry.endsWith('.deb'));
-  await run('dpkg-deb', ['-x', path.join(scratch, String(file)), target]);
-}
-
-/** A program that is linked statically has none: `ldd` fails. */
-async function lacksLibraries(program: string): Promise<boolean> {
-  const { stdout } = await run('ldd', [program]).catch(() => ({ stdout: '' }));
-  return stdout.includes('not found');
-}
-
-/** The libraries that it depends on, except that of C, which the system has. */
-async function fetchLibraries(apt: Apt, name: string, scratch: string, target: string): Promise<void> {
-  const only = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'].map((kind) => `--no-${kind}`);
-  const listed = await apt('apt-cache', 'depends', '--recurse', ...only, name);
-  const libraries = listed.split('\n').filter((line) => /^lib/.test(line) && line !== 'libc6');
-  // An alternative of another system is not there to be downloaded; starting the program tells whether enough is.
-  for (const library of libraries) await unpack(apt, library, scratch, target).catch(() => undefined);
-}
-
-/** Where Debian's packages put libraries: `lib/<machine>` and `usr/lib/<machine>`. */
+/** Directories in which packages have put shared libraries, some of them below `usr/lib/<machine>`. */
 async function librariesIn(root: string): Promise<string[]> {
   const found = ['lib', 'usr/lib'].map(async (folder) => {
-    const entries = await readdir(path.join(root, folder), { withFileTypes: true }).catch(() => []);
-    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => path.join(root, folder, name));
+    const options = { recursive: true, withFileTypes: true } as const;
+    const entries = await readdir(path.join(root, folder), options).catch(() => []);
+    return entries.filter(({ name }) => /\.so(\.|$)/.test(name)).map(({ parentPath }) => parentPath);
   });
-  return (await Promise.all(found)).flat();
+  return [...new Set((await Promise.all(found)).flat())];
 }
 
 async function onPath(name: string): Promise<string | undefined> {
