@@ -51,6 +51,39 @@ export function httpUrl(given: string): string {
   throw new Error('this is not a URL like http://host:4318');
 }
 
+/** Parses hosts, without scheme and port. Messages name an entry by its number, because a URL may hold a password. */
+export function hostNames(given: string): readonly string[] {
+  const what = 'a host such as preamble.example or [fd00::1], without scheme and port';
+  return entries(given, what, (entry) => HOST.test(entry)).map((host) => host.toLowerCase());
+}
+
+/** Parses origins of web pages as browsers send them, or `*`. Messages name an entry by its number. */
+export function webOrigins(given: string): readonly string[] {
+  if (given === '*') return [given];
+  return entries(
+    given,
+    'an origin such as https://app.example, in lower case, with neither path nor default port',
+    isOrigin,
+  );
+}
+
+const HOST = /^(\[[\da-f:.]+\]|[\w.-]+)$/i;
+
+/** Browsers' own pages have other schemes, of which `URL` knows no origin. */
+function isOrigin(entry: string): boolean {
+  const [, scheme = '', host = ''] = /^([a-z][a-z\d+.-]*):\/\/(.+?)(:\d+)?$/.exec(entry) ?? [];
+  if (!HOST.test(host)) return false;
+  return !/^https?$/.test(scheme) || (URL.canParse(entry) && new URL(entry).origin === entry);
+}
+
+/** The entries of a list with commas, each of which `isGood` accepts. */
+function entries(given: string, what: string, isGood: (entry: string) => boolean): readonly string[] {
+  const all = given.split(',').map((entry) => entry.trim());
+  const bad = all.findIndex((entry) => !isGood(entry));
+  if (bad >= 0) throw new Error(`entry ${bad + 1} is not ${what}`);
+  return all;
+}
+
 export function text(given: string): string {
   return given;
 }

@@ -1,3 +1,4 @@
+import { isLoopback } from '../lib/loopback.js';
 import type { KvPrecision, WeightPrecision } from '../model/precision.js';
 import type { TenantLimits } from '../tenancy/limits.js';
 import { ConfigError } from './error.js';
@@ -23,11 +24,6 @@ export function tenantDefaults(config: Settings<'tenants'>): TenantLimits {
   return { weight: config.tenantWeight, requestsPerMinute, tokensPerMinute, maxPrefixes, maxPrefixBytes, queueShare };
 }
 
-/** Whether only this machine can reach an address. */
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
-}
-
 /** The precisions in effect. Unless set, they are float32 on the CPU and float16 on a device. */
 export function precisions({ provider, weights, kv }: Pick<Config, 'provider' | 'weights' | 'kv'>): Precisions {
   const fallback = provider === 'cpu' ? 'float32' : 'float16';
@@ -39,9 +35,10 @@ export function precisions({ provider, weights, kv }: Pick<Config, 'provider' | 
  * @throws ConfigError
  */
 export function checkRules(settings: Partial<Config>): void {
-  const { host, apiKeys, adminKey, provider, weights, kv } = settings;
+  const { host, allowedOrigins, apiKeys, adminKey, provider, weights, kv } = settings;
   if (apiKeys !== undefined) refuseSharedKey({ apiKeys, adminKey });
   if (apiKeys !== undefined && host !== undefined) refuseOpenListener({ host, apiKeys, adminKey });
+  if (apiKeys !== undefined && allowedOrigins !== undefined) refuseAnyOrigin({ allowedOrigins, apiKeys, adminKey });
   if (provider !== undefined) refusePrecision({ provider, weights, kv });
 }
 
@@ -49,6 +46,13 @@ function refuseOpenListener(config: Pick<Config, 'host' | 'apiKeys' | 'adminKey'
   if (needsKey(config) || isLoopback(config.host)) return;
   const problem = `'${config.host}' is not a loopback address; set PREAMBLE_API_KEYS or PREAMBLE_ADMIN_KEY to listen there`;
   throw new ConfigError('HOST', problem);
+}
+
+/** Without keys, `*` would let every web page do everything. */
+function refuseAnyOrigin(config: Pick<Config, 'allowedOrigins' | 'apiKeys' | 'adminKey'>): void {
+  if (needsKey(config) || !config.allowedOrigins.includes('*')) return;
+  const problem = "'*' needs PREAMBLE_API_KEYS or PREAMBLE_ADMIN_KEY: without keys every web page could do everything";
+  throw new ConfigError('PREAMBLE_ALLOWED_ORIGINS', problem);
 }
 
 /** The operator's key must not also be a tenant's. */

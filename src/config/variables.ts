@@ -8,6 +8,7 @@ import {
   adminKey,
   apiKeys,
   fileStore,
+  hostNames,
   httpUrl,
   modelName,
   parseBoolean,
@@ -17,6 +18,7 @@ import {
   path,
   store as storeLocation,
   text,
+  webOrigins,
 } from './parsers.js';
 import { bundledModel, packageRoot, defaultStoreDirectory } from './paths.js';
 import { choice, integer, variable, type Variable } from './variable.js';
@@ -32,10 +34,14 @@ const SAMPLERS = [
   'parentbased_traceidratio',
 ] as const;
 
-/** Address, timeouts, and limits of one request. */
+/** Address, who may use it from a browser, timeouts, and limits of one request. */
 const http = {
   host: variable('HOST', () => '127.0.0.1', text),
   port: integer('PORT', 8000, 0, 65_535),
+  /** Hosts beside this machine that a server without keys answers to, lower-cased, IPv6 in brackets. */
+  allowedHosts: variable('PREAMBLE_ALLOWED_HOSTS', () => [] as readonly string[], hostNames),
+  /** Origins whose web pages may use the server; `*` is every one, and then alone. */
+  allowedOrigins: variable('PREAMBLE_ALLOWED_ORIGINS', () => [] as readonly string[], webOrigins),
   /** Choices of one request: prompts times `n`. */
   maxChoices: integer('PREAMBLE_MAX_CHOICES', 256, 1, 65_536),
   /** Requests in one call of `/v1/batch/completions`. */

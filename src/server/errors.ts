@@ -36,6 +36,10 @@ type ServerErrorCode =
   | 'request_timeout'
   | 'unsupported_media_type'
   | 'invalid_api_key'
+  /** Without keys: the request is for a host that is not this machine (`host-check`). */
+  | 'host_not_allowed'
+  /** Without keys: a web page of another origin asks for a write (`origin-check`). */
+  | 'origin_not_allowed'
   | 'client_closed_request'
   | 'server_not_ready'
   | 'server_draining'
@@ -58,6 +62,7 @@ const MAX_TEXT = 1000;
 
 const refused: ErrorEntry = { status: 400, type: 'invalid_request_error' };
 const missing: ErrorEntry = { status: 404, type: 'invalid_request_error' };
+const forbidden: ErrorEntry = { status: 403, type: 'invalid_request_error' };
 const conflict: ErrorEntry = { status: 409, type: 'invalid_request_error' };
 const tooLarge: ErrorEntry = { status: 413, type: 'invalid_request_error' };
 const failed: ErrorEntry = { status: 500, type: 'server_error', text: 'The server failed. Its log has the details.' };
@@ -73,7 +78,7 @@ const prefixErrors: Readonly<Record<PrefixErrorReason, ErrorEntry>> = {
   invalid: refused,
   too_large: tooLarge,
   not_found: missing,
-  quota: { status: 403, type: 'invalid_request_error' },
+  quota: forbidden,
   damaged: failed,
 };
 
@@ -102,13 +107,15 @@ const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
   request_timeout: { status: 408, type: 'invalid_request_error' },
   unsupported_media_type: { status: 415, type: 'invalid_request_error' },
   invalid_api_key: { status: 401, type: 'authentication_error' },
+  host_not_allowed: forbidden,
+  origin_not_allowed: forbidden,
   rate_limit_exceeded: { status: 429, type: 'requests' },
   tenant_not_found: missing,
   key_not_found: missing,
   tenant_static: conflict,
   key_static: conflict,
   file_not_found: missing,
-  file_quota_exceeded: prefixErrors.quota,
+  file_quota_exceeded: forbidden,
   job_not_found: missing,
   job_finished: conflict,
   too_many_jobs: { status: 429, type: 'rate_limit_error' },

@@ -11,14 +11,17 @@ import { loggerOptions, type LogStream } from '../logging/logger.js';
 import accessLog, { logRequest } from './http/plugins/access-log.js';
 import adminAuth from './http/plugins/admin-auth.js';
 import auth, { type AuthOptions } from './http/plugins/auth.js';
+import cors from './http/plugins/cors.js';
 import contentEncoding from './http/body/content-encoding.js';
 import drainPlugin, { Drain } from './http/plugins/drain.js';
 import errorHandler, { sendError } from './http/plugins/error-handler.js';
+import hostCheck from './http/plugins/host-check.js';
 import { MAX_FORMS } from './http/body/forms.js';
 import metricsPlugin, { type ServerMetrics } from './http/plugins/metrics.js';
 import jsonBody from './http/body/json-body.js';
 import oneAtATime from './http/plugins/one-at-a-time.js';
 import openapi from './http/plugins/openapi.js';
+import originCheck from './http/plugins/origin-check.js';
 import requestIdPlugin, { requestId } from './http/plugins/request-id.js';
 import tenant from './http/plugins/tenant.js';
 import tracing, { type ServerTracing } from './http/plugins/tracing.js';
@@ -41,6 +44,10 @@ const { version } = createRequire(import.meta.url)('../../package.json') as { ve
 interface ServerConfig {
   /** The operator's key; undefined: there are no admin routes. */
   readonly adminKey?: string | undefined;
+  /** Hosts beside this machine that a server without keys answers to, lower-cased. */
+  readonly allowedHosts: readonly string[];
+  /** Origins whose web pages may use the server; `*` is every one. */
+  readonly allowedOrigins: readonly string[];
   /** Level of pino's log. */
   readonly logLevel: string;
   readonly maxBodyBytes: number;
@@ -89,6 +96,7 @@ export interface Server {
 /** Builds the server: every plugin and route, ready for `listen` or `inject`. */
 export async function buildServer(deps: ServerDeps): Promise<Server> {
   const { config } = deps;
+  const { needsKey } = deps.tenancy;
   const drain = new Drain();
   const app = Fastify(fastifyOptions(deps)).withTypeProvider<TypeBoxTypeProvider>();
   app.removeContentTypeParser('text/plain');
@@ -101,9 +109,13 @@ export async function buildServer(deps: ServerDeps): Promise<Server> {
   await app.register(tenant);
   await app.register(accessLog);
   await app.register(unreadBody);
-  await app.register(openapi, { version, needsKey: deps.tenancy.needsKey });
-  await app.register(metricsPlugin, { metrics: deps.metrics });
   await app.register(errorHandler);
+  // With keys, a web page without one can do nothing.
+  if (!needsKey) await app.register(hostCheck, { allowed: config.allowedHosts });
+  await app.register(cors, { allowed: config.allowedOrigins });
+  if (!needsKey) await app.register(originCheck, { allowed: config.allowedOrigins });
+  await app.register(openapi, { version, needsKey });
+  await app.register(metricsPlugin, { metrics: deps.metrics });
   const { engine, storeReady = () => Promise.resolve(true) } = deps;
   await app.register(healthRoutes, { drain, engine, storeReady });
   await app.register(apiRoutes, { prefix: '/v1', deps, drain });

@@ -66,6 +66,15 @@ describe('preamble doctor', () => {
     expect(report['settings']?.['PREAMBLE_MODEL']).toEqual({ value: model, why: 'set' });
   });
 
+  it('shows who may use the server from a browser', async () => {
+    set({ PREAMBLE_ALLOWED_HOSTS: 'Preamble.Example,[fd00::1]', PREAMBLE_ALLOWED_ORIGINS: '' });
+    const { report } = await doctor();
+    expect(report['settings']).toMatchObject({
+      PREAMBLE_ALLOWED_HOSTS: { value: 'preamble.example,[fd00::1]', why: 'set' },
+      PREAMBLE_ALLOWED_ORIGINS: { value: null },
+    });
+  });
+
   it('counts the memory of the slots, and changes nothing', async () => {
     set({ PREAMBLE_SLOTS: '3' });
     const { report } = await doctor();

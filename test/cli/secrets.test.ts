@@ -136,7 +136,7 @@ async function nonsense({ url }: Session): Promise<void> {
   for (const text of [
     'xyzzy xyzzy xyzzy\r\n\r\n',
     'GET /v1/models HTTP/1.1\r\nxyzzy\r\n\r\n',
-    `GET /v1/models HTTP/1.1\r\nhost: x\r\nxyzzy: ${'xyzzy'.repeat(10_000)}\r\n\r\n`,
+    `GET /v1/models HTTP/1.1\r\nhost: localhost\r\nxyzzy: ${'xyzzy'.repeat(10_000)}\r\n\r\n`,
   ]) {
     await new Promise((resolve) => {
       const socket = connect(port, '127.0.0.1', () => socket.write(text));

@@ -14,6 +14,8 @@ describe('readConfig', () => {
     expect(readConfig({})).toMatchObject({
       host: '127.0.0.1',
       port: 8000,
+      allowedHosts: [],
+      allowedOrigins: [],
       model: resolve(packageRoot, 'models/preamble-demo'),
       modelName: undefined,
       store: { kind: 'file', directory: resolve(packageRoot, 'prefixes') },
@@ -55,6 +57,30 @@ describe('readConfig', () => {
     ]);
   });
 
+  it('reads hosts and origins, as browsers write them', () => {
+    expect(readConfig({ PREAMBLE_ALLOWED_HOSTS: 'Preamble.Example, 10.0.0.5,[fd00::1]' }).allowedHosts).toEqual([
+      'preamble.example',
+      '10.0.0.5',
+      '[fd00::1]',
+    ]);
+    const origins = ['https://app.example', 'http://localhost:5173', 'http://[::1]:3000', 'chrome-extension://abc'];
+    expect(readConfig({ PREAMBLE_ALLOWED_ORIGINS: origins.join(', ') }).allowedOrigins).toEqual(origins);
+  });
+
+  it('lets every origin in with keys only', () => {
+    const every = { PREAMBLE_ALLOWED_ORIGINS: '*' };
+    expect(readConfig({ ...every, PREAMBLE_API_KEYS: 'a=k' }).allowedOrigins).toEqual(['*']);
+    expect(readConfig({ ...every, PREAMBLE_ADMIN_KEY: 'k'.repeat(16) }).allowedOrigins).toEqual(['*']);
+    expect(() => readConfig(every)).toThrow(/^PREAMBLE_ALLOWED_ORIGINS: '\*' needs PREAMBLE_API_KEYS/);
+  });
+
+  it('names a bad host or origin by its number, because it may hold a password', () => {
+    const url = 'https://user:sekret@app.example';
+    const bad = { PREAMBLE_ALLOWED_HOSTS: `a,${url}`, PREAMBLE_ALLOWED_ORIGINS: `https://a.example,${url}` };
+    for (const [name, value] of Object.entries(bad))
+      expect(() => readConfig({ [name]: value })).toThrow(new RegExp(`^${name}: entry 2 (?!.*sekret)`));
+  });
+
   it('is frozen', () => {
     expect(Object.isFrozen(readConfig({}))).toBe(true);
   });
@@ -62,6 +88,20 @@ describe('readConfig', () => {
   it.each([
     ['PORT', '65536'],
     ['PORT', '80a'],
+    ['PREAMBLE_ALLOWED_HOSTS', 'preamble.example,'],
+    ['PREAMBLE_ALLOWED_HOSTS', '*'],
+    ['PREAMBLE_ALLOWED_HOSTS', 'http://preamble.example'],
+    ['PREAMBLE_ALLOWED_HOSTS', 'preamble.example:8000'],
+    ['PREAMBLE_ALLOWED_HOSTS', '::1'],
+    ['PREAMBLE_ALLOWED_ORIGINS', ','],
+    ['PREAMBLE_ALLOWED_ORIGINS', 'null'],
+    ['PREAMBLE_ALLOWED_ORIGINS', 'app.example'],
+    ['PREAMBLE_ALLOWED_ORIGINS', 'https://app.example/'],
+    ['PREAMBLE_ALLOWED_ORIGINS', 'https://app.example:443'],
+    ['PREAMBLE_ALLOWED_ORIGINS', 'https://App.example'],
+    ['PREAMBLE_ALLOWED_ORIGINS', 'https://*.example'],
+    ['PREAMBLE_ALLOWED_ORIGINS', 'https://app.example,*'],
+    ['PREAMBLE_ALLOWED_ORIGINS', 'file://'],
     ['PREAMBLE_SLOTS', '0'],
     ['PREAMBLE_SLOTS', '-1'],
     ['PREAMBLE_SLOTS', '1.5'],

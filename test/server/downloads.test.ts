@@ -32,7 +32,7 @@ describe('a file that is downloaded', () => {
     const { app } = await serving(files);
     const socket = connect(Number(new URL(await listen(app)).port), '127.0.0.1');
     const times = 5;
-    socket.write(`GET /v1/files/${id}/content HTTP/1.1\r\nhost: x\r\n\r\n`.repeat(times));
+    socket.write(`GET /v1/files/${id}/content HTTP/1.1\r\nhost: localhost\r\n\r\n`.repeat(times));
     let [bytes, most] = [0, 0];
     // What comes first is in the sockets' buffers; then the server has nobody to send to.
     await new Promise((resolve) => socket.once('readable', resolve));
@@ -90,7 +90,7 @@ describe('a connection that is still', () => {
     app.server.timeout = 300; // no test waits for so long
     const closed = new Promise((resolve) => app.server.once('connection', (socket) => socket.once('close', resolve)));
     const socket = connect(Number(new URL(await listen(app)).port), '127.0.0.1').on('error', () => undefined);
-    socket.write(`GET /v1/files/${id}/content HTTP/1.1\r\nhost: x\r\n\r\n`);
+    socket.write(`GET /v1/files/${id}/content HTTP/1.1\r\nhost: localhost\r\n\r\n`);
     await closed;
   });
 
@@ -114,7 +114,7 @@ describe('a connection that is still', () => {
 
 describe('requests of one connection', () => {
   const body = JSON.stringify({ model: 'tiny', prompt: 'abc', max_tokens: 1 });
-  const head = `POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}`;
+  const head = `POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}`;
 
   /** Sends three at once, the last of them with a header. */
   async function sendThree({ app }: TestServer, header = 'x: y'): Promise<Socket> {

@@ -32,9 +32,9 @@ async function sendRaw(server: RealServer, ...pieces: (string | Buffer)[]): Prom
 }
 
 const head = (length: number | string, path = '/v1/completions'): string =>
-  `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n`;
+  `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n`;
 const chunked = (type = 'application/json', path = '/v1/completions'): string =>
-  `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: ${type}\r\ntransfer-encoding: chunked\r\n\r\n`;
+  `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: ${type}\r\ntransfer-encoding: chunked\r\n\r\n`;
 const chunk = (text: string): string => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
 
 describe('JSON', () => {
@@ -106,25 +106,30 @@ describe('HTTP', () => {
   const encoded = (encoding: string, path?: string, type = 'application/json'): string =>
     head(json.length, path)
       .replace('application/json', type)
-      .replace('x\r\n', `x\r\ncontent-encoding: ${encoding}\r\nconnection: close\r\n`);
+      .replace('localhost\r\n', `localhost\r\ncontent-encoding: ${encoding}\r\nconnection: close\r\n`);
 
   it.each([
     ['no HTTP', 'nonsense\r\n\r\n', 400, 'invalid_request'],
-    ['an unknown method', 'XYZZY / HTTP/1.1\r\nhost: x\r\n\r\n', 400, 'invalid_request'],
+    ['an unknown method', 'XYZZY / HTTP/1.1\r\nhost: localhost\r\n\r\n', 400, 'invalid_request'],
     [
       'a header of 10 MB',
-      `GET /livez HTTP/1.1\r\nhost: x\r\na: ${'b'.repeat(10_000_000)}\r\n\r\n`,
+      `GET /livez HTTP/1.1\r\nhost: localhost\r\na: ${'b'.repeat(10_000_000)}\r\n\r\n`,
       431,
       'headers_too_large',
     ],
     [
       '100,000 headers',
-      `GET /livez HTTP/1.1\r\nhost: x\r\n${'a: b\r\n'.repeat(100_000)}\r\n`,
+      `GET /livez HTTP/1.1\r\nhost: localhost\r\n${'a: b\r\n'.repeat(100_000)}\r\n`,
       431,
       'headers_too_large',
     ],
-    ['a URL of a megabyte', `GET /${'a'.repeat(1 << 20)} HTTP/1.1\r\nhost: x\r\n\r\n`, 431, 'headers_too_large'],
-    ['a header with a null byte', 'GET /livez HTTP/1.1\r\nhost: x\r\na: \0\r\n\r\n', 400, 'invalid_request'],
+    [
+      'a URL of a megabyte',
+      `GET /${'a'.repeat(1 << 20)} HTTP/1.1\r\nhost: localhost\r\n\r\n`,
+      431,
+      'headers_too_large',
+    ],
+    ['a header with a null byte', 'GET /livez HTTP/1.1\r\nhost: localhost\r\na: \0\r\n\r\n', 400, 'invalid_request'],
     ['no host', 'GET /livez HTTP/1.1\r\n\r\n', 400, undefined],
     ['a negative content-length', head('-1') + json, 400, 'invalid_request'],
     ['a content-length that is no number', head('1e3') + json, 400, 'invalid_request'],
@@ -176,7 +181,7 @@ describe('HTTP', () => {
     const server = await realServer();
     const streamed = JSON.stringify({ ...completion, stream: true, max_tokens: 300, ignore_eos: true });
     const socket = open(server);
-    socket.write(`GET /livez HTTP/1.1\r\nhost: x\r\n\r\n${head(streamed.length)}${streamed}`);
+    socket.write(`GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n${head(streamed.length)}${streamed}`);
     await new Promise<void>((resolve) => {
       let seen = '';
       socket.on('data', (data: Buffer) => {
@@ -250,7 +255,7 @@ describe('a client that takes its time', () => {
     const server = await realServer(slow);
     const answers = await Promise.all([
       drip(server, 'GET /'),
-      drip(server, 'GET /livez HTTP/1.1\r\nhost: x\r\na: '),
+      drip(server, 'GET /livez HTTP/1.1\r\nhost: localhost\r\na: '),
       drip(server, head(100_000) + '{"'),
       drip(server, chunked()),
     ]);
@@ -262,7 +267,7 @@ describe('a client that takes its time', () => {
   it('may be quiet between two requests for so long, and no longer', async () => {
     const server = await realServer(slow);
     const socket = open(server);
-    socket.write('GET /livez HTTP/1.1\r\nhost: x\r\n\r\n');
+    socket.write('GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n');
     expect(await readAll(socket)).toMatch(/^HTTP\/1\.1 200 .*keep-alive: timeout=1\r\n/is);
   });
 

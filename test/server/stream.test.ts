@@ -13,7 +13,7 @@ function request(url: string, path: string, body: object): Socket {
   const text = JSON.stringify(body);
   const head = [
     `POST ${path} HTTP/1.1`,
-    'host: test',
+    'host: localhost',
     'content-type: application/json',
     `content-length: ${Buffer.byteLength(text)}`,
   ];

@@ -33,7 +33,7 @@ async function openServer() {
     hold: async (tenant: string, name: string, model?: Uint8Array<ArrayBuffer>) => {
       const { headers, body } = await form(name, model);
       const socket = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => undefined);
-      const all = { host: 'x', ...headers, ...headersOf(tenant), 'content-length': String(body.length) };
+      const all = { host: 'localhost', ...headers, ...headersOf(tenant), 'content-length': String(body.length) };
       const head = Object.entries({ ...all, connection: 'close' }).map(([field, value]) => `${field}: ${value}\r\n`);
       socket.write(`POST /v1/prefixes HTTP/1.1\r\n${head.join('')}\r\n`);
       socket.write(body.subarray(0, -10));

@@ -29,11 +29,16 @@ export function examineSettings(config: Config, settings: readonly SettingInEffe
   return { name: 'settings', facts: Object.fromEntries(facts), problems: [] };
 }
 
-function withoutSecrets({ store, apiKeys }: Config, { key, value }: SettingInEffect): Fact['value'] {
+function withoutSecrets(
+  { store, apiKeys, allowedHosts, allowedOrigins }: Config,
+  { key, value }: SettingInEffect,
+): Fact['value'] {
   if (value === undefined || value === null) return null;
   if (key === 'store') return describeStore(store);
   if (key === 'apiKeys')
     return apiKeys.length === 0 ? null : `keys of ${new Set(apiKeys.map(({ tenant }) => tenant)).size} tenants`;
+  if (key === 'allowedHosts') return allowedHosts.join(',') || null;
+  if (key === 'allowedOrigins') return allowedOrigins.join(',') || null;
   if (typeof value === 'number' || typeof value === 'boolean') return value;
   return typeof value === 'string' && SHOWN.has(key) ? value : '(hidden)';
 }

@@ -5,7 +5,10 @@ import { ApiError, toApiError } from '../../errors.js';
 import type { SchemaError } from '../../../lib/schema/violation.js';
 import { toValidationError } from '../validation.js';
 
-/** Answers every error with OpenAI's envelope, and logs the details of internal failures. */
+/**
+ * Answers every error with OpenAI's envelope, and logs the details of internal failures. Register it before all routes:
+ * those registered earlier keep fastify's handler.
+ */
 export default fp(
   async (app) => {
     app.setErrorHandler((error, request, reply) => sendError(error, request, reply));
@@ -13,7 +16,7 @@ export default fp(
       sendError(new ApiError('route_not_found', 'No such route.'), request, reply),
     );
   },
-  { name: 'error-handler', fastify: '5.x', dependencies: ['metrics'] },
+  { name: 'error-handler', fastify: '5.x' },
 );
 
 /** Answers a request with an error. */
