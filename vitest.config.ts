@@ -1,10 +1,11 @@
 import { defineConfig } from 'vitest/config';
 
-/** Tests that start Redis, HAProxy or promtool, which are fetched when they are missing. */
+/** Tests that start Redis, HAProxy, promtool or Chromium, which are fetched when they are missing. */
 const services = [
   'test/redis/**/*.test.ts',
   'test/cli/{doctor,image}.test.ts',
   'test/e2e/haproxy*.test.ts',
+  'test/e2e/web-pages.test.ts',
   'test/house/charts.test.ts',
   'test/server/{rate-limits,replicas,store-errors}.test.ts',
 ];

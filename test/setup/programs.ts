@@ -5,6 +5,12 @@ import type { TestProject } from 'vitest/node';
 import { findProgram, type DebianProgram, type FoundProgram } from '../support/debian-program.js';
 import { redisProgram } from '../support/redis-process.js';
 
+/** Without a window, it is a third smaller than `chromium`. */
+const headlessChromium: DebianProgram = {
+  name: 'chromium-headless-shell',
+  package: 'chromium-headless-shell',
+  path: 'usr/lib/chromium/chromium-headless-shell',
+};
 /** Programs that were fetched stay here. */
 const cache = path.resolve(import.meta.dirname, '../.cache');
 
@@ -15,6 +21,7 @@ declare module 'vitest' {
     /** Null where there is none and none can be had: its tests are skipped. */
     haproxy: FoundProgram | null;
     promtool: FoundProgram | null;
+    chromium: FoundProgram | null;
   }
 }
 
@@ -23,6 +30,7 @@ export default async function setup({ provide }: TestProject): Promise<void> {
   provide('redis', await findProgram(redisProgram, cache));
   provide('haproxy', await findIfAny({ name: 'haproxy', package: 'haproxy', path: 'usr/sbin/haproxy' }));
   provide('promtool', await findIfAny({ name: 'promtool', package: 'prometheus', path: 'usr/bin/promtool' }));
+  provide('chromium', await findIfAny(headlessChromium));
 }
 
 async function findIfAny(wanted: DebianProgram): Promise<FoundProgram | null> {

@@ -4,9 +4,10 @@ import fp from 'fastify-plugin';
 
 /**
  * Content security policy of the page. Everything comes from this server, over plain HTTP too, so the page works
- * offline.
+ * offline. No other page may frame it, which could make its visitors press its buttons.
  */
-const PAGE_POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'";
+const PAGE_POLICY =
+  "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; frame-ancestors 'none'";
 
 /** Content of the OpenAPI document that is not in the routes. */
 interface OpenApiOptions {
