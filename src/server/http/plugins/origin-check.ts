@@ -17,7 +17,8 @@ export default fp<{ allowed: readonly string[] }>(
     app.addHook('onRequest', async ({ method, headers }) => {
       if (READS.has(method) || isOwn(headers) || allowed.includes(headers.origin ?? '')) return;
       const remedy = 'name its origin in PREAMBLE_ALLOWED_ORIGINS, or use keys';
-      throw new ApiError('origin_not_allowed', `A web page of another origin asks for this. To allow it, ${remedy}.`);
+      const asker = `A web page of another origin ('${headers.origin ?? 'unknown'}')`;
+      throw new ApiError('origin_not_allowed', `${asker} asks for this. To allow it, ${remedy}.`);
     });
   },
   { name: 'origin-check', fastify: '5.x' },
