@@ -110,16 +110,16 @@ describe('the host of a request without keys', () => {
 });
 
 describe('a write without keys', () => {
-  const server = sharedServer({ allowedOrigins: ['https://app.example'] });
+  const server = sharedServer({ allowedOrigins: ['https://app.example'], allowedHosts: ['preamble.example'] });
   const own = { host: '127.0.0.1:8000' };
 
   it.each([
     { origin: stranger },
     { origin: 'null' },
     { origin: '' },
-    { origin: 'https://127.0.0.1:8001' },
-    { origin: 'http://localhost:8000' },
-    { origin: 'http://127.0.0.1:5173', 'sec-fetch-site': 'same-site' },
+    { origin: 'http://localhost.evil.example' },
+    { origin: 'http://localhost:5173', host: 'preamble.example' },
+    { origin: 'ftp://localhost' },
     { origin: 'http://127.0.0.1:8000.evil.example' },
     { origin: 'https://app.example.evil.example' },
     { origin: 'https://app.example:8443' },
@@ -143,6 +143,9 @@ describe('a write without keys', () => {
     { origin: 'http://[::1]:8000', host: '[::1]:8000' },
     { origin: 'https://preamble.example', host: 'preamble.example' }, // behind a proxy that speaks HTTPS
     { origin: 'https://app.example', 'sec-fetch-site': 'cross-site' },
+    { origin: 'http://127.0.0.1:5173', 'sec-fetch-site': 'same-site' },
+    { origin: 'http://localhost:3000', 'sec-fetch-site': 'cross-site' },
+    { origin: 'https://app.localhost' },
     { 'sec-fetch-site': 'none' },
   ])('is served with %j', async (headers: Record<string, string>) => {
     const { app } = await testServer({ allowedHosts: ['preamble.example'], allowedOrigins: ['https://app.example'] });

@@ -1,10 +1,7 @@
 import fp from 'fastify-plugin';
 
-import { isLoopback } from '../../../lib/loopback.js';
 import { ApiError } from '../../errors.js';
-
-/** A name, or an address of which IPv6's is in brackets; then perhaps a port. */
-const AUTHORITY = /^(\[[\da-f:.]+\]|[\w.-]+)(?::\d*)?$/i;
+import { hostOf, isThisMachine } from '../authority.js';
 
 /**
  * Refuses requests for hosts other than this machine and those in `allowed` (lower-cased, IPv6 in brackets). A web page
@@ -16,7 +13,7 @@ export default fp<{ allowed: readonly string[] }>(
     app.addHook('onRequest', async ({ raw: { headers, url = '' } }) => {
       // A target may be a whole URL, whose host then counts instead of the header's.
       const asked = [headers.host, /^\w+:\/\/([^/?#]*)/.exec(url)?.[1]].filter((host) => host !== undefined);
-      const other = asked.find((host) => !isServed(AUTHORITY.exec(host)?.[1]?.toLowerCase() ?? '', allowed));
+      const other = asked.find((host) => !isThisMachine(host) && !allowed.includes(hostOf(host)));
       if (other === undefined) return;
       const served = 'hosts that are this machine, such as localhost, or that PREAMBLE_ALLOWED_HOSTS names';
       throw new ApiError('host_not_allowed', `Without keys, this server answers only to ${served}: not to '${other}'.`);
@@ -24,8 +21,3 @@ export default fp<{ allowed: readonly string[] }>(
   },
   { name: 'host-check', fastify: '5.x' },
 );
-
-/** `*.localhost` too: browsers resolve it to this machine without asking anybody. */
-function isServed(host: string, allowed: readonly string[]): boolean {
-  return isLoopback(host.replace(/^\[|\]$/g, '')) || host.endsWith('.localhost') || allowed.includes(host);
-}
