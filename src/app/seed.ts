@@ -12,7 +12,7 @@ import { PrefixError } from '../prefix/errors.js';
 import type { PrefixLibrary } from '../prefix/library.js';
 import { tenantKey } from '../prefix/name.js';
 import { DEFAULT_TENANT } from '../tenancy/tenancy.js';
-import { systemError } from './system-error.js';
+import { systemError } from '../lib/system-error.js';
 
 /** A record, in the store, of the tenants that were given the bundled prefixes, so that a prefix that a tenant deletes stays deleted. */
 export interface SeedMarker {

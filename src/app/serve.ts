@@ -3,7 +3,7 @@ import type { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { createApp, type App } from './app.js';
-import { systemError } from './system-error.js';
+import { systemError } from '../lib/system-error.js';
 import { ConfigError } from '../config/error.js';
 import { needsKey, precisions } from '../config/rules.js';
 import type { Config } from '../config/variables.js';

@@ -41,15 +41,20 @@ export async function renameDurably(from: string, to: string): Promise<void> {
 }
 
 /**
- * Replaces a file, or creates it, by renaming a draft beside it: a crash leaves the old content or the new, never a
- * mixture.
+ * Replaces a file, or creates it, by renaming a draft beside it: a crash or a full disk leaves the old content or the
+ * new, never a mixture.
  * @param mode permission bits, as for `writeDurably`
  */
 export async function replaceFile(file: string, data: Uint8Array | string, mode?: number): Promise<void> {
   const draft = `${file}.draft`;
   await fs.rm(draft, { force: true }); // left over if a process was killed
-  await writeDurably(draft, data, mode);
-  await renameDurably(draft, file);
+  try {
+    await writeDurably(draft, data, mode);
+    await renameDurably(draft, file);
+  } catch (error) {
+    await fs.rm(draft, { force: true }).catch(() => undefined);
+    throw error;
+  }
 }
 
 /** Awaits a read. Undefined when the file does not exist. */

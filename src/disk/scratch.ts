@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import { ifExists, isErrno } from './durable.js';
+import { exists, ifExists, isErrno } from './durable.js';
 
 /** Random token of this process. The pid alone is not enough: in a container every start may get the same one. */
 const PROCESS_TOKEN = randomBytes(4).toString('hex');
@@ -24,6 +24,11 @@ export class Scratch {
       if (await isAbandoned(left)) await removeQuietly(left);
     }
     return new Scratch(directory);
+  }
+
+  /** Whether the directory has vanished since it was opened, and with it the store that it is part of. */
+  async isGone(): Promise<boolean> {
+    return !(await exists(this.directory));
   }
 
   /** A path that is not used yet. Its file name starts with this process's pid. */

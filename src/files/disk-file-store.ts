@@ -4,6 +4,7 @@ import path from 'node:path';
 import { ifExists } from '../disk/durable.js';
 import { type FileStream, streamFile } from '../disk/file-stream.js';
 import { DiskRecords } from './disk-records.js';
+import { damagedFile } from './errors.js';
 import type { FileRecord } from './file.js';
 import { checkFileQuota, type FileQuota, type FileStore } from './file-store.js';
 import { type Page, pageOf, type PageOptions } from '../lib/page.js';
@@ -15,7 +16,8 @@ export class DiskFileStore implements FileStore {
   private constructor(private readonly records: DiskRecords<FileRecord>) {}
 
   static async open(directory: string): Promise<DiskFileStore> {
-    return new DiskFileStore(await DiskRecords.open(directory, 'files'));
+    const options = { kind: 'files', store: 'files', damaged: damagedFile } as const;
+    return new DiskFileStore(await DiskRecords.open(directory, options));
   }
 
   async put(tenant: string, file: FileRecord, content: Uint8Array, quota?: FileQuota): Promise<void> {
@@ -32,13 +34,19 @@ export class DiskFileStore implements FileStore {
   }
 
   async content(tenant: string, id: string): Promise<Uint8Array | undefined> {
-    const file = await this.#contentFile(tenant, id);
-    return file === undefined ? undefined : ifExists(fs.readFile(file));
+    return this.records.readPart(tenant, id, async ({ bytes }) => {
+      const content = await ifExists(fs.readFile(this.#contentFile(tenant, id)));
+      return content?.length === bytes ? content : undefined;
+    });
   }
 
   async stream(tenant: string, id: string): Promise<FileStream | undefined> {
-    const file = await this.#contentFile(tenant, id);
-    return file === undefined ? undefined : streamFile(file);
+    return this.records.readPart(tenant, id, async ({ bytes }) => {
+      const stream = await streamFile(this.#contentFile(tenant, id));
+      if (stream === undefined || stream.bytes === bytes) return stream;
+      stream.content.destroy();
+      return undefined;
+    });
   }
 
   async list(tenant: string, options: PageOptions): Promise<Page<FileRecord>> {
@@ -49,9 +57,8 @@ export class DiskFileStore implements FileStore {
     return this.records.exclusively(tenant, () => this.records.remove(tenant, id));
   }
 
-  /** Undefined when there is no such file: an id may be any text until then. */
-  async #contentFile(tenant: string, id: string): Promise<string | undefined> {
-    if ((await this.records.get(tenant, id)) === undefined) return undefined;
+  /** @param id of a file that is there: until then, an id may be any text */
+  #contentFile(tenant: string, id: string): string {
     return path.join(this.records.directory(tenant, id), CONTENT_FILE);
   }
 }

@@ -1,5 +1,9 @@
 /** Reasons for which a file is refused or not found. */
-export type FileErrorCode = 'file_not_found' | 'file_quota_exceeded';
+export type FileErrorCode =
+  | 'file_not_found'
+  | 'file_quota_exceeded'
+  /** A stored file that cannot be read as it was written. */
+  | 'file_damaged';
 
 /** An error of a tenant's file. Its message holds ids and limits, never content. */
 export class FileError extends Error {
@@ -13,4 +17,9 @@ export class FileError extends Error {
   ) {
     super(message);
   }
+}
+
+/** The error for a stored file whose record or content is damaged. */
+export function damagedFile(id: string): FileError {
+  return new FileError('file_damaged', `The stored file ${id} is damaged.`, 'file_id');
 }

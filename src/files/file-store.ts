@@ -12,7 +12,10 @@ export interface FileQuota {
   readonly maxBytes: number;
 }
 
-/** Place where the files of all tenants are kept. A file of another tenant is not found. Every method throws `StoreError`. */
+/**
+ * Place where the files of all tenants are kept. A file of another tenant is not found. Every method throws `StoreError`. What
+ * cannot be read as it was written throws `file_damaged`, is in no list, and can be deleted.
+ */
 export interface FileStore {
   /**
    * Adds a file with its content, whole or not at all.

@@ -1,8 +1,9 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import { ifExists } from '../disk/durable.js';
+import { ifExists, replaceFile } from '../disk/durable.js';
 import { DiskRecords } from '../files/disk-records.js';
+import { damagedJob } from './errors.js';
 import {
   isUnfinished,
   type JobChange,
@@ -33,7 +34,8 @@ export class DiskJobStore<Job extends JobRecord> implements JobStore<Job> {
     { folder }: JobKind,
     maxFinished = MAX_FINISHED_JOBS,
   ): Promise<DiskJobStore<Job>> {
-    return new DiskJobStore(await DiskRecords.open<Stored<Job>>(directory, folder), maxFinished);
+    const options = { kind: folder, store: 'jobs', damaged: damagedJob } as const;
+    return new DiskJobStore(await DiskRecords.open<Stored<Job>>(directory, options), maxFinished);
   }
 
   async add(tenant: string, job: Job, maxUnfinished = Infinity): Promise<void> {
@@ -82,13 +84,13 @@ export class DiskJobStore<Job extends JobRecord> implements JobStore<Job> {
       const events = await this.#events(tenant, id);
       const file = this.#eventsFile(tenant, id);
       if (events.length < 2 * MAX_EVENTS) await fs.appendFile(file, lineOf(event));
-      else await fs.writeFile(file, [...events.slice(-MAX_EVENTS), event].map(lineOf).join(''));
+      else await replaceFile(file, [...events.slice(-MAX_EVENTS), event].map(lineOf).join(''));
     });
   }
 
   async events(tenant: string, id: string, options: PageOptions): Promise<Page<JobEvent>> {
-    if ((await this.records.get(tenant, id)) === undefined) return { data: [], hasMore: false };
-    return pageOf((await this.#events(tenant, id)).slice(-MAX_EVENTS).reverse(), options);
+    const events = (await this.records.readPart(tenant, id, () => this.#events(tenant, id))) ?? [];
+    return pageOf(events.slice(-MAX_EVENTS).reverse(), options);
   }
 
   async unfinished(fingerprint: string): Promise<readonly JobRef[]> {

@@ -4,7 +4,9 @@ export type JobErrorCode =
   /** It has ended, or its results are being stored, so it cannot be cancelled. */
   | 'job_finished'
   /** The tenant has as many unfinished jobs as it may have. */
-  | 'too_many_jobs';
+  | 'too_many_jobs'
+  /** Its record cannot be read as it was written. */
+  | 'job_damaged';
 
 /** An error of a tenant's job. Its message holds ids and limits, never content. */
 export class JobError extends Error {
@@ -18,4 +20,9 @@ export class JobError extends Error {
   ) {
     super(message);
   }
+}
+
+/** The error for a job whose record is damaged. */
+export function damagedJob(id: string): JobError {
+  return new JobError('job_damaged', `The stored job ${id} is damaged.`);
 }

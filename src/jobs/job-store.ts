@@ -8,7 +8,10 @@ export const MAX_EVENTS = 1000;
 /** Finished jobs that a tenant keeps; as new ones come, the oldest go, with their events. */
 export const MAX_FINISHED_JOBS = 1000;
 
-/** Place where the jobs of all tenants are kept, of one kind. A job of another tenant is not found. Every method throws `StoreError`. */
+/**
+ * Place where the jobs of all tenants are kept, of one kind. A job of another tenant is not found. Every method throws `StoreError`. A job
+ * that cannot be read as it was written throws `job_damaged`, is in no list, and can be deleted.
+ */
 export interface JobStore<Job extends JobRecord> {
   /**
    * Adds a job that is queued, and drops the oldest of more than `MAX_FINISHED_JOBS` finished ones.

@@ -13,6 +13,8 @@ interface Reason {
 const REASONS = {
   /** The store cannot be reached, or did not answer. The operation may or may not have been carried out. */
   unavailable: { code: 'store_unavailable', problem: 'is away.' },
+  /** The store is there, and fails to read or to write. */
+  failing: { code: 'store_unavailable', problem: 'fails at present.' },
   /** An upload expired before it was complete, or others kept changing the same thing. */
   too_slow: { code: 'store_unavailable', problem: 'took too long.' },
   /** The store refuses the credentials. */
@@ -30,6 +32,11 @@ const REASONS = {
 /** Why a store fails. */
 export type StoreErrorReason = keyof typeof REASONS;
 
+export interface StoreErrorOptions extends ErrorOptions {
+  /** A sentence about what holds all the same, for the end of the message. */
+  readonly besides?: string;
+}
+
 /** A store failed, through no fault of the caller. The message names the store and the reason, and nothing of a tenant. */
 export class StoreError extends Error {
   override readonly name = 'StoreError';
@@ -37,11 +44,13 @@ export class StoreError extends Error {
   constructor(
     readonly store: StoreName,
     readonly reason: StoreErrorReason,
-    options?: ErrorOptions,
+    { besides, ...options }: StoreErrorOptions = {},
   ) {
     const { code, problem } = REASONS[reason];
     const isServed = store === 'prefixes' && code === 'store_unavailable';
-    super(`The store of ${store} ${problem}${isServed ? ' Prefixes in memory are served.' : ''}`, options);
+    const served = isServed ? 'Prefixes in memory are served.' : undefined;
+    const sentences = [`The store of ${store} ${problem}`, served, besides];
+    super(sentences.filter((sentence) => sentence !== undefined).join(' '), options);
   }
 
   get code(): StoreErrorCode {

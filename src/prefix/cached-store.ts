@@ -62,6 +62,10 @@ export class CachedPrefixStore implements PrefixStore {
     return this.#changing(tenant, upload.info.name, () => this.store.put(tenant, upload, quota));
   }
 
+  async isWhole(tenant: string, name: string, version: string): Promise<boolean> {
+    return this.store.isWhole(tenant, name, version);
+  }
+
   async promote(tenant: string, name: string, version: string): Promise<PrefixInfo | undefined> {
     return this.#changing(tenant, name, () => this.store.promote(tenant, name, version));
   }

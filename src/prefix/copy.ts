@@ -31,7 +31,7 @@ export interface CopyCounts {
   readonly names: number;
   /** Versions that were copied. */
   readonly copied: number;
-  /** Versions that were in the target already. */
+  /** Versions that were in the target already, undamaged. */
   readonly skipped: number;
   /** Names of which something could not be copied. */
   readonly failed: number;
@@ -46,8 +46,8 @@ export interface CopyOptions {
 const PAGE = 100;
 
 /**
- * Copies every prefix that is not there yet, oldest version first, and lets each name stand for what it stands for in `from`. Doing it
- * again goes on where it was cut off. What is copied is checked: its content against its version, and what was stored against what was read.
+ * Copies every prefix that is not there yet, or is damaged there, oldest version first, and lets each name stand for what it stands for
+ * in `from`. Doing it again goes on where it was cut off. What is copied is checked: its content against its version, and what was stored against what was read.
  */
 export async function copyPrefixes(
   from: PrefixArchive,
@@ -91,9 +91,8 @@ async function copyName(
 ): Promise<void> {
   const source = await from.get(tenant, name);
   if (source === undefined) return; // deleted meanwhile
-  const there = new Set((await to.get(tenant, name))?.versions.map(({ version }) => version));
   for (const info of [...source.versions].reverse()) {
-    if (there.has(info.version)) counts.skipped++;
+    if (await to.isWhole(tenant, name, info.version)) counts.skipped++;
     else if (await copyVersion(from, to, tenant, info)) counts.copied++;
   }
   await to.promote(tenant, name, source.version);

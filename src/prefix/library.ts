@@ -180,15 +180,18 @@ export class PrefixLibrary {
     if (!existed) notFound(name);
   }
 
-  /** Builds and stores an upload, unless the name has that version already. */
+  /** Builds and stores an upload, unless the name has that version already, and whole. */
   async #putOnce(
     tenant: string,
     info: PrefixInfo,
     quota: PrefixQuota | undefined,
     build: () => Promise<PrefixUpload>,
   ): Promise<PutResult> {
-    const record = await this.deps.store.promote(tenant, info.name, info.version);
-    return record ? { record, created: false } : this.deps.store.put(tenant, await build(), quota);
+    const { store } = this.deps;
+    const { name, version } = info;
+    const isThere = await store.isWhole(tenant, name, version);
+    const record = isThere ? await store.promote(tenant, name, version) : undefined;
+    return record ? { record, created: false } : store.put(tenant, await build(), quota);
   }
 
   #info(known: Omit<PrefixInfo, 'bytes' | 'created' | 'baseModel'>): PrefixInfo {

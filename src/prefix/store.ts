@@ -67,9 +67,12 @@ export type ListOptions = Partial<PageOptions>;
 export interface PrefixStore {
   /**
    * Stores a version and makes it the name's current one, all or nothing. Returns once that is durable. Idempotent: what is
-   * there already counts against no quota. Throws `prefix_quota_exceeded`, checked in one step with storing.
+   * there already counts against no quota, and is written anew only where it is damaged. Throws `prefix_quota_exceeded`, checked
+   * in one step with storing.
    */
   put(tenant: string, upload: PrefixUpload, quota?: PrefixQuota): Promise<PutResult>;
+  /** Whether a version (all 64 digits) is there, and all of it as it was written. Reads all of it. */
+  isWhole(tenant: string, name: string, version: string): Promise<boolean>;
   /** Makes a version (all 64 digits) that is there the name's current one; undefined when it is not there. */
   promote(tenant: string, name: string, version: string): Promise<PrefixInfo | undefined>;
   /**

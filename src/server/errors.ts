@@ -74,12 +74,15 @@ const busy = (text?: string): ErrorEntry => ({
   ...(text !== undefined && { text }),
 });
 
+/** An entry for what the store has not kept as it was written. */
+const damaged = (text: string): ErrorEntry => ({ ...failed, text });
+
 const prefixErrors: Readonly<Record<PrefixErrorReason, ErrorEntry>> = {
   invalid: refused,
   too_large: tooLarge,
   not_found: missing,
   quota: forbidden,
-  damaged: failed,
+  damaged: damaged('This prefix is damaged in the store. Uploading it again repairs it.'),
 };
 
 /** Entries without a text, because a `StoreError` has a fixed message that names the store and the reason. */
@@ -116,6 +119,8 @@ const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
   key_static: conflict,
   file_not_found: missing,
   file_quota_exceeded: forbidden,
+  file_damaged: damaged('This file is damaged in the store. Upload it again.'),
+  job_damaged: damaged('This job is damaged in the store.'),
   job_not_found: missing,
   job_finished: conflict,
   too_many_jobs: { status: 429, type: 'rate_limit_error' },

@@ -1,7 +1,9 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import { ifExists, makeDirectoryDurably, replaceFile } from '../disk/durable.js';
+import { ifExists, makeDirectoryDurably, renameDurably, writeDurably } from '../disk/durable.js';
+import { Scratch } from '../disk/scratch.js';
+import { mapDiskErrors } from '../disk/store-error.js';
 import { type Page, pageByKey, type PageOptions } from '../lib/page.js';
 import { changeLimits, type LimitChanges } from './limits.js';
 import type { KeyPageOptions, KeyRecord, TenancyChange, TenancyStore, TenantRecord } from './store.js';
@@ -10,6 +12,10 @@ const DIRECTORY = '.tenancy';
 const FILE = 'tenancy.json';
 /** The hashes are no keys, yet they are nobody else's business. */
 const OWNER_ONLY = 0o600;
+
+const errors = { tenants: mapDiskErrors('tenants'), keys: mapDiskErrors('keys') };
+/** The store that a failure is reported for. */
+type Part = keyof typeof errors;
 
 interface State {
   readonly tenants: ReadonlyMap<string, TenantRecord>;
@@ -41,6 +47,7 @@ export class DiskTenancyStore implements TenancyStore {
 
   private constructor(
     private readonly directory: string,
+    private readonly scratch: Scratch,
     { tenants, keys }: Contents,
   ) {
     this.#state = {
@@ -55,7 +62,8 @@ export class DiskTenancyStore implements TenancyStore {
    */
   static async open(directory: string): Promise<DiskTenancyStore> {
     const own = path.join(directory, DIRECTORY);
-    return new DiskTenancyStore(own, await readContents(path.join(own, FILE)));
+    const scratch = await Scratch.open(path.join(directory, '.tmp'));
+    return new DiskTenancyStore(own, scratch, await readContents(path.join(own, FILE)));
   }
 
   async getTenant(tenant: string): Promise<TenantRecord | undefined> {
@@ -63,7 +71,7 @@ export class DiskTenancyStore implements TenancyStore {
   }
 
   async setTenant(tenant: string, changes: LimitChanges, now: number): Promise<TenantRecord> {
-    return this.#change((state) => {
+    return this.#change('tenants', (state) => {
       const { created, limits } = state.tenants.get(tenant) ?? newTenant(tenant, now);
       const record = { tenant, created, limits: changeLimits(limits, changes) };
       return { state: withTenant(state, record), result: record };
@@ -71,7 +79,7 @@ export class DiskTenancyStore implements TenancyStore {
   }
 
   async deleteTenant(tenant: string): Promise<boolean> {
-    return this.#change((state) => {
+    return this.#change('tenants', (state) => {
       if (!state.tenants.has(tenant)) return { state, result: false };
       const revoked = [...state.keys.values()].filter((key) => key.tenant === tenant).map(({ id }) => id);
       return {
@@ -91,7 +99,7 @@ export class DiskTenancyStore implements TenancyStore {
   }
 
   async addKey(key: KeyRecord): Promise<void> {
-    await this.#change((state) => {
+    await this.#change('keys', (state) => {
       const record = state.tenants.get(key.tenant) ?? newTenant(key.tenant, key.created);
       const { tenants, keys } = withTenant(state, record);
       return { state: { tenants, keys: new Map(keys).set(key.id, key) }, result: undefined };
@@ -99,7 +107,7 @@ export class DiskTenancyStore implements TenancyStore {
   }
 
   async revokeKey(id: string): Promise<boolean> {
-    return this.#change((state) => {
+    return this.#change('keys', (state) => {
       if (!state.keys.has(id)) return { state, result: false };
       return { state: { ...state, keys: without(state.keys, [id]) }, revoked: [id], result: true };
     });
@@ -115,11 +123,11 @@ export class DiskTenancyStore implements TenancyStore {
   }
 
   /** Changes come one after the other; each is in force when it is on the disk. */
-  async #change<T>(apply: (state: State) => Change<T>): Promise<T> {
+  async #change<T>(part: Part, apply: (state: State) => Change<T>): Promise<T> {
     const changed = this.#lastChange.then(async () => {
       const { state, result, revoked = [] } = apply(this.#state);
       if (state === this.#state) return result;
-      await this.#write(state);
+      await errors[part].writing(() => this.#write(state));
       this.#state = state;
       for (const listener of this.#listeners) listener({ revoked });
       return result;
@@ -130,21 +138,46 @@ export class DiskTenancyStore implements TenancyStore {
 
   async #write({ tenants, keys }: State): Promise<void> {
     const contents: Contents = { tenants: [...tenants.values()], keys: [...keys.values()] };
-    await makeDirectoryDurably(this.directory);
-    await replaceFile(path.join(this.directory, FILE), JSON.stringify(contents, undefined, 2), OWNER_ONLY);
+    await this.scratch.withDirectory(async (draft) => {
+      const file = path.join(draft, FILE);
+      await writeDurably(file, JSON.stringify(contents, undefined, 2), OWNER_ONLY);
+      await makeDirectoryDurably(this.directory);
+      await renameDurably(file, path.join(this.directory, FILE));
+    });
   }
 }
 
 async function readContents(file: string): Promise<Contents> {
   const text = await ifExists(fs.readFile(file, 'utf8'));
   if (text === undefined) return { tenants: [], keys: [] };
+  const { tenants, keys } = parse(text) ?? {};
+  if (!Array.isArray(tenants) || !Array.isArray(keys)) throw damaged(file, 'it does not hold tenants and keys');
+  const [tenant, key] = [tenants.findIndex((each) => !isTenant(each)), keys.findIndex((each) => !isKey(each))];
+  if (tenant >= 0) throw damaged(file, `its entry ${tenant + 1} of tenants is no tenant`);
+  if (key >= 0) throw damaged(file, `its entry ${key + 1} of keys is no key`);
+  return { tenants, keys };
+}
+
+function damaged(file: string, problem: string): Error {
+  return new Error(`${file} is damaged: ${problem}`);
+}
+
+/** Undefined for what is no JSON: the parser's message quotes the file. */
+function parse(text: string): Partial<Contents> | undefined {
   try {
-    const { tenants, keys } = JSON.parse(text) as Partial<Contents>;
-    if (Array.isArray(tenants) && Array.isArray(keys)) return { tenants, keys };
+    return (JSON.parse(text) as Partial<Contents> | null) ?? undefined;
   } catch {
-    // The parser's message quotes the file.
+    return undefined;
   }
-  throw new Error(`${file} is damaged: it does not hold tenants and keys`);
+}
+
+function isTenant(value: Partial<TenantRecord> | null): boolean {
+  return typeof value?.tenant === 'string' && typeof value.created === 'number' && typeof value.limits === 'object';
+}
+
+function isKey(value: Partial<KeyRecord> | null): boolean {
+  if (typeof value?.created !== 'number') return false;
+  return [value.id, value.tenant, value.last4, value.salt, value.hash].every((part) => typeof part === 'string');
 }
 
 function newTenant(tenant: string, created: number): TenantRecord {

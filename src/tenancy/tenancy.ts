@@ -7,6 +7,7 @@ import type { ApiKey, StaticKey } from './static-keys.js';
 import { StaticKeys } from './static-keys.js';
 import { firstPage, type Page, type PageOptions } from '../lib/page.js';
 import type { KeyPageOptions, KeyRecord, TenancyStore, TenantRecord } from './store.js';
+import { UnstoredChanges } from './unstored-changes.js';
 
 /** The tenant of a server without keys. */
 export const DEFAULT_TENANT = 'default';
@@ -44,12 +45,21 @@ export interface TenantInfo extends Caller {
 /** A key from the settings, or one from the store. */
 export type KeyInfo = StaticKey | KeyRecord;
 
-/** Tenants and keys as the server uses them: from the settings and from the store, with the server's defaults, cached. */
+/** What the store has of a tenant, if it has anything: the cache remembers tenants without a record too. */
+interface Found {
+  readonly record: TenantRecord | undefined;
+}
+
+/**
+ * Tenants and keys as the server uses them: from the settings and from the store, with the server's defaults, cached. A revocation, a
+ * deletion or a limit holds here at once, also where the store cannot take it; then the `StoreError` says so.
+ */
 export class Tenancy {
   readonly needsKey: boolean;
   readonly #staticKeys: StaticKeys;
   readonly #keys: StaleCache<KeyRecord>;
-  readonly #tenants: StaleCache<Caller>;
+  readonly #tenants: StaleCache<Found>;
+  readonly #unstored = new UnstoredChanges();
 
   constructor(private readonly options: TenancyOptions) {
     const { store, staticKeys, needsKey } = options;
@@ -89,7 +99,10 @@ export class Tenancy {
   async revokeKey(id: string): Promise<void> {
     if (this.#staticKeys.list.some((key) => key.id === id))
       throw new TenancyError('key_static', `Key ${id} is in PREAMBLE_API_KEYS: remove it there.`);
-    const existed = await this.options.store.revokeKey(id);
+    this.#unstored.revokeKey(id);
+    const besides = 'This server refuses the key until it restarts; repeat the call to revoke it for good.';
+    const existed = await storing(this.options.store.revokeKey(id), besides);
+    this.#unstored.keyIsStored(id);
     this.#expire([id]);
     if (!existed) throw new TenancyError('key_not_found', 'There is no such key.');
   }
@@ -106,10 +119,13 @@ export class Tenancy {
 
   /** Changes limits. Creates the tenant if it is missing. */
   async setTenant(tenant: string, changes: LimitChanges): Promise<{ created: boolean; info: TenantInfo }> {
-    const existed = (await this.#find(tenant)) !== undefined;
-    const record = await this.options.store.setTenant(tenant, changes, this.#now() / 1000);
+    const all = this.#unstored.setLimits(tenant, changes);
+    const besides = 'The limits hold on this server until it restarts; repeat the call to store them.';
+    const found = await storing(this.#find(tenant), besides);
+    const record = await storing(this.options.store.setTenant(tenant, all, this.#now() / 1000), besides);
+    this.#unstored.limitsAreStored(tenant, all);
     this.#expire();
-    return { created: !existed, info: this.#toInfo(tenant, record) };
+    return { created: found === undefined, info: this.#toInfo(tenant, record) };
   }
 
   /** @throws TenancyError `tenant_not_found` */
@@ -129,7 +145,10 @@ export class Tenancy {
         'tenant_static',
         `Tenant ${tenant} has keys in PREAMBLE_API_KEYS: remove them there first.`,
       );
-    const existed = await this.options.store.deleteTenant(tenant);
+    this.#unstored.deleteTenant(tenant, this.#now() / 1000);
+    const besides = "This server refuses the tenant's keys until it restarts; repeat the call to delete the tenant.";
+    const existed = await storing(this.options.store.deleteTenant(tenant), besides);
+    this.#unstored.tenantIsStored(tenant);
     this.#expire();
     return existed;
   }
@@ -163,25 +182,22 @@ export class Tenancy {
     const parts = parseKey(key);
     if (!parts) return undefined;
     const record = await this.#keys.get(parts.id, () => this.options.store.getKey(parts.id));
-    return isSecretOf(record, parts.secret) ? record.tenant : undefined;
+    return isSecretOf(record, parts.secret) && !this.#unstored.refuses(record) ? record.tenant : undefined;
   }
 
   async #callerOf(tenant: string): Promise<Caller> {
+    const load = async (): Promise<Found> => ({ record: await this.options.store.getTenant(tenant) });
     try {
-      return (await this.#tenants.get(tenant, () => this.#loadCaller(tenant))) ?? this.#withDefaults(tenant);
+      return this.#withDefaults(tenant, (await this.#tenants.get(tenant, load))?.record);
     } catch (error) {
       if (error instanceof StoreError) return this.#withDefaults(tenant);
       throw error;
     }
   }
 
-  /** The caller of a tenant with or without a record. Never undefined, so that the cache also remembers tenants without one. */
-  async #loadCaller(tenant: string): Promise<Caller> {
-    return this.#withDefaults(tenant, await this.options.store.getTenant(tenant));
-  }
-
   #withDefaults(tenant: string, record?: TenantRecord): Caller {
-    return { tenant, created: record?.created ?? null, limits: { ...this.options.defaults, ...record?.limits } };
+    const own = this.#unstored.limitsOf(tenant, record?.limits ?? {});
+    return { tenant, created: record?.created ?? null, limits: { ...this.options.defaults, ...own } };
   }
 
   #toInfo(tenant: string, record?: TenantRecord): TenantInfo {
@@ -189,7 +205,7 @@ export class Tenancy {
     return {
       ...this.#withDefaults(tenant, record),
       isStatic,
-      own: record?.limits ?? {},
+      own: this.#unstored.limitsOf(tenant, record?.limits ?? {}),
     };
   }
 
@@ -201,5 +217,15 @@ export class Tenancy {
 
   #now(): number {
     return (this.options.now ?? Date.now)();
+  }
+}
+
+/** Awaits a change that is in force here already. @param besides says so, where the store cannot take it */
+async function storing<T>(change: Promise<T>, besides: string): Promise<T> {
+  try {
+    return await change;
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    throw new StoreError(error.store, error.reason, { cause: error.cause, besides });
   }
 }

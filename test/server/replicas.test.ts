@@ -142,9 +142,9 @@ describe('while Redis is away', () => {
     }
     const writes = [
       ['POST', '/keys', { tenant: 'a' }],
-      ['DELETE', `/keys/${known.id}`, undefined],
+      ['DELETE', `/keys/${revoked.id}`, undefined],
       ['POST', '/tenants/a', { weight: 2 }],
-      ['DELETE', '/tenants/alice', undefined],
+      ['DELETE', '/tenants/a', undefined],
       ['GET', '/keys', undefined],
     ] as const;
     for (const [method, path, payload] of writes) {

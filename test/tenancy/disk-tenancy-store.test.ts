@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -23,7 +23,7 @@ describe('the store on disk', () => {
   it('keeps a hash that only the owner may read, and never the key', async () => {
     const directory = await temporaryDirectory();
     const store = await DiskTenancyStore.open(directory);
-    expect(await readdir(directory)).toEqual([]);
+    expect(await readdir(directory)).toEqual(['.tmp']);
     const { text, record } = issueKey({ tenant: 'a', label: undefined }, 1e12);
     await store.addKey(record);
     expect(await readdir(join(directory, '.tenancy'))).toEqual(['tenancy.json']);
@@ -37,7 +37,7 @@ describe('the store on disk', () => {
   it('goes on after a process that was killed while it wrote', async () => {
     const directory = await temporaryDirectory();
     await (await DiskTenancyStore.open(directory)).setTenant('a', {}, 1);
-    await writeFile(join(directory, '.tenancy/tenancy.json.draft'), '{"tenants":[');
+    await mkdir(join(directory, '.tmp/999999999-ab-01'));
     const store = await DiskTenancyStore.open(directory);
     await store.setTenant('b', {}, 2);
     const { data } = await (await DiskTenancyStore.open(directory)).listTenants({ limit: 9 });
@@ -51,6 +51,16 @@ describe('the store on disk', () => {
     await expect(DiskTenancyStore.open(directory)).rejects.toThrow(/tenancy\.json is damaged/);
   });
 
+  it.each([
+    ['{"tenants":[null],"keys":[]}', 'entry 1 of tenants is no tenant'],
+    ['{"tenants":[],"keys":[{"id":"1"}]}', 'entry 1 of keys is no key'],
+  ])('does not start with a damaged record, %s', async (text, problem) => {
+    const directory = await temporaryDirectory();
+    await mkdir(join(directory, '.tenancy'));
+    await writeFile(join(directory, '.tenancy/tenancy.json'), text);
+    await expect(DiskTenancyStore.open(directory)).rejects.toThrow(problem);
+  });
+
   it('leaves everything as it was when it cannot write, and writes again when it can', async () => {
     const directory = await temporaryDirectory();
     const store = await DiskTenancyStore.open(directory);
@@ -58,7 +68,8 @@ describe('the store on disk', () => {
     // A file in the place of the directory: root may write anywhere, so that permissions would not do.
     await rm(join(directory, '.tenancy'), { recursive: true });
     await writeFile(join(directory, '.tenancy'), '');
-    await expect(store.setTenant('b', {}, 1)).rejects.toThrow();
+    await expect(store.setTenant('b', {}, 1)).rejects.toMatchObject({ store: 'tenants', code: 'store_unavailable' });
+    expect(await readdir(join(directory, '.tmp'))).toEqual([]);
     expect(await store.getTenant('b')).toBeUndefined();
     await rm(join(directory, '.tenancy'));
     await store.setTenant('c', {}, 1);

@@ -1,4 +1,4 @@
-import { systemError } from '../system-error.js';
+import { systemError } from '../../lib/system-error.js';
 import { ConfigError } from '../../config/error.js';
 import { precisions } from '../../config/rules.js';
 import type { Settings } from '../../config/variables.js';

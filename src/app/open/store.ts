@@ -2,8 +2,8 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 
 import type { OpenedStore } from './opened.js';
+import { refuseDirectory } from './refuse-directory.js';
 import { DiskSeedMarker } from '../seed.js';
-import { systemError } from '../system-error.js';
 import { ConfigError } from '../../config/error.js';
 import type { StoreLocation } from '../../config/parsers.js';
 import { makeDirectoryDurably } from '../../disk/durable.js';
@@ -41,11 +41,6 @@ async function openDiskStore(directory: string, fingerprint: string): Promise<Op
     lock.release();
     throw error;
   }
-}
-
-function refuseDirectory(error: unknown): never {
-  const failed = systemError(error);
-  throw failed === undefined ? error : new ConfigError('PREAMBLE_STORE', failed.message);
 }
 
 /** Locks a directory for this process. Two servers would overwrite each other's keys, tenants and jobs, which each reads only once. */

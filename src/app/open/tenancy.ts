@@ -1,6 +1,7 @@
 import { needsKey, tenantDefaults } from '../../config/rules.js';
 import type { Settings } from '../../config/variables.js';
 import type { OpenedTenancyStore } from './opened.js';
+import { refuseDirectory } from './refuse-directory.js';
 import type { RedisConnection } from '../../redis/connection.js';
 import { DiskTenancyStore } from '../../tenancy/disk-tenancy-store.js';
 import { MemoryRateLimiter } from '../../tenancy/memory-rate-limiter.js';
@@ -37,7 +38,8 @@ async function onRedis(connection: RedisConnection): Promise<OpenedTenancyStore>
 }
 
 async function onDisk(config: Settings<'store'>): Promise<OpenedTenancyStore> {
-  return { store: await DiskTenancyStore.open(directoryOf(config)), limiter: new MemoryRateLimiter() };
+  const store = await DiskTenancyStore.open(directoryOf(config)).catch(refuseDirectory);
+  return { store, limiter: new MemoryRateLimiter() };
 }
 
 function directoryOf({ store }: Settings<'store'>): string {

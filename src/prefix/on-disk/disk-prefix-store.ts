@@ -11,20 +11,27 @@ import {
   syncDirectory,
   writeDurably,
 } from '../../disk/durable.js';
-import { type FileStream, streamFile } from '../../disk/file-stream.js';
+import type { FileStream } from '../../disk/file-stream.js';
 import type { CopyableStore } from '../copy.js';
 import { DirectoryKeys } from './directory-keys.js';
 import { PrefixError } from '../errors.js';
-import { CONFIG_FILE, MODEL_FILE } from '../adapter/format.js';
 import { KeyedLock } from '../../lib/keyed-lock.js';
 import { firstPage, type Page } from '../../lib/page.js';
-import { currentVersion, encodeNameFile, type NameFile, readNameFile, withVersion } from './name-file.js';
+import { StoreError } from '../../lib/store-error.js';
+import {
+  currentVersion,
+  encodeNameFile,
+  type NameFile,
+  readNameFile,
+  rebuildNameFile,
+  withVersion,
+} from './name-file.js';
 import { adapterIdOfKeys, nameKey, tenantKey } from '../name.js';
 import { addUsage, checkQuota, isLimited, negative, type PrefixQuota, type PrefixUsage, usageOf } from '../quota.js';
 import { Scratch } from '../../disk/scratch.js';
+import { mapDiskErrors } from '../../disk/store-error.js';
 import {
   findVersion,
-  KV_FILE,
   type ListOptions,
   type PrefixDetails,
   type PrefixInfo,
@@ -33,21 +40,26 @@ import {
   type StoredFileName,
 } from '../store.js';
 import { UsageLedger } from './usage-ledger.js';
-import { fileSums, type FileSums } from '../version.js';
+import type { FileSums } from '../version.js';
+import {
+  damaged,
+  hasFile,
+  isWholeVersion,
+  readVersionFile,
+  readVersionRecord,
+  repairVersion,
+  streamVersionFile,
+  type VersionRecord,
+  writeVersion,
+} from './version-directory.js';
 
 const NAME_FILE = 'name.json';
-const INFO_FILE = 'prefix.json';
 /** Name files that a listing opens at a time. */
 const LIST_BATCH = 32;
 /** Adapter ids whose directories are remembered, over all tenants. */
 const MAX_IDS = 10_000;
 
-/** The fields of `INFO_FILE` beside those of `PrefixInfo`. */
-interface VersionRecord {
-  /** Source text of a text prefix. */
-  readonly text?: string;
-  readonly sha256: FileSums;
-}
+const errors = mapDiskErrors('prefixes');
 
 /**
  * Prefixes in a directory:
@@ -86,22 +98,32 @@ export class DiskPrefixStore implements CopyableStore {
   }
 
   async put(tenant: string, upload: PrefixUpload, quota?: PrefixQuota): Promise<PutResult> {
-    const directory = this.#nameDirectory(tenant, upload.info.name);
-    return this.#locks.run(tenantKey(tenant), async () => {
-      const names = await this.#readNames(directory, upload.info.name);
-      const known = names?.versions.find(({ version }) => version === upload.info.version);
-      if (names && known) return { record: await this.#makeCurrent(directory, names, known), created: false };
-      const growth = { ...usageOf([upload.info]), prefixes: names ? 0 : 1 };
-      if (quota && isLimited(quota)) checkQuota(await this.#usageOf(tenant), growth, quota);
-      await (names ? this.#addVersion(directory, names, upload) : this.#addName(directory, upload));
-      this.#usage.add(tenantKey(tenant), growth);
-      return { record: upload.info, created: true };
+    const { info } = upload;
+    const directory = this.#nameDirectory(tenant, info.name);
+    return this.#change(tenant, async () => {
+      const { names, isRebuilt } = await this.#namesToChange(directory, info.name);
+      const known = names?.versions.find(({ version }) => version === info.version);
+      const growth = { ...usageOf(known ? [] : [info]), prefixes: names ? 0 : 1 };
+      if (!known && quota && isLimited(quota)) checkQuota(await this.#usageOf(tenant), growth, quota);
+      if (names) await this.#setVersion(directory, names, { ...upload, info: known ?? info });
+      else await this.#addName(directory, upload);
+      if (isRebuilt) this.#usage.forget(tenantKey(tenant));
+      else this.#usage.add(tenantKey(tenant), growth);
+      return { record: known ?? info, created: !known };
+    });
+  }
+
+  async isWhole(tenant: string, name: string, version: string): Promise<boolean> {
+    return errors.reading(async () => {
+      const names = await this.#readUndamaged(this.#nameDirectory(tenant, name));
+      const isListed = names?.name === name && names.versions.some((info) => info.version === version);
+      return isListed && isWholeVersion(this.#versionDirectory(tenant, name, version), version);
     });
   }
 
   async promote(tenant: string, name: string, version: string): Promise<PrefixInfo | undefined> {
     const directory = this.#nameDirectory(tenant, name);
-    return this.#locks.run(tenantKey(tenant), async () => {
+    return this.#change(tenant, async () => {
       const names = await this.#readNames(directory, name);
       const known = names?.versions.find((other) => other.version === version);
       return names && known && this.#makeCurrent(directory, names, known);
@@ -109,24 +131,28 @@ export class DiskPrefixStore implements CopyableStore {
   }
 
   async get(tenant: string, name: string, version?: string): Promise<PrefixDetails | undefined> {
-    const names = await this.#readNames(this.#nameDirectory(tenant, name), name);
-    if (names === undefined) return undefined;
-    const info = version === undefined ? currentVersion(names) : findVersion(names.versions, version);
-    return info && { ...info, versions: names.versions };
+    return errors.reading(async () => {
+      const names = await this.#find(tenant, () => this.#readNames(this.#nameDirectory(tenant, name), name));
+      if (names === undefined) return undefined;
+      const info = version === undefined ? currentVersion(names) : findVersion(names.versions, version);
+      return info && { ...info, versions: names.versions };
+    });
   }
 
   async nameOf(tenant: string, id: string): Promise<string | undefined> {
-    if (await this.#readNames(this.#nameDirectory(tenant, id), id)) return id;
-    const directory = await this.#directoryOf(tenantKey(tenant), id);
-    return directory && (await readNameFile(path.join(directory, NAME_FILE)))?.name;
+    return errors.reading(async () => {
+      if (await this.#find(tenant, () => this.#readNames(this.#nameDirectory(tenant, id), id))) return id;
+      const directory = await this.#directoryOf(tenantKey(tenant), id);
+      return directory && (await readNameFile(path.join(directory, NAME_FILE)))?.name;
+    });
   }
 
   async read(tenant: string, name: string, version: string, file: StoredFileName): Promise<Uint8Array | undefined> {
-    return ifExists(fs.readFile(path.join(this.#nameDirectory(tenant, name), version, file)));
+    return this.#readFile(tenant, name, version, file, readVersionFile);
   }
 
   async stream(tenant: string, name: string, version: string, file: StoredFileName): Promise<FileStream | undefined> {
-    return streamFile(path.join(this.#nameDirectory(tenant, name), version, file));
+    return this.#readFile(tenant, name, version, file, streamVersionFile);
   }
 
   async readText(tenant: string, name: string, version: string): Promise<string | undefined> {
@@ -139,27 +165,32 @@ export class DiskPrefixStore implements CopyableStore {
 
   async list(tenant: string, { limit = Infinity, after }: ListOptions = {}): Promise<Page<PrefixInfo>> {
     const directory = this.#tenantDirectory(tenant);
-    const data: PrefixInfo[] = [];
-    let cursor = after === undefined ? '' : nameKey(after);
-    // One more than asked for tells whether there is another page. A name may vanish before its file is opened.
-    while (data.length <= limit) {
-      const batch = await this.#keys.after(directory, cursor, Math.min(LIST_BATCH, limit + 1 - data.length));
-      const names = await Promise.all(batch.map((key) => this.#readUndamaged(path.join(directory, key))));
-      data.push(...names.map((name) => name && currentVersion(name)).filter((info) => info !== undefined));
-      const last = batch.at(-1);
-      if (last === undefined) break;
-      cursor = last;
-    }
-    return firstPage(data, limit);
+    return errors.reading(async () => {
+      const data: PrefixInfo[] = [];
+      let cursor = after === undefined ? '' : nameKey(after);
+      // One more than asked for tells whether there is another page. A name may vanish before its file is opened.
+      while (data.length <= limit) {
+        const batch = await this.#keys.after(directory, cursor, Math.min(LIST_BATCH, limit + 1 - data.length));
+        const names = await Promise.all(batch.map((key) => this.#readUndamaged(path.join(directory, key))));
+        data.push(...names.map((name) => name && currentVersion(name)).filter((info) => info !== undefined));
+        const last = batch.at(-1);
+        if (last === undefined) break;
+        cursor = last;
+      }
+      if (data.length === 0) await this.#checkThere();
+      return firstPage(data, limit);
+    });
   }
 
   async delete(tenant: string, name: string): Promise<boolean> {
     const directory = this.#nameDirectory(tenant, name);
-    return this.#locks.run(tenantKey(tenant), async () => {
+    return this.#change(tenant, async () => {
       const names = await this.#readUndamaged(directory);
       const existed = await this.#changeName(directory, false, () => this.scratch.discard(directory));
       if (existed) await syncDirectory(path.dirname(directory));
+      else await this.#checkThere();
       if (names) this.#usage.add(tenantKey(tenant), negative(usageOf(names.versions)));
+      else this.#usage.forget(tenantKey(tenant));
       return existed;
     });
   }
@@ -178,40 +209,39 @@ export class DiskPrefixStore implements CopyableStore {
 
   /** Adds a name: its directory appears with its first version, by one rename. */
   async #addName(directory: string, upload: PrefixUpload): Promise<void> {
-    await makeDirectoryDurably(path.dirname(directory));
     await this.scratch.withDirectory(async (draft) => {
       await fs.mkdir(path.join(draft, upload.info.version));
       await writeVersion(path.join(draft, upload.info.version), upload);
       await writeDurably(path.join(draft, NAME_FILE), encodeNameFile(withVersion(undefined, upload.info)));
       await syncDirectory(draft);
+      await makeDirectoryDurably(path.dirname(directory));
       await this.#changeName(directory, true, () => renameDurably(draft, directory));
     });
   }
 
   /**
-   * Adds a version to a name. The version's directory comes first: nobody looks for it until the name file lists it.
+   * Gives a name a version as its current one. The version's directory comes first: nobody looks for it until the name file lists it. It
+   * may be there, when a process was killed before it replaced the name file, or when the version is uploaded again: then what is damaged
+   * of it is written anew.
    */
-  async #addVersion(directory: string, names: NameFile, upload: PrefixUpload): Promise<void> {
-    await this.#addVersionDirectory(path.join(directory, upload.info.version), upload);
-    await this.#replaceNames(directory, withVersion(names, upload.info));
+  async #setVersion(directory: string, names: NameFile, upload: PrefixUpload): Promise<void> {
+    const target = path.join(directory, upload.info.version);
+    if (!(await isWholeVersion(target, upload.info.version))) {
+      await this.scratch.withDirectory(async (draft) => {
+        await writeVersion(draft, upload);
+        await ((await exists(target)) ? repairVersion(target, draft) : renameDurably(draft, target));
+      });
+    }
+    await this.#makeCurrent(directory, names, upload.info);
   }
 
   #changeName<T>(directory: string, isThere: boolean, change: () => Promise<T>): Promise<T> {
     return this.#keys.change(path.dirname(directory), path.basename(directory), isThere, change);
   }
 
-  async #makeCurrent(directory: string, names: NameFile, known: PrefixInfo): Promise<PrefixInfo> {
-    if (names.current !== known.version) await this.#replaceNames(directory, withVersion(names, known));
-    return known;
-  }
-
-  async #addVersionDirectory(target: string, upload: PrefixUpload): Promise<void> {
-    // There already when a process was killed before it replaced the name file: whole, and of the same content.
-    if (await exists(target)) return;
-    await this.scratch.withDirectory(async (draft) => {
-      await writeVersion(draft, upload);
-      await renameDurably(draft, target);
-    });
+  async #makeCurrent(directory: string, names: NameFile, info: PrefixInfo): Promise<PrefixInfo> {
+    if (names.current !== info.version) await this.#replaceNames(directory, withVersion(names, info));
+    return info;
   }
 
   async #replaceNames(directory: string, names: NameFile): Promise<void> {
@@ -221,21 +251,76 @@ export class DiskPrefixStore implements CopyableStore {
     });
   }
 
-  /** The name file of `name`; undefined when there is none, or when the directory belongs to another name. */
+  /** Runs a change of a tenant's prefixes, one at a time. */
+  #change<T>(tenant: string, change: () => Promise<T>): Promise<T> {
+    return errors.writing(() => this.#locks.run(tenantKey(tenant), change));
+  }
+
+  /** Runs a search, and once more between two changes where it finds damage: a change under way may look like it. */
+  async #find<T>(tenant: string, search: () => Promise<T>): Promise<T> {
+    try {
+      return await search();
+    } catch (error) {
+      if (error instanceof PrefixError) return this.#locks.run(tenantKey(tenant), search);
+      throw error;
+    }
+  }
+
+  /**
+   * The name file of `name`; undefined when there is none, or when the directory belongs to another name. Throws `prefix_damaged`, and a
+   * `StoreError` when the store has vanished.
+   */
   async #readNames(directory: string, name: string): Promise<NameFile | undefined> {
     const names = await readNameFile(path.join(directory, NAME_FILE));
-    return names?.name === name ? names : undefined;
+    if (names !== undefined) return names.name === name ? names : undefined;
+    if (await exists(directory))
+      throw new PrefixError('prefix_damaged', 'name: the stored record of this prefix is missing');
+    await this.#checkThere();
+    return undefined;
+  }
+
+  /** As `#readNames`, with a damaged or missing name file made anew. */
+  async #namesToChange(
+    directory: string,
+    name: string,
+  ): Promise<{ readonly names: NameFile | undefined; readonly isRebuilt: boolean }> {
+    try {
+      return { names: await this.#readNames(directory, name), isRebuilt: false };
+    } catch (error) {
+      if (!(error instanceof PrefixError)) throw error;
+      return { names: await rebuildNameFile(directory, name), isRebuilt: true };
+    }
+  }
+
+  /** Reads a file of a version; undefined where there is rightly none. */
+  async #readFile<T>(
+    tenant: string,
+    name: string,
+    version: string,
+    file: StoredFileName,
+    read: (directory: string, file: StoredFileName) => Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    const directory = this.#versionDirectory(tenant, name, version);
+    return errors.reading(() =>
+      this.#find(tenant, async () => {
+        const found = await read(directory, file);
+        if (found !== undefined) return found;
+        const names = await this.#readNames(path.dirname(directory), name);
+        const isListed = names?.versions.some((info) => info.version === version) ?? false;
+        if (isListed && (await hasFile(directory, file))) throw damaged(directory, file);
+        return undefined;
+      }),
+    );
   }
 
   /** The record of a version; undefined when there is none. Throws `prefix_damaged`. */
   async #readRecord(tenant: string, name: string, version: string): Promise<VersionRecord | undefined> {
-    const file = path.join(this.#nameDirectory(tenant, name), version, INFO_FILE);
-    const text = await ifExists(fs.readFile(file, 'utf8'));
-    try {
-      return text === undefined ? undefined : (JSON.parse(text) as VersionRecord);
-    } catch {
-      throw new PrefixError('prefix_damaged', 'name: the stored record of this version is damaged');
-    }
+    return errors.reading(() => readVersionRecord(this.#versionDirectory(tenant, name, version)));
+  }
+
+  /** Throws `StoreError` when the store's directory has vanished: nothing is there then, yet nothing was deleted. */
+  async #checkThere(): Promise<void> {
+    if (await this.scratch.isGone()) throw new StoreError('prefixes', 'unavailable');
   }
 
   /** The tenant's usage. The caller must hold the tenant's lock. */
@@ -271,14 +356,8 @@ export class DiskPrefixStore implements CopyableStore {
   #nameDirectory(tenant: string, name: string): string {
     return path.join(this.#tenantDirectory(tenant), nameKey(name));
   }
-}
 
-async function writeVersion(directory: string, upload: PrefixUpload): Promise<void> {
-  const { info, files, kv, text } = upload;
-  await writeDurably(path.join(directory, CONFIG_FILE), files.config);
-  await writeDurably(path.join(directory, MODEL_FILE), files.model);
-  if (kv !== undefined) await writeDurably(path.join(directory, KV_FILE), kv);
-  const record = { ...info, text, sha256: fileSums(upload) };
-  await writeDurably(path.join(directory, INFO_FILE), JSON.stringify(record, undefined, 2));
-  await syncDirectory(directory);
+  #versionDirectory(tenant: string, name: string, version: string): string {
+    return path.join(this.#nameDirectory(tenant, name), version);
+  }
 }

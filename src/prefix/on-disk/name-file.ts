@@ -1,8 +1,10 @@
 import fs from 'node:fs/promises';
+import path from 'node:path';
 
 import { ifExists } from '../../disk/durable.js';
 import { PrefixError } from '../errors.js';
 import type { PrefixInfo } from '../store.js';
+import { undamagedRecord } from './version-directory.js';
 
 /** Content of `name.json`: the versions of a name. The file is always replaced as a whole. */
 export interface NameFile {
@@ -24,6 +26,22 @@ export async function readNameFile(file: string): Promise<NameFile | undefined> 
     // Not JSON, or nothing like a name file: refused below.
   }
   throw new PrefixError('prefix_damaged', 'name: the stored record of this prefix is damaged');
+}
+
+/**
+ * Makes a name file anew, in place of one that is damaged or missing, from the records of the versions in its directory. It has no current
+ * version; damaged versions are left out.
+ */
+export async function rebuildNameFile(directory: string, name: string): Promise<NameFile> {
+  const entries = (await ifExists(fs.readdir(directory, { withFileTypes: true }))) ?? [];
+  const versions: PrefixInfo[] = [];
+  for (const entry of entries.filter((each) => each.isDirectory())) {
+    const record = await undamagedRecord(path.join(directory, entry.name));
+    if (record?.name !== name || record.version !== entry.name) continue;
+    const { text: _, sha256: __, ...info } = record;
+    versions.push(info);
+  }
+  return { name, current: '', versions: versions.sort((a, b) => b.created - a.created) };
 }
 
 /** Encodes a name file as JSON. */

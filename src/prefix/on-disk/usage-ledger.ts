@@ -19,4 +19,9 @@ export class UsageLedger {
     const known = this.#counted.get(tenant);
     if (known) this.#counted.set(tenant, addUsage(known, change));
   }
+
+  /** Has a tenant's usage counted again, after a change whose size nobody knows. */
+  forget(tenant: string): void {
+    this.#counted.delete(tenant);
+  }
 }

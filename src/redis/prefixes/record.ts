@@ -18,8 +18,8 @@ export interface VersionEntry {
 }
 
 /**
- * The hash of a name, as Redis returns it: `current` (an entry), `draft` (of the newest version), `last` (order of
- * the newest version), and an entry for each version.
+ * The hash of a name, as Redis returns it: `current` (an entry), `draft` (of the upload that was stored last), `last` (order
+ * of the newest version), and an entry for each version.
  */
 export type NameHash = Readonly<Record<string, string>>;
 
@@ -34,11 +34,6 @@ export function decodeEntry(text: string): VersionEntry {
     // Not JSON: refused below.
   }
   throw new PrefixError('prefix_damaged', 'name: the stored record of this prefix is damaged');
-}
-
-/** Decodes the entries of all versions, newest first. Throws `prefix_damaged`. */
-function decodeEntries(hash: NameHash): VersionEntry[] {
-  return entryTexts(hash).map(decodeEntry);
 }
 
 /** Decodes the entries of all versions, newest first, leaving out damaged ones. */
@@ -61,11 +56,14 @@ function entryTexts(hash: NameHash): string[] {
 }
 
 /**
- * The current version, or the one whose id begins with `version`; undefined when there is none. Throws
- * `prefix_damaged` and `prefix_version_ambiguous`.
+ * The current version, or the one whose id begins with `version`, with all undamaged versions; undefined when there is none. Throws
+ * `prefix_damaged` for a damaged one and `prefix_version_ambiguous`.
  */
 export function detailsOf(hash: NameHash, version?: string): PrefixDetails | undefined {
-  const versions = decodeEntries(hash).map(({ info }) => info);
+  const versions = undamagedEntries(hash).map(({ info }) => info);
   const info = version === undefined ? decodeEntry(hash['current'] ?? '').info : findVersion(versions, version);
-  return info && { ...info, versions };
+  if (info !== undefined) return { ...info, versions };
+  const damaged = Object.keys(hash).find((field) => field.startsWith(`v:${version}`));
+  if (damaged !== undefined) decodeEntry(hash[damaged] ?? '');
+  return undefined;
 }

@@ -1,17 +1,13 @@
-import { randomBytes } from 'node:crypto';
-
 import type { Redis } from 'ioredis';
 
 import { firstPage, type Page } from '../../lib/page.js';
 import { StoreError } from '../../lib/store-error.js';
 import type { CopyableStore } from '../../prefix/copy.js';
 import { PrefixError } from '../../prefix/errors.js';
-import { CONFIG_FILE, MODEL_FILE } from '../../prefix/adapter/format.js';
 import { adapterId, nameKey } from '../../prefix/name.js';
 import { checkQuota, type PrefixQuota } from '../../prefix/quota.js';
 import {
   type FileStream,
-  KV_FILE,
   type ListOptions,
   type PrefixDetails,
   type PrefixInfo,
@@ -23,7 +19,7 @@ import type { FileSums } from '../../prefix/version.js';
 import type { RedisConnection } from '../connection.js';
 import { redisFailure } from '../errors.js';
 import { asStoreError } from '../store-error.js';
-import { FileDamagedError, type FileLayout, layOut, pieceKeys, type Pieces } from '../pieces.js';
+import { FileDamagedError, type FileLayout, pieceKeys, type Pieces } from '../pieces.js';
 import { encodeChange } from './changes.js';
 import { CHANGES_CHANNEL, PrefixKeys, TENANTS_KEY } from './keys.js';
 import {
@@ -35,10 +31,13 @@ import {
   undamagedEntries,
   type VersionEntry,
 } from './record.js';
-import { addVersion, deleteName, findName, promoteVersion } from './scripts.js';
+import { draftOf, VersionFiles } from './version-files.js';
+import { addVersion, deleteName, findName, promoteVersion, repairVersion } from './scripts.js';
 
 /** Names whose records a listing reads at a time. */
 const LIST_BATCH = 100;
+/** Attempts to store a version that keeps changing. */
+const PUT_ATTEMPTS = 3;
 /** Attempts to delete a name that keeps changing. */
 const DELETE_ATTEMPTS = 20;
 
@@ -50,31 +49,39 @@ const DELETE_ATTEMPTS = 20;
 export class RedisPrefixStore implements CopyableStore {
   readonly #client: Redis;
   readonly #pieces: Pieces;
+  readonly #files: VersionFiles;
   readonly #fingerprint: string;
 
   /** @param fingerprint the base model's fingerprint, or its first 16 digits */
   constructor({ client, pieces }: Pick<RedisConnection, 'client' | 'pieces'>, fingerprint: string) {
     this.#client = client;
     this.#pieces = pieces;
+    this.#files = new VersionFiles({ client, pieces });
     this.#fingerprint = fingerprint.slice(0, 16);
   }
 
   async put(tenant: string, upload: PrefixUpload, quota: PrefixQuota = {}): Promise<PutResult> {
     const keys = this.#keys(tenant);
     return translated(async () => {
-      const known = await this.#promote(keys, upload.info);
-      if (known) return { record: known, created: false };
-      const { entry, contents } = draftOf(upload);
-      try {
-        for (const { data, layout } of contents) await this.#pieces.write(keys, entry.draft, data, layout);
-        // Before the commit: a tenant without names does no harm, names without a tenant would not be found.
-        await this.#client.sadd(TENANTS_KEY, `${this.#fingerprint} ${keys.tenant}`);
-        return await this.#commit(keys, entry, quota);
-      } catch (error) {
-        // A commit without an answer may still happen, and then needs the pieces.
-        if (redisFailure(error) !== 'unavailable') await this.#dropDraft(keys, entry);
-        throw error;
+      for (let attempt = 0; attempt < PUT_ATTEMPTS; attempt++) {
+        const damaged = await this.#findText(keys, upload.info.name, upload.info.version);
+        const known = await this.#wholeEntry(keys, damaged);
+        const record = known && (await this.#promote(keys, known.info));
+        if (record) return { record, created: false };
+        const done = await this.#write(keys, upload, (entry) =>
+          damaged === null ? this.#commit(keys, entry, quota) : this.#repair(keys, entry, damaged),
+        );
+        if (done) return done;
       }
+      throw new StoreError('prefixes', 'too_slow');
+    });
+  }
+
+  async isWhole(tenant: string, name: string, version: string): Promise<boolean> {
+    const keys = this.#keys(tenant);
+    return translated(async () => {
+      const text = await this.#findText(keys, name, version);
+      return (await this.#wholeEntry(keys, text)) !== undefined;
     });
   }
 
@@ -171,6 +178,26 @@ export class RedisPrefixStore implements CopyableStore {
     return typeof entry === 'string' ? decodeEntry(entry).info : undefined;
   }
 
+  /** Writes the pieces of an upload and then runs `commit`, or drops them again. */
+  async #write<T>(
+    keys: PrefixKeys,
+    upload: PrefixUpload,
+    commit: (entry: VersionEntry) => Promise<T>,
+  ): Promise<T> {
+    const draft = draftOf(upload);
+    const { entry } = draft;
+    try {
+      await this.#files.write(keys, draft);
+      // Before the commit: a tenant without names does no harm, names without a tenant would not be found.
+      await this.#client.sadd(TENANTS_KEY, `${this.#fingerprint} ${keys.tenant}`);
+      return await commit(entry);
+    } catch (error) {
+      // A commit without an answer may still happen, and then needs the pieces.
+      if (redisFailure(error) !== 'unavailable') await this.#files.drop(keys, entry);
+      throw error;
+    }
+  }
+
   async #commit(keys: PrefixKeys, entry: VersionEntry, quota: PrefixQuota): Promise<PutResult> {
     const { info, draft, pieces } = entry;
     const touched = [keys.names, keys.record(info.name), keys.bytes, keys.ids, ...pieceKeys(keys, draft, pieces)];
@@ -186,10 +213,19 @@ export class RedisPrefixStore implements CopyableStore {
     throw new StoreError('prefixes', 'too_slow');
   }
 
-  /** Deletes the pieces of a refused upload. If this fails, they expire. */
-  async #dropDraft(keys: PrefixKeys, { draft, pieces }: VersionEntry): Promise<void> {
-    const dropped = pieceKeys(keys, draft, pieces).map((key) => this.#client.unlink(key));
-    await Promise.allSettled(dropped);
+  /** Puts an upload in the place of a damaged entry; undefined when that has changed meanwhile. */
+  async #repair(keys: PrefixKeys, entry: VersionEntry, damaged: string): Promise<PutResult | undefined> {
+    const [old] = entryUnlessDamaged(damaged);
+    const repaired = { ...entry, info: old?.info ?? entry.info };
+    const { info, draft, pieces } = repaired;
+    const oldPieces = old ? pieceKeys(keys, old.draft, old.pieces) : [];
+    const touched = [keys.record(info.name), ...pieceKeys(keys, draft, pieces), ...oldPieces];
+    const change = [CHANGES_CHANNEL, encodeChange(keys, info.name, info.version)];
+    const args = [info.version, damaged, JSON.stringify(repaired), draft, pieces, ...change];
+    const result = await repairVersion.run(this.#client, touched, args);
+    if (result === 'repaired') return { record: info, created: false };
+    await this.#files.drop(keys, entry);
+    return undefined;
   }
 
   async #readCurrent(keys: PrefixKeys, names: readonly string[]): Promise<PrefixInfo[]> {
@@ -229,8 +265,18 @@ export class RedisPrefixStore implements CopyableStore {
   }
 
   async #findEntry(keys: PrefixKeys, name: string, version: string): Promise<VersionEntry | undefined> {
-    const text = await this.#client.hget(keys.record(name), `v:${version}`);
+    const text = await this.#findText(keys, name, version);
     return text === null ? undefined : decodeEntry(text);
+  }
+
+  #findText(keys: PrefixKeys, name: string, version: string): Promise<string | null> {
+    return this.#client.hget(keys.record(name), `v:${version}`);
+  }
+
+  /** Decodes an entry of which every file is whole. Reads all of them. */
+  async #wholeEntry(keys: PrefixKeys, text: string | null): Promise<VersionEntry | undefined> {
+    const [entry] = text === null ? [] : entryUnlessDamaged(text);
+    return entry && (await this.#files.areWhole(keys, entry)) ? entry : undefined;
   }
 
   #keys(tenant: string): PrefixKeys {
@@ -242,32 +288,6 @@ export class RedisPrefixStore implements CopyableStore {
 interface FoundFile {
   readonly draft: string;
   readonly layout: FileLayout;
-}
-
-interface Content {
-  readonly data: Uint8Array;
-  readonly layout: FileLayout;
-}
-
-/** Lays out an upload's files as pieces, under a random id. */
-function draftOf({ info, files, kv, text }: PrefixUpload): { entry: VersionEntry; contents: Content[] } {
-  const given: [RedisFileName, Uint8Array | undefined][] = [
-    [CONFIG_FILE, files.config],
-    [MODEL_FILE, files.model],
-    [KV_FILE, kv],
-    [TEXT_FILE, text === undefined ? undefined : new TextEncoder().encode(text)],
-  ];
-  const layouts: Partial<Record<RedisFileName, FileLayout>> = {};
-  const contents: Content[] = [];
-  let pieces = 0;
-  for (const [name, data] of given) {
-    if (data === undefined) continue;
-    const layout = layOut(data, pieces);
-    layouts[name] = layout;
-    contents.push({ data, layout });
-    pieces += layout.pieces;
-  }
-  return { entry: { info, draft: randomBytes(16).toString('hex'), pieces, files: layouts }, contents };
 }
 
 async function translated<T>(work: () => Promise<T>): Promise<T> {

@@ -23,7 +23,7 @@ if known then
   return {'known', known}
 end
 
-local new = 1 - redis.call('EXISTS', record)
+local new = redis.call('ZSCORE', names, key) and 0 or 1
 local used = {names = redis.call('ZCARD', names), bytes = tonumber(redis.call('GET', bytes) or '0')}
 local tooMany = maxNames and new == 1 and used.names + 1 > maxNames
 local tooLarge = maxBytes and tonumber(size) > 0 and used.bytes + tonumber(size) > maxBytes
@@ -43,6 +43,28 @@ redis.call('INCRBY', bytes, size)
 for i = 5, #KEYS do redis.call('PERSIST', KEYS[i]) end
 redis.call('PUBLISH', ARGV[8], ARGV[9])
 return {'added'}
+`);
+
+/**
+ * Puts a version in the place of its damaged one, and makes it current. Pieces as in `addVersion`, and the first write too.
+ *
+ * KEYS: record, new pieces..., pieces of the damaged version...
+ * ARGV: version, its damaged entry, entry, draft, number of new pieces, channel, message
+ * Returns 'repaired', 'changed' when the entry is not the damaged one any more, or 'lost' when a piece has expired.
+ */
+export const repairVersion = new Script(`
+local record, version, damaged, last = KEYS[1], 'v:' .. ARGV[1], ARGV[2], 1 + ARGV[5]
+if redis.call('HGET', record, version) ~= damaged then return 'changed' end
+for i = 2, last do
+  if redis.call('EXISTS', KEYS[i]) == 0 then return 'lost' end
+end
+local order = damaged:match('^%d+') or redis.call('HINCRBY', record, 'last', 1)
+local entry = order .. ' ' .. ARGV[3]
+redis.call('HSET', record, version, entry, 'current', entry, 'draft', ARGV[4])
+for i = 2, last do redis.call('PERSIST', KEYS[i]) end
+for i = last + 1, #KEYS do redis.call('UNLINK', KEYS[i]) end
+redis.call('PUBLISH', ARGV[6], ARGV[7])
+return 'repaired'
 `);
 
 /**

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 
+import { StoreError } from '../../../lib/store-error.js';
 import { ApiError, toApiError } from '../../errors.js';
 import type { SchemaError } from '../../../lib/schema/violation.js';
 import { toValidationError } from '../validation.js';
@@ -37,12 +38,13 @@ export function sendError(error: unknown, request: FastifyRequest, reply: Fastif
 
 /**
  * Counts and logs an error. A refusal leaves only its code in the log, because `param` may be a word of the client's;
- * an internal failure leaves its stack.
+ * a failure of the server or of a store leaves its stack.
  */
 export function logError(error: ApiError, request: FastifyRequest): void {
   request.server.metrics.failed(error.code);
   request.trace?.failed(error);
   if (error.status === 500) request.log.error({ err: error.cause ?? error }, 'request failed');
+  else if (error.cause instanceof StoreError) request.log.warn({ err: error.cause }, 'a store failed');
   else request.log.debug({ code: error.code }, 'request refused');
 }
 
