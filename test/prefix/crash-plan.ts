@@ -10,3 +10,11 @@ export function operationOf(number: number): { readonly kind: 'put' | 'delete'; 
 export function crashUpload(name: string, number: number): PrefixUpload {
   return storeUpload(name, number, 20_000);
 }
+
+/** Names that the child repairs, in turns. */
+export const REPAIRED = 5;
+
+/** What operation N damages and uploads again. */
+export function repairOf(number: number): PrefixUpload {
+  return crashUpload(`name-${number % REPAIRED}`, number % REPAIRED);
+}

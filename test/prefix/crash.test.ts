@@ -5,18 +5,21 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { build } from 'vite';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 
 import { DiskPrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
 import type { StoredFileName } from '../../src/prefix/store.js';
-import { crashUpload, operationOf } from './crash-plan.js';
+import { crashUpload, operationOf, REPAIRED, repairOf } from './crash-plan.js';
 import { base } from './fixtures.js';
 
 const KILLS = 25;
 /** On a machine that is busy otherwise, fewer kills must do. */
 const MAX_MS = 12_000;
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'preamble-crash-'));
-const directory = path.join(temporary, 'store');
+let directory: string;
+beforeEach(() => {
+  directory = fs.mkdtempSync(path.join(temporary, 'store-'));
+});
 
 beforeAll(async () => {
   // Node 20 runs no TypeScript: the child is bundled once, its packages beside it.
@@ -38,10 +41,13 @@ afterAll(() => fs.rmSync(temporary, { recursive: true }));
 type State = ReadonlyMap<string, readonly number[]>;
 
 /** Runs the child from operation `first` on and kills it `delayMs` after it began to work; what it said. */
-async function runAndKill(first: number, delayMs: number): Promise<{ done: number; started: number }> {
-  const child = spawn(process.execPath, [path.join(temporary, 'child/child.mjs'), directory, String(first)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+async function runAndKill(
+  first: number,
+  delayMs: number,
+  ...mode: readonly string[]
+): Promise<{ done: number; started: number }> {
+  const args = [path.join(temporary, 'child/child.mjs'), directory, String(first), ...mode];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => {
     if (output === '') setTimeout(() => child.kill('SIGKILL'), delayMs);
@@ -105,4 +111,25 @@ it(`loses and tears nothing when its process is killed up to ${KILLS} times`, as
     next = Math.max(done, started) + 1;
   }
   expect(next).toBeGreaterThan(5); // it did work between the kills
+});
+
+it('leaves a prefix damaged as it was or repaired when its process is killed up to 10 times', async () => {
+  const uploads = Array.from({ length: REPAIRED }, (_, number) => repairOf(number));
+  const filled = await DiskPrefixStore.open(directory, base.fingerprint);
+  for (const upload of uploads) await filled.put('t', upload);
+  const deadline = Date.now() + MAX_MS;
+  for (let kill = 0, next = 0; kill < 10 && Date.now() < deadline; kill++) {
+    next = (await runAndKill(next, (kill * 13) % 101, 'repair')).started + 1;
+    const store = await DiskPrefixStore.open(directory, base.fingerprint);
+    expect(fs.readdirSync(path.join(directory, '.tmp'))).toEqual([]);
+    for (const [number, upload] of uploads.entries()) {
+      const { info, files } = upload;
+      const read = (file: StoredFileName) => store.read('t', info.name, info.version, file);
+      expect(await store.get('t', info.name)).toEqual({ ...info, versions: [info] });
+      expect(await read('adapter_config.json')).toEqual(Buffer.from(files.config));
+      expect(await read('adapter_model.safetensors')).toEqual(Buffer.from(files.model));
+      expect(await store.put('t', upload)).toEqual({ record: info, created: false });
+      await checkWhole(store, info.name, number);
+    }
+  }
 });

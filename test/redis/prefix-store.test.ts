@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { adapterId } from '../../src/prefix/name.js';
+import { adapterId, nameKey } from '../../src/prefix/name.js';
 import { RedisConnection } from '../../src/redis/connection.js';
 import { RedisPrefixStore } from '../../src/redis/prefixes/redis-prefix-store.js';
 import { base, storeUpload } from '../prefix/fixtures.js';
+import { type Damageable, describeRepair } from '../prefix/repair-contract.js';
 import { describeStore } from '../prefix/store-contract.js';
 import { RedisServer } from '../support/redis-server.js';
 
@@ -21,6 +22,25 @@ afterAll(async () => {
 describeStore('the store on Redis', async () => {
   await redis.client.flushdb();
   return async (fingerprint) => new RedisPrefixStore(redis, fingerprint);
+});
+
+const damaging = (damage: (record: string, version: string) => Promise<unknown>) => async (): Promise<Damageable> => {
+  await redis.client.flushdb();
+  const record = `preamble:1:{${base.fingerprint.slice(0, 16)}:t}:name:${nameKey('a')}`;
+  return {
+    open: async () => new RedisPrefixStore(redis, base.fingerprint),
+    damage: ({ version }) => damage(record, `v:${version}`),
+  };
+};
+const pieceKey = async (index: number): Promise<string> =>
+  (await redis.client.keys(`preamble:1:*:piece:*:${index}`))[0] ?? '';
+
+describeRepair('the store on Redis', {
+  'a missing piece': damaging(async () => redis.client.unlink(await pieceKey(2))),
+  'a changed piece': damaging(async () => redis.client.setrange(await pieceKey(2), 9, '!')),
+  'no pieces at all': damaging(async () => redis.client.unlink(...(await redis.client.keys('*:piece:*')))),
+  'a damaged entry': damaging((record, version) => redis.client.hset(record, version, '{', 'current', '{')),
+  'a damaged current version': damaging((record) => redis.client.hset(record, 'current', '1 {')),
 });
 
 describe('on Redis', () => {

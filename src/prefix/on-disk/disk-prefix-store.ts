@@ -43,7 +43,7 @@ import { UsageLedger } from './usage-ledger.js';
 import type { FileSums } from '../version.js';
 import {
   damaged,
-  hasFile,
+  hadFile,
   isWholeVersion,
   readVersionFile,
   readVersionRecord,
@@ -306,8 +306,8 @@ export class DiskPrefixStore implements CopyableStore {
         const found = await read(directory, file);
         if (found !== undefined) return found;
         const names = await this.#readNames(path.dirname(directory), name);
-        const isListed = names?.versions.some((info) => info.version === version) ?? false;
-        if (isListed && (await hasFile(directory, file))) throw damaged(directory, file);
+        const info = names?.versions.find((each) => each.version === version);
+        if (info && (await hadFile(directory, info, file))) throw damaged(directory, file);
         return undefined;
       }),
     );

@@ -7,10 +7,12 @@ import { ifExists, syncDirectory, writeDurably } from '../../disk/durable.js';
 import { type FileStream, streamFile } from '../../disk/file-stream.js';
 import { CONFIG_FILE, MODEL_FILE } from '../adapter/format.js';
 import { PrefixError } from '../errors.js';
-import { KV_FILE, type PrefixInfo, type PrefixUpload, type StoredFileName } from '../store.js';
+import { KV_FILE, kvFileOf, type PrefixInfo, type PrefixUpload, type StoredFileName } from '../store.js';
 import { fileSums, type FileSums, textVersion } from '../version.js';
 
 const RECORD_FILE = 'prefix.json';
+/** Bytes of a file that is only checked. */
+const SUMMED_AT_ONCE = 2 ** 20;
 
 /** `prefix.json`: the description of a version, and what was stored with it. */
 export interface VersionRecord extends PrefixInfo {
@@ -73,10 +75,10 @@ export async function repairVersion(directory: string, draft: string): Promise<v
   await syncDirectory(directory);
 }
 
-/** Whether a version has such a file, or had it when it was written. */
-export async function hasFile(directory: string, file: StoredFileName): Promise<boolean> {
+/** Whether a version was written with such a file. */
+export async function hadFile(directory: string, info: PrefixInfo, file: StoredFileName): Promise<boolean> {
   const sums = (await undamagedRecord(directory))?.sha256;
-  return sums === undefined ? file !== KV_FILE : sums[file] !== undefined;
+  return sums === undefined ? file !== KV_FILE || kvFileOf(info) === KV_FILE : sums[file] !== undefined;
 }
 
 /** Reads a file of a version; undefined when it is not there. Throws `prefix_damaged`, where the record has a sum to tell by. */
@@ -134,10 +136,10 @@ export async function undamagedRecord(directory: string): Promise<VersionRecord 
 
 /** sha256 of a file; undefined when it is not there. */
 async function sumOf(file: string): Promise<string | undefined> {
-  const opened = await streamFile(file);
-  if (opened === undefined) return undefined;
+  const handle = await ifExists(fs.open(file));
+  if (handle === undefined) return undefined;
   const sum = createHash('sha256');
-  for await (const chunk of opened.content as AsyncIterable<Buffer>) sum.update(chunk);
+  for await (const chunk of handle.createReadStream({ highWaterMark: SUMMED_AT_ONCE })) sum.update(chunk as Buffer);
   return sum.digest('hex');
 }
 
