@@ -3,6 +3,7 @@ import { dirname, sep } from 'node:path';
 import { type FromChild, STOP_WITHIN_MS, type ToChild, type TrainingHost } from '../fine-tuning/child-messages.js';
 import { toTuneSettings } from '../fine-tuning/settings.js';
 import type { TrainingTask } from '../fine-tuning/trainer.js';
+import { systemError } from '../lib/system-error.js';
 import { openTrainingModel } from './open/training-model.js';
 import { readExamples } from '../tuning/data/read-examples.js';
 import { type DataSubject, TuningError } from '../tuning/errors.js';
@@ -33,7 +34,9 @@ async function run(host: TrainingHost, task: TrainingTask): Promise<void> {
   try {
     await tell({ type: 'done', stop: await train(host, task) });
   } catch (error) {
+    const failed = systemError(error) ?? systemError((error as Error).cause); // the cause of a `ConfigError`
     if (error instanceof TuningError) await tell(refusal(error, task));
+    else if (failed) await tell({ type: 'disk', code: failed.code ?? '', syscall: failed.syscall ?? '' });
     else if (error !== stop.signal.reason) throw error;
   }
   if (process.connected) process.disconnect();

@@ -4,7 +4,8 @@ export class ConfigError extends Error {
   constructor(
     readonly variable: string,
     problem: string,
+    options?: ErrorOptions,
   ) {
-    super(`${variable}: ${problem}`);
+    super(`${variable}: ${problem}`, options);
   }
 }

@@ -1,7 +1,7 @@
 import type { TuningError } from '../tuning/errors.js';
 import type { ProgressLine } from '../tuning/progress/progress-meter.js';
 import type { Stop } from '../tuning/training/trainer.js';
-import type { TrainingTask } from './trainer.js';
+import type { TrainingDiskError, TrainingTask } from './trainer.js';
 
 /** The frozen model, and how much of the machine training may take. */
 export interface TrainingHost {
@@ -27,9 +27,11 @@ export type ToChild =
   /** Stop after the step under way. */
   | { readonly type: 'stop' };
 
-/** A message from the training process. The last one is `done` or `refused`, but missing if the process was stopped before training began. */
+/** A message from the training process. The last one is `done`, `refused` or `disk`, but missing if the process was stopped before training began. */
 export type FromChild =
   | { readonly type: 'progress'; readonly line: ProgressLine }
   | { readonly type: 'done'; readonly stop: Stop }
+  /** Its files could not be read or written. */
+  | ({ readonly type: 'disk' } & Pick<TrainingDiskError, 'code' | 'syscall'>)
   /** The data or the settings are at fault. */
   | ({ readonly type: 'refused' } & Pick<TuningError, 'subject' | 'problem' | 'where'>);

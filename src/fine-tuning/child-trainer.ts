@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { TuningError } from '../tuning/errors.js';
 import type { Stop } from '../tuning/training/trainer.js';
 import { type FromChild, STOP_WITHIN_MS, type ToChild, type TrainingHost } from './child-messages.js';
-import { type Trainer, TrainingCrashedError } from './trainer.js';
+import { type Trainer, TrainingCrashedError, TrainingDiskError } from './trainer.js';
 
 /**
  * A trainer that runs each training in a process of its own, so that serving does not wait for it and survives its crash. The process ends
@@ -48,6 +48,7 @@ async function outcome(
   const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
   if (end?.type === 'done') return end.stop;
   if (end?.type === 'refused') throw new TuningError(end.subject, end.problem, { where: end.where });
+  if (end?.type === 'disk') throw new TrainingDiskError(end.code, end.syscall);
   if (stopped.aborted) return 'interrupted';
   throw new TrainingCrashedError(`the training process ended with ${signal ?? `status ${code}`}`);
 }

@@ -1,15 +1,19 @@
 import { StoreError } from '../lib/store-error.js';
+import { systemError } from '../lib/system-error.js';
 import { PrefixError, type PrefixErrorCode } from '../prefix/errors.js';
 import { TuningError, type TuningSubject } from '../tuning/errors.js';
 import { FileError } from '../files/errors.js';
 import type { JobProblem } from '../jobs/job.js';
 
-/** The owner's message for an error of the server. */
-export const SERVER_FAULT: JobProblem = {
-  code: 'training_failed',
-  message: 'The server failed to train. Its log has the details.',
-  param: null,
-};
+/** The owner's message for an error of the server. @param place variable that names the directory of the jobs' files */
+export function serverFault(error: unknown, place: string): JobProblem {
+  const disk = systemError(error)?.code;
+  const message =
+    disk === undefined
+      ? 'The server failed to train. Its log has the details.'
+      : `The server failed to train: its disk failed (${disk}), in the directory that ${place} names.`;
+  return { code: 'training_failed', message, param: null };
+}
 
 /** The field of the request for each subject of training; null for what a request does not name. */
 const FIELDS: Readonly<Record<TuningSubject, string | null>> = {

@@ -23,7 +23,8 @@ interface TrainingOptions {
 }
 
 /**
- * Trains. Throws `TuningError` for data or settings that cannot be trained with, and `TrainingCrashedError` if the process ended by itself.
+ * Trains. Throws `TuningError` for data or settings that cannot be trained with, `TrainingDiskError`, and `TrainingCrashedError` if the
+ * process ended by itself.
  * A crashed or `interrupted` training goes on from its checkpoint when it is called again.
  */
 export type Trainer = (task: TrainingTask, options: TrainingOptions) => Promise<Stop>;
@@ -31,4 +32,20 @@ export type Trainer = (task: TrainingTask, options: TrainingOptions) => Promise<
 /** The training process ended without saying why. */
 export class TrainingCrashedError extends Error {
   override readonly name = 'TrainingCrashedError';
+}
+
+/** The training process could not read or write its files. */
+export class TrainingDiskError extends Error {
+  override readonly name = 'TrainingDiskError';
+
+  /**
+   * @param code of the system, for example `ENOSPC`
+   * @param syscall what failed, for example `write`
+   */
+  constructor(
+    readonly code: string,
+    readonly syscall: string,
+  ) {
+    super(`the training process failed to ${syscall} (${code})`);
+  }
 }

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { exists, replaceFile } from '../disk/durable.js';
 import { resultFileId } from '../files/file.js';
 import type { FileStore } from '../files/file-store.js';
-import type { JobChange } from '../jobs/job.js';
+import type { JobChange, JobProblem } from '../jobs/job.js';
 import type { JobOutcome } from '../jobs/job-queue.js';
 import type { JobStore } from '../jobs/job-store.js';
 import { type JobWork, type RunningJob, whenStoreIsBack } from '../jobs/job-worker.js';
@@ -13,7 +13,7 @@ import type { PrefixLibrary, PrefixQuota } from '../prefix/library.js';
 import type { ProgressLine } from '../tuning/progress/progress-meter.js';
 import type { Stop } from '../tuning/training/trainer.js';
 import { FINE_TUNING, type FineTuningJob } from './job.js';
-import { deathProblem, problemOf, SERVER_FAULT } from './job-problem.js';
+import { deathProblem, problemOf, serverFault } from './job-problem.js';
 import { prepareTask } from './prepare-task.js';
 import { ProgressReporter } from './progress-reporter.js';
 import { type Trainer, TrainingCrashedError, type TrainingTask } from './trainer.js';
@@ -32,6 +32,8 @@ export interface TrainingWorkOptions {
   readonly quota: (tenant: string) => Promise<PrefixQuota>;
   /** Longest training of one job. */
   readonly maxSeconds: number;
+  /** Variable that names the directory of the jobs' files, for messages. */
+  readonly place: string;
   /** Unix milliseconds. */
   readonly now: () => number;
 }
@@ -39,11 +41,14 @@ export interface TrainingWorkOptions {
 /** Work of fine-tuning jobs: fetches a tenant's file, trains on it, and stores the prefix under the tenant's name. */
 export class TrainingWork implements JobWork<FineTuningJob> {
   readonly kind = FINE_TUNING;
-  readonly serverFault = SERVER_FAULT;
   readonly problemOf = problemOf;
   readonly deathProblem = deathProblem;
 
   constructor(private readonly options: TrainingWorkOptions) {}
+
+  serverFault(error: unknown): JobProblem {
+    return serverFault(error, this.options.place);
+  }
 
   async run(running: RunningJob<FineTuningJob>): Promise<JobOutcome> {
     const { maxSeconds } = this.options;

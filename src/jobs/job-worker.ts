@@ -44,7 +44,7 @@ export interface JobWork<Job extends JobRecord> {
   /** The owner's message for an error of the job; undefined for an error of the server. */
   problemOf(error: unknown): JobProblem | undefined;
   /** The owner's message for an error of the server. */
-  readonly serverFault: JobProblem;
+  serverFault(error: unknown): JobProblem;
   /** The owner's message for a job whose workers died. */
   deathProblem(deaths: number): JobProblem;
 }
@@ -126,7 +126,7 @@ export class JobWorker<Job extends JobRecord> implements Worker {
       if (isStoreAway(error)) throw error;
       const known = work.problemOf(error);
       if (known === undefined) observer.jobBroke(job.id, error);
-      const problem = known ?? work.serverFault;
+      const problem = known ?? work.serverFault(error);
       await this.#tell(ref, { level: 'error', message: problem.message });
       return this.#end(ref, 'failed', { error: problem } as JobChange<Job>, TAKEN);
     }

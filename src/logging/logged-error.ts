@@ -9,6 +9,7 @@ const ownErrors: ReadonlySet<string> = new Set([
   'FineTuningError',
   'JobError',
   'TrainingCrashedError',
+  'TrainingDiskError',
 ]);
 
 /** The part of an error that may be logged. */

@@ -19,11 +19,14 @@ import type { PrefixLibrary } from '../../src/prefix/library.js';
 import { DivergedError, TuningError } from '../../src/tuning/errors.js';
 import { temporaryDirectory } from '../server/prefix-library.js';
 import { testModelCache } from '../support/program.js';
+import { canMount, fill, smallDisk } from '../support/small-disk.js';
 import { file } from '../files/fixtures.js';
 import { FINGERPRINT, job } from './fixtures.js';
 
 const never = new AbortController().signal;
 const place = { model: defaultConfig().model, modelName: undefined, cache: testModelCache, threads: 1, nice: 0 };
+
+const examples = Buffer.from('{"prompt": "a", "completion": "b"}\n'.repeat(4));
 
 const notFound = (): never => {
   throw new PrefixError('prefix_not_found', 'name: there is no prefix');
@@ -75,7 +78,8 @@ describe('the worker', () => {
       },
     } as unknown as PrefixLibrary;
     const quota = async () => ({});
-    const options = { jobs, files, library, baseModel: 'base', trainer, quota, maxSeconds: 60, now: Date.now };
+    const place = 'PREAMBLE_CACHE';
+    const options = { jobs, files, library, baseModel: 'base', trainer, quota, maxSeconds: 60, place, now: Date.now };
     return new JobWorker({
       store: jobs,
       work: new TrainingWork(options),
@@ -123,6 +127,31 @@ describe('the worker', () => {
     expect(ends).toEqual(['succeeded', 'broke', 'failed']);
   });
 
+  it.skipIf(!canMount)('names the disk that fails, before training or in it', async () => {
+    const disk = await smallDisk(64);
+    const failed = {
+      status: 'failed',
+      error: {
+        code: 'training_failed',
+        message: 'The server failed to train: its disk failed (ENOSPC), in the directory that PREAMBLE_CACHE names.',
+      },
+    };
+    directory = path.join(disk.directory, 'running');
+    const script = path.resolve('dist/app/training-child.js');
+    const data = file(examples.length, 2);
+    await files.put('t', data, examples);
+    const second = job({ trainingFile: data.id });
+    await jobs.add('t', second);
+    await worker(childTrainer(script, place)).run({ tenant: 't', id: second.id }, never);
+    expect(await jobs.get('t', second.id)).toMatchObject(failed);
+    expect(await fs.readdir(directory)).toEqual([]);
+
+    fill(disk);
+    await worker(trained).run(ref, never);
+    expect(await record()).toMatchObject(failed);
+    expect(ends).toEqual(['broke', 'failed', 'broke', 'failed']);
+  });
+
   it('tells the owner what is wrong, by the field', async () => {
     await worker(() => Promise.reject(new TuningError('valid', 'no', { where: 'validation_file.jsonl line 2' }))).run(
       ref,
@@ -161,8 +190,8 @@ describe('the worker', () => {
   });
 
   it('tells nobody where its files are', async () => {
-    const data = file(1);
-    await files.put('t', data, Buffer.from('{"prompt": "a", "completion": "b"}'));
+    const data = file(examples.length);
+    await files.put('t', data, examples);
     const goesOn = job({ trainingFile: data.id, model: `start@${'b'.repeat(64)}` });
     await jobs.add('t', goesOn);
     start = { config: Buffer.from('no config'), model: Buffer.from('no tensors') };
@@ -197,7 +226,7 @@ describe('the worker', () => {
   it('has training stopped that has not begun, with nothing left of it', async () => {
     const { trainingFile } = (await record())!;
     await files.delete('t', trainingFile);
-    await files.put('t', { ...file(3), id: trainingFile }, Buffer.from('{"prompt": "a", "completion": "b"}\n'));
+    await files.put('t', { ...file(examples.length), id: trainingFile }, examples);
     const trainer = childTrainer(path.resolve('dist/app/training-child.js'), place);
     expect(await worker(trainer).run(ref, AbortSignal.abort())).toBe('interrupted');
     expect(await fs.readdir(path.join(directory, ref.id))).toEqual(['training_file.jsonl']);

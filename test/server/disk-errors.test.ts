@@ -8,7 +8,7 @@ import { FINE_TUNING, type FineTuningJob } from '../../src/fine-tuning/job.js';
 import { DiskJobStore } from '../../src/jobs/disk-job-store.js';
 import { DiskPrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
 import { DiskTenancyStore } from '../../src/tenancy/disk-tenancy-store.js';
-import { canMount, Mount, type SmallDisk, smallDisk } from '../support/small-disk.js';
+import { canMount, fill, makeRoom, Mount, type SmallDisk, smallDisk } from '../support/small-disk.js';
 import { inForce, refusedBy, serverOn } from './every-store.js';
 import { base } from './harness.js';
 
@@ -31,18 +31,6 @@ function awayMessage(store: string): string {
   return `The store of ${store} is away.${store === 'prefixes' ? ' Prefixes in memory are served.' : ''}`;
 }
 
-/** Takes all the room that is left. */
-function fill({ directory }: SmallDisk): void {
-  const file = fs.openSync(path.join(directory, 'filler'), 'a');
-  try {
-    for (;;) fs.writeSync(file, Buffer.alloc(4096));
-  } catch (error) {
-    expect(error).toMatchObject({ code: 'ENOSPC' });
-  } finally {
-    fs.closeSync(file);
-  }
-}
-
 /** Every file below a directory but the filler. */
 function filesOf(directory: string): string[] {
   const entries = fs.readdirSync(directory, { recursive: true, withFileTypes: true });
@@ -63,7 +51,7 @@ describe.skipIf(!canMount)('an answer that a disk prevents names the store and t
       );
     for (const read of Object.values(server.reads)) expect((await read()).status).toBe(200);
     expect(filesOf(disk.directory)).toEqual(before);
-    fs.rmSync(path.join(disk.directory, 'filler'));
+    makeRoom(disk);
     for (const write of Object.values(server.writes)) expect((await write()).status).toBeLessThan(300);
     expect(server.log()).toContain('ENOSPC');
   });
@@ -120,7 +108,7 @@ describe.skipIf(!canMount)('on a full disk', () => {
       refusedBy('store_full', `The store of keys is full. Nothing was stored. ${besides}`),
     );
     expect(await use()).toBe(401);
-    fs.rmSync(path.join(disk.directory, 'filler'));
+    makeRoom(disk);
     expect(await use()).toBe(401);
     expect((await revoke()).status).toBe(200);
     expect(await use()).toBe(401);
@@ -137,7 +125,7 @@ describe.skipIf(!canMount)('on a full disk', () => {
       refusedBy('store_full', `The store of tenants is full. Nothing was stored. ${besides}`),
     );
     expect(await use(text)).toBe(401);
-    fs.rmSync(path.join(disk.directory, 'filler'));
+    makeRoom(disk);
     const later = await server.tenancy.createKey({ tenant: 'bob', label: undefined });
     expect(await use(text)).toBe(401);
     expect(await use(later.text)).toBe(200);
@@ -157,7 +145,7 @@ describe.skipIf(!canMount)('on a full disk', () => {
       refusedBy('store_full', `The store of tenants is full. Nothing was stored. ${besides}`),
     );
     expect(await limits()).toBe(0);
-    fs.rmSync(path.join(disk.directory, 'filler'));
+    makeRoom(disk);
     expect((await set({ weight: 'default' })).status).toBe(200);
     const stored = await (await DiskTenancyStore.open(directory)).getTenant('bob');
     expect(stored?.limits).toEqual({ maxPrefixes: 0 });

@@ -1,11 +1,14 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import fs from 'node:fs';
 import { createInterface } from 'node:readline';
 import path from 'node:path';
 
 import { onTestFinished } from 'vitest';
 
 import { temporaryDirectory } from '../server/prefix-library.js';
+
+const FILLER = 'filler';
 
 /** Whether this machine lets its users mount file systems of their own, in a name space that only they see. */
 export const canMount = spawnSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', 'none', '/mnt']).status === 0;
@@ -25,8 +28,6 @@ export const Mount = {
   /** Kept elsewhere, so that it can be mounted again. */
   away: 'mkdir -p $KEPT && mount --move $DIR $KEPT',
   back: 'mount --move $KEPT $DIR',
-  /** Room for as much again. */
-  large: 'mount -o remount,size=64m $DIR',
 } as const;
 
 /** Mounts a file system of `kilobytes` with a store's directory in it. Needs `canMount`. */
@@ -50,4 +51,21 @@ export async function smallDisk(kilobytes: number): Promise<SmallDisk> {
   };
   await run(`mkdir $DIR && mount -t tmpfs -o size=${kilobytes}k none $DIR`);
   return { directory: `/proc/${shell.pid}/root${mounted}`, run };
+}
+
+/** Takes all the room of a disk that is left, by a file `filler`. */
+export function fill({ directory }: SmallDisk): void {
+  const file = fs.openSync(path.join(directory, FILLER), 'a');
+  try {
+    for (;;) fs.writeSync(file, Buffer.alloc(4096));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+  } finally {
+    fs.closeSync(file);
+  }
+}
+
+/** Gives the room back. */
+export function makeRoom({ directory }: SmallDisk): void {
+  fs.rmSync(path.join(directory, FILLER));
 }

@@ -67,7 +67,8 @@ export async function openFineTuning(config: FineTuningSettings, parts: FineTuni
     const trainer = childTrainer(CHILD, { model, modelName, cache, threads, nice });
     const quota = async (tenant: string) => toQuota(await tenancy.limitsOf(tenant));
     const { tuningMaxSeconds: maxSeconds } = config;
-    const options = { jobs, files: store, library, baseModel: base.id, trainer, quota, maxSeconds, now };
+    const place = config.store.kind === 'file' ? 'PREAMBLE_STORE' : 'PREAMBLE_CACHE';
+    const options = { jobs, files: store, library, baseModel: base.id, trainer, quota, maxSeconds, place, now };
     const worker = new JobWorker({ store: jobs, work: new TrainingWork(options), directory, observer, now });
     await recovery.start();
     await queue.work(worker);

@@ -8,27 +8,43 @@ import { openModel, type Model } from '../../model/model.js';
 
 /**
  * Opens the model that the settings describe, compiling it if needed.
- * @throws ConfigError for a precision of weights that does not fit the model
+ * @throws ConfigError for a precision of weights that does not fit the model, and for a cache that cannot be used
  */
 export function openConfiguredModel(config: Settings<'model'>, onProgress?: CompileProgress): Promise<Model> {
   const { model: source, modelName: id, cache, slots, threads, spin, provider } = config;
   const options = { source, cache, slots, threads, provider, spin: spin === 'on', ...precisions(config) };
-  return openModel({ ...options, ...(id && { id }), ...(onProgress && { onProgress }) }).catch(rethrowNamingWeights);
+  return openModel({ ...options, ...(id && { id }), ...(onProgress && { onProgress }) }).catch(rethrowNaming(config));
 }
 
-/** Rethrows an error of a model. An error about the precision of weights becomes a `ConfigError`, because a setting decides it. */
-export function rethrowNamingWeights(error: unknown): never {
-  const ofWeights = error instanceof CheckpointError && error.subject === 'weights';
-  throw ofWeights ? new ConfigError('PREAMBLE_WEIGHTS', error.message) : error;
+/** Codes of disks that take no more, and calls that only write: the model itself is only read. */
+const WRITING: ReadonlySet<string | undefined> = new Set([
+  ...['ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS'],
+  ...['write', 'fsync', 'ftruncate', 'mkdir', 'rename', 'copyfile'],
+]);
+
+/**
+ * Makes a function that rethrows an error of opening or compiling a model. A fault of the cache, or of the precision of weights, becomes a
+ * `ConfigError`, because a setting decides it.
+ */
+export function rethrowNaming({ cache }: Pick<Settings<'model'>, 'cache'>): (error: unknown) => never {
+  return (error) => {
+    if (error instanceof CheckpointError && error.subject === 'weights')
+      throw new ConfigError('PREAMBLE_WEIGHTS', error.message, { cause: error });
+    const failed = systemError(error);
+    if (failed === undefined) throw error;
+    const isOfCache = WRITING.has(failed.code) || WRITING.has(failed.syscall) || failed.path?.startsWith(cache);
+    if (!isOfCache) throw error;
+    throw new ConfigError('PREAMBLE_CACHE', `${cache} cannot be used: ${failed.message}`, { cause: error });
+  };
 }
 
 /**
  * As `openConfiguredModel`, where the settings and not a command line name the model.
- * @throws ConfigError naming the variable, for a fault of the model's files or its cache, and for settings that do not fit the model
+ * @throws ConfigError naming the variable, also for a fault of the model's files and for settings that do not fit the model
  */
 export async function openServedModel(config: Settings<'model'>, onProgress?: CompileProgress): Promise<Model> {
   const model = await openConfiguredModel(config, onProgress).catch((error: unknown) => {
-    throw namingVariable(error, config);
+    throw namingModel(error);
   });
   const most = model.base.contextLength - 2; // a prompt and its answer have a token each
   if ((config.maxVirtualTokens ?? 0) <= most) return model;
@@ -37,9 +53,7 @@ export async function openServedModel(config: Settings<'model'>, onProgress?: Co
   throw new ConfigError('PREAMBLE_MAX_VIRTUAL_TOKENS', problem);
 }
 
-function namingVariable(error: unknown, { cache }: Settings<'model'>): unknown {
-  const failed = systemError(error);
-  if (failed?.path?.startsWith(cache)) return new ConfigError('PREAMBLE_CACHE', failed.message);
-  const ofModel = failed ?? (error instanceof CheckpointError ? error : undefined);
+function namingModel(error: unknown): unknown {
+  const ofModel = systemError(error) ?? (error instanceof CheckpointError ? error : undefined);
   return ofModel ? new ConfigError('PREAMBLE_MODEL', ofModel.message) : error;
 }

@@ -36,7 +36,7 @@ async function openDiskStore(directory: string, fingerprint: string): Promise<Op
   try {
     const store = await DiskPrefixStore.open(directory, fingerprint);
     const seeded = new DiskSeedMarker(directory, fingerprint);
-    return { store, seeded, ready: () => Promise.resolve(true), close: () => lock.release() };
+    return { store, seeded, ready: () => lock.isInPlace(), close: () => lock.release() };
   } catch (error) {
     lock.release();
     throw error;

@@ -4,6 +4,7 @@ import type { Config } from '../../config/variables.js';
 import { compileModel, type CompileProgress, type Manifest, readManifest } from '../../model/compile/compiled-model.js';
 import { baseModel } from '../../model/model.js';
 import type { BaseModel } from '../../prefix/kv.js';
+import { rethrowNaming } from './model.js';
 import { Tokenizer } from '../../tokenizer/tokenizer.js';
 import { TrainingModel } from '../../tuning/training/training-model.js';
 
@@ -14,13 +15,14 @@ export interface OpenTrainingModel {
   readonly tokenizer: Tokenizer;
 }
 
-/** Opens the model in `config` for training, compiling it if needed. The caller disposes of `training`. */
+/** Opens the model in `config` for training, compiling it if needed. The caller disposes of `training`. Throws `ConfigError` for a cache that cannot be used. */
 export async function openTrainingModel(
   config: Pick<Config, 'model' | 'modelName' | 'cache' | 'threads' | 'spin'>,
   onProgress?: CompileProgress,
 ): Promise<OpenTrainingModel> {
   const { model: source, modelName, cache, threads, spin } = config;
-  const directory = await compileModel({ source, cache, ...(onProgress && { onProgress }) });
+  const options = { source, cache, ...(onProgress && { onProgress }) };
+  const directory = await compileModel(options).catch(rethrowNaming(config));
   const manifest = (await readManifest(directory)) as Manifest;
   const tokenizer = await Tokenizer.load(directory);
   const training = await TrainingModel.open({ directory, manifest, threads, spin: spin === 'on' });

@@ -17,7 +17,7 @@ export function addImportModel(program: Command, io: Io): void {
     .argument('<dir>', 'checkpoint directory; it is not written to')
     .option('--json', 'print one line of JSON')
     .action(async (dir: string, { json }: { json?: boolean }) => {
-      const { rethrowNamingWeights } = await import('../../app/open/model.js');
+      const { rethrowNaming } = await import('../../app/open/model.js');
       const { compileModel } = await import('../../model/compile/compiled-model.js');
       const onProgress = compileProgress(io.stderr);
       const config = readSettings(['model']);
@@ -26,7 +26,7 @@ export function addImportModel(program: Command, io: Io): void {
         cache: config.cache,
         weights: precisions(config).weights,
         onProgress,
-      }).catch(rethrowNamingWeights);
+      }).catch(rethrowNaming(config));
       print(io, json ? JSON.stringify({ directory }) : `compiled: ${directory}`);
     });
 }

@@ -50,10 +50,10 @@ export async function isWholeVersion(directory: string, version: string): Promis
   const { kind, text = '', sha256 } = record ?? {};
   if (record?.version !== version || sha256 === undefined) return false;
   if (kind === 'text' && textVersion(text) !== version) return false;
-  for (const [file, sum] of Object.entries(sha256)) {
-    if ((await sumOf(path.join(directory, file))) !== sum) return false;
-  }
-  return true;
+  const found = await Promise.all(
+    Object.entries(sha256).map(async ([file, sum]) => (await sumOf(path.join(directory, file))) === sum),
+  );
+  return found.every(Boolean);
 }
 
 /**

@@ -21,6 +21,8 @@ export class FileLockedError extends Error {
 
 /** A held lock. */
 export interface FileLock {
+  /** Whether the path still names the locked file. Otherwise the file was removed or replaced, and others can lock what is there now. */
+  isInPlace(): Promise<boolean>;
   /** Releases the lock. Further calls do nothing. */
   release(): void;
 }
@@ -47,7 +49,12 @@ export function lockFile(path: string, holder: string): FileLock {
     if (isHeld) fs.closeSync(file); // a second time, the descriptor may be somebody else's
     isHeld = false;
   };
-  return { release };
+  const { dev, ino } = fs.fstatSync(file);
+  const isInPlace = async (): Promise<boolean> => {
+    const found = await fs.promises.stat(path).catch(() => undefined);
+    return found?.dev === dev && found.ino === ino;
+  };
+  return { isInPlace, release };
 }
 
 function lock(file: number, path: string): void {

@@ -1,10 +1,14 @@
-import { expect, it } from 'vitest';
+import fs from 'node:fs';
+import path from 'node:path';
+
+import { describe, expect, it } from 'vitest';
 
 import { openServedModel } from '../../../src/app/open/model.js';
 import { readConfig } from '../../../src/config/config.js';
 import { compileModel } from '../../../src/model/compile/compiled-model.js';
 import { golden } from '../../support/goldens.js';
 import { modelCache } from '../../support/models.js';
+import { canMount, Mount, smallDisk } from '../../support/small-disk.js';
 
 const tinyA = golden('tiny-a').directory;
 
@@ -19,5 +23,28 @@ it('names the variable that is put right: that of the weights, or that of the mo
   await expect(open(modelCache)).rejects.toMatchObject({
     variable: 'PREAMBLE_MODEL',
     message: `PREAMBLE_MODEL: ${modelCache}: model.safetensors is missing; a pytorch_model.bin must be converted with Transformers' save_pretrained`,
+  });
+});
+
+describe.skipIf(!canMount)('a cache that cannot be written to', () => {
+  it.each(['int8', 'float32'])(
+    'because its disk is full is named, and left as it was, for %s weights',
+    async (weights) => {
+      const disk = await smallDisk(16);
+      const cache = path.join(disk.directory, 'cache');
+      const config = readConfig({ PREAMBLE_MODEL: tinyA, PREAMBLE_CACHE: cache, PREAMBLE_WEIGHTS: weights });
+      await expect(openServedModel(config)).rejects.toMatchObject({
+        variable: 'PREAMBLE_CACHE',
+        message: expect.stringContaining(`${cache} cannot be used: ENOSPC`) as string,
+      });
+      expect(fs.readdirSync(cache)).toEqual([]);
+    },
+  );
+
+  it('because it is read-only is named', async () => {
+    const disk = await smallDisk(16);
+    await disk.run(Mount.readOnly);
+    const config = readConfig({ PREAMBLE_MODEL: tinyA, PREAMBLE_CACHE: path.join(disk.directory, 'cache') });
+    await expect(openServedModel(config)).rejects.toMatchObject({ variable: 'PREAMBLE_CACHE' });
   });
 });
