@@ -9,6 +9,7 @@ import { needsKey, precisions } from '../config/rules.js';
 import type { Config } from '../config/variables.js';
 import { limitHeapGrowth } from './heap.js';
 import { describeStore } from './open/store.js';
+import { outliveOutputs } from './outputs.js';
 import { compileProgress } from './compile-progress.js';
 import { firstSignal } from './signals.js';
 
@@ -26,6 +27,7 @@ const PORT_ERRORS: ReadonlySet<string | undefined> = new Set(['EADDRINUSE', 'EAC
  */
 export async function serve(config: Config, { stdout, stderr }: Output): Promise<void> {
   limitHeapGrowth();
+  outliveOutputs();
   const app = await createApp(config, { onProgress: compileProgress(stderr) });
   try {
     const signal = firstSignal(); // before the banner: its reader may send a signal at once

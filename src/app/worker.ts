@@ -13,6 +13,7 @@ import { PrefixLibrary } from '../prefix/library.js';
 import { compileProgress } from './compile-progress.js';
 import { loggedError } from '../logging/logged-error.js';
 import { loggerOptions } from '../logging/logger.js';
+import { outliveOutputs } from './outputs.js';
 import { firstSignal } from './signals.js';
 
 interface Output {
@@ -31,6 +32,7 @@ export type WorkerSettings = Settings<'model' | 'store' | 'tenants' | 'tuning' |
 export async function work(config: WorkerSettings, { stdout, stderr }: Output): Promise<void> {
   if (config.store.kind === 'file') throw new ConfigError('PREAMBLE_STORE', 'a worker takes its jobs from a Redis');
   if (config.tuningWorkers === 0) throw new ConfigError('PREAMBLE_TUNING_WORKERS', 'a worker trains at least one job');
+  outliveOutputs();
   // One slot: a soft prompt runs through the model when it is stored.
   const model = await openServedModel({ ...config, slots: 1 }, compileProgress(stderr));
   const close: (() => void | Promise<void>)[] = [() => model.dispose()];

@@ -2,6 +2,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
+import { JobError } from './errors.js';
 import {
   CANCELLABLE,
   type JobChange,
@@ -104,11 +105,16 @@ export class JobWorker<Job extends JobRecord> implements Worker {
     if (status === 'failed') await this.#tell(ref, { level: 'error', message: error.message });
   }
 
-  /** Makes a job `running`; undefined for a job that has ended. A job that was finishing stays so: its results may be in use. */
+  /** Makes a job `running`; undefined for one that has ended or is damaged. A job that was finishing stays so: its results may be in use. */
   async #take({ tenant, id }: JobRef): Promise<Job | undefined> {
     const { store } = this.options;
-    const job = await store.change(tenant, id, CANCELLABLE, { status: 'running' } as JobChange<Job>);
-    return job ?? store.change(tenant, id, ['finishing'], {});
+    try {
+      const job = await store.change(tenant, id, CANCELLABLE, { status: 'running' } as JobChange<Job>);
+      return job ?? (await store.change(tenant, id, ['finishing'], {}));
+    } catch (error) {
+      if (error instanceof JobError && error.code === 'job_damaged') return undefined;
+      throw error;
+    }
   }
 
   async #do(ref: JobRef, job: Job, directory: string, leaving: AbortSignal): Promise<JobEnd> {

@@ -29,6 +29,13 @@ export function loggerOptions(level: string, stream?: LogStream): LoggerOptions 
     },
     // At level `trace` the multipart parser logs the request's headers.
     redact: { paths: ['busboyOptions'], remove: true },
-    stream: stream ?? destination(2),
+    stream: stream ?? standardError(),
   };
+}
+
+/** Characters of lines that wait for a log that cannot be written, because its disk is full. Later ones are lost. */
+const MAX_WAITING = 2 ** 20;
+
+function standardError(): LogStream {
+  return destination({ dest: 2, minLength: 0, maxLength: MAX_WAITING }).on('error', () => undefined);
 }

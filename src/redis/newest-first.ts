@@ -20,15 +20,24 @@ end
 return redis.call('ZREVRANGE', KEYS[1], from, from + ARGV[2] - 1)
 `);
 
-/** A page of the things that a sorted set's members name, newest first. A thing that is deleted meanwhile is left out. */
+/**
+ * A page of the things that a sorted set's members name, newest first. A thing that is deleted meanwhile is left out, and so is a damaged one.
+ * @param damaged code of the error that `get` throws for a damaged thing
+ */
 export async function newestFirst<T>(
   client: Redis,
   set: string,
   { limit, after = '' }: PageOptions,
   get: (id: string) => Promise<T | undefined>,
+  damaged: string,
 ): Promise<Page<T>> {
+  const getUndamaged = (id: string): Promise<T | undefined> =>
+    get(id).catch((error: unknown) => {
+      if (error instanceof Error && 'code' in error && error.code === damaged) return undefined;
+      throw error;
+    });
   // One more than asked for tells whether there is another page.
   const ids = (await membersBehind.run(client, [set], [after, limit + 1])) as string[];
-  const found = await Promise.all(ids.slice(0, limit).map(get));
+  const found = await Promise.all(ids.slice(0, limit).map(getUndamaged));
   return { data: found.filter((item) => item !== undefined), hasMore: ids.length > limit };
 }

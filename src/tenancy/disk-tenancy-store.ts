@@ -150,25 +150,28 @@ export class DiskTenancyStore implements TenancyStore {
 async function readContents(file: string): Promise<Contents> {
   const text = await ifExists(fs.readFile(file, 'utf8'));
   if (text === undefined) return { tenants: [], keys: [] };
-  const { tenants, keys } = parse(text) ?? {};
-  if (!Array.isArray(tenants) || !Array.isArray(keys)) throw damaged(file, 'it does not hold tenants and keys');
+  const contents = parse(text);
+  if (!contents) throw damaged(file, 'it does not hold tenants and keys');
+  const { tenants, keys } = contents;
   const [tenant, key] = [tenants.findIndex((each) => !isTenant(each)), keys.findIndex((each) => !isKey(each))];
   if (tenant >= 0) throw damaged(file, `its entry ${tenant + 1} of tenants is no tenant`);
   if (key >= 0) throw damaged(file, `its entry ${key + 1} of keys is no key`);
-  return { tenants, keys };
+  return contents;
 }
 
 function damaged(file: string, problem: string): Error {
   return new Error(`${file} is damaged: ${problem}`);
 }
 
-/** Undefined for what is no JSON: the parser's message quotes the file. */
-function parse(text: string): Partial<Contents> | undefined {
+/** Undefined for what holds no tenants and keys. The parser's message would quote the file. */
+function parse(text: string): Contents | undefined {
   try {
-    return (JSON.parse(text) as Partial<Contents> | null) ?? undefined;
+    const { tenants, keys } = JSON.parse(text) as Partial<Contents>;
+    if (Array.isArray(tenants) && Array.isArray(keys)) return { tenants, keys };
   } catch {
-    return undefined;
+    // Not JSON.
   }
+  return undefined;
 }
 
 function isTenant(value: Partial<TenantRecord> | null): boolean {

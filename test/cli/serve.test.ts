@@ -1,9 +1,10 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, existsSync, openSync, renameSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { packageRoot } from '../../src/config/paths.js';
 import { eventsOf } from '../server/harness.js';
@@ -31,6 +32,28 @@ describe('the program', () => {
     expect(out).toMatch(/model {2}tiny-a\n {2}store {2}file:\/.*prefixes\n/);
     const answer = execFileSync('sh', ['-c', /curl .*/.exec(out)?.[0] ?? ''], { encoding: 'utf8' });
     expect(JSON.parse(answer)).toMatchObject({ object: 'text_completion', model: 'tiny-a' });
+  });
+
+  it.skipIf(!existsSync('/dev/full'))('outlives a full disk for its log', async () => {
+    const full = openSync('/dev/full', 'w');
+    onTestFinished(() => closeSync(full));
+    const running = await startProgram({ PREAMBLE_MODEL: model }, full);
+    const url = await addressOf(running);
+    for (let i = 0; i < 3; i++) expect((await fetch(`${url}/v1/models`)).status).toBe(200);
+  });
+
+  it('says itself degraded while the directory of its store is away', async () => {
+    const running = await start();
+    const url = await addressOf(running);
+    const ready = async (): Promise<unknown> => (await fetch(`${url}/readyz`)).json();
+    const [store, away] = [join(running.directory, 'prefixes'), join(running.directory, 'away')];
+    expect(await ready()).toEqual({ status: 'ok' });
+    renameSync(store, away);
+    expect(await ready()).toEqual({ status: 'degraded', degraded: ['store'] });
+    expect((await fetch(`${url}/v1/prefixes`)).status).toBe(503);
+    renameSync(away, store);
+    expect(await ready()).toEqual({ status: 'ok' });
+    expect((await fetch(`${url}/v1/prefixes`)).status).toBe(200);
   });
 
   it('says and serves the precision that was asked for', async () => {

@@ -134,6 +134,22 @@ describe('preamble store copy', () => {
     expect(await contents(onRedis)).toEqual(await contents(onDisk));
   });
 
+  it('repairs what is damaged in its target', async () => {
+    await fill(onDisk);
+    expect((await copy(`file:${directory}`, server.url)).status).toBe(0);
+    const expected = await contents(onRedis);
+    const [piece = ''] = await redis.client.keys('*:piece:*:0');
+    await redis.client.unlink(piece);
+    expect(JSON.parse((await copy(`file:${directory}`, server.url)).out)).toMatchObject({ copied: 1, skipped: 29 });
+    expect(await contents(onRedis)).toEqual(expected);
+
+    const damaged = path.join(versionOf('polite'), 'adapter_model.safetensors');
+    fs.truncateSync(damaged, 50);
+    fs.truncateSync(path.join(versionOf('users,alice', 'kv.safetensors'), '../name.json'), 50);
+    expect(JSON.parse((await copy(server.url, `file:${directory}`)).out)).toMatchObject({ copied: 2, failed: 0 });
+    expect(await contents(onDisk)).toEqual(expected);
+  });
+
   it('tells of what is damaged, copies the rest, and fails', async () => {
     await fill(onDisk);
     const info = path.join(versionOf('polite'), 'prefix.json');

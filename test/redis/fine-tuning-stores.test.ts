@@ -84,9 +84,31 @@ describe('files and jobs on Redis', () => {
     await store.put('t', kept, Uint8Array.of(1, 2, 3));
     const [piece = ''] = await connection.client.keys('*:piece:*');
     await connection.client.set(piece, 'abc');
-    await expect(store.content('t', kept.id)).rejects.toThrow('damaged');
+    await expect(store.content('t', kept.id)).rejects.toMatchObject({ code: 'file_damaged' });
     await connection.client.del(piece);
     await expect(store.content('t', kept.id)).rejects.toThrow('missing');
+  });
+
+  it('have damaged records that hide no others and can be deleted', async () => {
+    await emptyRedis();
+    const connection = await connect();
+    const [files, jobs] = [new RedisFileStore(connection), new RedisJobStore<FineTuningJob>(connection, FINE_TUNING)];
+    const [whole, broken, queued, failed] = [file(1, 1), file(1, 2), job(), job()];
+    for (const each of [whole, broken]) await files.put('t', each, Uint8Array.of(1));
+    for (const each of [queued, failed]) await jobs.add('t', each);
+    await connection.client.set(`preamble:1:{files:t}:file:${broken.id}`, '{');
+    const [record = ''] = await connection.client.keys(`*${failed.id}*`);
+    await connection.client.hset(record, 'settings', '{');
+
+    expect((await files.list('t', { limit: 9 })).data).toEqual([whole]);
+    await expect(files.get('t', broken.id)).rejects.toMatchObject({ code: 'file_damaged' });
+    expect(await files.delete('t', broken.id)).toBe(true);
+    expect(await files.get('t', broken.id)).toBeUndefined();
+
+    expect((await jobs.list('t', { limit: 9 })).data).toEqual([queued]);
+    await expect(jobs.get('t', failed.id)).rejects.toMatchObject({ code: 'job_damaged' });
+    expect(await jobs.delete('t', failed.id)).toBe(true);
+    expect(await jobs.get('t', failed.id)).toBeUndefined();
   });
 
   it('end no stream of a file as if it were whole that was damaged or deleted', async () => {
@@ -108,7 +130,7 @@ describe('files and jobs on Redis', () => {
           bytes += (piece as Buffer).length;
         }
       })();
-      await expect(reading).rejects.toThrow('a stored file is damaged');
+      await expect(reading).rejects.toMatchObject({ code: 'file_damaged' });
       return bytes;
     };
     const last = async (): Promise<string> => (await connection.client.keys('*:piece:*:2'))[0]!;

@@ -19,9 +19,12 @@ export interface Running {
   readonly directory: string;
 }
 
-/** Starts the program as `npm start` does, on a free port and with a store of its own; killed when the test is over. */
-export function startProgram(settings: Record<string, string> = {}): Promise<Running> {
-  return startCommand([join(packageRoot, 'dist/main.js')], settings);
+/**
+ * Starts the program as `npm start` does, on a free port and with a store of its own; killed when the test is over.
+ * @param stderr a file for its log, instead of `output.err`
+ */
+export function startProgram(settings: Record<string, string> = {}, stderr?: number): Promise<Running> {
+  return startCommand([join(packageRoot, 'dist/main.js')], settings, stderr);
 }
 
 /** Starts `preamble worker`. */
@@ -29,16 +32,21 @@ export function startWorker(settings: Record<string, string>): Promise<Running> 
   return startCommand([join(packageRoot, 'dist/cli/main.js'), 'worker'], settings);
 }
 
-async function startCommand(command: readonly string[], settings: Record<string, string>): Promise<Running> {
+async function startCommand(
+  command: readonly string[],
+  settings: Record<string, string>,
+  stderr: number | 'pipe' = 'pipe',
+): Promise<Running> {
   const directory = await temporaryDirectory();
   const store = { PREAMBLE_STORE: `file:${directory}/prefixes`, PREAMBLE_CACHE: `${directory}/cache` };
   const child = spawn(process.execPath, command, {
     cwd: directory,
     env: { PATH: process.env['PATH'], PORT: '0', PREAMBLE_SLOTS: '2', ...store, ...settings },
+    stdio: ['ignore', 'pipe', stderr],
   });
   const output = { out: '', err: '' };
-  child.stdout.on('data', (data: Buffer) => (output.out += data.toString()));
-  child.stderr.on('data', (data: Buffer) => (output.err += data.toString()));
+  child.stdout?.on('data', (data: Buffer) => (output.out += data.toString()));
+  child.stderr?.on('data', (data: Buffer) => (output.err += data.toString()));
   onTestFinished(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     child.kill('SIGKILL');

@@ -3,14 +3,7 @@ import path from 'node:path';
 
 import { LRUCache } from 'lru-cache';
 
-import {
-  exists,
-  ifExists,
-  makeDirectoryDurably,
-  renameDurably,
-  syncDirectory,
-  writeDurably,
-} from '../../disk/durable.js';
+import { exists, ifExists, makeDirectoryDurably } from '../../disk/durable.js';
 import type { FileStream } from '../../disk/file-stream.js';
 import type { CopyableStore } from '../copy.js';
 import { DirectoryKeys } from './directory-keys.js';
@@ -18,14 +11,8 @@ import { PrefixError } from '../errors.js';
 import { KeyedLock } from '../../lib/keyed-lock.js';
 import { firstPage, type Page } from '../../lib/page.js';
 import { StoreError } from '../../lib/store-error.js';
-import {
-  currentVersion,
-  encodeNameFile,
-  type NameFile,
-  readNameFile,
-  rebuildNameFile,
-  withVersion,
-} from './name-file.js';
+import { NameDirectories } from './name-directories.js';
+import { currentVersion, NAME_FILE, type NameFile, readNameFile, rebuildNameFile } from './name-file.js';
 import { adapterIdOfKeys, nameKey, tenantKey } from '../name.js';
 import { addUsage, checkQuota, isLimited, negative, type PrefixQuota, type PrefixUsage, usageOf } from '../quota.js';
 import { Scratch } from '../../disk/scratch.js';
@@ -47,13 +34,10 @@ import {
   isWholeVersion,
   readVersionFile,
   readVersionRecord,
-  repairVersion,
   streamVersionFile,
   type VersionRecord,
-  writeVersion,
 } from './version-directory.js';
 
-const NAME_FILE = 'name.json';
 /** Name files that a listing opens at a time. */
 const LIST_BATCH = 32;
 /** Adapter ids whose directories are remembered, over all tenants. */
@@ -78,13 +62,16 @@ export class DiskPrefixStore implements CopyableStore {
   readonly #locks = new KeyedLock();
   readonly #usage = new UsageLedger();
   readonly #keys = new DirectoryKeys();
+  readonly #names: NameDirectories;
   /** Name directories by tenant's key and adapter id. An id never changes its name. */
   readonly #directories = new LRUCache<string, string>({ max: MAX_IDS });
 
   private constructor(
     private readonly root: string,
     private readonly scratch: Scratch,
-  ) {}
+  ) {
+    this.#names = new NameDirectories(scratch, this.#keys);
+  }
 
   /**
    * Opens or creates the store in `directory` for the base model with this fingerprint, and removes left-overs of
@@ -105,8 +92,8 @@ export class DiskPrefixStore implements CopyableStore {
       const known = names?.versions.find(({ version }) => version === info.version);
       const growth = { ...usageOf(known ? [] : [info]), prefixes: names ? 0 : 1 };
       if (!known && quota && isLimited(quota)) checkQuota(await this.#usageOf(tenant), growth, quota);
-      if (names) await this.#setVersion(directory, names, { ...upload, info: known ?? info });
-      else await this.#addName(directory, upload);
+      if (names) await this.#names.setVersion(directory, names, { ...upload, info: known ?? info });
+      else await this.#names.add(directory, upload);
       if (isRebuilt) this.#usage.forget(tenantKey(tenant));
       else this.#usage.add(tenantKey(tenant), growth);
       return { record: known ?? info, created: !known };
@@ -126,7 +113,7 @@ export class DiskPrefixStore implements CopyableStore {
     return this.#change(tenant, async () => {
       const names = await this.#readNames(directory, name);
       const known = names?.versions.find((other) => other.version === version);
-      return names && known && this.#makeCurrent(directory, names, known);
+      return names && known && this.#names.makeCurrent(directory, names, known);
     });
   }
 
@@ -186,9 +173,8 @@ export class DiskPrefixStore implements CopyableStore {
     const directory = this.#nameDirectory(tenant, name);
     return this.#change(tenant, async () => {
       const names = await this.#readUndamaged(directory);
-      const existed = await this.#changeName(directory, false, () => this.scratch.discard(directory));
-      if (existed) await syncDirectory(path.dirname(directory));
-      else await this.#checkThere();
+      const existed = await this.#names.remove(directory);
+      if (!existed) await this.#checkThere();
       if (names) this.#usage.add(tenantKey(tenant), negative(usageOf(names.versions)));
       else this.#usage.forget(tenantKey(tenant));
       return existed;
@@ -205,50 +191,6 @@ export class DiskPrefixStore implements CopyableStore {
     const found = path.join(directory, key);
     this.#directories.set(`${tenant} ${id}`, found);
     return found;
-  }
-
-  /** Adds a name: its directory appears with its first version, by one rename. */
-  async #addName(directory: string, upload: PrefixUpload): Promise<void> {
-    await this.scratch.withDirectory(async (draft) => {
-      await fs.mkdir(path.join(draft, upload.info.version));
-      await writeVersion(path.join(draft, upload.info.version), upload);
-      await writeDurably(path.join(draft, NAME_FILE), encodeNameFile(withVersion(undefined, upload.info)));
-      await syncDirectory(draft);
-      await makeDirectoryDurably(path.dirname(directory));
-      await this.#changeName(directory, true, () => renameDurably(draft, directory));
-    });
-  }
-
-  /**
-   * Gives a name a version as its current one. The version's directory comes first: nobody looks for it until the name file lists it. It
-   * may be there, when a process was killed before it replaced the name file, or when the version is uploaded again: then what is damaged
-   * of it is written anew.
-   */
-  async #setVersion(directory: string, names: NameFile, upload: PrefixUpload): Promise<void> {
-    const target = path.join(directory, upload.info.version);
-    if (!(await isWholeVersion(target, upload.info.version))) {
-      await this.scratch.withDirectory(async (draft) => {
-        await writeVersion(draft, upload);
-        await ((await exists(target)) ? repairVersion(target, draft) : renameDurably(draft, target));
-      });
-    }
-    await this.#makeCurrent(directory, names, upload.info);
-  }
-
-  #changeName<T>(directory: string, isThere: boolean, change: () => Promise<T>): Promise<T> {
-    return this.#keys.change(path.dirname(directory), path.basename(directory), isThere, change);
-  }
-
-  async #makeCurrent(directory: string, names: NameFile, info: PrefixInfo): Promise<PrefixInfo> {
-    if (names.current !== info.version) await this.#replaceNames(directory, withVersion(names, info));
-    return info;
-  }
-
-  async #replaceNames(directory: string, names: NameFile): Promise<void> {
-    await this.scratch.withDirectory(async (draft) => {
-      await writeDurably(path.join(draft, NAME_FILE), encodeNameFile(names));
-      await renameDurably(path.join(draft, NAME_FILE), path.join(directory, NAME_FILE));
-    });
   }
 
   /** Runs a change of a tenant's prefixes, one at a time. */

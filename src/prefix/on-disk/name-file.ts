@@ -6,6 +6,9 @@ import { PrefixError } from '../errors.js';
 import type { PrefixInfo } from '../store.js';
 import { undamagedRecord } from './version-directory.js';
 
+/** Name of the name file in a name's directory. */
+export const NAME_FILE = 'name.json';
+
 /** Content of `name.json`: the versions of a name. The file is always replaced as a whole. */
 export interface NameFile {
   readonly name: string;

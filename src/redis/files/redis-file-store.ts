@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 import type { Redis } from 'ioredis';
 
+import { damagedFile } from '../../files/errors.js';
 import type { FileRecord } from '../../files/file.js';
 import { checkFileQuota, type FileQuota, type FileStream, type FileStore } from '../../files/file-store.js';
 import type { Page, PageOptions } from '../../lib/page.js';
@@ -57,36 +58,57 @@ export class RedisFileStore implements FileStore {
     try {
       return await mapErrors(this.#pieces.readAll(keys, stored.draft, stored.layout));
     } catch (error) {
-      if (error instanceof FileDamagedError && (await this.#find(keys, id)) === undefined) return undefined;
-      throw error;
+      if (!(error instanceof FileDamagedError)) throw error;
+      if ((await this.#find(keys, id)) === undefined) return undefined;
+      throw damagedFile(id);
     }
   }
 
   async stream(tenant: string, id: string): Promise<FileStream | undefined> {
     const keys = new FileKeys(tenant);
     const stored = await this.#find(keys, id);
-    return stored && this.#pieces.stream(keys, stored.draft, stored.layout, (error) => asStoreError('files', error));
+    const inWords = (error: unknown): unknown =>
+      error instanceof FileDamagedError ? damagedFile(id) : asStoreError('files', error);
+    return stored && this.#pieces.stream(keys, stored.draft, stored.layout, inWords);
   }
 
   list(tenant: string, options: PageOptions): Promise<Page<FileRecord>> {
-    return mapErrors(newestFirst(this.#client, new FileKeys(tenant).ids, options, (id) => this.get(tenant, id)));
+    return mapErrors(
+      newestFirst(this.#client, new FileKeys(tenant).ids, options, (id) => this.get(tenant, id), 'file_damaged'),
+    );
   }
 
   async delete(tenant: string, id: string): Promise<boolean> {
     const keys = new FileKeys(tenant);
-    const stored = await this.#find(keys, id);
-    if (stored === undefined) return false;
-    const pieces = pieceKeys(keys, stored.draft, stored.layout.pieces);
+    const text = await mapErrors(this.#client.get(keys.record(id)));
+    if (text === null) return false;
+    const stored = decode(text); // of a damaged record, nobody knows the pieces
+    const pieces = stored ? pieceKeys(keys, stored.draft, stored.layout.pieces) : [];
     const touched = [keys.ids, keys.record(id), keys.bytes, ...pieces];
-    return (await mapErrors(deleteFile.run(this.#client, touched, [id, stored.file.bytes]))) === 1;
+    return (await mapErrors(deleteFile.run(this.#client, touched, [id, stored?.file.bytes ?? 0]))) === 1;
   }
 
+  /** Throws `file_damaged`. */
   async #find(keys: FileKeys, id: string): Promise<StoredFile<FileRecord> | undefined> {
-    const record = await mapErrors(this.#client.get(keys.record(id)));
-    return record === null ? undefined : (JSON.parse(record) as StoredFile<FileRecord>);
+    const text = await mapErrors(this.#client.get(keys.record(id)));
+    if (text === null) return undefined;
+    const stored = decode(text);
+    if (stored === undefined) throw damagedFile(id);
+    return stored;
   }
 
   async #drop(pieces: readonly string[]): Promise<void> {
     await Promise.allSettled(pieces.map((key) => this.#client.unlink(key)));
   }
+}
+
+/** The record of a file; undefined when it is damaged. */
+function decode(text: string): StoredFile<FileRecord> | undefined {
+  try {
+    const { file, draft, layout } = JSON.parse(text) as Partial<StoredFile<FileRecord>>;
+    if (file && draft !== undefined && layout) return { file, draft, layout };
+  } catch {
+    // Not JSON.
+  }
+  return undefined;
 }

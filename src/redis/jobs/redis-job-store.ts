@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 
+import { damagedJob } from '../../jobs/errors.js';
 import {
   type JobChange,
   type JobEvent,
@@ -43,11 +44,13 @@ export class RedisJobStore<Job extends JobRecord> implements JobStore<Job> {
 
   async get(tenant: string, id: string): Promise<Job | undefined> {
     const hash = await mapErrors(this.#client.hgetall(this.#keys.of(tenant).job(id)));
-    return hash['id'] === undefined ? undefined : (decode(Object.entries(hash)) as Job);
+    return hash['id'] === undefined ? undefined : (decodeJob(id, Object.entries(hash)) as Job);
   }
 
   list(tenant: string, options: PageOptions): Promise<Page<Job>> {
-    return mapErrors(newestFirst(this.#client, this.#keys.of(tenant).ids, options, (id) => this.get(tenant, id)));
+    return mapErrors(
+      newestFirst(this.#client, this.#keys.of(tenant).ids, options, (id) => this.get(tenant, id), 'job_damaged'),
+    );
   }
 
   async change(
@@ -56,20 +59,19 @@ export class RedisJobStore<Job extends JobRecord> implements JobStore<Job> {
     from: readonly JobStatus[],
     change: JobChange<Job>,
   ): Promise<Job | undefined> {
-    // The base model of a job never changes.
-    const job = await this.get(tenant, id);
-    if (job === undefined) return undefined;
+    const fingerprint = await this.#fingerprintOf(tenant, id);
+    if (fingerprint === undefined) return undefined;
     const finished = change.status !== undefined && !UNFINISHED.includes(change.status);
     const statuses = from.map((status) => JSON.stringify(status));
     const args = [id, member({ tenant, id }), finished ? 1 : 0, statuses.length, ...statuses, ...encode(change)];
-    const flat = await mapErrors(changeJob.run(this.#client, this.#touched(tenant, job), args));
-    return flat === null ? undefined : (decode(pairs(flat as string[])) as Job);
+    const flat = await mapErrors(changeJob.run(this.#client, this.#touched(tenant, { id, fingerprint }), args));
+    return flat === null ? undefined : (decodeJob(id, pairs(flat as string[])) as Job);
   }
 
   async delete(tenant: string, id: string): Promise<boolean> {
-    const job = await this.get(tenant, id);
-    if (job === undefined) return false;
-    const keys = [...this.#touched(tenant, job), this.#keys.of(tenant).events(id)];
+    const fingerprint = await this.#fingerprintOf(tenant, id);
+    if (fingerprint === undefined) return false;
+    const keys = [...this.#touched(tenant, { id, fingerprint }), this.#keys.of(tenant).events(id)];
     return (await mapErrors(deleteJob.run(this.#client, keys, [id, member({ tenant, id })]))) === 1;
   }
 
@@ -81,7 +83,7 @@ export class RedisJobStore<Job extends JobRecord> implements JobStore<Job> {
   async events(tenant: string, id: string, options: PageOptions): Promise<Page<JobEvent>> {
     const events = await mapErrors(this.#client.lrange(this.#keys.of(tenant).events(id), 0, MAX_EVENTS - 1));
     return pageOf(
-      events.map((event) => JSON.parse(event) as JobEvent),
+      events.map((event) => parse(event) as JobEvent | undefined).filter((event) => event !== undefined),
       options,
     );
   }
@@ -92,6 +94,12 @@ export class RedisJobStore<Job extends JobRecord> implements JobStore<Job> {
       const space = text.indexOf(' ');
       return { id: text.slice(0, space), tenant: text.slice(space + 1) };
     });
+  }
+
+  /** The base model of a job, which never changes; empty where that is damaged, undefined where there is no job. */
+  async #fingerprintOf(tenant: string, id: string): Promise<string | undefined> {
+    const text = await mapErrors(this.#client.hget(this.#keys.of(tenant).job(id), 'fingerprint'));
+    return text === null ? undefined : ((parse(text) as string | undefined) ?? '');
   }
 
   /** In steps of their own: a job that has finished stays so. */
@@ -117,8 +125,20 @@ function encode(part: object): string[] {
   return Object.entries(part).flatMap(([field, value]) => [field, JSON.stringify(value)]);
 }
 
-function decode(fields: readonly (readonly [string, string])[]): object {
-  return Object.fromEntries(fields.map(([field, value]) => [field, JSON.parse(value) as unknown]));
+/** Decodes the hash of a job. Throws `job_damaged`. */
+function decodeJob(id: string, fields: readonly (readonly [string, string])[]): object {
+  const decoded = fields.map(([field, value]) => [field, parse(value)] as const);
+  if (decoded.some(([, value]) => value === undefined)) throw damagedJob(id);
+  return Object.fromEntries(decoded);
+}
+
+/** Undefined for what is no JSON. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Field, value, field, value: as a script returns a hash. */
