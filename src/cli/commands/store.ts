@@ -16,7 +16,7 @@ export function addStore(program: Command, io: Io): void {
     .command('copy <from> <to>')
     .description(
       'Copy the prefixes of all tenants and base models between file:DIR and redis://... Keys, tenants and their limits are not copied. ' +
-        'What is there is skipped, so a copy that was cut off is continued by the same command. A name that is in both stands for what it stands for in <from>.',
+        'What is there and undamaged is skipped, so a copy that was cut off is continued by the same command. A name that is in both stands for what it stands for in <from>.',
     )
     .option('--json', 'print one line of JSON')
     .action(async (from: string, to: string, options: { json?: boolean }) => {
