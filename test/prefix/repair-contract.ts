@@ -27,7 +27,7 @@ function uncached(store: PrefixStore): PrefixStore {
 /** What every `PrefixStore` must do once something in it is damaged, for each way that `cases` has. */
 export function describeRepair(kind: string, cases: Readonly<Record<string, () => Promise<Damageable>>>): void {
   const libraryOn = (store: PrefixStore): PrefixLibrary =>
-    new PrefixLibrary({ store: uncached(store), base, encoder: new FakeEncoder(), cacheBytes: 0 });
+    new PrefixLibrary({ store: uncached(store), base, encoder: new FakeEncoder(), cacheBytes: 0, now: () => 1e12 });
 
   describe.each(Object.entries(cases))(`${kind}, with %s`, (_, make) => {
     it('fails by name, and is repaired by the same upload, for every process', async () => {
