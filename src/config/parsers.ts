@@ -98,9 +98,11 @@ export function modelName(given: string): string {
 }
 
 export function store(given: string, { cwd }: Context): StoreLocation {
-  if (/^rediss?:/.test(given)) return redisStore(given);
+  if (/^rediss?:/.test(given)) return { kind: 'redis', url: redisUrl(given) };
   const directory = /^file:(.+)$/.exec(given)?.[1];
   if (!directory) throw new Error(`${shown(given)} is not file:DIR, redis://... or rediss://...`);
+  if (/[?#]/.test(directory)) throw new Error(`${shown(given)} has ? or #, which the path of a store cannot have`);
+  if (/^\/\/(?!\/)/.test(directory)) throw new Error('a host is not supported: write file:DIR or file:///DIR');
   return fileStore(resolve(cwd, directory));
 }
 
@@ -109,11 +111,34 @@ function shown(given: string): string {
   return given.includes('://') || given.includes('@') ? 'this' : `'${given}'`;
 }
 
-/** Parses a URL of Redis. The message never shows it, because it may hold a password. */
-function redisStore(url: string): StoreLocation {
-  if (URL.canParse(url) && new URL(url).hostname && /^\/?\d*$/.test(new URL(url).pathname))
-    return { kind: 'redis', url };
-  throw new Error('this is not a URL like redis://user:password@host:6379/0');
+/** Checks a URL of Redis, of which the client would take parts for options. The messages never show it, because it may hold a password. */
+function redisUrl(given: string): string {
+  const refuse = (problem: string): never => {
+    throw new Error(`${problem}; it is written redis://user:password@host:6379/0`);
+  };
+  const [, authority = '', path = '', query = '', fragment] =
+    /^rediss?:\/\/([^/?#]*)(\/[^?#]*)?(\?[^#]*)?(#.*)?$/.exec(given.trim()) ?? refuse('this is not the URL of a Redis');
+  if (query !== '') refuse('the URL has a query: a database is written /3, a ? in a password %3F');
+  if (fragment !== undefined) refuse('the URL has a fragment: a # in a password is written %23');
+  if (!/^(\/\d{0,9})?$/.test(path))
+    refuse('the path is not the number of a database; a / in a password is written %2F');
+  const at = authority.lastIndexOf('@');
+  if (!isDecodable(authority.slice(0, Math.max(0, at)))) refuse('user or password has a % that is not written %25');
+  const [, host, port = ''] = /^(\[[\da-f:.]+\]|[\w.-]+)(?::(.*))?$/i.exec(authority.slice(at + 1)) ?? [];
+  if (host === undefined) refuse('the URL has no host, or one that cannot be used');
+  if (!/^\d*$/.test(port) || Number(port || 6379) > 65_535 || Number(port || 6379) < 1)
+    refuse('the port is not from 1 to 65535');
+  if (!URL.canParse(given)) refuse('this is not the URL of a Redis');
+  return given.trim();
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export function fileStore(directory: string): StoreLocation {

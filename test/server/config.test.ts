@@ -123,6 +123,10 @@ describe('readConfig', () => {
     ['PREAMBLE_STORE', 'rediss:'],
     ['PREAMBLE_STORE', 'redis://127.0.0.1:6379/abc'],
     ['PREAMBLE_STORE', 'redis://127.0.0.1:6379/1/2'],
+    ['PREAMBLE_STORE', 'file:p?x'],
+    ['PREAMBLE_STORE', 'file:p#x'],
+    ['PREAMBLE_STORE', 'file://host/p'],
+    ['PREAMBLE_STORE', 'file://'],
     ['PREAMBLE_API_KEYS', 'just-a-key'],
     ['PREAMBLE_API_KEYS', 'a=k,'],
     ['PREAMBLE_API_KEYS', '../up=k'],
@@ -145,6 +149,40 @@ describe('readConfig', () => {
     const read = (): unknown => readConfig({ [name]: value });
     expect(read).toThrow(ConfigError);
     expect(read).toThrow(new RegExp(`^${name}: `));
+  });
+
+  it.each([
+    ['?db=3', '', 'the URL has a query: a database is written /3'],
+    ['?connectTimeout=1', '', 'the URL has a query'],
+    ['/0?tls=true', '', 'the URL has a query'],
+    ['#x', '', 'the URL has a fragment'],
+    ['/abc', '', 'the path is not the number of a database'],
+    ['/1.5', '', 'the path is not the number of a database'],
+    ['/-1', '', 'the path is not the number of a database'],
+    ['/1234567890', '', 'the path is not the number of a database'],
+    [':0', '', 'the port is not from 1 to 65535'],
+    [':65536', '', 'the port is not from 1 to 65535'],
+    [':six', '', 'the port is not from 1 to 65535'],
+    ['', '%zz', 'user or password has a % that is not written %25'],
+    ['', '/', 'the path is not the number of a database'],
+    ['', '#', 'the URL has a fragment'],
+    ['', '?', 'the URL has a query'],
+    ['%41', '', 'the URL has no host'],
+  ])('refuses a URL of Redis that ends with %s or has a password with %s', (end, inPassword, problem) => {
+    const read = (): unknown => readConfig({ PREAMBLE_STORE: `redis://user:sek${inPassword}ret@host${end}` });
+    expect(read).toThrow(new RegExp(`^PREAMBLE_STORE: ${problem.replaceAll('?', '\\?')}(?!.*(sek|ret@))`));
+  });
+
+  it.each([
+    'redis://host',
+    'redis://host:6379/',
+    'rediss://user:p%40ss%3F%23%2F@redis.internal:6380/15',
+    'redis://:p@ss@10.0.0.1',
+    'redis://[::1]:6379/3',
+    'redis://redis_1:6379',
+  ])('takes %s', (url) => {
+    expect(readConfig({ PREAMBLE_STORE: url }).store).toEqual({ kind: 'redis', url });
+    expect(readConfig({ PREAMBLE_STORE: `${url}\n` }).store).toEqual({ kind: 'redis', url });
   });
 
   it.each([`"redis://:sekret@h:1/0"`, ' redis://:sekret@h:1/0', 'REDIS://:sekret@h:1/0', 'sekret@h'])(
