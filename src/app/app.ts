@@ -45,7 +45,7 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
   try {
     const tokenizer = await Tokenizer.load(model.tokenizerDirectory);
     const { base } = model;
-    const opened = await openStore(config.store, base.fingerprint);
+    const opened = await openStore(config.store, base.fingerprint, config);
     const { store, connection, ready: storeReady, close: closeStore } = opened;
     release.push(closeStore);
     const metrics: Metrics = new Metrics({

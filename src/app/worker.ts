@@ -22,7 +22,7 @@ interface Output {
 }
 
 /** Groups of settings that a worker reads. */
-export type WorkerSettings = Settings<'model' | 'store' | 'tenants' | 'tuning' | 'log'>;
+export type WorkerSettings = Settings<'model' | 'store' | 'storeTls' | 'tenants' | 'tuning' | 'log'>;
 
 /**
  * Trains the jobs of a Redis until SIGTERM or SIGINT, without serving. At the signal, a running job stops after its step and goes back to
@@ -38,7 +38,7 @@ export async function work(config: WorkerSettings, { stdout, stderr }: Output): 
   const close: (() => void | Promise<void>)[] = [() => model.dispose()];
   try {
     const { base, encoder } = model;
-    const { store, connection, close: closeStore } = await openStore(config.store, base.fingerprint);
+    const { store, connection, close: closeStore } = await openStore(config.store, base.fingerprint, config);
     close.unshift(closeStore);
     const { tenancy } = await openTenancy(config, connection);
     const { maxVirtualTokens: maxLength } = config;

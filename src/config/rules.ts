@@ -36,10 +36,24 @@ export function precisions({ provider, weights, kv }: Pick<Config, 'provider' | 
  */
 export function checkRules(settings: Partial<Config>): void {
   const { host, allowedOrigins, apiKeys, adminKey, provider, weights, kv } = settings;
+  refuseTlsFiles(settings);
   if (apiKeys !== undefined) refuseSharedKey({ apiKeys, adminKey });
   if (apiKeys !== undefined && host !== undefined) refuseOpenListener({ host, apiKeys, adminKey });
   if (apiKeys !== undefined && allowedOrigins !== undefined) refuseAnyOrigin({ allowedOrigins, apiKeys, adminKey });
   if (provider !== undefined) refusePrecision({ provider, weights, kv });
+}
+
+/** Refuses a client certificate without its key, a key alone, and TLS for a store that has none. */
+function refuseTlsFiles({ store, storeCa, storeCert, storeKey }: Partial<Config>): void {
+  const given = { PREAMBLE_STORE_CA: storeCa, PREAMBLE_STORE_CERT: storeCert, PREAMBLE_STORE_KEY: storeKey };
+  const [first] = Object.entries(given).flatMap(([variable, file]) => (file === undefined ? [] : [variable]));
+  if (first === undefined) return;
+  const isTls = store === undefined || (store.kind === 'redis' && store.url.startsWith('rediss:'));
+  if (!isTls) throw new ConfigError(first, 'this is for a PREAMBLE_STORE that begins with rediss://');
+  if (storeKey === undefined && storeCert !== undefined)
+    throw new ConfigError('PREAMBLE_STORE_CERT', 'PREAMBLE_STORE_KEY must be set too');
+  if (storeCert === undefined && storeKey !== undefined)
+    throw new ConfigError('PREAMBLE_STORE_KEY', 'PREAMBLE_STORE_CERT must be set too');
 }
 
 function refuseOpenListener(config: Pick<Config, 'host' | 'apiKeys' | 'adminKey'>): void {

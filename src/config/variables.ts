@@ -110,6 +110,15 @@ const store = {
   maxColdLoads: integer('PREAMBLE_MAX_COLD_LOADS', 4, 1, 1024),
 };
 
+/** How this process and a Redis behind `rediss://` know each other. All are files of PEM. */
+const storeTls = {
+  /** Authorities that are trusted instead of those that Node.js trusts. */
+  storeCa: variable('PREAMBLE_STORE_CA', () => undefined as string | undefined, path),
+  /** The client's certificate. */
+  storeCert: variable('PREAMBLE_STORE_CERT', () => undefined as string | undefined, path),
+  storeKey: variable('PREAMBLE_STORE_KEY', () => undefined as string | undefined, path),
+};
+
 /** Keys, and limits of a tenant that has none of its own (`tenantDefaults`). */
 const tenants = {
   apiKeys: variable('PREAMBLE_API_KEYS', () => [] as readonly ApiKey[], apiKeys),
@@ -163,12 +172,22 @@ const log = {
 };
 
 /** Every variable, by the groups that commands read. */
-export const groups = { http, model, engine, store, tenants, tuning, traces, log };
+export const groups = { http, model, engine, store, storeTls, tenants, tuning, traces, log };
 
 export type SettingGroup = keyof typeof groups;
 
 /** Every variable, in the order of the groups. */
-export const variables = { ...http, ...model, ...engine, ...store, ...tenants, ...tuning, ...traces, ...log };
+export const variables = {
+  ...http,
+  ...model,
+  ...engine,
+  ...store,
+  ...storeTls,
+  ...tenants,
+  ...tuning,
+  ...traces,
+  ...log,
+};
 
 /** Every setting of the server, read once and frozen. */
 export type Config = { readonly [K in keyof typeof variables]: ValueOf<(typeof variables)[K]> };

@@ -2,13 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { Redis } from 'ioredis';
 
-import { redisFailure, RedisRefusedError, RedisUnavailableError } from './errors.js';
+import { RedisUnavailableError } from './errors.js';
+import { openingError, placeOf } from './opening-error.js';
+import type { RedisOptions } from './options.js';
 import { Pieces } from './pieces.js';
-
-export interface RedisOptions {
-  /** `redis://` or `rediss://`, with user, password and database number where they are needed. */
-  readonly url: string;
-}
 
 /**
  * Longest time for Redis to answer a command. After it the command fails and the connection is given up, so that later commands fail at
@@ -33,8 +30,9 @@ export class RedisConnection {
   readonly #listeners = new Map<string, (message: string) => void>();
   readonly #reconnected: (() => void)[] = [];
 
-  private constructor({ url }: RedisOptions) {
+  private constructor({ url, tls }: RedisOptions) {
     const options = {
+      ...(tls && { tls }),
       lazyConnect: true,
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,
@@ -54,23 +52,20 @@ export class RedisConnection {
   /**
    * Connects.
    * @throws RedisUnavailableError when Redis cannot be reached
-   * @throws RedisRefusedError when Redis refuses the credentials or does not have the database
+   * @throws RedisRefusedError when a setting must change before this can succeed: address, TLS, credentials or database
    */
   static async open(options: RedisOptions): Promise<RedisConnection> {
     const connection = new RedisConnection(options);
     const deadline = new AbortController();
     try {
       const late = delay(OPEN_TIMEOUT_MS, undefined, { signal: deadline.signal }).then(() => {
-        throw new Error('Redis does not answer');
+        throw new RedisUnavailableError(`${placeOf(options)} is not ready within ${OPEN_TIMEOUT_MS / 1000} s`);
       });
       await Promise.race([connection.#connect(), late]);
       return connection;
     } catch (error) {
       connection.close();
-      if (error instanceof RedisRefusedError) throw error;
-      if (redisFailure(error) === 'refused')
-        throw new RedisRefusedError('Redis refuses the credentials', { cause: error });
-      throw new RedisUnavailableError('Redis cannot be reached', { cause: error });
+      throw error instanceof RedisUnavailableError ? error : openingError(error as Error, options);
     } finally {
       deadline.abort();
     }
@@ -118,14 +113,9 @@ export class RedisConnection {
   }
 
   async #connect(): Promise<void> {
-    // The client reports a refusal only as an event, and would go on trying.
-    const refused = new Promise<never>((_, reject) => {
-      this.client.on('error', (error) => {
-        if (redisFailure(error) === 'refused') reject(error);
-      });
-    });
-    await Promise.race([Promise.all(this.#clients.map((client) => client.connect())), refused]);
-    await Promise.all(this.#clients.map(selectDatabase));
+    // One first: its failure is everybody's, and nothing else is then under way that would fail later, unheard.
+    await connected(this.client);
+    await Promise.all([this.pieces.client, this.#subscriber].map(connected));
   }
 
   async #resubscribe(): Promise<void> {
@@ -136,15 +126,8 @@ export class RedisConnection {
   }
 }
 
-/** Throws if the database of the URL was refused: the client has asked for it already, but goes on in database 0 after a refusal. */
-async function selectDatabase(client: Redis): Promise<void> {
-  const database = client.options.db ?? 0;
-  if (database === 0) return; // the default; a cluster has no other and refuses SELECT
-  try {
-    await client.select(database);
-  } catch (error) {
-    if (redisFailure(error) !== undefined) throw error;
-    const problem = `Redis does not open its database ${database}: ${(error as Error).message}`;
-    throw new RedisRefusedError(problem, { cause: error });
-  }
+/** Connects, or throws the cause, which the client reports only as an event before `connect` fails. */
+async function connected(client: Redis): Promise<void> {
+  const failed = new Promise<never>((_, reject) => client.once('error', reject));
+  await Promise.race([client.connect(), failed]);
 }

@@ -5,7 +5,7 @@ export class RedisUnavailableError extends Error {
   override readonly name = 'RedisUnavailableError';
 }
 
-/** Redis refuses the URL's credentials, requires credentials, or does not have the database. */
+/** Redis cannot be used until something is changed, here or there: its URL, TLS, credentials, database or rights. */
 export class RedisRefusedError extends Error {
   override readonly name = 'RedisRefusedError';
 }

@@ -124,7 +124,11 @@ describe('what keeps the server from starting is 1, with what to do about it', (
     ['an unknown setting', { PREAMBLE_SLOT: '1' }, /^PREAMBLE_SLOT: /],
     ['an open listener without keys', { HOST: '0.0.0.0' }, /^HOST: /],
     ['a model that is not there', { PREAMBLE_MODEL: '/nowhere' }, /\/nowhere/],
-    ['a Redis that is not there', { PREAMBLE_STORE: 'redis://127.0.0.1:9' }, /^PREAMBLE_STORE: .*reached/],
+    [
+      'a Redis that is not there',
+      { PREAMBLE_STORE: 'redis://127.0.0.1:9' },
+      /^PREAMBLE_STORE: .*:9 refuses the connection/,
+    ],
   ])('%s', async (_, settings, problem) => {
     set(settings);
     const { status, problems } = await doctor();

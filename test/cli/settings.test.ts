@@ -13,6 +13,7 @@ const BAD = {
   model: ['PREAMBLE_SLOTS', '0'],
   engine: ['PREAMBLE_MAX_CHUNK_TOKENS', 'many'],
   store: ['PREAMBLE_STORE', 'elsewhere'],
+  storeTls: ['PREAMBLE_STORE_CA', 'ca.pem'], // of a store that is no rediss://
   tenants: ['PREAMBLE_QUEUE_SHARE', '7'],
   tuning: ['PREAMBLE_TUNING_NICE', '20'],
   traces: ['OTEL_SDK_DISABLED', 'maybe'],
@@ -28,7 +29,7 @@ const TUNE = ['tune', '--train', 'data.jsonl', '--out', 'out'];
 /** Command lines that fail right after their settings are read, and the groups that those need. */
 const COMMANDS: readonly (readonly [args: readonly string[], needed: readonly SettingGroup[]])[] = [
   [['serve'], GROUPS],
-  [['worker'], ['model', 'store', 'tenants', 'tuning', 'log']],
+  [['worker'], ['model', 'store', 'storeTls', 'tenants', 'tuning', 'log']],
   [TUNE, ['model']],
   [['evaluate', '--data', 'data.jsonl'], ['model']],
   [['study', 'SPEC', '--out', 'out'], ['model']],

@@ -189,7 +189,7 @@ describe('preamble store copy', () => {
 
   it.each([
     ['file:/nowhere/at/all', 1, /nowhere/],
-    ['redis://:secret@127.0.0.1:1', 1, /^preamble: FROM: Redis cannot be reached$/m],
+    ['redis://:secret@127.0.0.1:1', 1, /^preamble: FROM: 127\.0\.0\.1:1 refuses the connection/m],
     ['http://x', 2, /^preamble: FROM: /m],
   ])('refuses %s', async (from, status, message) => {
     const refused = await copy(from, server.url);

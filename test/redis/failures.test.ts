@@ -169,21 +169,6 @@ describe('a Redis that cannot store', () => {
   });
 });
 
-describe('a Redis that wants a password', () => {
-  it.each([
-    ['none', ''],
-    ['a wrong one', ':wrong-secret@'],
-    ['one of a user that is not there', 'nobody:wrong-secret@'],
-  ])('is not opened with %s', async (_, credentials) => {
-    const server = await start(['--requirepass', 'right-secret']);
-    const url = `redis://${credentials}127.0.0.1:${server.port}`;
-    const error: unknown = await RedisConnection.open({ url }).catch((reason: unknown) => reason);
-    expect(error).toMatchObject({ name: 'RedisRefusedError', message: 'Redis refuses the credentials' });
-    const right = await connect({ url: `redis://:right-secret@127.0.0.1:${server.port}` });
-    await storeOn(right).put('t', storeUpload('a', 1));
-  });
-});
-
 describe('a database of Redis', () => {
   it('is not taken for another when it is not there', async () => {
     const server = await start(['--requirepass', 'right-secret']);
@@ -193,25 +178,10 @@ describe('a database of Redis', () => {
     );
     expect(missing).toMatchObject({
       name: 'ConfigError',
-      message: 'PREAMBLE_STORE: Redis does not open its database 99: ERR DB index is out of range',
+      message: `PREAMBLE_STORE: 127.0.0.1:${server.port} has no database 99`,
     });
     const [first, third] = [await connect({ url }), await connect({ url: `${url}/3` })];
     await storeOn(third).put('t', storeUpload('a', 1));
     expect([await first.client.dbsize(), (await third.client.dbsize()) > 0]).toEqual([0, true]);
-  });
-});
-
-describe('a user of Redis who may not do what is needed', () => {
-  it('does not start, and leaves no connection open', async () => {
-    const { port, url } = await start();
-    const { client } = await connect({ url });
-    await client.acl('SETUSER', 'low', 'on', '>low-secret', '~*', '+ping', '+info');
-    const store = { kind: 'redis', url: `redis://low:low-secret@127.0.0.1:${port}` } as const;
-    const error: unknown = await openStore(store, base.fingerprint).catch((reason: unknown) => reason);
-    expect(error).toMatchObject({
-      name: 'ConfigError',
-      message: expect.stringMatching(/^PREAMBLE_STORE: NOPERM (?!.*low-secret)/),
-    });
-    await expect.poll(async () => String(await client.client('LIST'))).not.toContain('user=low');
   });
 });

@@ -127,6 +127,9 @@ describe('readConfig', () => {
     ['PREAMBLE_STORE', 'file:p#x'],
     ['PREAMBLE_STORE', 'file://host/p'],
     ['PREAMBLE_STORE', 'file://'],
+    ['PREAMBLE_STORE_CA', 'ca.pem'],
+    ['PREAMBLE_STORE_CERT', 'client.pem'],
+    ['PREAMBLE_STORE_KEY', 'client.key'],
     ['PREAMBLE_API_KEYS', 'just-a-key'],
     ['PREAMBLE_API_KEYS', 'a=k,'],
     ['PREAMBLE_API_KEYS', '../up=k'],
@@ -183,6 +186,24 @@ describe('readConfig', () => {
   ])('takes %s', (url) => {
     expect(readConfig({ PREAMBLE_STORE: url }).store).toEqual({ kind: 'redis', url });
     expect(readConfig({ PREAMBLE_STORE: `${url}\n` }).store).toEqual({ kind: 'redis', url });
+  });
+
+  it('takes files of TLS for rediss:// only, and a certificate with its key', () => {
+    const PREAMBLE_STORE = 'rediss://host';
+    const pair = { PREAMBLE_STORE_CERT: 'client.pem', PREAMBLE_STORE_KEY: '/etc/client.key' };
+    expect(readConfig({ PREAMBLE_STORE, PREAMBLE_STORE_CA: 'ca.pem', ...pair }, '/srv')).toMatchObject({
+      storeCa: '/srv/ca.pem',
+      storeCert: '/srv/client.pem',
+      storeKey: '/etc/client.key',
+    });
+    const refused = (settings: NodeJS.ProcessEnv) => () => readConfig({ PREAMBLE_STORE, ...settings });
+    expect(refused({ ...pair, PREAMBLE_STORE: 'redis://host' })).toThrow(/^PREAMBLE_STORE_CERT: this is for .*rediss:/);
+    expect(refused({ ...pair, PREAMBLE_STORE_KEY: '' })).toThrow(
+      'PREAMBLE_STORE_CERT: PREAMBLE_STORE_KEY must be set too',
+    );
+    expect(refused({ ...pair, PREAMBLE_STORE_CERT: '' })).toThrow(
+      'PREAMBLE_STORE_KEY: PREAMBLE_STORE_CERT must be set too',
+    );
   });
 
   it.each([`"redis://:sekret@h:1/0"`, ' redis://:sekret@h:1/0', 'REDIS://:sekret@h:1/0', 'sekret@h'])(

@@ -18,6 +18,7 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** `redis-server`. */
     redis: FoundProgram;
+    openssl: FoundProgram;
     /** Null where there is none and none can be had: its tests are skipped. */
     haproxy: FoundProgram | null;
     promtool: FoundProgram | null;
@@ -28,6 +29,7 @@ declare module 'vitest' {
 /** Finds the programs that tests start beside ours. */
 export default async function setup({ provide }: TestProject): Promise<void> {
   provide('redis', await findProgram(redisProgram, cache));
+  provide('openssl', await findProgram({ name: 'openssl', package: 'openssl', path: 'usr/bin/openssl' }, cache));
   provide('haproxy', await findIfAny({ name: 'haproxy', package: 'haproxy', path: 'usr/sbin/haproxy' }));
   provide('promtool', await findIfAny({ name: 'promtool', package: 'prometheus', path: 'usr/bin/promtool' }));
   provide('chromium', await findIfAny(headlessChromium));

@@ -1,4 +1,4 @@
-import { parseStore } from '../../config/config.js';
+import { parseStore, readSettings } from '../../config/config.js';
 import { DiskPrefixArchive } from '../../prefix/on-disk/disk-archive.js';
 import type { OpenedArchive } from './opened.js';
 
@@ -10,5 +10,5 @@ export async function openArchive(given: string, argument: string): Promise<Open
   const location = parseStore(argument, given);
   if (location.kind === 'file') return { archive: new DiskPrefixArchive(location.directory), close: () => undefined };
   const { openRedisArchive } = await import('./redis.js');
-  return openRedisArchive(location.url, argument);
+  return openRedisArchive(location.url, argument, readSettings(['storeTls']));
 }

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigError } from '../../config/error.js';
 import { FINE_TUNING, type FineTuningJob } from '../../fine-tuning/job.js';
 import type { FineTuningStores, OpenedArchive, OpenedStore, OpenedTenancyStore } from './opened.js';
+import { readStoreTls, type StoreTls } from './store-tls.js';
 import { CachedPrefixStore } from '../../prefix/cached-store.js';
 import { RedisConnection } from '../../redis/connection.js';
 import { redisFailure, RedisRefusedError } from '../../redis/errors.js';
@@ -22,23 +23,16 @@ import { RedisFileStore } from '../../redis/files/redis-file-store.js';
 const PING_TIMEOUT_MS = 500;
 
 /**
- * Connects to Redis. Errors name the variable and never show its URL.
- * @throws ConfigError when the credentials or the database are refused
+ * Connects to the Redis in PREAMBLE_STORE. Errors name the variable and never show its URL.
+ * @throws ConfigError when a setting, or what Redis allows, must change before this can succeed
  */
-export async function connect(url: string, variable = 'PREAMBLE_STORE'): Promise<RedisConnection> {
-  try {
-    return await RedisConnection.open({ url });
-  } catch (error) {
-    throw startError(error, variable);
-  }
+export function connect(url: string, tls: StoreTls): Promise<RedisConnection> {
+  return open(url, tls, 'PREAMBLE_STORE');
 }
 
-/**
- * Opens the prefixes of one base model on Redis.
- * @throws ConfigError when Redis refuses a command that is needed to the URL's user
- */
-export async function openRedisStore(url: string, fingerprint: string): Promise<OpenedStore> {
-  const connection = await connect(url);
+/** Opens the prefixes of one base model on Redis. @throws ConfigError as `connect` */
+export async function openRedisStore(url: string, fingerprint: string, tls: StoreTls): Promise<OpenedStore> {
+  const connection = await connect(url, tls);
   const store = new CachedPrefixStore(new RedisPrefixStore(connection, fingerprint));
   try {
     await forgetChanges(connection, fingerprint, store);
@@ -70,9 +64,18 @@ export async function openRedisFineTuning(
 }
 
 /** Opens all prefixes on a Redis. @param argument stands for the URL in messages */
-export async function openRedisArchive(url: string, argument: string): Promise<OpenedArchive> {
-  const connection = await connect(url, argument);
+export async function openRedisArchive(url: string, argument: string, tls: StoreTls): Promise<OpenedArchive> {
+  const connection = await open(url, tls, argument);
   return { archive: new RedisPrefixArchive(connection), close: () => connection.close() };
+}
+
+async function open(url: string, tls: StoreTls, variable: string): Promise<RedisConnection> {
+  const files = url.startsWith('rediss:') ? readStoreTls(tls) : undefined;
+  try {
+    return await RedisConnection.open({ url, tls: files });
+  } catch (error) {
+    throw startError(error, variable);
+  }
 }
 
 async function answers({ client, isReady }: RedisConnection): Promise<boolean> {

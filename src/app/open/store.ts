@@ -3,6 +3,7 @@ import { join } from 'node:path';
 
 import type { OpenedStore } from './opened.js';
 import { refuseDirectory } from './refuse-directory.js';
+import type { StoreTls } from './store-tls.js';
 import { DiskSeedMarker } from '../seed.js';
 import { ConfigError } from '../../config/error.js';
 import type { StoreLocation } from '../../config/parsers.js';
@@ -16,12 +17,17 @@ const LOCK_FILE = '.lock';
 /**
  * Opens the store that PREAMBLE_STORE names, for a process that serves. A directory belongs to the process until the store is closed.
  * Messages never show the URL.
- * @throws ConfigError when another server uses the directory, and when it cannot be used
+ * @param tls for `rediss://` only
+ * @throws ConfigError when another server uses the directory, and when the store cannot be used as the settings are
  */
-export async function openStore(location: StoreLocation, fingerprint: string): Promise<OpenedStore> {
+export async function openStore(
+  location: StoreLocation,
+  fingerprint: string,
+  tls: StoreTls = {},
+): Promise<OpenedStore> {
   if (location.kind === 'file') return openDiskStore(location.directory, fingerprint).catch(refuseDirectory);
   const { openRedisStore } = await import('./redis.js');
-  return openRedisStore(location.url, fingerprint);
+  return openRedisStore(location.url, fingerprint, tls);
 }
 
 /** The text of PREAMBLE_STORE, without the credentials that a URL may have. */

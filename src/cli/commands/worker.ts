@@ -9,7 +9,7 @@ export function addWorker(program: Command, io: Io): void {
     .command('worker')
     .description('Train fine-tuning jobs from the Redis in PREAMBLE_STORE until SIGTERM, without serving.')
     .action(async () => {
-      const config = readSettings(['model', 'store', 'tenants', 'tuning', 'log']);
+      const config = readSettings(['model', 'store', 'storeTls', 'tenants', 'tuning', 'log']);
       // Loaded here, because the other commands need no native library.
       const { work } = await import('../../app/worker.js');
       await work(config, io);

@@ -32,7 +32,7 @@ export async function examine(): Promise<Examination> {
     ...start,
     section,
     examineChoices(settings, cores, model),
-    await examineStore(config.store),
+    await examineStore(config.store, config),
     await examineAddress(config),
     examineSettings(config, settings),
   ];

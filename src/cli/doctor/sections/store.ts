@@ -1,14 +1,15 @@
 import type { StoreLocation } from '../../../config/parsers.js';
 import { connect } from '../../../app/open/redis.js';
 import { describeStore } from '../../../app/open/store.js';
+import type { StoreTls } from '../../../app/open/store-tls.js';
 import { serverFacts, type RedisFacts } from '../../../redis/server-facts.js';
 import type { Fact, Problem, Section } from '../report.js';
 import { findWritable } from './writable.js';
 
 /** Examines whether the store can be used and whether it keeps what it accepts. Writes nothing. */
-export async function examineStore(store: StoreLocation): Promise<Section> {
+export async function examineStore(store: StoreLocation, tls: StoreTls): Promise<Section> {
   const place: Fact = { value: describeStore(store) };
-  const found = store.kind === 'file' ? await examineDirectory(store.directory) : await examineRedis(store.url);
+  const found = store.kind === 'file' ? await examineDirectory(store.directory) : await examineRedis(store.url, tls);
   return { name: 'store', facts: { place, ...found.facts }, problems: found.problems };
 }
 
@@ -24,9 +25,9 @@ async function examineDirectory(directory: string): Promise<Found> {
   return { facts: { writable: { value: isWritable } }, problems: isWritable ? [] : [problem] };
 }
 
-async function examineRedis(url: string): Promise<Found> {
+async function examineRedis(url: string, tls: StoreTls): Promise<Found> {
   try {
-    const connection = await connect(url);
+    const connection = await connect(url, tls);
     try {
       const facts = await serverFacts(connection);
       return { facts: describeRedis(facts), problems: riskyRedis(facts) };
@@ -34,7 +35,7 @@ async function examineRedis(url: string): Promise<Found> {
       connection.close();
     }
   } catch (error) {
-    const fix = 'Start Redis, or set PREAMBLE_STORE to where it is, with the user and password that it wants.';
+    const fix = 'Start Redis, or change what the message names; docs/operations.md, "Redis", says what is needed.';
     return {
       facts: { answers: { value: false } },
       problems: [{ problem: (error as Error).message, fix, fatal: true }],
