@@ -13,6 +13,7 @@ import { RedisPrefixArchive } from '../../redis/prefixes/archive.js';
 import { forgetChanges } from '../../redis/prefixes/changes.js';
 import { RedisSeedMarker } from '../../redis/prefixes/seed-marker.js';
 import { RedisPrefixStore } from '../../redis/prefixes/redis-prefix-store.js';
+import { requireRights } from '../../redis/rights.js';
 import { RedisRateLimiter } from '../../redis/tenancy/rate-limiter.js';
 import { RedisTenancyStore } from '../../redis/tenancy/redis-tenancy-store.js';
 import { RedisFileStore } from '../../redis/files/redis-file-store.js';
@@ -23,11 +24,18 @@ import { RedisFileStore } from '../../redis/files/redis-file-store.js';
 const PING_TIMEOUT_MS = 500;
 
 /**
- * Connects to the Redis in PREAMBLE_STORE. Errors name the variable and never show its URL.
+ * Connects to the Redis in PREAMBLE_STORE, and tries the rights that a server needs. Errors name the variable and never show its URL.
  * @throws ConfigError when a setting, or what Redis allows, must change before this can succeed
  */
-export function connect(url: string, tls: StoreTls): Promise<RedisConnection> {
-  return open(url, tls, 'PREAMBLE_STORE');
+export async function connect(url: string, tls: StoreTls): Promise<RedisConnection> {
+  const connection = await open(url, tls, 'PREAMBLE_STORE');
+  try {
+    await requireRights(connection);
+    return connection;
+  } catch (error) {
+    connection.close();
+    throw startError(error, 'PREAMBLE_STORE');
+  }
 }
 
 /** Opens the prefixes of one base model on Redis. @throws ConfigError as `connect` */
