@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** Tests that start Redis, HAProxy, promtool or Chromium, which are fetched when they are missing. */
+/** Tests that start Redis, Valkey, HAProxy, promtool or Chromium, which are fetched when they are missing. */
 const services = [
   'test/redis/**/*.test.ts',
   'test/cli/{doctor,image}.test.ts',

