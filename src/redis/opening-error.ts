@@ -28,10 +28,13 @@ export function openingError(cause: Cause, options: RedisOptions): RedisRefusedE
   return new RedisUnavailableError(absence(cause, place, options), { cause });
 }
 
+/** What the client adds to its message about an answer that it cannot parse. */
+const NO_REPLY = /Please report this\.$/;
+
 /** What must be changed, here or at Redis; undefined where waiting may be enough. */
 function refusal(cause: Cause, place: string, options: RedisOptions): string | undefined {
   if (cause.name === 'ReplyError') return refusedReply(cause, place, options);
-  if (cause.message.startsWith('Unknown RESP type')) return `${place} answers, but not as Redis does`;
+  if (NO_REPLY.test(cause.message)) return `${place} answers, but not as Redis does`;
   return options.url.startsWith('rediss:') ? refusedTls(cause, place, options) : undefined;
 }
 
@@ -61,6 +64,13 @@ const UNTRUSTED: ReadonlySet<string> = new Set([
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ]);
 
+/** Codes of an answer that is no TLS. */
+const NO_TLS: ReadonlySet<string> = new Set([
+  'ERR_SSL_WRONG_VERSION_NUMBER',
+  'ERR_SSL_PACKET_LENGTH_TOO_LONG',
+  'ERR_SSL_HTTP_REQUEST',
+]);
+
 function refusedTls({ code = '', cert }: Cause, place: string, { tls }: RedisOptions): string | undefined {
   const certificate = `the certificate of ${place}`;
   if (UNTRUSTED.has(code)) {
@@ -76,7 +86,8 @@ function refusedTls({ code = '', cert }: Cause, place: string, { tls }: RedisOpt
   const alert = /^ERR_SSL_\w+_ALERT_(\w+)$/.exec(code)?.[1];
   if (alert !== undefined)
     return `${place} refuses TLS: ${alert.toLowerCase().replaceAll('_', ' ')}. ${ifItWantsOne(tls)}`;
-  return code.startsWith('ERR_SSL_') ? `${place} does not speak TLS: write redis://` : undefined;
+  if (NO_TLS.has(code)) return `${place} does not speak TLS: write redis://`;
+  return code.startsWith('ERR_SSL_') ? `${place} and Node.js do not agree on TLS (${code})` : undefined;
 }
 
 function ifItWantsOne(tls: RedisTls | undefined): string {

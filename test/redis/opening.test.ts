@@ -110,8 +110,8 @@ describe('TLS', () => {
   let ca: Authority;
   let client: CertificateFiles;
   let stranger: CertificateFiles;
-  /** Ports of TLS: of a server that any client may use, of one with a certificate for another host, of one that asks for certificates. */
-  const ports = { open: 0, misnamed: 0, mutual: 0 };
+  /** Ports of TLS: of a server that any client may use, of one with a certificate for another host, of two that ask for certificates. */
+  const ports = { open: 0, misnamed: 0, mutual: 0, old: 0 };
   let plainPort: number;
 
   beforeAll(async () => {
@@ -124,9 +124,10 @@ describe('TLS', () => {
     ({ port: plainPort } = await startServer('open', own, 'no'));
     await startServer('misnamed', await ca.issue('misnamed', 'DNS:redis.test'), 'no');
     await startServer('mutual', own, 'yes');
+    await startServer('old', own, 'yes', '--tls-protocols', 'TLSv1.2');
   });
 
-  async function startServer(name: keyof typeof ports, { cert, key }: CertificateFiles, clients: string) {
+  async function startServer(name: keyof typeof ports, { cert, key }: CertificateFiles, ...clients: string[]) {
     ports[name] = await freePort();
     const files = ['--tls-cert-file', cert, '--tls-key-file', key, '--tls-ca-cert-file', ca.file];
     const server = await RedisServer.start([
@@ -134,7 +135,7 @@ describe('TLS', () => {
       String(ports[name]),
       ...files,
       '--tls-auth-clients',
-      clients,
+      ...clients,
     ]);
     servers.push(server);
     return server;
@@ -167,6 +168,9 @@ describe('TLS', () => {
     );
     expect((await refusal(url(ports.mutual), { storeCa: ca.file })).message).toContain(
       'If it wants a client certificate, PREAMBLE_STORE_CERT and PREAMBLE_STORE_KEY can name one',
+    );
+    expect((await refusal(url(ports.old), { storeCa: ca.file })).message).toMatch(
+      /refuses TLS: [a-z ]*handshake failure\. If it wants a client certificate, PREAMBLE_STORE_CERT /,
     );
     expect((await refusal(url(ports.mutual), withClient(stranger))).message).toContain(
       'If it wants a client certificate, it may not trust that in PREAMBLE_STORE_CERT',
