@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { ConfigError } from '../../config/error.js';
 import type { Settings } from '../../config/variables.js';
 import type { RedisTls } from '../../redis/options.js';
-import { systemError } from '../system-error.js';
+import { systemError } from '../../lib/system-error.js';
 
 /** The files by which this process and a Redis behind `rediss://` know each other. */
 export type StoreTls = Partial<Settings<'storeTls'>>;
