@@ -10,6 +10,7 @@ import { tenantKey } from '../../prefix/name.js';
  *     preamble:1:{SLOT}:unfinished:TENANT   set of the ids of unfinished jobs
  *     preamble:1:{SLOT}:unfinished-on:FP    sorted set of `ID TENANT` of one base model, by the time they were added
  *     preamble:1:{SLOT}:turns:FP            see `round-robin.ts`
+ *     preamble:1:{SLOT}:looks:FP            see `lost-jobs.ts`
  *     preamble:1:{SLOT}:queue:FP:...        BullMQ's
  */
 export class JobKeys {
@@ -32,6 +33,11 @@ export class JobKeys {
   /** @param queue name of a queue */
   turns(queue: string): string {
     return `${this.#root}:turns:${queue}`;
+  }
+
+  /** @param queue name of a queue */
+  looks(queue: string): string {
+    return `${this.#root}:looks:${queue}`;
   }
 
   /** Prefix of the keys of all queues. */

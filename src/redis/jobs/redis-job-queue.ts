@@ -1,14 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { DelayedError, type Job, Queue, WaitingError, Worker as BullWorker } from 'bullmq';
+import { DelayedError, type Job, Queue, WaitingError } from 'bullmq';
 import type { Redis } from 'ioredis';
 
 import type { JobKind, JobRef } from '../../jobs/job.js';
-import type { JobOutcome, JobQueue, Worker } from '../../jobs/job-queue.js';
+import type { JobQueue, Worker } from '../../jobs/job-queue.js';
 import type { RedisConnection } from '../connection.js';
 import { mapRedisErrors } from '../store-error.js';
 import { JobLock } from './job-lock.js';
 import { JobKeys } from './keys.js';
+import { lookEvery, LostJobs } from './lost-jobs.js';
+import { PacedWorker } from './paced-worker.js';
 import { RoundRobin } from './round-robin.js';
 
 const mapErrors = mapRedisErrors('jobs');
@@ -45,7 +47,8 @@ export class RedisJobQueue implements JobQueue {
   readonly #turns: RoundRobin;
   readonly #leaving = new AbortController();
   #patient: Redis | undefined;
-  #worker: BullWorker<Pick<JobRef, 'tenant'>, void> | undefined;
+  #worker: PacedWorker<Pick<JobRef, 'tenant'>> | undefined;
+  #lost: LostJobs | undefined;
   /** By the job's id. */
   readonly #running = new Map<string, Promise<unknown>>();
 
@@ -73,22 +76,36 @@ export class RedisJobQueue implements JobQueue {
   async work(worker: Worker): Promise<void> {
     const { connection, workers: concurrency, lostAfter } = this.#options;
     this.#patient = connection.patientClient();
-    this.#worker = new BullWorker(this.#name, (job, token = '') => this.#run(job, token, worker), {
-      ...this.#shared,
-      connection: this.#patient,
-      concurrency,
-      lockDuration: lostAfter,
-      stalledInterval: lostAfter / 2,
-      maxStalledCount: MOST_DEATHS - 1,
-      runRetryDelay: 1000,
-      skipLockRenewal: true, // `JobLock` does it, and stops a job that is another's
+    const bull = new PacedWorker<Pick<JobRef, 'tenant'>>(
+      this.#name,
+      (job, token = '') => this.#run(job, token, worker),
+      {
+        ...this.#shared,
+        connection: this.#patient,
+        concurrency,
+        lockDuration: lostAfter,
+        stalledInterval: lookEvery(lostAfter),
+        skipStalledCheck: true, // `LostJobs` does it
+        maxStalledCount: MOST_DEATHS - 1,
+        runRetryDelay: 1000,
+        skipLockRenewal: true, // `JobLock` does it, and stops a job that is another's
+      },
+    );
+    bull.on('error', () => undefined); // it goes on by itself
+    bull.on('failed', (job, error) => void this.#giveUp(job, error, worker).catch(() => undefined));
+    this.#worker = bull;
+    this.#lost = new LostJobs({
+      client: this.#patient,
+      looks: this.#keys.looks(this.#name),
+      stalled: bull.toKey('stalled'),
+      lostAfter,
+      reclaim: () => bull.backend.moveStalledJobsToWait(),
     });
-    this.#worker.on('error', () => undefined); // it goes on by itself
-    this.#worker.on('failed', (job, error) => void this.#giveUp(job, error, worker).catch(() => undefined));
   }
 
   async close(): Promise<void> {
     this.#leaving.abort();
+    this.#lost?.stop();
     // While Redis is away, a close that waits would never end (bullmq issue 4656).
     const closed = this.#worker?.close(this.#patient?.status !== 'ready');
     await Promise.all(this.#running.values());
@@ -110,20 +127,25 @@ export class RedisJobQueue implements JobQueue {
     const { data, id = '', opts } = job;
     await this.#turns.begin(opts.priority ?? 0).catch(() => undefined); // it is for fairness only
     const lock = new JobLock(() => this.#keep(job, token), lostAfter);
-    let outcome: JobOutcome | 'failed';
     try {
       await this.#running.get(id); // this worker lost it and has it again: its files are one run's at a time
       const stop = AbortSignal.any([this.#leaving.signal, lock.lost]);
       const running = worker.run({ tenant: data.tenant, id }, stop).catch(() => 'failed' as const);
       this.#running.set(id, running);
-      outcome = await running.finally(() => this.#running.delete(id));
+      const outcome = await running.finally(() => this.#running.delete(id));
+      await lock.renew(this.#leaving.signal); // BullMQ is told below, which it accepts from the holder only
+      if (outcome === 'done') return;
+      if (lock.lost.aborted) throw new WaitingError(); // it is another's
+      await this.#putBack(job, token, outcome === 'failed' ? retryAfter : 0);
     } finally {
       lock.release();
     }
-    if (outcome === 'done') return;
-    if (lock.lost.aborted) throw new WaitingError(); // it is another's
-    if (outcome === 'failed') {
-      await job.moveToDelayed(Date.now() + retryAfter, token);
+  }
+
+  /** Lets a job wait for a worker again, from `pause` milliseconds on. Throws what tells BullMQ so. */
+  async #putBack(job: QueuedJob, token: string, pause: number): Promise<never> {
+    if (pause > 0) {
+      await job.moveToDelayed(Date.now() + pause, token);
       throw new DelayedError();
     }
     await job.moveToWait(token);
