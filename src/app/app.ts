@@ -13,6 +13,9 @@ import { openTracing } from './open/tracing.js';
 import type { PrefixStore } from '../prefix/store.js';
 import { PrefixLibrary } from '../prefix/library.js';
 import { seededTenants, seedWherePossible } from './seed.js';
+import { storeLog } from './store-log.js';
+import type { StoreError } from '../lib/store-error.js';
+import { failureOf } from '../lib/store-health.js';
 import { loggedError } from '../logging/logged-error.js';
 import type { Server } from '../server/server.js';
 import { Tokenizer } from '../tokenizer/tokenizer.js';
@@ -46,7 +49,7 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
     const tokenizer = await Tokenizer.load(model.tokenizerDirectory);
     const { base } = model;
     const opened = await openStore(config.store, base.fingerprint, config);
-    const { store, connection, ready: storeReady, close: closeStore } = opened;
+    const { store, connection, health, ready: storeReady, close: closeStore } = opened;
     release.push(closeStore);
     const metrics: Metrics = new Metrics({
       modelName: base.id,
@@ -72,11 +75,13 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
       metrics,
       tracing,
       storeReady,
+      storeFailed: (error: StoreError) => health.failed(failureOf(error)),
       files,
       fineTuning,
       now: Date.now,
     };
     const server: Server = await buildServer({ ...deps, ...tenancy });
+    health.observe(storeLog(server.app.log));
     const seeding = { bundled: bundledPrefixes, library, marker: opened.seeded };
     await seedWherePossible(seededTenants(config), seeding, server.app.log);
     await tuning.start(jobObserver(metrics, server));

@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream';
 
-import pino from 'pino';
+import pino, { type Logger } from 'pino';
 
 import { ConfigError } from '../config/error.js';
 import type { Settings } from '../config/variables.js';
@@ -15,6 +15,7 @@ import { loggedError } from '../logging/logged-error.js';
 import { loggerOptions } from '../logging/logger.js';
 import { outliveOutputs } from './outputs.js';
 import { firstSignal } from './signals.js';
+import { storeLog } from './store-log.js';
 
 interface Output {
   readonly stdout: Pick<Writable, 'write'>;
@@ -38,14 +39,17 @@ export async function work(config: WorkerSettings, { stdout, stderr }: Output): 
   const close: (() => void | Promise<void>)[] = [() => model.dispose()];
   try {
     const { base, encoder } = model;
-    const { store, connection, close: closeStore } = await openStore(config.store, base.fingerprint, config);
+    const opened = await openStore(config.store, base.fingerprint, config);
+    const { store, connection, health, close: closeStore } = opened;
     close.unshift(closeStore);
     const { tenancy } = await openTenancy(config, connection);
     const { maxVirtualTokens: maxLength } = config;
     const library = new PrefixLibrary({ store, base, encoder, cacheBytes: 0, maxLength });
     const tuning = await openFineTuning(config, { base, library, tenancy, connection });
     close.unshift(() => tuning.close());
-    await tuning.start(jobLog(config));
+    const log = openLog(config);
+    health.observe(storeLog(log));
+    await tuning.start(jobLog(log));
     const signal = firstSignal(); // before the banner: its reader may send a signal at once
     stdout.write(`Preamble trains prefixes of ${base.id}, with jobs from ${describeStore(config.store)}\n`);
     await signal;
@@ -55,9 +59,12 @@ export async function work(config: WorkerSettings, { stdout, stderr }: Output): 
   }
 }
 
-function jobLog({ logLevel }: Settings<'log'>): JobObserver {
+function openLog({ logLevel }: Settings<'log'>): Logger {
   const { stream, ...options } = loggerOptions(logLevel);
-  const log = pino(options, stream);
+  return pino(options, stream);
+}
+
+function jobLog(log: Logger): JobObserver {
   return {
     jobStarted: () => log.info('a fine-tuning job has begun'),
     jobEnded: (end) => log.info({ end }, 'a fine-tuning job has ended'),

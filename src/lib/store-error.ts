@@ -19,8 +19,10 @@ const REASONS = {
   too_slow: { code: 'store_unavailable', problem: 'took too long.' },
   /** The store refuses the credentials. */
   refused: { code: 'store_unavailable', problem: 'refuses the credentials in PREAMBLE_STORE.' },
+  /** The store does not let its user do what is needed. */
+  forbidden: { code: 'store_unavailable', problem: 'refuses a command: the user in PREAMBLE_STORE lacks rights.' },
   full: { code: 'store_full', problem: 'is full. Nothing was stored.' },
-  /** The store is a read-only replica. */
+  /** The store is a read-only replica, or refuses writes for another reason. */
   read_only: { code: 'store_read_only', problem: 'takes no writes at present. Nothing was stored.' },
   /** The store is one node of a cluster, which has only a part of the keys. */
   redirected: {

@@ -2,10 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { Redis } from 'ioredis';
 
-import { RedisUnavailableError } from './errors.js';
+import type { StoreFailure } from '../lib/store-health.js';
+import { RedisUnavailableError, storeFailure } from './errors.js';
+import { type LinkObserver, observe, unobservedCopy } from './link.js';
 import { openingError, placeOf } from './opening-error.js';
 import type { RedisOptions } from './options.js';
 import { Pieces } from './pieces.js';
+import { PrimaryWatch } from './primary-watch.js';
+import { writeFailure } from './write-check.js';
 
 /**
  * Longest time for Redis to answer a command. After it the command fails and the connection is given up, so that later commands fail at
@@ -16,10 +20,12 @@ const COMMAND_TIMEOUT_MS = 2000;
 const OPEN_TIMEOUT_MS = 10_000;
 /** Longest time between two attempts to reconnect. */
 const MAX_RETRY_DELAY_MS = 250;
+/** From one check of whether Redis takes writes to the next. Milliseconds. */
+const CHECK_EVERY_MS = 2000;
 
 /**
  * The connections of a process to Redis: one for commands, one for the contents of files and one that listens to channels. All reconnect
- * by themselves. While Redis is away, commands fail at once instead of waiting.
+ * by themselves, and move to the new primary after a failover. While Redis is away, commands fail at once instead of waiting.
  */
 export class RedisConnection {
   /** The connection for commands, which are small. */
@@ -29,6 +35,10 @@ export class RedisConnection {
   readonly #subscriber: Redis;
   readonly #listeners = new Map<string, (message: string) => void>();
   readonly #reconnected: (() => void)[] = [];
+  readonly #watch = new PrimaryWatch();
+  readonly #checking = setInterval(() => void this.isWorking(), CHECK_EVERY_MS).unref();
+  #onFailure: (failure: StoreFailure) => void = () => undefined;
+  #isClosed = false;
 
   private constructor({ url, tls }: RedisOptions) {
     const options = {
@@ -40,11 +50,9 @@ export class RedisConnection {
       retryStrategy: (attempt: number): number => Math.min(MAX_RETRY_DELAY_MS, 25 * attempt),
     };
     const impatient = { ...options, commandTimeout: COMMAND_TIMEOUT_MS, socketTimeout: COMMAND_TIMEOUT_MS };
-    this.client = new Redis(url, impatient);
-    this.pieces = new Pieces(new Redis(url, impatient));
-    this.#subscriber = new Redis(url, { ...options, autoResubscribe: false });
-    // Without a listener, an error of the connection would end the process. `isReady` and failing commands show it.
-    for (const client of this.#clients) client.on('error', () => undefined);
+    this.client = observe(new Redis(url, impatient), this.#observer);
+    this.pieces = new Pieces(observe(new Redis(url, impatient), this.#observer));
+    this.#subscriber = observe(new Redis(url, { ...options, autoResubscribe: false }), this.#observer);
     this.#subscriber.on('message', (channel: string, message: string) => this.#listeners.get(channel)?.(message));
     this.#subscriber.on('ready', () => void this.#resubscribe());
   }
@@ -76,15 +84,21 @@ export class RedisConnection {
    * which blocks on commands.
    */
   patientClient(): Redis {
-    const patient = { enableOfflineQueue: true, maxRetriesPerRequest: null, commandTimeout: undefined };
-    const client = this.client.duplicate({
-      ...patient,
-      socketTimeout: undefined,
-      lazyConnect: true,
-      keepAlive: 10_000,
-    });
-    client.on('error', () => undefined);
-    return client;
+    const patient = { enableOfflineQueue: true, maxRetriesPerRequest: null, keepAlive: 10_000 };
+    const noLimits = { commandTimeout: undefined, socketTimeout: undefined };
+    const client = unobservedCopy(this.client, { ...patient, ...noLimits });
+    // What fails there fails on the other connections too, or is given up because the caller closes it.
+    return observe(client, { ...this.#observer, failed: () => undefined });
+  }
+
+  /** Calls `listener` with every failure of a command or a connection from now on. */
+  onFailure(listener: (failure: StoreFailure) => void): void {
+    this.#onFailure = listener;
+  }
+
+  /** Whether all connections are open, and Redis takes writes and scripts. */
+  async isWorking(): Promise<boolean> {
+    return this.isReady && (await writeFailure(this.client)) === undefined;
   }
 
   /** Whether all connections are open. */
@@ -105,11 +119,25 @@ export class RedisConnection {
 
   /** Closes all connections at once. */
   close(): void {
+    this.#isClosed = true;
+    this.#watch.stop();
+    clearInterval(this.#checking);
     for (const client of this.#clients) client.disconnect();
   }
 
   get #clients(): Redis[] {
     return [this.client, this.pieces.client, this.#subscriber];
+  }
+
+  get #observer(): LinkObserver {
+    return {
+      ready: (link) => this.#watch.add(link),
+      closed: (link) => this.#watch.remove(link),
+      failed: (error) => {
+        const failure = storeFailure(error);
+        if (failure !== undefined && !this.#isClosed) this.#onFailure(failure);
+      },
+    };
   }
 
   async #connect(): Promise<void> {

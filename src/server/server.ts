@@ -5,6 +5,7 @@ import Fastify, { LogController, type FastifyHttpOptions, type FastifyInstance, 
 
 import type { ManyDeps } from '../completions/many.js';
 import type { Engine } from '../engine/engine.js';
+import type { StoreError } from '../lib/store-error.js';
 import type { Tenancy } from '../tenancy/tenancy.js';
 import { handleClientError } from './http/client-error.js';
 import { loggerOptions, type LogStream } from '../logging/logger.js';
@@ -78,8 +79,10 @@ export interface ServerDeps extends Omit<ManyDeps, 'maxChoices' | 'maxRequests'>
   readonly metrics: ServerMetrics;
   /** Undefined: requests are not traced. */
   readonly tracing?: ServerTracing | undefined;
-  /** Whether the store of prefixes answers; unless given, it always does. */
+  /** Whether the store answers and takes writes; unless given, it always does. */
   readonly storeReady?: () => Promise<boolean>;
+  /** Hears of each answer that a store prevents. */
+  readonly storeFailed?: (error: StoreError) => void;
   /** Where log lines go; standard error unless given. */
   readonly logStream?: LogStream;
 }
@@ -109,14 +112,14 @@ export async function buildServer(deps: ServerDeps): Promise<Server> {
   await app.register(tenant);
   await app.register(accessLog);
   await app.register(unreadBody);
-  await app.register(errorHandler);
+  const { engine, storeReady = () => Promise.resolve(true), storeFailed = () => undefined } = deps;
+  await app.register(errorHandler, { storeFailed });
   // With keys, a web page without one can do nothing.
   if (!needsKey) await app.register(hostCheck, { allowed: config.allowedHosts });
   await app.register(cors, { allowed: config.allowedOrigins });
   if (!needsKey) await app.register(originCheck, { allowed: config.allowedOrigins });
   await app.register(openapi, { version, needsKey });
   await app.register(metricsPlugin, { metrics: deps.metrics });
-  const { engine, storeReady = () => Promise.resolve(true) } = deps;
   await app.register(healthRoutes, { drain, engine, storeReady });
   await app.register(apiRoutes, { prefix: '/v1', deps, drain });
   const { adminKey } = config;

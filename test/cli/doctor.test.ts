@@ -199,6 +199,17 @@ describe('what is unwise is 0, with a warning', () => {
     ]);
   });
 
+  it.each([
+    ['that is a replica', ['--replicaof', '127.0.0.1 9'], /READONLY/, /primary/],
+    ['that is full', ['--maxmemory', '1'], /OOM/, /maxmemory/],
+  ])('a Redis %s, by its own word', async (_, flags, word, fix) => {
+    const server = await redis(['--appendonly', 'yes', '--maxmemory-policy', 'noeviction', ...flags]);
+    set({ PREAMBLE_STORE: server.url });
+    const { status, problems } = await doctor();
+    expect(problems).toEqual([{ problem: expect.stringMatching(word), fix: expect.stringMatching(fix), fatal: true }]);
+    expect(status).toBe(1);
+  });
+
   it('and a Redis as README says is fine', async () => {
     const server = await redis(['--appendonly', 'yes', '--maxmemory-policy', 'noeviction']);
     set({ PREAMBLE_STORE: server.url });

@@ -47,7 +47,7 @@ async function startMachine() {
       store: jobs,
       directory: await temporaryDirectory(),
       now: Date.now,
-      observer: { jobStarted: () => undefined, jobEnded: () => undefined, jobBroke: (_, error) => console.log(error) },
+      observer: { jobStarted: () => undefined, jobEnded: () => undefined, jobBroke: () => undefined },
       work: {
         kind: FINE_TUNING,
         run: ({ signal }) => {
@@ -59,7 +59,7 @@ async function startMachine() {
         },
         finish: async () => ({}),
         problemOf: () => undefined,
-        serverFault: { code: 'server_error', message: 'fault', param: null },
+        serverFault: () => ({ code: 'server_error', message: 'fault', param: null }),
         deathProblem,
       },
     }),

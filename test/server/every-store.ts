@@ -6,6 +6,7 @@ import type { FileStore } from '../../src/files/file-store.js';
 import { FineTuning } from '../../src/fine-tuning/fine-tuning.js';
 import type { FineTuningJob } from '../../src/fine-tuning/job.js';
 import type { JobStore } from '../../src/jobs/job-store.js';
+import type { StoreError } from '../../src/lib/store-error.js';
 import type { PrefixStore } from '../../src/prefix/store.js';
 import type { RedisConnection } from '../../src/redis/connection.js';
 import { encodeForm } from '../support/http.js';
@@ -44,7 +45,9 @@ export async function serverOn({ prefixes, files: fileStore, jobs, connection, c
   });
   const library = await testLibrary(prefixes);
   const tenancy = await openTenancy({ ...defaultConfig(), ...settings, ...config }, connection);
-  const server = await testServer({ ...settings, ...config }, { ...tenancy, library, files, fineTuning });
+  const failures: StoreError[] = [];
+  const storeFailed = (error: StoreError): unknown => failures.push(error);
+  const server = await testServer({ ...settings, ...config }, { ...tenancy, library, files, fineTuning, storeFailed });
   const { id } = await files.add('alice', 'data.jsonl', 'fine-tune', Buffer.from('{"prompt":"a","completion":"b"}'));
 
   const ask = async (
@@ -69,7 +72,7 @@ export async function serverOn({ prefixes, files: fileStore, jobs, connection, c
     tenancy: tenancy.tenancy,
     library,
     files,
-    log: server.log,
+    failures,
     ask,
     reads: {
       files: () => ask('GET', '/v1/files'),

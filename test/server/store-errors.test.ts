@@ -45,13 +45,16 @@ describe('an answer that a store prevents names the store and the reason', () =>
   });
 
   it('where it is full', async () => {
-    const { connection, reads, writes } = await serverOnRedis();
+    const { connection, failures, reads, writes } = await serverOnRedis();
     await connection.client.config('SET', 'maxmemory-policy', 'noeviction');
     await connection.client.config('SET', 'maxmemory', '1');
     for (const [store, write] of Object.entries(writes))
       expect(await write()).toEqual(
         refusedBy('store_full', inForce(store, `The store of ${store} is full. Nothing was stored.`)),
       );
+    expect(failures.map(({ store, reason }) => `${store} ${reason}`)).toEqual(
+      Object.keys(writes).map((store) => `${store} full`),
+    );
     for (const read of Object.values(reads)) expect((await read()).status).toBe(200);
   });
 

@@ -2,6 +2,7 @@ import type { FileStore } from '../../files/file-store.js';
 import type { FineTuningJob } from '../../fine-tuning/job.js';
 import type { JobQueue } from '../../jobs/job-queue.js';
 import type { JobStore } from '../../jobs/job-store.js';
+import type { StoreHealth } from '../../lib/store-health.js';
 import type { PrefixArchive } from '../../prefix/copy.js';
 import type { PrefixStore } from '../../prefix/store.js';
 import type { RedisConnection } from '../../redis/connection.js';
@@ -15,7 +16,9 @@ export interface OpenedStore {
   readonly seeded: SeedMarker;
   /** Connection to a store on Redis, which holds tenants, keys and rates too; undefined on disk. */
   readonly connection?: RedisConnection;
-  /** Whether the store answers. */
+  /** Whether the store fails. Its own failures it notes by itself; those of a directory its users report. */
+  readonly health: StoreHealth;
+  /** Whether the store answers and takes writes. */
   readonly ready: () => Promise<boolean>;
   readonly close: () => void;
 }

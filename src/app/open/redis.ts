@@ -4,6 +4,8 @@ import { ConfigError } from '../../config/error.js';
 import { FINE_TUNING, type FineTuningJob } from '../../fine-tuning/job.js';
 import type { FineTuningStores, OpenedArchive, OpenedStore, OpenedTenancyStore } from './opened.js';
 import { readStoreTls, type StoreTls } from './store-tls.js';
+import type { StoreErrorReason } from '../../lib/store-error.js';
+import { StoreHealth } from '../../lib/store-health.js';
 import { CachedPrefixStore } from '../../prefix/cached-store.js';
 import { RedisConnection } from '../../redis/connection.js';
 import { redisFailure, RedisRefusedError } from '../../redis/errors.js';
@@ -21,7 +23,7 @@ import { RedisFileStore } from '../../redis/files/redis-file-store.js';
 // Opens parts on Redis. Imported only where one is needed: loading the client takes a tenth of a second.
 
 /** How long a health check waits for the store. */
-const PING_TIMEOUT_MS = 500;
+const READY_TIMEOUT_MS = 500;
 
 /**
  * Connects to the Redis in PREAMBLE_STORE, and tries the rights that a server needs. Errors name the variable and never show its URL.
@@ -49,7 +51,14 @@ export async function openRedisStore(url: string, fingerprint: string, tls: Stor
     throw startError(error, 'PREAMBLE_STORE');
   }
   const seeded = new RedisSeedMarker(connection, fingerprint);
-  return { store, seeded, connection, ready: () => answers(connection), close: () => connection.close() };
+  const health = new StoreHealth(() => connection.isWorking());
+  connection.onFailure((failure) => health.failed(failure));
+  const ready = async (): Promise<boolean> => !health.isFailing && (await worksAtOnce(connection));
+  const close = (): void => {
+    health.close();
+    connection.close();
+  };
+  return { store, seeded, connection, health, ready, close };
 }
 
 /** Opens the tenants, keys and rate limits that replicas share. */
@@ -86,22 +95,22 @@ async function open(url: string, tls: StoreTls, variable: string): Promise<Redis
   }
 }
 
-async function answers({ client, isReady }: RedisConnection): Promise<boolean> {
-  if (!isReady) return false;
+async function worksAtOnce(connection: RedisConnection): Promise<boolean> {
   const answered = new AbortController();
-  const late = delay(PING_TIMEOUT_MS, false, { signal: answered.signal }).catch(() => false);
+  const late = delay(READY_TIMEOUT_MS, false, { signal: answered.signal }).catch(() => false);
   try {
-    return await Promise.race([client.ping().then(() => true), late]);
-  } catch {
-    return false;
+    return await Promise.race([connection.isWorking(), late]);
   } finally {
     answered.abort();
   }
 }
 
+/** Why Redis refuses to open, where the URL or what its user may do must change first. */
+const REFUSALS: ReadonlySet<StoreErrorReason | undefined> = new Set(['refused', 'forbidden']);
+
 /** The error of a start that Redis prevents, with the variable's name instead of its URL. */
 function startError(error: unknown, variable: string): Error {
   const { message } = error as Error;
-  const isRefused = error instanceof RedisRefusedError || redisFailure(error) === 'refused';
+  const isRefused = error instanceof RedisRefusedError || REFUSALS.has(redisFailure(error));
   return isRefused ? new ConfigError(variable, message) : new Error(`${variable}: ${message}`, { cause: error });
 }

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 
@@ -7,12 +8,16 @@ import type { StoreTls } from './store-tls.js';
 import { DiskSeedMarker } from '../seed.js';
 import { ConfigError } from '../../config/error.js';
 import type { StoreLocation } from '../../config/parsers.js';
-import { makeDirectoryDurably } from '../../disk/durable.js';
+import { makeDirectoryDurably, writeDurably } from '../../disk/durable.js';
+import { StoreHealth } from '../../lib/store-health.js';
 import { DiskPrefixStore } from '../../prefix/on-disk/disk-prefix-store.js';
 import { type FileLock, FileLockedError, lockFile } from '../../runtime/libc/file-lock.js';
 
 /** Name of the file that the server which uses a directory locks. */
 const LOCK_FILE = '.lock';
+/** Name of a file that is written to find out whether the directory takes files again. */
+const CHECK_FILE = '.check';
+const CHECK_BYTES = 64 * 1024;
 
 /**
  * Opens the store that PREAMBLE_STORE names, for a process that serves. A directory belongs to the process until the store is closed.
@@ -42,10 +47,30 @@ async function openDiskStore(directory: string, fingerprint: string): Promise<Op
   try {
     const store = await DiskPrefixStore.open(directory, fingerprint);
     const seeded = new DiskSeedMarker(directory, fingerprint);
-    return { store, seeded, ready: () => lock.isInPlace(), close: () => lock.release() };
+    const health = new StoreHealth(() => takesFiles(directory));
+    const close = (): void => {
+      health.close();
+      lock.release();
+    };
+    const ready = async (): Promise<boolean> => !health.isFailing && (await lock.isInPlace());
+    return { store, seeded, health, ready, close };
   } catch (error) {
     lock.release();
     throw error;
+  }
+}
+
+async function takesFiles(directory: string): Promise<boolean> {
+  const file = join(directory, CHECK_FILE);
+  const remove = (): Promise<void> => rm(file, { force: true });
+  try {
+    await remove(); // an earlier process may have been killed in the middle
+    await writeDurably(file, new Uint8Array(CHECK_BYTES));
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await remove().catch(() => undefined);
   }
 }
 

@@ -9,7 +9,7 @@ import { Alive, Readiness } from './schema.js';
 interface HealthDeps {
   readonly drain: Drain;
   readonly engine: Pick<Engine, 'healthy'>;
-  /** Whether the store of prefixes answers. */
+  /** Whether the store answers and takes writes. */
   readonly storeReady: () => Promise<boolean>;
 }
 

@@ -2,7 +2,10 @@ import type { StoreLocation } from '../../../config/parsers.js';
 import { connect } from '../../../app/open/redis.js';
 import { describeStore } from '../../../app/open/store.js';
 import type { StoreTls } from '../../../app/open/store-tls.js';
+import type { RedisConnection } from '../../../redis/connection.js';
 import { serverFacts, type RedisFacts } from '../../../redis/server-facts.js';
+import { writeFailure } from '../../../redis/write-check.js';
+import type { StoreErrorReason } from '../../../lib/store-error.js';
 import type { Fact, Problem, Section } from '../report.js';
 import { findWritable } from './writable.js';
 
@@ -30,7 +33,7 @@ async function examineRedis(url: string, tls: StoreTls): Promise<Found> {
     const connection = await connect(url, tls);
     try {
       const facts = await serverFacts(connection);
-      return { facts: describeRedis(facts), problems: riskyRedis(facts) };
+      return { facts: describeRedis(facts), problems: [...(await failingRedis(connection)), ...riskyRedis(facts)] };
     } finally {
       connection.close();
     }
@@ -52,6 +55,19 @@ function describeRedis({ version, appendOnly, evictionPolicy, usedMemory, maxMem
     used_memory_bytes: { value: usedMemory ?? null },
     maxmemory_bytes: { value: maxMemory ?? null },
   };
+}
+
+const FIXES: Readonly<Partial<Record<StoreErrorReason, string>>> = {
+  read_only: 'Let PREAMBLE_STORE lead to the primary. If it does, its log says why it takes no writes.',
+  full: 'Raise its maxmemory, or delete prefixes and files.',
+};
+
+/** The problem of a Redis that answers, and refuses what a server needs. */
+async function failingRedis({ client }: RedisConnection): Promise<Problem[]> {
+  const failure = await writeFailure(client);
+  if (failure === undefined) return [];
+  const fix = FIXES[failure.reason] ?? 'Wait until it is ready, or look into its log.';
+  return [{ problem: `Redis refuses to write, with the error ${failure.cause}`, fix, fatal: true }];
 }
 
 /** Warnings about a Redis that would lose data at a restart or when its memory is full. */

@@ -1,4 +1,4 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 
 import { StoreError } from '../../../lib/store-error.js';
@@ -6,12 +6,20 @@ import { ApiError, toApiError } from '../../errors.js';
 import type { SchemaError } from '../../../lib/schema/violation.js';
 import { toValidationError } from '../validation.js';
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Hears of each answer that a store prevents. */
+    storeFailed: (error: StoreError) => void;
+  }
+}
+
 /**
- * Answers every error with OpenAI's envelope, and logs the details of internal failures. Register it before all routes:
- * those registered earlier keep fastify's handler.
+ * Answers every error with OpenAI's envelope, logs the details of internal failures, and tells of those of a store. Register it
+ * before all routes: those registered earlier keep fastify's handler.
  */
-export default fp(
-  async (app) => {
+export default fp<Pick<FastifyInstance, 'storeFailed'>>(
+  async (app, { storeFailed }) => {
+    app.decorate('storeFailed', storeFailed);
     app.setErrorHandler((error, request, reply) => sendError(error, request, reply));
     app.setNotFoundHandler((request, reply) =>
       sendError(new ApiError('route_not_found', 'No such route.'), request, reply),
@@ -38,13 +46,13 @@ export function sendError(error: unknown, request: FastifyRequest, reply: Fastif
 
 /**
  * Counts and logs an error. A refusal leaves only its code in the log, because `param` may be a word of the client's;
- * a failure of the server or of a store leaves its stack.
+ * an internal failure leaves its stack. A store that fails for a while is logged once, by who hears of it.
  */
 export function logError(error: ApiError, request: FastifyRequest): void {
   request.server.metrics.failed(error.code);
   request.trace?.failed(error);
+  if (error.cause instanceof StoreError) request.server.storeFailed(error.cause);
   if (error.status === 500) request.log.error({ err: error.cause ?? error }, 'request failed');
-  else if (error.cause instanceof StoreError) request.log.warn({ err: error.cause }, 'a store failed');
   else request.log.debug({ code: error.code }, 'request refused');
 }
 

@@ -1,0 +1,35 @@
+import { type Command, Redis, type RedisOptions } from 'ioredis';
+
+/** Hears what happens on the links of a connection. */
+export interface LinkObserver {
+  ready(link: Redis): void;
+  /** The link was lost, or given up. */
+  closed(link: Redis): void;
+  /** The link could not be opened, or a command on it failed. */
+  failed(error: Error): void;
+}
+
+/** Observes one link of a connection, and its duplicates too, such as the one that BullMQ makes to block on. Returns the link. */
+export function observe(link: Redis, observer: LinkObserver): Redis {
+  link.on('ready', () => observer.ready(link));
+  link.on('close', () => observer.closed(link));
+  // Without a listener, an error of the link would end the process.
+  link.on('error', (error: Error) => observer.failed(error));
+  const send = link.sendCommand.bind(link);
+  link.sendCommand = (command, stream) => {
+    if (isNeeded(command)) command.promise.catch((error: Error) => observer.failed(error));
+    return send(command, stream);
+  };
+  link.duplicate = (changes) => observe(unobservedCopy(link, changes ?? {}), observer);
+  return link;
+}
+
+/** Makes a link as `link` is, but for `changes`, that nobody observes yet. */
+export function unobservedCopy(link: Redis, changes: RedisOptions): Redis {
+  return Redis.prototype.duplicate.call(link, changes) as Redis;
+}
+
+/** Whether a store needs the answer. Other commands the client sends by itself, and goes on without an answer. */
+function isNeeded({ name }: Command): boolean {
+  return name !== 'client' && name !== 'info';
+}
