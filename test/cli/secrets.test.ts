@@ -127,7 +127,7 @@ async function failure(session: Session, { directory }: Running): Promise<void> 
   const record = join(directory, 'prefixes', files.find((file) => /xyzzydamaged~.*name.json$/.test(file)) ?? '');
   await rm(record);
   await symlink(record, record);
-  expect(await session.complete({ model: 'xyzzydamaged' })).toMatchObject({ status: 500 });
+  expect(await session.complete({ model: 'xyzzydamaged' })).toMatchObject({ status: 503 });
 }
 
 /** What is no HTTP, or breaks off, gets no line; it must leave nothing behind either. */
@@ -196,7 +196,7 @@ it('logs one line for each request, and nothing of what was asked, said, stored 
   ]);
 
   expect(linesOf(running.output.err)).toContainEqual(
-    expect.objectContaining({ err: expect.objectContaining({ code: 'ELOOP' }) }),
+    expect.objectContaining({ msg: 'the store fails', cause: 'ELOOP' }),
   );
   const said = running.output.out + running.output.err;
   const spellings = [SECRET, Buffer.from(SECRET).toString('hex'), btoa(SECRET).replace(/.=*$/, '')];

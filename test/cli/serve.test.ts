@@ -52,8 +52,13 @@ describe('the program', () => {
     expect(await ready()).toEqual({ status: 'degraded', degraded: ['store'] });
     expect((await fetch(`${url}/v1/prefixes`)).status).toBe(503);
     renameSync(away, store);
-    expect(await ready()).toEqual({ status: 'ok' });
     expect((await fetch(`${url}/v1/prefixes`)).status).toBe(200);
+    await vi.waitFor(async () => expect(await ready()).toEqual({ status: 'ok' }), { timeout: 30_000, interval: 100 });
+    const told = running.output.err.split('\n').filter((line) => line.includes('the store '));
+    expect(told.map((line) => JSON.parse(line) as object)).toMatchObject([
+      { msg: 'the store fails', reason: 'unavailable' },
+      { msg: 'the store works again' },
+    ]);
   });
 
   it('says and serves the precision that was asked for', async () => {
