@@ -39,6 +39,8 @@ export default defineConfig({
       },
     ],
     testTimeout: 60_000,
+    // A second, as it is by default, is short on a machine with a load.
+    expect: { poll: { timeout: 30_000 } },
     hookTimeout: 120_000,
   },
 });

@@ -89,7 +89,10 @@ describe('the program', () => {
     const running = await start({ PREAMBLE_LAME_DUCK_SECONDS: '5' });
     const url = await addressOf(running);
     running.process.kill('SIGTERM');
-    await vi.waitFor(async () => expect((await fetch(`${url}/readyz`)).status).toBe(503), { interval: 10 });
+    await vi.waitFor(async () => expect((await fetch(`${url}/readyz`)).status).toBe(503), {
+      interval: 10,
+      timeout: 30_000,
+    });
     const accepted = await stream(url, 1);
     expect(accepted.status).toBe(200);
     expect(accepted.headers.get('connection')).toBe('close');

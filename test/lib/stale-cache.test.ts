@@ -141,7 +141,7 @@ describe('a value that is served while its store is away', () => {
     world.answer = () => new Promise((resolve) => (answer = resolve));
     expect(await known.get('a')).toEqual({ v: 1 });
     answer({ v: 2 });
-    await vi.waitFor(async () => expect(await known.get('a')).toEqual({ v: 2 }));
+    await vi.waitFor(async () => expect(await known.get('a')).toEqual({ v: 2 }), 30_000);
     expect(world.asked).toBe(2);
   });
 

@@ -36,7 +36,7 @@ it('an endpoint picker finds queue, running, KV use and adapters right, at rest 
     const read = readAsEndpointPicker(await scrape(url));
     expect(read).toMatchObject({ waitingQueueSize: 3, runningRequestsSize: SLOTS });
     return read;
-  });
+  }, 30_000);
   expect(picked.kvCacheUsage).toBeGreaterThan(0);
   expect(picked.kvCacheUsage).toBeLessThanOrEqual(1);
   expect(picked.activeModels).toEqual([adapterId('default', 'casual-chat')]);
@@ -44,7 +44,7 @@ it('an endpoint picker finds queue, running, KV use and adapters right, at rest 
 
   abort.abort();
   await waiting;
-  await vi.waitFor(async () => expect(readAsEndpointPicker(await scrape(url))).toEqual(atRest));
+  await vi.waitFor(async () => expect(readAsEndpointPicker(await scrape(url))).toEqual(atRest), 30_000);
 });
 
 it('an endpoint picker finds the replica that runs a prefix, by the adapter_id that a client sends as model', async () => {
@@ -71,12 +71,12 @@ it('an endpoint picker finds the replica that runs a prefix, by the adapter_id t
     const both = await read();
     expect(both.map(({ runningRequestsSize }) => runningRequestsSize)).toEqual([SLOTS, 0]);
     return both;
-  });
+  }, 30_000);
   expect(pods.map((pod) => loraAffinity(pod, model))).toEqual([1, 0.8]);
   expect(pods.map((pod) => loraAffinity(pod, other))).toEqual([0.8, 0.8]);
   expect(pods.map((pod) => loraAffinity(pod, 'casual-chat'))).toEqual([0.8, 0.8]); // a name tells the picker nothing
   abort.abort();
-  await vi.waitFor(async () => expect(await read()).toEqual([atRest, atRest]));
+  await vi.waitFor(async () => expect(await read()).toEqual([atRest, atRest]), 30_000);
 });
 
 it('a prefix is loaded once and then found in memory; steps are counted by kind, and no label grows with users', async () => {

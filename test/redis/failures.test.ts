@@ -51,7 +51,7 @@ describe('a Redis that is away', () => {
     await expect(store.nameOf('t', adapterId('t', 'a'))).rejects.toMatchObject(unavailable);
     await expect(store.delete('t', 'a')).rejects.toMatchObject(unavailable);
     await expect(store.promote('t', 'a', upload.info.version)).rejects.toMatchObject(unavailable);
-    expect(performance.now() - before).toBeLessThan(500);
+    expect(performance.now() - before).toBeLessThan(1500);
     await server.start();
     await expect.poll(() => connection.isReady, { timeout: 10_000 }).toBe(true);
     expect(await store.get('t', 'a')).toEqual({ ...upload.info, versions: [upload.info] });
@@ -68,7 +68,7 @@ describe('a Redis that is away', () => {
     for (const upload of await uploads) expect(upload).toMatchObject({ status: 'rejected', reason: unavailable });
   });
 
-  it('refuses an upload within 2.5 s when it hangs, the next at once, and what was left half-done harms nothing', async () => {
+  it('refuses an upload after the time of one command when it hangs, the next at once, and what was left half-done harms nothing', async () => {
     const server = await start();
     const connection = await connect(server);
     const store = storeOn(connection);
@@ -76,11 +76,11 @@ describe('a Redis that is away', () => {
     server.pause();
     const before = performance.now();
     await expect(store.put('t', storeUpload('a', 2))).rejects.toMatchObject(unavailable);
-    expect(performance.now() - before).toBeLessThan(2500);
+    expect(performance.now() - before).toBeLessThan(4000); // two would take 4 s
     await expect.poll(() => connection.isReady).toBe(false);
     const then = performance.now();
     for (let i = 0; i < 5; i++) await expect(store.get('t', 'a')).rejects.toMatchObject(unavailable);
-    expect(performance.now() - then).toBeLessThan(500);
+    expect(performance.now() - then).toBeLessThan(1500);
     server.resume();
     await expect.poll(() => connection.isReady, { timeout: 10_000 }).toBe(true);
     const upload = storeUpload('a', 2);

@@ -22,7 +22,7 @@ it.each([
     body: JSON.stringify(body),
     signal: abort.signal,
   }).then((response) => response.text());
-  await vi.waitFor(() => expect(step.mock.calls.length).toBeGreaterThan(3));
+  await vi.waitFor(() => expect(step.mock.calls.length).toBeGreaterThan(3), 30_000);
   abort.abort();
   await expect(request).rejects.toThrow();
   await server.engine.idle();

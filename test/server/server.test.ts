@@ -136,7 +136,7 @@ describe('the log', () => {
     await send(JSON.stringify({ ...body, temperature: 5 }));
     await send('{"prompt": Rumpelstilz');
     await (await fetch(`${url}/v1/nothing?secret=Rapunzel`, { headers })).text();
-    await vi.waitFor(() => expect(log().match(/"msg":"request"/g)).toHaveLength(4));
+    await vi.waitFor(() => expect(log().match(/"msg":"request"/g)).toHaveLength(4), 30_000);
     expect(log()).not.toMatch(/Rumpel|Schneewittchen|sesame|Rapunzel/);
     const lines = log()
       .trim()

@@ -34,9 +34,9 @@ describe('a client that goes away', () => {
     const { app, engine } = await testServer();
     engine.script = (_, step) => (step === 3 ? new Promise(() => undefined) : undefined);
     const socket = request(await listen(app), path, body);
-    await vi.waitFor(() => expect(engine.running).toBe(3));
+    await vi.waitFor(() => expect(engine.running).toBe(3), 30_000);
     socket.destroy();
-    await vi.waitFor(() => expect(engine).toMatchObject({ running: 0, cancelled: 3 }));
+    await vi.waitFor(() => expect(engine).toMatchObject({ running: 0, cancelled: 3 }), 30_000);
   });
 
   it.each([
@@ -46,9 +46,9 @@ describe('a client that goes away', () => {
     const { app, engine, log } = await testServer();
     engine.script = () => new Promise(() => undefined);
     const socket = request(await listen(app), path, body);
-    await vi.waitFor(() => expect(engine.running).toBe(1));
+    await vi.waitFor(() => expect(engine.running).toBe(1), 30_000);
     socket.destroy();
-    await vi.waitFor(() => expect(log()).toContain('"code":"client_closed_request"'));
+    await vi.waitFor(() => expect(log()).toContain('"code":"client_closed_request"'), 30_000);
     expect(log()).not.toContain('request failed');
     const metrics = (await app.inject('/metrics')).body;
     expect(metrics).toContain('code="client_closed_request"');
@@ -77,10 +77,10 @@ describe('a stream', () => {
     const socket = request(await listen(app), '/v1/completions', { ...forever, max_tokens: 2, stream: true });
     let received = '';
     socket.on('data', (data) => (received += data.toString()));
-    await vi.waitFor(() => expect(received).toContain('"text":"a"'));
+    await vi.waitFor(() => expect(received).toContain('"text":"a"'), 30_000);
     expect(received).not.toContain('"text":"b"');
     open();
-    await vi.waitFor(() => expect(received).toContain('data: [DONE]\n\n'));
+    await vi.waitFor(() => expect(received).toContain('data: [DONE]\n\n'), 30_000);
     expect(received).toContain('"text":"b"');
     socket.destroy();
   });

@@ -142,7 +142,7 @@ describe('a traced request', () => {
     await response.body?.getReader().read();
     leave.abort();
     await collected.requests(1);
-    await vi.waitFor(() => expect(named(collected.spans(), 'decode')).toHaveLength(1));
+    await vi.waitFor(() => expect(named(collected.spans(), 'decode')).toHaveLength(1), 30_000);
     const [sequence] = named(collected.spans(), 'text_completion preamble-demo');
     expect(attributesOf(sequence!)).toMatchObject({ 'gen_ai.response.finish_reasons': ['abort'] });
   });
