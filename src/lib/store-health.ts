@@ -82,6 +82,6 @@ export class StoreHealth {
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.#episode = undefined;
-    this.#observer?.storeWorks((episode.lastFailed - episode.since) / 1000);
+    this.#observer?.storeWorks(Math.round(episode.lastFailed - episode.since) / 1000);
   }
 }

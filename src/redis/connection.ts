@@ -4,7 +4,7 @@ import { Redis } from 'ioredis';
 
 import type { StoreFailure } from '../lib/store-health.js';
 import { RedisUnavailableError, storeFailure } from './errors.js';
-import { type LinkObserver, observe, unobservedCopy } from './link.js';
+import { connected, type LinkObserver, observe, unobservedCopy } from './link.js';
 import { openingError, placeOf } from './opening-error.js';
 import type { RedisOptions } from './options.js';
 import { Pieces } from './pieces.js';
@@ -152,10 +152,4 @@ export class RedisConnection {
     await this.#subscriber.subscribe(...this.#listeners.keys()).catch(() => undefined);
     for (const listener of this.#reconnected) listener();
   }
-}
-
-/** Connects, or throws the cause, which the client reports only as an event before `connect` fails. */
-async function connected(client: Redis): Promise<void> {
-  const failed = new Promise<never>((_, reject) => client.once('error', reject));
-  await Promise.race([client.connect(), failed]);
 }

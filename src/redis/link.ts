@@ -29,6 +29,27 @@ export function unobservedCopy(link: Redis, changes: RedisOptions): Redis {
   return Redis.prototype.duplicate.call(link, changes) as Redis;
 }
 
+/** Opens one more link as `link` is, but for `changes`, on which only `use` sends commands. Closes it afterwards. */
+export async function withLinkAside<T>(
+  link: Redis,
+  changes: RedisOptions,
+  use: (aside: Redis) => Promise<T>,
+): Promise<T> {
+  const aside = unobservedCopy(link, { ...changes, retryStrategy: null });
+  try {
+    await connected(aside);
+    return await use(aside);
+  } finally {
+    aside.disconnect();
+  }
+}
+
+/** Connects, or throws the cause, which the client reports only as an event before `connect` fails. */
+export async function connected(link: Redis): Promise<void> {
+  const failed = new Promise<never>((_, reject) => link.on('error', reject));
+  await Promise.race([link.connect(), failed]);
+}
+
 /** Whether a store needs the answer. Other commands the client sends by itself, and goes on without an answer. */
 function isNeeded({ name }: Command): boolean {
   return name !== 'client' && name !== 'info';

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 
-import { unobservedCopy } from './link.js';
+import { withLinkAside } from './link.js';
 
 /** From one look at the links to the next. Milliseconds. */
 const LOOK_EVERY_MS = 2000;
@@ -56,13 +56,5 @@ async function leadsToPrimary(link: Redis): Promise<boolean> {
 
 /** As `leadsToPrimary`, for a new link to the same address. */
 async function newLinkLeadsToPrimary(link: Redis): Promise<boolean> {
-  const limits = { connectTimeout: LOOK_EVERY_MS, commandTimeout: LOOK_EVERY_MS, retryStrategy: null };
-  const trial = unobservedCopy(link, limits);
-  trial.on('error', () => undefined); // `connect` tells
-  try {
-    await trial.connect();
-    return await leadsToPrimary(trial);
-  } finally {
-    trial.disconnect();
-  }
+  return withLinkAside(link, { connectTimeout: LOOK_EVERY_MS, commandTimeout: LOOK_EVERY_MS }, leadsToPrimary);
 }

@@ -1,5 +1,8 @@
+import type { Redis } from 'ioredis';
+
 import type { RedisConnection } from './connection.js';
 import { RedisRefusedError } from './errors.js';
+import { withLinkAside } from './link.js';
 import { CHANGES_CHANNEL } from './prefixes/keys.js';
 import { CHANNEL as TENANCY_CHANNEL } from './tenancy/scripts.js';
 
@@ -101,7 +104,7 @@ interface Trial {
 const TRIALS: readonly Trial[] = [
   ...COMMANDS.map((words) => ({ words, names: { command: words.split(' ', 1)[0] ?? '' } })),
   ...KEY_PATTERNS.flatMap((key) =>
-    ['GET *', 'SET * value'].map((words) => ({
+    ['GET *', 'PERSIST *'].map((words) => ({
       words: words.replace('*', key.replaceAll('*', 'trial')),
       names: { key },
     })),
@@ -134,17 +137,21 @@ const VERBS: Readonly<Record<Part, string>> = {
 };
 
 async function missingRights(connection: RedisConnection): Promise<Names[]> {
-  const { client } = connection;
+  // Aside: a command of anybody else could end the transaction, and the rest would be carried out.
+  return withLinkAside(connection.client, {}, (link) => missingOn(link, connection));
+}
+
+async function missingOn(link: Redis, connection: RedisConnection): Promise<Names[]> {
   const subscribed = CHANNELS.map(async (channel) => {
     const answer = connection.subscribe(channel, () => undefined);
     return ifRefused(answer, { command: 'SUBSCRIBE', channel });
   });
   // Awaited: without it, the others would be carried out.
-  const begun = await client.call('MULTI').then(() => 'begun' as const, refusedPart);
+  const begun = await link.call('MULTI').then(() => 'begun' as const, refusedPart);
   if (begun !== 'begun') return [begun === 'command' ? { command: 'MULTI' } : {}, ...(await Promise.all(subscribed))];
   const tried = [...TRIALS, DISCARD].map(async ({ words, names }) => {
     const [command = '', ...args] = words.split(' ');
-    return ifRefused(client.call(command, ...args), names);
+    return ifRefused(link.call(command, ...args), names);
   });
   return Promise.all([...tried, ...subscribed]);
 }

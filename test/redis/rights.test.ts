@@ -45,6 +45,15 @@ it('nothing is missing to the documented user, and trying it changes nothing', a
   expect(await admin.client.dbsize()).toBe(0);
 });
 
+it('what others send at the same time does not make it carry anything out', async () => {
+  await admin.client.sadd('preamble:1:tenants', 'a');
+  onTestFinished(async () => void (await admin.client.del('preamble:1:tenants')));
+  const connection = await connect();
+  await Promise.all([requireRights(connection), connection.isWorking()]);
+  expect(await admin.client.keys('*')).toEqual(['preamble:1:tenants']);
+  expect(await admin.client.smembers('preamble:1:tenants')).toEqual(['a']);
+});
+
 it('each command that is missing is named', async () => {
   const connection = await connect();
   const names = [...COMMANDS.map((command) => command.split(' ', 1)[0] ?? ''), 'SUBSCRIBE', 'MULTI'];
