@@ -56,7 +56,7 @@ describe('the program', () => {
     await vi.waitFor(async () => expect(await ready()).toEqual({ status: 'ok' }), { timeout: 30_000, interval: 100 });
     const told = running.output.err.split('\n').filter((line) => line.includes('the store '));
     expect(told.map((line) => JSON.parse(line) as object)).toMatchObject([
-      { msg: 'the store fails', reason: 'unavailable' },
+      { msg: 'the store fails', reason: 'unavailable', cause: 'lock lost' },
       { msg: 'the store works again' },
     ]);
   });

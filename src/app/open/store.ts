@@ -47,12 +47,15 @@ async function openDiskStore(directory: string, fingerprint: string): Promise<Op
   try {
     const store = await DiskPrefixStore.open(directory, fingerprint);
     const seeded = new DiskSeedMarker(directory, fingerprint);
-    const health = new StoreHealth(() => takesFiles(directory));
+    const health = new StoreHealth(async () => (await lock.isInPlace()) && (await takesFiles(directory)));
     const close = (): void => {
       health.close();
       lock.release();
     };
-    const ready = async (): Promise<boolean> => !health.isFailing && (await lock.isInPlace());
+    const ready = async (): Promise<boolean> => {
+      if (!(await lock.isInPlace())) health.failed({ reason: 'unavailable', cause: 'lock lost' });
+      return !health.isFailing;
+    };
     return { store, seeded, health, ready, close };
   } catch (error) {
     lock.release();
