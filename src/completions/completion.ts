@@ -6,7 +6,7 @@ import type { Admission, RateLimiter } from '../tenancy/rate-limiter.js';
 import type { Caller } from '../tenancy/tenancy.js';
 import type { TokenEncoder } from '../tokenizer/token-encoder.js';
 import type { TokenBytes } from '../tokenizer/text-stream.js';
-import { ChoiceWriter, type ChoiceOptions } from './answer/choice.js';
+import { ChoiceWriter, type RunningChoice } from './answer/choice.js';
 import type { Usage } from './answer/schema.js';
 import { usageOf } from './answer/usage.js';
 import type { RequestContext } from './context.js';
@@ -30,13 +30,6 @@ export interface CompletionDeps {
   readonly now: () => number;
 }
 
-/** One choice of an admitted completion, returned or, with `best_of`, perhaps not. */
-export interface RunningChoice {
-  readonly generation: Generation;
-  readonly writer: ChoiceWriter;
-  readonly options: ChoiceOptions;
-}
-
 /** A completion whose sequences the engine has accepted, all of them. */
 export interface Completion {
   readonly id: string;
@@ -47,6 +40,8 @@ export interface Completion {
   /** Tokens so far. */
   readonly usage: () => Usage;
   readonly cancel: () => void;
+  /** Settles when so many more pieces of the answer may be written (`RequestContext.mayWrite`). */
+  readonly mayWrite: RequestContext['mayWrite'];
   /** The state of the tenant's limits after this completion was admitted. */
   readonly admission: Admission;
   /** Gives back to the tenant's limits what was reserved and not used. To be called when the completion is over. */
@@ -83,7 +78,7 @@ export async function startPrepared(
   deps: Omit<CompletionDeps, 'library' | 'maxChoices'>,
   caller: Caller,
   { params, prefix }: PreparedRequest,
-  { gone, trace, yield: yieldTurn }: RequestContext,
+  { gone, trace, yield: yieldTurn, mayWrite }: RequestContext,
 ): Promise<Completion> {
   const { engine, tokenizer, limiter, base } = deps;
   const virtualTokens = prefix?.kv.length ?? 0;
@@ -97,7 +92,7 @@ export async function startPrepared(
     await reservation.takeTokens(params, prompts);
     gone.throwIfAborted();
     const generations = submitAll(plan);
-    const completion = describe(deps, params, { prompts, generations, reservation, virtualTokens });
+    const completion = describe(deps, params, { prompts, generations, reservation, virtualTokens, mayWrite });
     gone.addEventListener('abort', () => completion.cancel(), { once: true });
     return completion;
   } catch (error) {
@@ -113,12 +108,13 @@ interface Admitted {
   readonly generations: readonly Generation[];
   readonly reservation: Reservation;
   readonly virtualTokens: number;
+  readonly mayWrite: RequestContext['mayWrite'];
 }
 
 function describe(
   { tokenizer, now }: Pick<CompletionDeps, 'tokenizer' | 'now'>,
   params: CompletionParams,
-  { prompts, generations, reservation, virtualTokens }: Admitted,
+  { prompts, generations, reservation, virtualTokens, mayWrite }: Admitted,
 ): Completion {
   const { bestOf, logprobs, returnTokenIds, echo } = params;
   const choices = generations.map((generation, index) => {
@@ -139,6 +135,7 @@ function describe(
     params,
     choices,
     usage,
+    mayWrite,
     cancel: () => generations.forEach((generation) => generation.cancel()),
     admission: reservation.admission,
     settle: () => reservation.settle(usage().total_tokens),

@@ -22,11 +22,24 @@ export interface RequestContext {
    * Rejects with the signal's AbortError.
    */
   readonly yield: () => Promise<void>;
+  /** Settles when so many more pieces of answers may be written: at once, or as `yield` does where a turn would have too many. */
+  readonly mayWrite: (pieces: number) => Promise<void>;
 }
+
+/** Pieces of answers, each a token or a log-probability, that a request may write in one turn: a few milliseconds. */
+const PIECES_A_TURN = 4096;
 
 /** The context of one request. */
 export function requestContext(gone: AbortSignal, trace?: CompletionTrace): RequestContext {
   let last = Promise.resolve();
+  let pieces = 0;
   const yieldTurn = (): Promise<void> => (last = last.then(() => setImmediate(undefined, { signal: gone })));
-  return { gone, trace, yield: yieldTurn };
+  const mayWrite = async (more: number): Promise<void> => {
+    while (pieces > 0 && pieces + more > PIECES_A_TURN) {
+      await yieldTurn();
+      pieces = 0;
+    }
+    pieces += more;
+  };
+  return { gone, trace, yield: yieldTurn, mayWrite };
 }

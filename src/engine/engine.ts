@@ -192,7 +192,7 @@ export class Engine {
       if (sequence.isRepeating) continue;
       this.#classes[sequence.priority].counters.add(sequence.tenant, outputCharge(sequence));
     }
-    const branches = this.#wakeups.defer(() => acceptStepOutput(plan, output, this.#runner.vocabularySize));
+    const branches = await this.#wakeups.defer(() => acceptStepOutput(plan, output, this.#runner.vocabularySize));
     if (plan.chunk) await this.#promptCache?.keep(plan.chunk.sequence, this.#runner);
     await makeTransfers(this.#runner, startBranches(branches, this.#slots));
   }

@@ -35,6 +35,7 @@ function makeRow(logits: Float32Array, temperature: number, topK: number, mayRea
     bestLogits: Float32Array.from(ids, (id) => logits[id] ?? NaN),
     lse: Math.fround(logSumExp(logits, 1)),
     temperedLse: Math.fround(logSumExp(logits, temperature)),
+    logit: (id) => logits[id] ?? NaN,
     all: () => {
       if (!mayReadAll) throw new Error('the whole row was read');
       return logits;

@@ -1,5 +1,6 @@
 import type { Generation, GenerationEvent } from '../../engine/request.js';
 import type { TokenBytes } from '../../tokenizer/text-stream.js';
+import type { RequestContext } from '../context.js';
 import { CompletionError } from '../errors.js';
 import type { Choice, ChunkChoice, Logprobs } from './schema.js';
 import { appendLogprobs, LogprobsWriter, noLogprobs } from './logprobs.js';
@@ -52,8 +53,18 @@ export class ChoiceWriter {
     return this.#score ?? (this.#tokens === 0 ? 0 : this.#logprob / this.#tokens);
   }
 
+  /** How many tokens and log-probabilities `write` is going to write for an event. */
+  piecesOf(event: GenerationEvent): number {
+    const { echo = [], promptTokenIds = [] } = this.options;
+    const before = this.#started ? 0 : echo.length + promptTokenIds.length;
+    const scored = event.type === 'prompt' ? event.tokens : event.type === 'token' ? [event] : [];
+    return scored.reduce((sum, { top = [] }) => sum + 1 + top.length, before);
+  }
+
   /** @throws CompletionError when the engine gave the sequence up. */
   write(event: GenerationEvent): ChunkChoice {
+    const isFirst = !this.#started;
+    this.#started = true;
     this.#count(event);
     const echoed = this.#echo?.write(event);
     const text = event.type === 'prompt' ? '' : event.text;
@@ -62,7 +73,7 @@ export class ChoiceWriter {
       index: this.options.index,
       logprobs: this.#writeLogprobs(event, echoed?.logprobs),
       finish_reason: event.type === 'finish' ? finishReason(event.reason) : null,
-      ...this.#tokenIds(event),
+      ...this.#tokenIds(event, isFirst),
     };
   }
 
@@ -82,13 +93,18 @@ export class ChoiceWriter {
     return logprobs.tokens.length > 0 ? logprobs : null;
   }
 
-  #tokenIds(event: GenerationEvent): Pick<ChunkChoice, 'prompt_token_ids' | 'token_ids'> {
+  #tokenIds(event: GenerationEvent, isFirst: boolean): Pick<ChunkChoice, 'prompt_token_ids' | 'token_ids'> {
     const prompt = this.options.promptTokenIds;
     if (!prompt) return {};
-    const first = !this.#started;
-    this.#started = true;
-    return { ...(first && { prompt_token_ids: [...prompt] }), token_ids: event.type === 'token' ? [event.id] : [] };
+    return { ...(isFirst && { prompt_token_ids: [...prompt] }), token_ids: event.type === 'token' ? [event.id] : [] };
   }
+}
+
+/** One choice of an admitted completion, returned or, with `best_of`, perhaps not. */
+export interface RunningChoice {
+  readonly generation: Generation;
+  readonly writer: ChoiceWriter;
+  readonly options: ChoiceOptions;
 }
 
 /** Whether a chunk has nothing to say: text is held back while it may begin a stop string or is half a character. */
@@ -96,15 +112,17 @@ export function isSilent(chunk: ChunkChoice): boolean {
   return chunk.text === '' && chunk.logprobs === null && chunk.finish_reason === null && !chunk.token_ids;
 }
 
-/** Reads a sequence to its end. */
+/** Reads a sequence to its end. @param mayWrite settles when so many pieces may be written */
 export async function collectChoice(
-  generation: Generation,
-  writer: ChoiceWriter,
-  { index, withLogprobs, promptTokenIds }: ChoiceOptions,
+  { generation, writer, options: { index, withLogprobs, promptTokenIds } }: RunningChoice,
+  mayWrite: RequestContext['mayWrite'],
 ): Promise<Choice> {
   const choice: Choice = { text: '', index, logprobs: withLogprobs ? noLogprobs() : null, finish_reason: 'length' };
   if (promptTokenIds) Object.assign(choice, { prompt_token_ids: [...promptTokenIds], token_ids: [] });
-  for await (const event of generation) append(choice, writer.write(event));
+  for await (const event of generation) {
+    await mayWrite(writer.piecesOf(event));
+    append(choice, writer.write(event));
+  }
   return choice;
 }
 

@@ -4,8 +4,19 @@ import type { Logprobs } from './schema.js';
 
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
+/** By the bytes that a tokenizer has of a token, which are always the same array. */
+const texts = new WeakMap<Uint8Array, string>();
+
 /** A token as OpenAI writes it: its text, or `bytes:\xNN...` when its bytes are not whole characters. */
 export function tokenText(bytes: Uint8Array): string {
+  const known = texts.get(bytes);
+  if (known !== undefined) return known;
+  const text = decodeToken(bytes);
+  texts.set(bytes, text);
+  return text;
+}
+
+function decodeToken(bytes: Uint8Array): string {
   try {
     return strict.decode(bytes);
   } catch {
@@ -32,16 +43,25 @@ export class LogprobsWriter {
     this.#text = new TextStream(tokenizer);
   }
 
-  /** Writes the next token. To be called for every token, in order. */
-  write({ id, logprob = 0, top = [] }: WrittenToken): Logprobs {
+  /**
+   * Writes the next token. To be called for every token, in order.
+   * @param top what `topOf` returns for the token, where it is known
+   */
+  write(token: WrittenToken, top = this.topOf(token)): Logprobs {
+    const { id, logprob = 0 } = token;
     const entry = {
       tokens: [tokenText(this.tokenizer.tokenBytes(id))],
       token_logprobs: [logprob],
-      top_logprobs: [logprob === null ? null : this.#byText([...top, { id, logprob }])],
+      top_logprobs: [top],
       text_offset: [this.#offset],
     };
     this.#offset += this.#text.push(id).length;
     return entry;
+  }
+
+  /** The best log-probabilities of a token's place, the token's own among them; null where it has none. */
+  topOf({ id, logprob = 0, top = [] }: WrittenToken): Record<string, number> | null {
+    return logprob === null ? null : this.#byText([...top, { id, logprob }]);
   }
 
   /** Log-probabilities by text, best first. Of several ids with one text, as those behind the tokenizer's last, the best is kept. */

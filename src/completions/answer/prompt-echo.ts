@@ -1,7 +1,10 @@
-import type { GenerationEvent } from '../../engine/request.js';
+import type { GenerationEvent, ScoredToken } from '../../engine/request.js';
 import { TextStream, type TokenBytes } from '../../tokenizer/text-stream.js';
 import type { Logprobs } from './schema.js';
 import { appendLogprobs, noLogprobs, type LogprobsWriter } from './logprobs.js';
+
+/** The best log-probabilities of a scored token, written once for all choices of its prompt. */
+const writtenTops = new WeakMap<ScoredToken, Record<string, number> | null>();
 
 /** A piece of the prompt's text. */
 export interface EchoedText {
@@ -30,7 +33,7 @@ export class PromptEcho {
     const isFirst = this.#written === 0;
     const scored = event.type === 'prompt' ? event.tokens : [];
     if (this.logprobs && isFirst) appendLogprobs(logprobs, this.logprobs.write({ id: this.#first, logprob: null }));
-    for (const token of scored) if (this.logprobs) appendLogprobs(logprobs, this.logprobs.write(token));
+    if (this.logprobs) for (const token of scored) appendLogprobs(logprobs, writeScored(this.logprobs, token));
     const end = event.type === 'prompt' ? this.#written + scored.length + Number(isFirst) : this.prompt.length;
     return { text: this.#take(end), logprobs };
   }
@@ -48,4 +51,10 @@ export class PromptEcho {
     this.logprobs?.endText();
     return text + this.#text.end();
   }
+}
+
+function writeScored(writer: LogprobsWriter, token: ScoredToken): Logprobs {
+  const top = writtenTops.get(token) ?? writer.topOf(token);
+  writtenTops.set(token, top);
+  return writer.write(token, top);
 }

@@ -1,7 +1,7 @@
-import type { CompletionChunk, CompletionResponse } from './schema.js';
+import type { ChunkChoice, CompletionChunk, CompletionResponse } from './schema.js';
 import { keepBest, type Candidate } from './best-of.js';
-import { collectChoice, isSilent } from './choice.js';
-import type { Completion, RunningChoice } from '../completion.js';
+import { collectChoice, isSilent, type RunningChoice } from './choice.js';
+import type { Completion } from '../completion.js';
 
 /** Sends one event; settles when the receiver can take more. */
 export type Send = (data: object) => Promise<void>;
@@ -10,7 +10,7 @@ export type Send = (data: object) => Promise<void>;
 export async function collectCompletion(completion: Completion): Promise<CompletionResponse> {
   try {
     const { n, bestOf } = completion.params;
-    const candidates = await Promise.all(completion.choices.map(collectCandidate));
+    const candidates = await Promise.all(completion.choices.map((choice) => collectCandidate(choice, completion)));
     return { ...head(completion), choices: keepBest(candidates, n, bestOf), usage: completion.usage() };
   } catch (error) {
     completion.cancel();
@@ -20,9 +20,9 @@ export async function collectCompletion(completion: Completion): Promise<Complet
   }
 }
 
-async function collectCandidate({ generation, writer, options }: RunningChoice): Promise<Candidate> {
-  const choice = await collectChoice(generation, writer, options);
-  return { choice, score: writer.score };
+async function collectCandidate(running: RunningChoice, { mayWrite }: Completion): Promise<Candidate> {
+  const choice = await collectChoice(running, mayWrite);
+  return { choice, score: running.writer.score };
 }
 
 /** Sends each choice's chunks as they come, and the usage at the end if it was asked for. If one fails, the others are cancelled. */
@@ -30,7 +30,11 @@ export async function streamCompletion(completion: Completion, send: Send): Prom
   const { includeUsage } = completion.params;
   const chunkHead = { ...head(completion), ...(includeUsage && { usage: null }) };
   try {
-    await Promise.all(completion.choices.map((choice) => streamChoice(choice, chunkHead, send)));
+    await Promise.all(
+      completion.choices.map((choice) =>
+        streamChoice(choice, completion, (one) => send({ ...chunkHead, choices: [one] })),
+      ),
+    );
     if (includeUsage) await send({ ...chunkHead, choices: [], usage: completion.usage() } satisfies CompletionChunk);
   } catch (error) {
     completion.cancel();
@@ -42,12 +46,13 @@ export async function streamCompletion(completion: Completion, send: Send): Prom
 
 async function streamChoice(
   { generation, writer }: RunningChoice,
-  chunkHead: Omit<CompletionChunk, 'choices'>,
-  send: Send,
+  { mayWrite }: Completion,
+  send: (choice: ChunkChoice) => Promise<void>,
 ): Promise<void> {
   for await (const event of generation) {
+    await mayWrite(writer.piecesOf(event));
     const choice = writer.write(event);
-    if (!isSilent(choice)) await send({ ...chunkHead, choices: [choice] } satisfies CompletionChunk);
+    if (!isSilent(choice)) await send(choice);
   }
 }
 

@@ -12,11 +12,11 @@ export class DeferredWakeups {
     else wake();
   };
 
-  /** Runs `work`; wake-ups that it makes wait for the next `flush`. */
-  defer<T>(work: () => T): T {
+  /** Runs `work`; wake-ups that are made until it settles wait for the next `flush`. */
+  async defer<T>(work: () => Promise<T>): Promise<T> {
     this.#isDeferring = true;
     try {
-      return work();
+      return await work();
     } finally {
       this.#isDeferring = false;
     }

@@ -1,4 +1,5 @@
 import type { SamplingParams } from '../request.js';
+import { rank } from './rank.js';
 
 /** Number of best tokens that a draw looks at first. A constant, so that a draw does not depend on the rest of the batch. */
 export const BEST = 64;
@@ -59,13 +60,15 @@ export function countLikely(weights: Float64Array, minP: number): number {
 export function bestIds(logits: Float32Array, count: number): Int32Array {
   if (count > BEST) return bestIdsBySorting(logits, count);
   const best: number[] = [];
+  let worst = -Infinity;
   for (let id = 0; id < logits.length; id++) {
     const logit = at(logits, id);
-    if (best.length === count && !(logit > at(logits, best.at(-1)))) continue;
+    if (best.length === count && !(logit > worst)) continue;
     let place = best.length;
     while (place > 0 && logit > at(logits, best[place - 1])) place--;
     best.splice(place, 0, id);
     if (best.length > count) best.pop();
+    worst = at(logits, best.at(-1));
   }
   return Int32Array.from(best);
 }
@@ -73,14 +76,16 @@ export function bestIds(logits: Float32Array, count: number): Int32Array {
 /** log(sum(exp(logits / temperature))). */
 export function logSumExp(logits: Float32Array, temperature: number): number {
   let largest = -Infinity;
-  for (const logit of logits) largest = Math.max(largest, logit);
+  for (let id = 0; id < logits.length; id++) largest = Math.max(largest, at(logits, id));
   let mass = 0;
-  for (const logit of logits) mass += Math.exp((logit - largest) / temperature);
+  for (let id = 0; id < logits.length; id++) mass += Math.exp((at(logits, id) - largest) / temperature);
   return largest / temperature + Math.log(mass);
 }
 
 export function sum(values: Float64Array): number {
-  return values.reduce((total, value) => total + value, 0);
+  let total = 0;
+  for (let i = 0; i < values.length; i++) total += values[i] ?? 0;
+  return total;
 }
 
 interface Candidates {
@@ -98,7 +103,8 @@ function candidates(logits: Float32Array, shape: Shape, lse: number): Candidates
     topK > 0
       ? bestIds(logits, Math.min(topK, logits.length))
       : rank(logits, idsFrom(logits, lowestLogit(logits, shape, lse)));
-  const all = Float64Array.from(ids, (id) => Math.exp(at(logits, id) / temperature - lse));
+  const all = new Float64Array(ids.length);
+  for (let i = 0; i < ids.length; i++) all[i] = Math.exp(at(logits, ids[i]) / temperature - lse);
   const weights = all.subarray(0, countLikely(all, minP));
   return { ids, weights, mass: topK > 0 || minP > 0 ? sum(weights) : 1 };
 }
@@ -118,13 +124,10 @@ function bestIdsBySorting(logits: Float32Array, count: number): Int32Array {
 
 /** The ids whose logits are not below `lowest`. */
 function idsFrom(logits: Float32Array, lowest: number): Int32Array {
-  const ids: number[] = [];
-  for (let id = 0; id < logits.length; id++) if (!(at(logits, id) < lowest)) ids.push(id);
-  return Int32Array.from(ids);
-}
-
-function rank(logits: Float32Array, ids: Int32Array): Int32Array {
-  return ids.sort((a, b) => at(logits, b) - at(logits, a) || a - b);
+  const ids = new Int32Array(logits.length);
+  let count = 0;
+  for (let id = 0; id < logits.length; id++) if (!(at(logits, id) < lowest)) ids[count++] = id;
+  return ids.subarray(0, count);
 }
 
 function at(values: Float32Array, index: number | undefined): number {

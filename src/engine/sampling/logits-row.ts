@@ -1,17 +1,25 @@
 import { BEST, bestIds, logSumExp } from './distribution.js';
 import type { StepOutput } from '../runner.js';
 
-/** The logits of one row of a step. Views: valid until the next step. */
-export interface LogitsRow {
+/** What a token is drawn from: logits of one row, changed or as the step gave them. Views: valid until the next step. */
+export interface DrawnRow {
   readonly vocabularySize: number;
   /** `[topK]` best first, equal ones by id. */
   readonly bestIds: Int32Array;
   /** `[topK]` */
   readonly bestLogits: Float32Array;
-  readonly lse: number;
+  /** Log-sum-exp of the logits over the temperature; NaN at temperature 0. */
   readonly temperedLse: number;
   /** `[vocabulary]` */
   all(): Float32Array;
+}
+
+/** The logits of one row of a step. Views: valid until the next step. */
+export interface LogitsRow extends DrawnRow {
+  /** Log-sum-exp of the logits themselves. */
+  readonly lse: number;
+  /** Logit of one token. */
+  logit(id: number): number;
 }
 
 /** One row of what a step returned. */
@@ -22,13 +30,14 @@ export function readRow(output: StepOutput, row: number, vocabularySize: number)
     bestIds: output.topIds.subarray(row * topK, (row + 1) * topK),
     bestLogits: output.topLogits.subarray(row * topK, (row + 1) * topK),
     lse: output.lse[row] ?? NaN,
+    logit: (id) => output.logits(row)[id] ?? -Infinity,
     temperedLse: output.temperedLse[row] ?? NaN,
     all: () => output.logits(row),
   };
 }
 
 /** The same row, with tokens that may not be chosen at minus infinity. */
-export function withoutTokens(row: LogitsRow, banned: ReadonlySet<number>, temperature: number): LogitsRow {
+export function withoutTokens(row: DrawnRow, banned: ReadonlySet<number>, temperature: number): DrawnRow {
   return changeRow(row, temperature, (logits) => {
     for (const id of banned) if (id < logits.length) logits[id] = -Infinity;
   });
@@ -38,7 +47,7 @@ export function withoutTokens(row: LogitsRow, banned: ReadonlySet<number>, tempe
  * The row with other logits. It reads the whole vocabulary, which a row as the step gives it is spared.
  * @param change changes the logits, `[vocabulary]`, in place; they are a copy
  */
-export function changeRow(row: LogitsRow, temperature: number, change: (logits: Float32Array) => void): LogitsRow {
+export function changeRow(row: DrawnRow, temperature: number, change: (logits: Float32Array) => void): DrawnRow {
   const logits = row.all().slice();
   change(logits);
   const ids = bestIds(logits, BEST);
@@ -46,7 +55,6 @@ export function changeRow(row: LogitsRow, temperature: number, change: (logits: 
     vocabularySize: row.vocabularySize,
     bestIds: ids,
     bestLogits: Float32Array.from(ids, (id) => logits[id] ?? -Infinity),
-    lse: logSumExp(logits, 1),
     temperedLse: temperature > 0 ? logSumExp(logits, temperature) : NaN,
     all: () => logits,
   };

@@ -11,6 +11,6 @@ export function bestTokens(row: LogitsRow, count: number): TokenLogprob[] {
 /** Natural log-probabilities of a token and of the `count` best, under the model itself: before temperature and truncation. */
 export function scoreToken(row: LogitsRow, id: number, count: number): ScoredToken {
   const rank = row.bestIds.indexOf(id);
-  const logit = (rank < 0 ? row.all()[id] : row.bestLogits[rank]) ?? -Infinity;
+  const logit = rank < 0 ? row.logit(id) : (row.bestLogits[rank] ?? -Infinity);
   return { id, logprob: logit - row.lse, top: bestTokens(row, count) };
 }

@@ -1,5 +1,5 @@
 import { BEST, countKept, countLikely, distribution, sum, type Distribution, type Shape } from './distribution.js';
-import type { LogitsRow } from './logits-row.js';
+import type { DrawnRow } from './logits-row.js';
 
 /** Number of best logits that a draw needs; the rest of the row is read only when those do not decide it. */
 export function numBestNeeded({ temperature }: Shape, vocabularySize: number): number {
@@ -12,7 +12,7 @@ export function numBestNeeded({ temperature }: Shape, vocabularySize: number): n
  * the row's logits and on `u` alone.
  * @param u in [0, 1)
  */
-export function sampleToken(row: LogitsRow, shape: Shape, u: number): number {
+export function sampleToken(row: DrawnRow, shape: Shape, u: number): number {
   const best = row.bestIds[0] ?? 0;
   if (shape.temperature === 0) return best;
   if (!isTruncated(shape)) return drawFromWhole(row, shape.temperature, u);
@@ -29,7 +29,7 @@ function draw({ ids, probabilities }: Distribution, u: number): number | undefin
 }
 
 /** Tokens that truncation leaves, if the best tokens are enough to tell. */
-function keptOfBest(row: LogitsRow, { temperature, minP = 0, topK, topP }: Shape): Distribution | undefined {
+function keptOfBest(row: DrawnRow, { temperature, minP = 0, topK, topP }: Shape): Distribution | undefined {
   const best = weighBest(row, temperature);
   const likely = countLikely(best, minP);
   const isDecided = row.vocabularySize <= BEST || likely < best.length;
@@ -44,14 +44,14 @@ function keptOfBest(row: LogitsRow, { temperature, minP = 0, topK, topP }: Shape
   return { ids: row.bestIds.subarray(0, count), probabilities: kept.map((weight) => weight / keptMass) };
 }
 
-function drawFromWhole(row: LogitsRow, temperature: number, u: number): number {
+function drawFromWhole(row: DrawnRow, temperature: number, u: number): number {
   const weights = weighBest(row, temperature);
   const index = reach(weights, u);
   return index === undefined ? drawFromRest(row, temperature, weights, u) : (row.bestIds[index] ?? 0);
 }
 
 /** Goes on behind the best tokens: the others by id. */
-function drawFromRest(row: LogitsRow, temperature: number, weights: Float64Array, u: number): number {
+function drawFromRest(row: DrawnRow, temperature: number, weights: Float64Array, u: number): number {
   const walked = new Uint8Array(row.vocabularySize);
   for (const id of row.bestIds.subarray(0, weights.length)) walked[id] = 1;
   const logits = row.all();
@@ -81,7 +81,7 @@ function lastPositive(weights: Float64Array): number {
 }
 
 /** Probabilities of the best tokens under the whole distribution. */
-function weighBest(row: LogitsRow, temperature: number): Float64Array {
+function weighBest(row: DrawnRow, temperature: number): Float64Array {
   return Float64Array.from(row.bestLogits.subarray(0, BEST), (logit) =>
     Math.exp(logit / temperature - row.temperedLse),
   );

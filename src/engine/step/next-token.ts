@@ -1,7 +1,7 @@
 import { adjustLogits } from '../sampling/adjustments.js';
 import type { Hypothesis } from '../beams/beam-search.js';
 import { scoreToken } from '../sampling/logprobs.js';
-import { changeRow, withoutTokens, type LogitsRow } from '../sampling/logits-row.js';
+import { changeRow, type DrawnRow, type LogitsRow, withoutTokens } from '../sampling/logits-row.js';
 import { uniform } from '../sampling/random.js';
 import type { FinishReason } from '../finish-reason.js';
 import type { TokenEvent } from '../request.js';
@@ -72,19 +72,19 @@ export function finish(sequence: Sequence, reason: FinishReason, score?: number)
   });
 }
 
-function choose(sequence: Sequence, row: LogitsRow): number {
+function choose(sequence: Sequence, row: DrawnRow): number {
   const { request, seed, numGeneratedTokens } = sequence;
   const { sampling, choice } = request;
   return sampleToken(adjust(sequence, allow(sequence, row)), sampling, uniform(seed, choice, numGeneratedTokens));
 }
 
 /** The row without end tokens while the sequence may not end. */
-function allow({ request, endTokens, numGeneratedTokens }: Sequence, row: LogitsRow): LogitsRow {
+function allow({ request, endTokens, numGeneratedTokens }: Sequence, row: DrawnRow): DrawnRow {
   const mayEnd = numGeneratedTokens >= request.minTokens || endTokens.size === 0;
   return mayEnd ? row : withoutTokens(row, endTokens, request.sampling.temperature);
 }
 
-function adjust(sequence: Sequence, row: LogitsRow): LogitsRow {
+function adjust(sequence: Sequence, row: DrawnRow): DrawnRow {
   const { adjustments, temperature } = sequence.request.sampling;
   if (adjustments === undefined) return row;
   return changeRow(row, temperature, (logits) => adjustLogits(logits, adjustments, sequence));

@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises';
+
 import type { Branch } from '../sequence-group.js';
 import { readRow } from '../sampling/logits-row.js';
 import { emitNextToken, emitPromptTokens } from './next-token.js';
@@ -6,41 +8,49 @@ import type { Schedule, ScheduledChunk } from '../policy/schedule.js';
 import type { Sequence } from '../sequence.js';
 
 /**
- * Books what the step of a schedule computed, and sends each sequence its next token and its prompt's scores.
+ * Books what the step of a schedule computed, and sends each sequence its next token and its prompt's scores. Other work of the process
+ * gets its turn behind each row of which the whole vocabulary was read.
  * @returns beams that go on from others'
  */
-export function acceptStepOutput(
+export async function acceptStepOutput(
   { decode, chunk }: Schedule<Sequence>,
   output: StepOutput,
   vocabularySize: number,
-): Branch<Sequence>[] {
-  decode.forEach((sequence, row) => {
+): Promise<Branch<Sequence>[]> {
+  for (const [row, sequence] of decode.entries()) {
     sequence.numComputedTokens += 1;
-    emit(sequence, output, row, vocabularySize);
-  });
-  if (chunk) acceptChunk(chunk, output, decode.length, vocabularySize);
-  const groups = new Set([...decode, ...(chunk ? [chunk.sequence] : [])].flatMap(({ group }) => group ?? []));
+    await emit(sequence, output, row, vocabularySize);
+  }
+  if (chunk) await acceptChunk(chunk, output, decode.length, vocabularySize);
+  const sequences = [...decode, ...(chunk ? [chunk.sequence] : [])];
+  const groups = new Set(sequences.flatMap(({ status, group }) => (status === 'finished' ? [] : (group ?? []))));
   return [...groups].flatMap((group) => group.advance());
 }
 
 /** @param firstRow the row of the chunk's first token, if it has one */
-function acceptChunk(
+async function acceptChunk(
   chunk: ScheduledChunk<Sequence>,
   output: StepOutput,
   firstRow: number,
   vocabularySize: number,
-): void {
+): Promise<void> {
   const { sequence, numTokens, isLast } = chunk;
   if (sequence.isPromptScored) emitPrompt(chunk, output, firstRow, vocabularySize);
   sequence.numComputedTokens += numTokens;
-  if (isLast) emit(sequence, output, output.rows - 1, vocabularySize);
+  if (isLast) await emit(sequence, output, output.rows - 1, vocabularySize);
 }
 
-function emit(sequence: Sequence, output: StepOutput, row: number, vocabularySize: number): void {
-  if (sequence.status === 'finished') return; // cancelled during the step
+async function emit(sequence: Sequence, output: StepOutput, row: number, vocabularySize: number): Promise<void> {
+  if (sequence.status === 'finished') return; // cancelled meanwhile
   const logits = readRow(output, row, vocabularySize);
+  let isWholeRead = false;
+  const all = (): Float32Array => {
+    isWholeRead = true;
+    return logits.all();
+  };
   if (sequence.group) sequence.group.read(sequence, logits);
-  else emitNextToken(sequence, logits);
+  else emitNextToken(sequence, { ...logits, all });
+  if (isWholeRead) await setImmediate();
 }
 
 function emitPrompt(

@@ -11,7 +11,9 @@ import { disconnectSignal } from '../http/disconnect.js';
 import { callerOf } from '../http/plugins/tenant.js';
 import { rateLimitHeaders } from '../http/rate-limit-headers.js';
 import { sendEvents } from '../http/send-events.js';
+import { sendJson } from '../http/send-json.js';
 import { errorResponses } from '../schema/error.js';
+import { completionJson, manyJson } from './json.js';
 import { collectMany, streamMany } from './many-response.js';
 import { manyAnswers, ManyRequest } from './many-schema.js';
 import { completionAnswers } from './schema.js';
@@ -40,10 +42,12 @@ const leaveToCompletions = () => () => true;
 const completionRoutes: FastifyPluginAsyncTypebox<ManyDeps> = async (app, deps) => {
   const options = { schema: completionSchema, validatorCompiler: leaveToCompletions };
   app.post('/completions', options, async (request, reply) => {
-    const completion = await startCompletion(deps, callerOf(request), request.body, contextOf(request, reply));
+    const context = contextOf(request, reply);
+    const completion = await startCompletion(deps, callerOf(request), request.body, context);
     request.usage = completion.usage;
     reply.headers(rateLimitHeaders(completion.admission));
-    if (!completion.params.stream) return collectCompletion(completion);
+    if (!completion.params.stream)
+      return sendJson(reply, completionJson(await collectCompletion(completion)), context.yield);
     return sendEvents(reply, (send) => streamCompletion(completion, send));
   });
 
@@ -54,7 +58,7 @@ const completionRoutes: FastifyPluginAsyncTypebox<ManyDeps> = async (app, deps) 
     const { items, admission = {} } = await startMany(deps, callerOf(request), { requests, stream }, context);
     request.usage = () => sumUsage(items.flatMap(({ completion }) => completion?.usage() ?? []));
     reply.headers(rateLimitHeaders(admission));
-    if (!stream) return collectMany(items, request);
+    if (!stream) return sendJson(reply, manyJson(await collectMany(items, request)), context.yield);
     return sendEvents(reply, (send) => streamMany(items, send, request));
   });
 };
