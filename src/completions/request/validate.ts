@@ -1,3 +1,4 @@
+import type { TSchema } from 'typebox';
 import type { Validator } from 'typebox/compile';
 
 import { describeViolation, type SchemaError } from '../../lib/schema/violation.js';
@@ -20,12 +21,53 @@ export function loadRequestCheck(): Promise<RequestCheck> {
 async function makeRequestCheck(): Promise<RequestCheck> {
   const { Compile } = await import('typebox/compile');
   const validator = Compile(CompletionRequest);
+  const compile: CompileField = (schema) => {
+    const field = Compile(schema);
+    return (value) => field.Check(value);
+  };
   return (body) => {
-    if (!validator.Check(body)) throw toError(validator, body);
+    if (!validator.Check(body)) throw toError(validator, shorten(body, compile));
     refuseUnsupported(body);
     refuseContradictions(body);
     return body;
   };
+}
+
+/** Entries of an array or object that errors are listed for: one more than the largest array that is no union. */
+const MANY = 1025;
+
+/** Compiles a field's schema to a check of its values. */
+type CompileField = (schema: TSchema) => (value: unknown) => boolean;
+
+const known: Readonly<Record<string, TSchema>> = CompletionRequest.properties;
+
+/**
+ * A refused body with the same first error, but without large fields, and without unknown ones behind the first: TypeBox lists at most
+ * eight errors, and takes seconds to look for them among a million entries.
+ */
+function shorten(body: unknown, compile: CompileField): unknown {
+  if (typeof body !== 'object' || body === null) return body;
+  if (Array.isArray(body)) return [];
+  const fields = Object.entries(body);
+  const unknown = fields.find(([name]) => !Object.hasOwn(known, name));
+  const kept = fields.filter((field) => Object.hasOwn(known, field[0]) || field === unknown);
+  return Object.fromEntries(
+    kept.map((field) => [field[0], field === unknown ? null : shortenValue(known[field[0]], field[1], compile)]),
+  );
+}
+
+/** A small value that is valid if the value is, and otherwise has the same fault. */
+function shortenValue(schema: TSchema | undefined, value: unknown, compile: CompileField): unknown {
+  if (typeof value !== 'object' || value === null || schema === undefined) return value;
+  const { length } = Array.isArray(value) ? value : Object.keys(value);
+  if (length < MANY) return value;
+  const isValid = compile(schema);
+  if (isValid(value)) return Array.isArray(value) ? value.slice(0, 1) : {};
+  if ('anyOf' in schema) return true; // the union itself is at fault
+  if (Array.isArray(value)) return value.slice(0, MANY);
+  const isEntryValid = compile((schema as TSchema & { additionalProperties: TSchema }).additionalProperties);
+  const wrong = Object.entries(value).find(([, entry]) => !isEntryValid(entry));
+  return Object.fromEntries(wrong ? [wrong] : []);
 }
 
 type RequestValidator = Pick<Validator, 'Errors'>;
