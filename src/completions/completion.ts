@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 
 import type { Generation, RequestPrefix } from '../engine/request.js';
 import type { BaseModel } from '../prefix/kv.js';
-import type { Admission, RateLimiter } from '../tenancy/rate-limiter.js';
+import type { Admission } from '../tenancy/rate-limiter.js';
 import type { Caller } from '../tenancy/tenancy.js';
 import type { TokenEncoder } from '../tokenizer/token-encoder.js';
 import type { TokenBytes } from '../tokenizer/text-stream.js';
@@ -13,7 +13,7 @@ import type { RequestContext } from './context.js';
 import { loadPrefix, type PrefixSource } from './plan/prefix.js';
 import { encodePrompts } from './plan/prompts.js';
 import { planSubmissions, submitAll, type CompletionEngine } from './plan/requests.js';
-import { Reservation } from './plan/reservation.js';
+import type { Reservation } from './plan/reservation.js';
 import { readParams, type CompletionParams } from './request/params.js';
 import { loadRequestCheck } from './request/validate.js';
 
@@ -22,7 +22,6 @@ export interface CompletionDeps {
   readonly engine: CompletionEngine;
   readonly tokenizer: TokenEncoder & TokenBytes;
   readonly library: PrefixSource;
-  readonly limiter: RateLimiter;
   readonly base: BaseModel;
   /** Choices that one request may have generated, over all prompts. */
   readonly maxChoices: number;
@@ -49,56 +48,62 @@ export interface Completion {
 }
 
 /**
- * Starts a completion: checks the request, loads its prefix, encodes its prompts, takes its tokens from the tenant's limits and
+ * Starts a completion, for which one request is reserved: checks the body, loads its prefix, encodes its prompts, takes its tokens from the tenant's limits and
  * submits its sequences, which are cancelled when the client is gone.
- * @param body of the request, as it came
  * @throws CompletionError or EngineError; then nothing of the request is left in the engine.
  */
 export async function startCompletion(
   deps: CompletionDeps,
   caller: Caller,
-  body: unknown,
+  { body, reservation }: ReservedRequest,
   context: RequestContext,
 ): Promise<Completion> {
   const { maxChoices, base } = deps;
-  const checkRequest = await loadRequestCheck();
-  const params = readParams(checkRequest(body), { maxChoices, vocabularySize: base.vocabularySize });
-  const prefix = await loadPrefix(deps, caller.tenant, params.model, context.trace);
-  return startPrepared(deps, caller, { params, prefix }, context);
+  try {
+    const checkRequest = await loadRequestCheck();
+    const params = readParams(checkRequest(body), { maxChoices, vocabularySize: base.vocabularySize });
+    const prefix = await loadPrefix(deps, caller.tenant, params.model, context.trace);
+    return await startPrepared(deps, caller, { params, prefix, reservation }, context);
+  } catch (error) {
+    reservation.refuse(error);
+    throw error;
+  }
+}
+
+/** A request that the caller's limits have let in. */
+export interface ReservedRequest {
+  /** As it came. */
+  readonly body: unknown;
+  readonly reservation: Reservation;
 }
 
 /** A request whose parameters are read and whose prefix is in memory. */
 export interface PreparedRequest {
   readonly params: CompletionParams;
   readonly prefix: RequestPrefix | undefined;
+  readonly reservation: Reservation;
 }
 
-/** Starts a completion as `startCompletion` does, from where its prefix is at hand. */
+/** Starts a completion as `startCompletion` does, from where its prefix is at hand. Gives nothing back if it throws. */
 export async function startPrepared(
   deps: Omit<CompletionDeps, 'library' | 'maxChoices'>,
   caller: Caller,
-  { params, prefix }: PreparedRequest,
+  { params, prefix, reservation }: PreparedRequest,
   { gone, trace, yield: yieldTurn, mayWrite }: RequestContext,
 ): Promise<Completion> {
-  const { engine, tokenizer, limiter, base } = deps;
+  const { engine, tokenizer, base } = deps;
   const virtualTokens = prefix?.kv.length ?? 0;
-  const reservation = await Reservation.ofRequest(limiter, caller);
-  try {
-    const prompts = await encodePrompts(params, tokenizer, { ...base, virtualTokens }, yieldTurn);
-    const { tenant, created: tenantCreated, limits } = caller;
-    const share = { weight: limits.weight, queueShare: limits.queueShare ?? 1 };
-    const observe = trace && (() => trace.sequence());
-    const plan = planSubmissions(engine, params, prompts, { tenant, tenantCreated, share, prefix, observe });
-    await reservation.takeTokens(params, prompts);
-    gone.throwIfAborted();
-    const generations = submitAll(plan);
-    const completion = describe(deps, params, { prompts, generations, reservation, virtualTokens, mayWrite });
-    gone.addEventListener('abort', () => completion.cancel(), { once: true });
-    return completion;
-  } catch (error) {
-    reservation.cancel();
-    throw error;
-  }
+  const prompts = await encodePrompts(params, tokenizer, { ...base, virtualTokens }, yieldTurn);
+  const { tenant, created: tenantCreated, limits } = caller;
+  const share = { weight: limits.weight, queueShare: limits.queueShare ?? 1 };
+  const observe = trace && (() => trace.sequence());
+  const plan = planSubmissions(engine, params, prompts, { tenant, tenantCreated, share, prefix, observe });
+  await reservation.takeTokens(params, prompts);
+  gone.throwIfAborted();
+  const generations = submitAll(plan);
+  const completion = describe(deps, params, { prompts, generations, reservation, virtualTokens, mayWrite });
+  gone.addEventListener('abort', () => completion.cancel(), { once: true });
+  return completion;
 }
 
 /** A request that the limits have let in and the engine has accepted. */

@@ -1,16 +1,20 @@
-import type { Admission } from '../tenancy/rate-limiter.js';
+import type { Admission, RateLimiter } from '../tenancy/rate-limiter.js';
 import type { Caller } from '../tenancy/tenancy.js';
 import { startCompletion, type Completion, type CompletionDeps } from './completion.js';
 import type { RequestContext } from './context.js';
 import { invalidValue, RateLimitError } from './errors.js';
+import { Reservation } from './plan/reservation.js';
 
 /** The parts of the program that completions of many requests are made with. */
 export interface ManyDeps extends CompletionDeps {
+  readonly limiter: RateLimiter;
   readonly maxRequests: number;
 }
 
 /** Many completion requests of one call. */
 export interface ManyRequests {
+  /** Of the first request. Each of the others takes one from the caller's limits. */
+  readonly reservation: Reservation;
   readonly requests: readonly {
     readonly custom_id: string;
     /** A completion request, as it came. */
@@ -35,21 +39,23 @@ export interface ManyCompletions {
 
 /**
  * Starts many completions; settles when each is admitted or refused.
- * @throws CompletionError when the call itself is wrong: too many requests, or a `custom_id` twice.
+ * @throws CompletionError when the call itself is wrong: too many requests, or a `custom_id` twice. It then has taken one request.
  */
 export async function startMany(
   deps: ManyDeps,
   caller: Caller,
-  { requests, stream }: ManyRequests,
+  { requests, stream, reservation: first }: ManyRequests,
   context: RequestContext,
 ): Promise<ManyCompletions> {
   refuseTooMany(requests.length, deps.maxRequests);
   refuseDuplicates(requests.map(({ custom_id }) => custom_id));
   let admission: Admission | undefined;
   const items = await Promise.all(
-    requests.map(async ({ custom_id: customId, body }): Promise<ManyItem> => {
+    requests.map(async ({ custom_id: customId, body }, index): Promise<ManyItem> => {
       try {
-        const completion = await startCompletion(deps, caller, withStream(body, stream), context);
+        const reservation = index === 0 ? first : await Reservation.ofRequest(deps.limiter, caller);
+        const reserved = { body: withStream(body, stream), reservation };
+        const completion = await startCompletion(deps, caller, reserved, context);
         admission = completion.admission;
         return { customId, completion };
       } catch (error) {

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 
 import { collectCompletion } from '../completions/answer/response.js';
 import { startPrepared } from '../completions/completion.js';
+import { Reservation } from '../completions/plan/reservation.js';
 import { requestContext, type RequestContext } from '../completions/context.js';
 import { CompletionError } from '../completions/errors.js';
 import { readParams } from '../completions/request/params.js';
@@ -86,8 +87,9 @@ async function complete(
   };
   try {
     const params = readParams(request, { vocabularySize: base.vocabularySize, maxChoices: beams });
-    const deps = { engine, tokenizer, base, limiter: new MemoryRateLimiter(), now: Date.now };
-    const completion = await startPrepared(deps, caller, { params, prefix }, context);
+    const reservation = await Reservation.ofRequest(new MemoryRateLimiter(), caller);
+    const deps = { engine, tokenizer, base, now: Date.now };
+    const completion = await startPrepared(deps, caller, { params, prefix, reservation }, context);
     const { choices } = await collectCompletion(completion);
     return (choices[0]?.text ?? '').trim();
   } catch (error) {

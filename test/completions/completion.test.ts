@@ -11,6 +11,7 @@ import { StoreError } from '../../src/lib/store-error.js';
 import { selfKv } from '../../src/prefix/kv.js';
 import { PrefixError } from '../../src/prefix/errors.js';
 import { NO_LIMITS, type TenantLimits } from '../../src/tenancy/limits.js';
+import { Reservation } from '../../src/completions/plan/reservation.js';
 import { MemoryRateLimiter } from '../../src/tenancy/memory-rate-limiter.js';
 import { FakeRunner } from '../engine/fake-runner.js';
 import { base } from '../server/harness.js';
@@ -46,16 +47,22 @@ function completer(limits: Partial<TenantLimits> = {}) {
     engine,
     tokenizer: byteTokenizer,
     library,
-    limiter: new MemoryRateLimiter(() => 0),
     base,
     maxChoices: 8,
     now: () => 1_700_000_000_123,
   };
   const caller = callerOf(limits);
-  const start = (fields: object = {}, gone = new AbortController().signal): Promise<Completion> =>
-    startCompletion(deps, caller, { ...body, ...fields }, requestContext(gone));
-  const many = (requests: Parameters<typeof startMany>[2]['requests'], stream = false) =>
-    startMany({ ...deps, maxRequests: 3 }, caller, { requests, stream }, requestContext(new AbortController().signal));
+  const limiter = new MemoryRateLimiter(() => 0);
+  const reserve = () => Reservation.ofRequest(limiter, caller);
+  const start = async (fields: object = {}, gone = new AbortController().signal): Promise<Completion> => {
+    const reserved = { body: { ...body, ...fields }, reservation: await reserve() };
+    return startCompletion(deps, caller, reserved, requestContext(gone));
+  };
+  const many = async (requests: Parameters<typeof startMany>[2]['requests'], stream = false) => {
+    const call = { requests, stream, reservation: await reserve() };
+    const context = requestContext(new AbortController().signal);
+    return startMany({ ...deps, limiter, maxRequests: 3 }, caller, call, context);
+  };
   return { engine, start, many };
 }
 
@@ -100,11 +107,13 @@ describe('startCompletion', () => {
     [{ max_tokens: 62 }, 'context_length_exceeded', 'prompt'],
     [{ use_beam_search: true, n: 5 }, 'invalid_value', 'n'],
   ])('refuses %j with a code and the field', async (fields, code, param) => {
-    const { engine, start } = completer({ requestsPerMinute: 1 });
+    const { engine, start } = completer({ requestsPerMinute: 3 });
     await expect(start(fields)).rejects.toSatisfy((error) => error instanceof CompletionError);
     await expect(start(fields)).rejects.toMatchObject({ code, param });
     expect(engine.stats()).toMatchObject({ waiting: 0, running: 0 });
-    expect((await collectCompletion(await start())).choices).toHaveLength(1); // no request was taken
+    expect((await collectCompletion(await start())).choices).toHaveLength(1);
+    // Each that was refused took one request.
+    await expect(start()).rejects.toMatchObject({ code: 'rate_limit_exceeded' });
   });
 
   it('leaves the error of a store as it is, which is no fault of a field', async () => {

@@ -58,16 +58,50 @@ describe('requests per minute', () => {
     expect(encode).not.toHaveBeenCalled();
   });
 
-  it('are not taken by what is refused for another reason', async () => {
+  it.each([
+    ['a wrong field', { ...completion, temperature: 9 }, 400],
+    ['a prompt beyond the context', { ...completion, max_tokens: 1000 }, 400],
+    ['a prompt without tokens', { ...completion, prompt: '' }, 400],
+    ['a body that is no JSON', '{', 400],
+    ['too many values', `[${'1,'.repeat(1 << 20)}1]`, 400],
+    ['a body that is too large', ' '.repeat(5 << 20), 413],
+  ])('are taken by what is refused for %s, and then nothing of it is read', async (_, body, status) => {
     const server = await testServer({ requestsPerMinute: 1 });
-    expect((await complete(server, { temperature: 9 })).status).toBe(400);
-    expect((await complete(server, { max_tokens: 1000 })).status).toBe(400);
-    expect((await complete(server, { prompt: '' })).status).toBe(400);
+    const send = () =>
+      server.app.inject({
+        method: 'POST',
+        url: '/v1/completions',
+        headers: { 'content-type': 'application/json' },
+        payload: typeof body === 'string' ? body : JSON.stringify(body),
+      });
+    expect((await send()).statusCode).toBe(status);
+    expect((await send()).statusCode).toBe(429);
+    expect((await complete(server)).status).toBe(429);
+  });
+
+  it('are taken by a call of many that is refused, and by each refused request of it', async () => {
+    const server = await testServer({ requestsPerMinute: 4 });
+    const item = (custom_id: string) => ({ custom_id, body: { ...completion, temperature: 9 } });
+    const send = (requests: object[]) => post(server.app, '/v1/batch/completions', { requests });
+    expect((await send([item('a'), item('a')])).status).toBe(400);
+    expect((await send([item('a'), item('b')])).status).toBe(200);
+    expect((await complete(server)).headers['x-ratelimit-remaining-requests']).toBe('0');
+  });
+
+  it('are not taken by what fails through no fault of the caller', async () => {
+    const server = await testServer({ requestsPerMinute: 1 });
     server.engine.capacity = 0;
     expect((await complete(server)).status).toBe(503);
     server.engine.capacity = 9;
     expect((await complete(server)).status).toBe(200);
-    expect((await complete(server)).status).toBe(429);
+  });
+
+  it('are not taken by a request that the limit refuses, which would never come to pass', async () => {
+    let now = 0;
+    const server = await testServer({ requestsPerMinute: 1 }, { limiter: new MemoryRateLimiter(() => now) });
+    expect((await complete(server)).status).toBe(200);
+    for (now = 10_000; now < 60_000; now += 10_000) expect((await complete(server)).status).toBe(429);
+    expect((await complete(server)).status).toBe(200);
   });
 });
 
@@ -136,9 +170,9 @@ describe('tokens per minute', () => {
     const first = await send([item('a'), item('b', { temperature: 9 }), item('c')]);
     expect(first.headers).toMatchObject({
       ...limits,
-      'x-ratelimit-remaining-requests': '2',
+      'x-ratelimit-remaining-requests': '1',
       'x-ratelimit-remaining-tokens': '7',
-      'x-ratelimit-reset-requests': expect.stringMatching(/^(30s|29\.\d+s)$/),
+      'x-ratelimit-reset-requests': expect.stringMatching(/^(45s|44\.\d+s)$/),
       'x-ratelimit-reset-tokens': expect.stringMatching(/^3\d(\.\d+)?s$/),
     });
     const refused = await send([item('d', { max_tokens: 9 })]);

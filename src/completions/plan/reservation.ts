@@ -1,6 +1,6 @@
 import type { Admission, Cost, RateLimiter } from '../../tenancy/rate-limiter.js';
 import type { Caller } from '../../tenancy/tenancy.js';
-import { RateLimitError } from '../errors.js';
+import { CompletionError, RateLimitError } from '../errors.js';
 import type { CompletionParams } from '../request/params.js';
 
 /** The part of a tenant's rate limits that one completion has taken: a request and, once its prompts are encoded, all tokens that it may use. */
@@ -41,9 +41,12 @@ export class Reservation {
     this.#tokens = tokens;
   }
 
-  /** Gives all back, for a completion that did not start. */
-  cancel(): void {
-    this.#giveBack(1, this.#tokens);
+  /**
+   * Gives the tokens back, for a completion that did not start. The request too, unless the caller is at fault: what is refused has cost
+   * the machine something.
+   */
+  refuse(error: unknown): void {
+    this.#giveBack(isCallersFault(error) ? 0 : 1, this.#tokens);
   }
 
   /** Gives back what was not used; once. */
@@ -56,6 +59,12 @@ export class Reservation {
     this.#isOpen = false;
     if (requests > 0 || tokens > 0) void this.#admission.giveBack({ requests, tokens });
   }
+}
+
+/** Whoever is refused by a limit is not kept waiting longer for it. */
+function isCallersFault(error: unknown): boolean {
+  if (error instanceof RateLimitError) return false;
+  return error instanceof CompletionError || (error instanceof Error && error.name === 'AbortError');
 }
 
 async function take(limiter: RateLimiter, { tenant, limits }: Caller, cost: Cost): Promise<Admission> {

@@ -6,6 +6,7 @@ import { sumUsage } from '../../completions/answer/usage.js';
 import { startCompletion } from '../../completions/completion.js';
 import { requestContext, type RequestContext } from '../../completions/context.js';
 import { startMany, type ManyDeps } from '../../completions/many.js';
+import { Reservation } from '../../completions/plan/reservation.js';
 import { CompletionRequest } from '../../completions/request/schema.js';
 import { disconnectSignal } from '../http/disconnect.js';
 import { callerOf } from '../http/plugins/tenant.js';
@@ -32,6 +33,13 @@ const manySchema = {
   response: { 200: manyAnswers, ...errorResponses },
 };
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What a completion has taken of its caller's limits. Null on other routes. */
+    reservation: Reservation | null;
+  }
+}
+
 /** Accepts every body: `startCompletion` validates it, as it does each of many. */
 const leaveToCompletions = () => () => true;
 
@@ -40,10 +48,17 @@ const leaveToCompletions = () => () => true;
  * last item was admitted, or refused by them; there are none where no item came that far.
  */
 const completionRoutes: FastifyPluginAsyncTypebox<ManyDeps> = async (app, deps) => {
+  app.decorateRequest('reservation', null);
+  // Before the body is read: what is refused for its body has cost the machine something too.
+  app.addHook('onRequest', async (request) => {
+    request.reservation = await Reservation.ofRequest(deps.limiter, callerOf(request));
+  });
+
   const options = { schema: completionSchema, validatorCompiler: leaveToCompletions };
   app.post('/completions', options, async (request, reply) => {
     const context = contextOf(request, reply);
-    const completion = await startCompletion(deps, callerOf(request), request.body, context);
+    const reserved = { body: request.body, reservation: reservationOf(request) };
+    const completion = await startCompletion(deps, callerOf(request), reserved, context);
     request.usage = completion.usage;
     reply.headers(rateLimitHeaders(completion.admission));
     if (!completion.params.stream)
@@ -55,7 +70,8 @@ const completionRoutes: FastifyPluginAsyncTypebox<ManyDeps> = async (app, deps) 
     const { requests } = request.body;
     const stream = request.body.stream ?? false;
     const context = contextOf(request, reply);
-    const { items, admission = {} } = await startMany(deps, callerOf(request), { requests, stream }, context);
+    const many = { requests, stream, reservation: reservationOf(request) };
+    const { items, admission = {} } = await startMany(deps, callerOf(request), many, context);
     request.usage = () => sumUsage(items.flatMap(({ completion }) => completion?.usage() ?? []));
     reply.headers(rateLimitHeaders(admission));
     if (!stream) return sendJson(reply, manyJson(await collectMany(items, request)), context.yield);
@@ -64,6 +80,11 @@ const completionRoutes: FastifyPluginAsyncTypebox<ManyDeps> = async (app, deps) 
 };
 
 export default completionRoutes;
+
+function reservationOf({ reservation }: FastifyRequest): Reservation {
+  if (!reservation) throw new Error('a completion without its reservation');
+  return reservation;
+}
 
 /** The context of the completions that a reply will answer with. */
 function contextOf({ trace }: FastifyRequest, reply: FastifyReply): RequestContext {
