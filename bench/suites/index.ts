@@ -9,6 +9,7 @@ import { promptCache } from './engine/prompt-cache.js';
 import { roofline } from './engine/roofline.js';
 import { rows } from './engine/rows.js';
 import { soak } from './server/soak.js';
+import { stalls } from './server/stalls.js';
 import { spans } from './engine/spans.js';
 import { start } from './server/start.js';
 import { storeSize } from './server/store-size.js';
@@ -23,6 +24,7 @@ export const suites: readonly Suite[] = [
   spans,
   prefixLength,
   interference,
+  stalls,
   coldPrefix,
   promptCache,
   precision,

@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises';
+
 import { notePlacement } from './adapter/config.js';
 import { readAdapter } from './adapter/read.js';
 import type { Page } from '../lib/page.js';
@@ -102,6 +104,7 @@ export class PrefixLibrary {
     const adapter = readAdapter({ config, model }, this.deps.base, { ...options, maxLength: this.maxLength });
     const { kind, placement, length, rows, warnings } = adapter;
     const files = { config: notePlacement(config, placement), model };
+    await setImmediate(); // checking and hashing take tens of milliseconds each for a large file
     const version = filesVersion(files, placement);
     const info = this.#info({ name, version, kind, placement, numVirtualTokens: length, warnings });
     return this.#putOnce(tenant, info, quota, async () => {

@@ -1,8 +1,13 @@
 import type { Readable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 
+import type { MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 
 import { ApiError, toApiError } from '../../errors.js';
+
+/** Bytes of a file that are put together in one turn of the event loop. */
+const JOINED_A_TURN = 2 ** 23;
 
 /** File name for a part that the client sent without one. */
 const UNNAMED = 'file';
@@ -37,7 +42,7 @@ async function readParts(request: FastifyRequest): Promise<Record<string, unknow
       const { fieldname } = part;
       if (part.type === 'file') {
         const filename = (part.filename as string | undefined) ?? UNNAMED;
-        fields.push([fieldname, Object.assign(await part.toBuffer(), { filename })]);
+        fields.push([fieldname, Object.assign(await readFile(part), { filename })]);
       } else {
         fields.push([fieldname, part.value]);
       }
@@ -50,6 +55,22 @@ async function readParts(request: FastifyRequest): Promise<Record<string, unknow
   }
   refuseTwice(fields.map(([name]) => name));
   return Object.fromEntries(fields);
+}
+
+/** The bytes of a file. Others are served while they are put together, which takes a tenth of a second for 120 MB. */
+async function readFile({ file }: MultipartFile): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of file) chunks.push(chunk as Buffer);
+  if (file.truncated) throw new ApiError('request_too_large', 'A file is larger than this server accepts.');
+  const bytes = Buffer.allocUnsafe(chunks.reduce((sum, { length }) => sum + length, 0));
+  let [end, turnEnd] = [0, JOINED_A_TURN];
+  for (const chunk of chunks) {
+    end += chunk.copy(bytes, end);
+    if (end < turnEnd) continue;
+    await setImmediate();
+    turnEnd = end + JOINED_A_TURN;
+  }
+  return bytes;
 }
 
 function refuseTwice(names: readonly string[]): void {

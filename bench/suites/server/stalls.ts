@@ -1,0 +1,110 @@
+import { request } from 'node:http';
+import path from 'node:path';
+import { finished } from 'node:stream/promises';
+
+import { type CostlyRequest, costlyRequests } from '../../load/costly-requests.js';
+import { type Delays, DelayWatch } from '../../load/delay-watch.js';
+import { randomModel } from '../../inputs/random-model.js';
+import { type ServerProcess, startServer } from '../../process/server-process.js';
+import type { BenchContext, Figure, Finding, Suite } from '../../suite.js';
+
+/** GPT-2's vocabulary and context, and steps that cost next to nothing: the server's own work comes first. */
+const SHAPE = { layers: 2, width: 64, heads: 1, contextLength: 1024 };
+const NAME = 'small';
+const ALL = 'the worst of all';
+
+/** How long requests that cost much make others wait. */
+export const stalls: Suite = {
+  name: 'stalls',
+  question: 'How long does one request that costs much keep others waiting?',
+  async run(context) {
+    const probe = await open(context);
+    try {
+      const rounds: Figure[][] = [];
+      for (let round = 0; round <= context.options.repeats; round++) {
+        const figures: Figure[] = [];
+        for (const step of probe.steps) {
+          figures.push(...(await step()));
+          const [wait, gap] = figures.slice(-2);
+          context.log(
+            `${round === 0 ? 'warm-up' : `round ${round}`}  ${wait?.value.toFixed(0)} ms, stream ${gap?.value.toFixed(0)} ms  ${String(wait?.at?.['beside'])}`,
+          );
+        }
+        if (round > 0) rounds.push(figures);
+        await context.keep(toFindings(rounds));
+      }
+      return toFindings(rounds);
+    } finally {
+      await probe.close();
+    }
+  },
+  open,
+};
+
+async function open(context: BenchContext) {
+  const checkpoint = await randomModel(path.dirname(context.checkpoint), SHAPE);
+  const server = await startServer(context, { PREAMBLE_MODEL: checkpoint, PREAMBLE_MODEL_NAME: NAME });
+  const ask = { model: NAME, prompt: [1, 2, 3], maxTokens: 1000 };
+  const watch = new DelayWatch({ url: server.url, ask });
+  const measure = async (name: string, work: () => Promise<unknown>): Promise<Figure[]> => {
+    await watch.read();
+    await work();
+    return toFigures(name, await watch.read());
+  };
+  const idle = () => measure('nobody', () => new Promise((resolve) => setTimeout(resolve, 1000)));
+  const costly = costlyRequests(NAME).map((make) => async () => {
+    const one = make();
+    return measure(one.name, () => send(server, one));
+  });
+  return {
+    steps: [idle, ...costly],
+    close: async () => {
+      await watch.stop();
+      await server.stop();
+    },
+  };
+}
+
+/** Sends a request and reads its answer to the end. A server that refuses a body may hang up before it has all of it. */
+async function send({ url }: ServerProcess, { path: route, type, body }: CostlyRequest): Promise<void> {
+  const headers = { 'content-type': type, 'content-length': Buffer.byteLength(body) };
+  const outgoing = request(url + route, { method: 'POST', agent: false, headers });
+  const answer = new Promise<void>((resolve) => {
+    outgoing
+      .once('error', () => resolve())
+      .once('response', (incoming) => {
+        finished(incoming.resume()).then(resolve, resolve);
+      });
+  });
+  outgoing.end(body);
+  await answer;
+}
+
+function toFigures(name: string, { livez, gap }: Delays): Figure[] {
+  const at = { beside: name };
+  return [
+    { what: 'longest wait for /livez', at, unit: 'ms', value: livez },
+    { what: 'longest time between tokens of a stream', at, unit: 'ms', value: gap },
+  ];
+}
+
+function toFindings(rounds: readonly (readonly Figure[])[]): Finding[] {
+  const [first = []] = rounds;
+  const each = first.map(({ what, at, unit }, i): Finding => {
+    return { what, ...(at && { at }), unit, values: rounds.map((figures) => figures[i]?.value ?? NaN) };
+  });
+  const worst = rounds.map((figures) => {
+    const waits = figures.filter(({ what }) => what === 'longest wait for /livez');
+    return Math.max(...waits.map(({ value }) => value));
+  });
+  return [
+    ...each,
+    {
+      what: 'longest wait for /livez',
+      at: { beside: ALL },
+      unit: 'ms',
+      values: worst,
+      goal: { id: 'P16', atMost: 50 },
+    },
+  ];
+}
