@@ -1,4 +1,5 @@
-import { get, Agent } from 'node:http';
+import { once } from 'node:events';
+import { Agent, get } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 
@@ -35,10 +36,9 @@ export class DelayWatch {
 
   /** The delays since the last call. */
   async read(): Promise<Delays> {
-    return new Promise((resolve, reject) => {
-      this.#worker.once('message', resolve).once('error', reject);
-      this.#worker.postMessage('read');
-    });
+    this.#worker.postMessage('read');
+    const [delays] = (await once(this.#worker, 'message')) as [Delays];
+    return delays;
   }
 
   async stop(): Promise<void> {
@@ -50,29 +50,29 @@ if (!isMainThread && parentPort) watch(parentPort, workerData as Watched);
 
 function watch(port: NonNullable<typeof parentPort>, { url, ask }: Watched): void {
   const agent = new Agent({ keepAlive: true });
-  let [livez, from] = [0, performance.now()];
-  let stream = new TokenStream(url, ask);
-  const gapUntil = (now: number): number => {
-    const times = [...stream.arrivals.filter((time) => time > from), now];
-    return times.reduce((longest, time, i) => Math.max(longest, time - (times[i - 1] ?? time)), 0);
-  };
+  let longest: Delays = { livez: 0, gap: 0 };
   const streamAgain = async (): Promise<never> => {
     for (;;) {
-      await stream.done;
-      stream = new TokenStream(url, ask);
+      const stream = new TokenStream(url, ask);
+      await stream.token(1);
+      for (let count = 2; count <= ask.maxTokens; count++) {
+        const began = stream.arrivals[count - 2] ?? NaN;
+        const gap = (await stream.token(count)) - began;
+        longest = { ...longest, gap: Math.max(longest.gap, gap) };
+      }
     }
   };
   const probe = async (): Promise<never> => {
     for (;;) {
-      livez = Math.max(livez, await timeOf(`${url}/livez`, agent));
+      const livez = await timeOf(`${url}/livez`, agent);
+      longest = { ...longest, livez: Math.max(longest.livez, livez) };
       await delay(EVERY_MS);
     }
   };
   void Promise.all([streamAgain(), probe()]);
   port.on('message', () => {
-    const now = performance.now();
-    port.postMessage({ livez, gap: gapUntil(now) } satisfies Delays);
-    [livez, from] = [0, now];
+    port.postMessage(longest);
+    longest = { livez: 0, gap: 0 };
   });
 }
 

@@ -82,7 +82,7 @@ describe('JSON', () => {
       'context_length_exceeded',
     ],
     ['a prompt of four megabytes', written(`"prompt":"${'x '.repeat(2_000_000)}"`), 400, 'context_length_exceeded'],
-    ['a hundred thousand prompts', written(`"prompt":[${'"a",'.repeat(100_000)}"a"]`), 400, 'invalid_value'],
+    ['a hundred thousand prompts', written(`"prompt":[${'"a",'.repeat(100_000)}"a"]`), 400, 'invalid_json'],
     ['a hundred thousand fields', `{${'"a":1,'.repeat(100_000)}"b":1}`, 400, 'invalid_json'],
     ['a hundred thousand empty prompts', written(`"prompt":[${'[],'.repeat(100_000)}[]]`), 400, 'invalid_json'],
     ['a hundred thousand colons in a string', written(`"user":"${':'.repeat(100_000)}"`), 200, undefined],

@@ -1,10 +1,10 @@
-import type { Choice, CompletionResponse } from '../../completions/answer/schema.js';
+import type { CompletionResponse } from '../../completions/answer/schema.js';
 import type { ManyResponse, ManyResult } from './many-schema.js';
 
 /** The JSON of an answer in pieces, one for each choice: with log-probabilities, all together are megabytes. */
 export function* completionJson({ choices, usage, ...head }: CompletionResponse): Generator<string, void> {
   yield `${open(head)}"choices":[`;
-  for (const [i, choice] of choices.entries()) yield `${comma(i)}${choiceJson(choice)}`;
+  for (const [i, choice] of choices.entries()) yield `${comma(i)}${JSON.stringify(choice)}`;
   yield `],"usage":${JSON.stringify(usage)}}`;
 }
 
@@ -23,11 +23,6 @@ export function* manyJson({ data, ...head }: ManyResponse): Generator<string, vo
 function* bodyJson(body: ManyResult['response']['body']): Generator<string, void> {
   if ('choices' in body) yield* completionJson(body);
   else yield JSON.stringify(body);
-}
-
-/** The fields in the order of the schema, in which other answers are serialized. */
-function choiceJson({ finish_reason, ...choice }: Choice): string {
-  return JSON.stringify({ ...choice, finish_reason });
 }
 
 /** The beginning of an object that has fields behind these. */

@@ -1,0 +1,86 @@
+import Fastify from 'fastify';
+import { describe, expect, it } from 'vitest';
+
+import type { CompletionResponse } from '../../src/completions/answer/schema.js';
+import { completionJson, manyJson } from '../../src/server/completions/json.js';
+import { completionAnswers } from '../../src/server/completions/schema.js';
+import { manyAnswers, type ManyResponse } from '../../src/server/completions/many-schema.js';
+import { sendJson } from '../../src/server/http/send-json.js';
+import { toApiError } from '../../src/server/errors.js';
+
+/** An answer with every field, and texts that JSON escapes. */
+const answer: CompletionResponse = {
+  id: 'cmpl-1',
+  object: 'text_completion',
+  created: 1_700_000_000,
+  model: 'a "model"\n',
+  choices: [0, 1].map((index) => ({
+    text: 'é\u2028\ud800"\\\u0001😀',
+    index,
+    logprobs:
+      index === 0
+        ? {
+            tokens: ['a', String.raw`bytes:\xc3`, '1'],
+            token_logprobs: [null, -0.1234567890123, -1e-7],
+            top_logprobs: [null, { b: -1, '7': -2, '"': -1e300 }, {}],
+            text_offset: [0, 1, 1],
+          }
+        : null,
+    finish_reason: index === 0 ? ('stop' as const) : ('length' as const),
+    ...(index === 0 && { prompt_token_ids: [1, 2], token_ids: [] }),
+  })),
+  usage: {
+    prompt_tokens: 2,
+    completion_tokens: 3,
+    total_tokens: 5,
+    prompt_tokens_details: { prefix_tokens: 0, cached_tokens: 0 },
+  },
+};
+const many: ManyResponse = {
+  object: 'list',
+  data: [
+    { custom_id: 'a"', response: { status_code: 200, body: answer }, error: null },
+    { custom_id: 'b', response: { status_code: 500, body: toApiError(new Error('x')).toEnvelope() }, error: null },
+    { custom_id: 'c', response: { status_code: 200, body: { ...answer, choices: [] } }, error: null },
+  ],
+};
+
+describe('the pieces of an answer', () => {
+  it('are together what fastify would send', async () => {
+    const app = Fastify();
+    app.get('/one', { schema: { response: { 200: completionAnswers } } }, () => answer);
+    app.get('/many', { schema: { response: { 200: manyAnswers } } }, () => many);
+    expect([...completionJson(answer)].join('')).toBe((await app.inject('/one')).payload);
+    expect([...manyJson(many)].join('')).toBe((await app.inject('/many')).payload);
+  });
+
+  it('are one for each choice', () => {
+    expect([...completionJson(answer)]).toHaveLength(answer.choices.length + 2);
+  });
+});
+
+describe('JSON in pieces', () => {
+  /** Sends pieces, and counts the turns that were asked for. */
+  const send = async (pieces: Iterable<string>) => {
+    const app = Fastify();
+    let turns = 0;
+    app.get('/', (_, reply) => sendJson(reply, pieces, async () => void turns++));
+    const { payload, headers } = await app.inject('/');
+    return { payload, headers, turns };
+  };
+  const piece = 'x'.repeat(50_000);
+
+  it('is sent whole, with its length, when it is short', async () => {
+    const { payload, headers, turns } = await send(['[1,', '2]']);
+    expect(payload).toBe('[1,2]');
+    expect(headers).toMatchObject({ 'content-type': 'application/json; charset=utf-8', 'content-length': '5' });
+    expect(turns).toBe(0);
+  });
+
+  it('takes a turn for every chunk of a long one', async () => {
+    const { payload, headers, turns } = await send(Array<string>(20).fill(piece));
+    expect(payload).toBe(piece.repeat(20));
+    expect(headers).toMatchObject({ 'content-type': 'application/json; charset=utf-8' });
+    expect(turns).toBe(8);
+  });
+});
