@@ -9,12 +9,12 @@ describe('RequestContext.mayWrite', () => {
   const turnsOf = async (pieces: readonly number[]): Promise<number[]> => {
     const { mayWrite } = requestContext(new AbortController().signal);
     let turn = 0;
-    let over = false;
+    const over = new AbortController();
     const counting = (async () => {
-      for (; !over; turn++) await setImmediate();
+      for (; !over.signal.aborted; turn++) await setImmediate();
     })();
     const turns = await Promise.all(pieces.map((count) => mayWrite(count).then(() => turn)));
-    over = true;
+    over.abort();
     await counting;
     return turns;
   };

@@ -15,12 +15,12 @@ async function turnsBetweenSteps(sampling: GenerationRequest['sampling']): Promi
   runner.beforeStep = ({ rows }) => void (rows.length === 4 && starts.push(turn));
   const promptGroup = Symbol('prompt group');
   const generations = [0, 1, 2, 3].map((choice) => engine.submit(makeRequest({ sampling, choice, promptGroup })));
-  let over = false;
+  const over = new AbortController();
   const counting = (async () => {
-    for (; !over; turn++) await setImmediate();
+    for (; !over.signal.aborted; turn++) await setImmediate();
   })();
   for (const generation of generations) for await (const event of generation) void event;
-  over = true;
+  over.abort();
   await counting;
   expect(starts.length).toBeGreaterThan(3);
   return Math.min(...starts.slice(1).map((start, i) => start - (starts[i] ?? 0)));

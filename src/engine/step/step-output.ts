@@ -43,14 +43,14 @@ async function acceptChunk(
 async function emit(sequence: Sequence, output: StepOutput, row: number, vocabularySize: number): Promise<void> {
   if (sequence.status === 'finished') return; // cancelled meanwhile
   const logits = readRow(output, row, vocabularySize);
-  let isWholeRead = false;
+  const read = { isWhole: false };
   const all = (): Float32Array => {
-    isWholeRead = true;
+    read.isWhole = true;
     return logits.all();
   };
   if (sequence.group) sequence.group.read(sequence, logits);
   else emitNextToken(sequence, { ...logits, all });
-  if (isWholeRead) await setImmediate();
+  if (read.isWhole) await setImmediate();
 }
 
 function emitPrompt(
