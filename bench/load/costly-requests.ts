@@ -7,7 +7,7 @@ export interface CostlyRequest {
 }
 
 /** Most values, and most strings, that a JSON body may have. */
-const [VALUES, STRINGS] = [1_048_000, 65_000];
+const [VALUES, STRINGS] = [524_000, 65_000];
 const BOUNDARY = 'boundary-of-the-form';
 
 /** The worst request of each kind for a model with GPT-2's vocabulary and context; bodies are made when they are asked for. */
@@ -68,9 +68,9 @@ export function costlyRequests(model: string): readonly (() => CostlyRequest)[] 
       stop: Array(4).fill('a'.repeat(1_000_000)),
     }),
     complete('2 million ids', { prompt: Array(2_000_000).fill(1) }),
-    complete('a million ids', { prompt: Array(VALUES).fill(1) }),
-    complete('a million ids and a text', { prompt: [...Array<number>(VALUES).fill(1), 'a'] }),
-    complete('a million stop ids', { prompt: 'a', stop_token_ids: Array(VALUES).fill(1) }),
+    complete('524,000 ids', { prompt: Array(VALUES).fill(1) }),
+    complete('524,000 ids and a text', { prompt: [...Array<number>(VALUES).fill(1), 'a'] }),
+    complete('524,000 stop ids', { prompt: 'a', stop_token_ids: Array(VALUES).fill(1) }),
     complete('1.3 million empty texts', { prompt: Array(1_300_000).fill('') }),
     complete('65,000 texts', { prompt: Array.from({ length: STRINGS }, (_, i) => `${i}`) }),
     complete('65,000 prompts of ids', { prompt: Array(STRINGS).fill([1, 2, 3]) }),
@@ -81,11 +81,11 @@ export function costlyRequests(model: string): readonly (() => CostlyRequest)[] 
       logit_bias: Object.fromEntries(Array.from({ length: 60_000 }, (_, id) => [id, id < 59_999 ? 1 : 'x'])),
     }),
     json(
-      'a key named constructor beside a million ids',
+      'a key named constructor beside 524,000 ids',
       '/v1/completions',
       `{"a":{"b":{"constructor":1}},"prompt":[${'1,'.repeat(VALUES)}1]}`,
     ),
-    json('a prefix whose text is a million ids', '/v1/prefixes', { name: 'x', text: Array(VALUES).fill(1) }),
+    json('a prefix whose text is 524,000 ids', '/v1/prefixes', { name: 'x', text: Array(VALUES).fill(1) }),
     form('a prefix of 120 MB', '/v1/prefixes', 'adapter_model', Buffer.alloc(120_000_000, 1)),
     form('training data of 32 MB', '/v1/files', 'file', Buffer.alloc(32_000_000, '{"prompt":"a","completion":"b"}\n')),
   ];

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 
 import type { SequenceObserver } from '../engine/observer.js';
 import type { LoadedPrefix } from '../prefix/library.js';
+import { TurnBudget } from './turn-budget.js';
 
 /** The trace of the request that completions belong to. */
 export interface CompletionTrace {
@@ -22,24 +23,31 @@ export interface RequestContext {
    * Rejects with the signal's AbortError.
    */
   readonly yield: () => Promise<void>;
-  /** Settles when so many more pieces of answers may be written: at once, or as `yield` does where a turn would have too many. */
+  /** Settles when so many more pieces of answers may be written: at once, or in a later turn where all requests would write too many in this one. */
   readonly mayWrite: (pieces: number) => Promise<void>;
 }
 
-/** Pieces of answers, each a token or a log-probability, that a request may write in one turn: a few milliseconds. */
-const PIECES_A_TURN = 4096;
+/** Pieces of answers, each a token or a log-probability, that all requests together write in a turn: a few milliseconds. */
+export const PIECES_A_TURN = 2048;
+/** Most pieces of what comes in small events, as the tokens of a stream do. They have a budget of their own, to wait for no large answer. */
+const SMALL = 64;
 
-/** The context of one request. */
+/** One event loop, one budget of each kind for the process. */
+const budgets = { small: new TurnBudget(PIECES_A_TURN), large: new TurnBudget(PIECES_A_TURN) };
+
+/** The context of one request. Of its large pieces one waits at a time, so requests take turns. */
 export function requestContext(gone: AbortSignal, trace?: CompletionTrace): RequestContext {
-  let last = Promise.resolve();
-  let pieces = 0;
-  const yieldTurn = (): Promise<void> => (last = last.then(() => setImmediate(undefined, { signal: gone })));
-  const mayWrite = async (more: number): Promise<void> => {
-    while (pieces > 0 && pieces + more > PIECES_A_TURN) {
-      await yieldTurn();
-      pieces = 0;
-    }
-    pieces += more;
+  let lastYield = Promise.resolve();
+  let lastLarge = Promise.resolve();
+  const take = async (budget: TurnBudget, pieces: number): Promise<void> => {
+    await budget.take(pieces);
+    gone.throwIfAborted();
   };
-  return { gone, trace, yield: yieldTurn, mayWrite };
+  return {
+    gone,
+    trace,
+    yield: () => (lastYield = lastYield.then(() => setImmediate(undefined, { signal: gone }))),
+    mayWrite: (pieces) =>
+      pieces <= SMALL ? take(budgets.small, pieces) : (lastLarge = lastLarge.then(() => take(budgets.large, pieces))),
+  };
 }

@@ -61,13 +61,18 @@ function shortenValue(schema: TSchema | undefined, value: unknown, compile: Comp
   if (typeof value !== 'object' || value === null || schema === undefined) return value;
   const { length } = Array.isArray(value) ? value : Object.keys(value);
   if (length < MANY) return value;
-  const isValid = compile(schema);
-  if (isValid(value)) return Array.isArray(value) ? value.slice(0, 1) : {};
+  if (!Array.isArray(value) && 'additionalProperties' in schema) {
+    return wrongEntry(value as Readonly<Record<string, unknown>>, compile(schema.additionalProperties as TSchema));
+  }
+  if (compile(schema)(value)) return Array.isArray(value) ? value.slice(0, 1) : {};
   if ('anyOf' in schema) return true; // the union itself is at fault
-  if (Array.isArray(value)) return value.slice(0, MANY);
-  const isEntryValid = compile((schema as TSchema & { additionalProperties: TSchema }).additionalProperties);
-  const wrong = Object.entries(value).find(([, entry]) => !isEntryValid(entry));
-  return Object.fromEntries(wrong ? [wrong] : []);
+  return Array.isArray(value) ? value.slice(0, MANY) : value;
+}
+
+/** The first entry that is not valid, alone. Makes no array of all of them, which takes longer than the check. */
+function wrongEntry(map: Readonly<Record<string, unknown>>, isValid: (entry: unknown) => boolean): object {
+  for (const key in map) if (!isValid(map[key])) return { [key]: map[key] };
+  return {};
 }
 
 type RequestValidator = Pick<Validator, 'Errors'>;

@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { collectCompletion, streamCompletion } from '../../completions/answer/response.js';
 import { sumUsage } from '../../completions/answer/usage.js';
 import { startCompletion } from '../../completions/completion.js';
-import { requestContext, type RequestContext } from '../../completions/context.js';
+import { PIECES_A_TURN, requestContext, type RequestContext } from '../../completions/context.js';
 import { startMany, type ManyDeps } from '../../completions/many.js';
 import { Reservation } from '../../completions/plan/reservation.js';
 import { CompletionRequest } from '../../completions/request/schema.js';
@@ -62,7 +62,9 @@ const completionRoutes: FastifyPluginAsyncTypebox<ManyDeps> = async (app, deps) 
     request.usage = completion.usage;
     reply.headers(rateLimitHeaders(completion.admission));
     if (!completion.params.stream)
-      return sendJson(reply, completionJson(await collectCompletion(completion)), context.yield);
+      return sendJson(reply, completionJson(await collectCompletion(completion)), () =>
+        context.mayWrite(PIECES_A_TURN),
+      );
     return sendEvents(reply, (send) => streamCompletion(completion, send));
   });
 
@@ -74,7 +76,8 @@ const completionRoutes: FastifyPluginAsyncTypebox<ManyDeps> = async (app, deps) 
     const { items, admission = {} } = await startMany(deps, callerOf(request), many, context);
     request.usage = () => sumUsage(items.flatMap(({ completion }) => completion?.usage() ?? []));
     reply.headers(rateLimitHeaders(admission));
-    if (!stream) return sendJson(reply, manyJson(await collectMany(items, request)), context.yield);
+    if (!stream)
+      return sendJson(reply, manyJson(await collectMany(items, request)), () => context.mayWrite(PIECES_A_TURN));
     return sendEvents(reply, (send) => streamMany(items, send, request));
   });
 };

@@ -6,7 +6,7 @@ const MAX_DEPTH = 32;
  * Most of each in a JSON body: they determine how long parsing and checking block the event loop. Names of fields are strings too. Those
  * that are numbers cost less, and a `logit_bias` for every token has 50,257.
  */
-const MAX_VALUES = 1_048_576;
+const MAX_VALUES = 524_288;
 const MAX_PARTS = 65_536;
 const MAX_NAMES = 16_384;
 
