@@ -39,15 +39,15 @@ const budgets = { small: new TurnBudget(PIECES_A_TURN), large: new TurnBudget(PI
 export function requestContext(gone: AbortSignal, trace?: CompletionTrace): RequestContext {
   let lastYield = Promise.resolve();
   let lastLarge = Promise.resolve();
-  const take = async (budget: TurnBudget, pieces: number): Promise<void> => {
-    await budget.take(pieces);
+  const takeLarge = async (pieces: number): Promise<void> => {
     gone.throwIfAborted();
+    await budgets.large.take(pieces);
   };
   return {
     gone,
     trace,
     yield: () => (lastYield = lastYield.then(() => setImmediate(undefined, { signal: gone }))),
     mayWrite: (pieces) =>
-      pieces <= SMALL ? take(budgets.small, pieces) : (lastLarge = lastLarge.then(() => take(budgets.large, pieces))),
+      pieces <= SMALL ? budgets.small.take(pieces) : (lastLarge = lastLarge.then(() => takeLarge(pieces))),
   };
 }
