@@ -70,6 +70,7 @@ export function costlyRequests(model: string): readonly (() => CostlyRequest)[] 
     complete('2 million ids', { prompt: Array(2_000_000).fill(1) }),
     complete('524,000 ids', { prompt: Array(VALUES).fill(1) }),
     complete('524,000 ids and a text', { prompt: [...Array<number>(VALUES).fill(1), 'a'] }),
+    complete('524,000 ids in a prompt, and a text in another', { prompt: [Array(VALUES - 1).fill(1), ['a']] }),
     complete('524,000 stop ids', { prompt: 'a', stop_token_ids: Array(VALUES).fill(1) }),
     complete('1.3 million empty texts', { prompt: Array(1_300_000).fill('') }),
     complete('65,000 texts', { prompt: Array.from({ length: STRINGS }, (_, i) => `${i}`) }),

@@ -53,6 +53,34 @@ describe('fields', () => {
     expect(refused(body).param).toBe(param);
   });
 
+  const many = Object.fromEntries(Array.from({ length: 1100 }, (_, i) => [`k${i}`, 1]));
+
+  it.each<[object, string, string]>([
+    [{ user: many }, 'user', `'user' must be string or null.`],
+    [{ stop: many }, 'stop', `'stop' must be a string that is not empty, or up to 4 of them.`],
+    [{ stop_token_ids: many }, 'stop_token_ids', `'stop_token_ids' must be array or null.`],
+    [{ logit_bias: { ...many, k5: 'x' } }, 'logit_bias.k5', `'logit_bias.k5' must be number.`],
+    [{ logit_bias: { '5': Object.keys(many) } }, 'logit_bias', `'logit_bias' must be number.`],
+    [{ stream_options: many }, 'stream_options.k0', `Unknown field 'stream_options.k0'.`],
+    [{ stream_options: { include_usage: true, ...many } }, 'stream_options.k0', `Unknown field 'stream_options.k0'.`],
+    [
+      { stream_options: { include_usage: Object.keys(many) } },
+      'stream_options.include_usage',
+      `'stream_options.include_usage' must be boolean or null.`,
+    ],
+  ])('refuse many entries, case %#', (fields, param, message) => {
+    expect(refused({ ...minimal, ...fields })).toMatchObject({ param, message });
+  });
+
+  it.each([[['x']], [[]]])('are not searched for errors in a large array of arrays', (...last) => {
+    let reads = 0;
+    const counted = Object.defineProperty(Array(2000).fill(5), 1999, { get: () => (reads++, 5), enumerable: true });
+    expect(() => checkRequest({ ...minimal, prompt: [counted] })).not.toThrow();
+    const once = reads;
+    expect(refused({ ...minimal, n: 'x', prompt: [counted, ...last] }).message).toBeTruthy();
+    expect(reads - once).toBe(2 * once);
+  });
+
   it('are handed on as they came', () => {
     const body = { ...minimal, n: null, seed: 0, stop: ['a'], logit_bias: { '1': 2 } };
     expect(checkRequest(body)).toBe(body);

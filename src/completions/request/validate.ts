@@ -21,58 +21,86 @@ export function loadRequestCheck(): Promise<RequestCheck> {
 async function makeRequestCheck(): Promise<RequestCheck> {
   const { Compile } = await import('typebox/compile');
   const validator = Compile(CompletionRequest);
-  const compile: CompileField = (schema) => {
+  const fields = new Map<TSchema, (value: unknown) => boolean>();
+  const checkOf: FieldChecks = (schema) => {
+    const known = fields.get(schema);
+    if (known) return known;
     const field = Compile(schema);
-    return (value) => field.Check(value);
+    const check = (value: unknown): boolean => field.Check(value);
+    fields.set(schema, check);
+    return check;
   };
   return (body) => {
-    if (!validator.Check(body)) throw toError(validator, shorten(body, compile));
+    if (!validator.Check(body)) throw toError(validator, shorten(body, checkOf));
     refuseUnsupported(body);
     refuseContradictions(body);
     return body;
   };
 }
 
-/** Entries of an array or object that errors are listed for: one more than the largest array that is no union. */
+/** Entries of a wrong value that errors are listed for: one more than the largest array that is no union. */
 const MANY = 1025;
 
-/** Compiles a field's schema to a check of its values. */
-type CompileField = (schema: TSchema) => (value: unknown) => boolean;
+/** The check of a field's values, compiled at its first use. */
+type FieldChecks = (schema: TSchema) => (value: unknown) => boolean;
 
 const known: Readonly<Record<string, TSchema>> = CompletionRequest.properties;
 
 /**
- * A refused body with the same first error, but without large fields, and without unknown ones behind the first: TypeBox lists at most
+ * A refused body with the same first error, but with little in its fields, and without unknown ones behind the first: TypeBox lists at most
  * eight errors, and takes seconds to look for them among a million entries.
  */
-function shorten(body: unknown, compile: CompileField): unknown {
-  if (typeof body !== 'object' || body === null) return body;
+function shorten(body: unknown, checkOf: FieldChecks): unknown {
+  if (!isObject(body)) return body;
   if (Array.isArray(body)) return [];
   const fields = Object.entries(body);
   const unknown = fields.find(([name]) => !Object.hasOwn(known, name));
   const kept = fields.filter((field) => Object.hasOwn(known, field[0]) || field === unknown);
   return Object.fromEntries(
-    kept.map((field) => [field[0], field === unknown ? null : shortenValue(known[field[0]], field[1], compile)]),
+    kept.map((field) => [field[0], field === unknown ? null : shortenValue(known[field[0]], field[1], checkOf)]),
   );
 }
 
 /** A small value that is valid if the value is, and otherwise has the same fault. */
-function shortenValue(schema: TSchema | undefined, value: unknown, compile: CompileField): unknown {
-  if (typeof value !== 'object' || value === null || schema === undefined) return value;
-  const { length } = Array.isArray(value) ? value : Object.keys(value);
-  if (length < MANY) return value;
-  if (!Array.isArray(value) && 'additionalProperties' in schema) {
-    return wrongEntry(value as Readonly<Record<string, unknown>>, compile(schema.additionalProperties as TSchema));
+function shortenValue(schema: TSchema | undefined, value: unknown, checkOf: FieldChecks): unknown {
+  if (!isObject(value) || schema === undefined) return value;
+  const { items, properties = {}, additionalProperties: rest } = schema as TSchema & SchemaParts;
+  if (rest !== undefined && !Array.isArray(value)) {
+    const wrong = wrongEntry(value, properties, rest === false ? () => false : checkOf(rest));
+    if (wrong) return wrong;
   }
-  if (compile(schema)(value)) return Array.isArray(value) ? value.slice(0, 1) : {};
+  if (checkOf(schema)(value)) return firstOf(value);
   if ('anyOf' in schema) return true; // the union itself is at fault
-  return Array.isArray(value) ? value.slice(0, MANY) : value;
+  if (!Array.isArray(value)) return Object.fromEntries(Object.entries(value).slice(0, MANY));
+  const isItemValid = items ? checkOf(items) : () => true;
+  const at = value.findIndex((item) => !isItemValid(item));
+  return at < 0 ? value.slice(0, MANY) : [value[at]];
 }
 
-/** The first entry that is not valid, alone. Makes no array of all of them, which takes longer than the check. */
-function wrongEntry(map: Readonly<Record<string, unknown>>, isValid: (entry: unknown) => boolean): object {
-  for (const key in map) if (!isValid(map[key])) return { [key]: map[key] };
-  return {};
+/** The first entry that is neither known nor valid, alone. Makes no array of all of them, which takes longer than the check. */
+function wrongEntry(map: object, known: object, isValid: (entry: unknown) => boolean): object | undefined {
+  const entries = map as Readonly<Record<string, unknown>>;
+  for (const name in entries) {
+    if (!Object.hasOwn(known, name) && !isValid(entries[name])) return { [name]: entries[name] };
+  }
+  return undefined;
+}
+
+/** What the schema of an array or an object says of its entries; that of another type says nothing. */
+interface SchemaParts {
+  readonly items?: TSchema;
+  readonly properties?: Readonly<Record<string, TSchema>>;
+  readonly additionalProperties?: TSchema | false;
+}
+
+/** The first entry of an array, of which only the first entry is left too; of an object nothing. */
+function firstOf(value: object): object {
+  if (!Array.isArray(value)) return {};
+  return value.slice(0, 1).map((entry: unknown) => (isObject(entry) ? firstOf(entry) : entry));
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
 }
 
 type RequestValidator = Pick<Validator, 'Errors'>;
