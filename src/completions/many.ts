@@ -37,6 +37,9 @@ export interface ManyCompletions {
   readonly admission: Admission | undefined;
 }
 
+/** Requests that are checked and started in one turn of the event loop. */
+const STARTED_A_TURN = 16;
+
 /**
  * Starts many completions; settles when each is admitted or refused.
  * @throws CompletionError when the call itself is wrong: too many requests, or a `custom_id` twice. It then has taken one request.
@@ -50,9 +53,12 @@ export async function startMany(
   refuseTooMany(requests.length, deps.maxRequests);
   refuseDuplicates(requests.map(({ custom_id }) => custom_id));
   let admission: Admission | undefined;
+  let turn = Promise.resolve();
   const items = await Promise.all(
     requests.map(async ({ custom_id: customId, body }, index): Promise<ManyItem> => {
+      if (index > 0 && index % STARTED_A_TURN === 0) turn = context.yield();
       try {
+        await turn;
         const reservation = index === 0 ? first : await Reservation.ofRequest(deps.limiter, caller);
         const reserved = { body: withStream(body, stream), reservation };
         const completion = await startCompletion(deps, caller, reserved, context);

@@ -61,7 +61,7 @@ function completer(limits: Partial<TenantLimits> = {}) {
   const many = async (requests: Parameters<typeof startMany>[2]['requests'], stream = false) => {
     const call = { requests, stream, reservation: await reserve() };
     const context = requestContext(new AbortController().signal);
-    return startMany({ ...deps, limiter, maxRequests: 3 }, caller, call, context);
+    return startMany({ ...deps, limiter, maxRequests: 64 }, caller, call, context);
   };
   return { engine, start, many };
 }
@@ -162,6 +162,18 @@ describe('startMany', () => {
     expect((await collectCompletion(items[0]!.completion!)).choices).toEqual(alone.choices);
   });
 
+  it('lets others have a turn behind every sixteen', async () => {
+    const { many } = completer();
+    const refused = Array.from({ length: 64 }, (_, i) => ({ custom_id: `${i}`, body: { ...body, frob: 1 } }));
+    await many(refused); // the first time, the check is loaded
+    let turns = 0;
+    const count = (): NodeJS.Immediate => setImmediate(() => (turns++, (next = count())));
+    let next = count();
+    expect((await many(refused)).items).toHaveLength(64);
+    clearImmediate(next);
+    expect(turns).toBeGreaterThanOrEqual(3);
+  });
+
   it('lets an item repeat whether there is a stream, and say nothing else', async () => {
     const { many } = completer();
     const items = async (own: unknown, stream: boolean) =>
@@ -187,6 +199,8 @@ describe('startMany', () => {
     const { many } = completer();
     const request = (custom_id: string) => ({ custom_id, body });
     await expect(many([request('a'), request('a')])).rejects.toMatchObject({ param: 'requests[1].custom_id' });
-    await expect(many(['a', 'b', 'c', 'd'].map(request))).rejects.toMatchObject({ param: 'requests' });
+    await expect(many(Array.from({ length: 65 }, (_, i) => request(`${i}`)))).rejects.toMatchObject({
+      param: 'requests',
+    });
   });
 });
