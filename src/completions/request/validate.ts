@@ -1,6 +1,7 @@
 import type { TSchema } from 'typebox';
 import type { Validator } from 'typebox/compile';
 
+import { isObject } from '../../lib/is-object.js';
 import { describeViolation, type SchemaError } from '../../lib/schema/violation.js';
 import { CompletionError, invalidValue } from '../errors.js';
 import { CompletionRequest } from './schema.js';
@@ -97,10 +98,6 @@ interface SchemaParts {
 function firstOf(value: object): object {
   if (!Array.isArray(value)) return {};
   return value.slice(0, 1).map((entry: unknown) => (isObject(entry) ? firstOf(entry) : entry));
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null;
 }
 
 type RequestValidator = Pick<Validator, 'Errors'>;

@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 
+import { isObject } from '../../../lib/is-object.js';
 import { ApiError } from '../../errors.js';
 import { refuseCostly } from './json-scan.js';
 
@@ -67,8 +68,4 @@ function refusePrototypes(value: object): void {
   }
   for (const one of Array.isArray(value) ? (value as unknown[]) : Object.values(value))
     if (isObject(one)) refusePrototypes(one);
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null;
 }

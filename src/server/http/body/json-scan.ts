@@ -51,7 +51,7 @@ function endOfString(body: Uint8Array, start: number): number {
   return body.length;
 }
 
-/** Whether the bytes are an index of an array. */
+/** Whether the bytes are at most nine digits, as the names in a `logit_bias` are. */
 function isNumber(body: Uint8Array, start: number, end: number): boolean {
   if (end - start > 9) return false;
   for (let at = start; at < end; at++) {
