@@ -54,7 +54,9 @@ export interface GenerationRequest {
   readonly share?: TenantShare | undefined;
   /** `interactive` unless given. */
   readonly priority?: Priority | undefined;
-  /** At least one token. */
+  /** The input of an encoder-decoder's encoder, at least one token; undefined or left out in a decoder-only model. */
+  readonly source?: readonly number[] | undefined;
+  /** At least one token; of a decoder, those that it starts with. */
   readonly prompt: readonly number[];
   readonly prefix?: RequestPrefix | undefined;
   readonly sampling: SamplingParams;
@@ -75,6 +77,12 @@ export interface GenerationRequest {
   readonly stopTokenIds: readonly number[];
   /** Go on after the model's end token. */
   readonly ignoreEos: boolean;
+  /** The first generated token, whatever the model says; undefined or left out: the model chooses. */
+  readonly forcedFirstToken?: number | undefined;
+  /** The token generated where `maxTokens` ends a sequence; undefined or left out: the model chooses. */
+  readonly forcedLastToken?: number | undefined;
+  /** Tokens that would repeat a run of so many, prompt included, are not generated; 0, undefined or left out: all may be. */
+  readonly noRepeatNgramSize?: number | undefined;
   /** Report this many best log-probabilities for each token; undefined: none at all; 0: the chosen token's only. */
   readonly logprobs: number | undefined;
   /** The same for the prompt's tokens, from the second on; undefined, or left out: the prompt is not scored. */
@@ -83,12 +91,22 @@ export interface GenerationRequest {
   readonly observe?: (() => SequenceObserver) | undefined;
 }
 
+/** As in Transformers' `generate`. */
+export type EarlyStopping = boolean | 'never';
+
 /** A beam search: what it honours of a request for one sequence, and what is its own. There is nothing random in it. */
 export interface BeamRequest extends Omit<GenerationRequest, 'sampling' | 'choice' | 'minTokens' | 'stop'> {
   /** Beams, which are the hypotheses returned too; 1 to the engine's slots. */
   readonly width: number;
   /** A hypothesis' score is its log-probability divided by its number of tokens to this power: above 0 the longer gain. */
   readonly lengthPenalty: number;
+  /**
+   * When a search ends: true: as soon as it has `width` hypotheses; false: once the best beam at its present length is no better than the worst
+   * of them; `never`: once no beam can become better, however long. false unless given.
+   */
+  readonly earlyStopping?: EarlyStopping | undefined;
+  /** Generated tokens before an end token may end a hypothesis; 0 unless given. */
+  readonly minTokens?: number | undefined;
   /** At least 1. */
   readonly maxTokens: number;
 }

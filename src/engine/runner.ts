@@ -6,8 +6,12 @@ export interface Span {
   readonly slot: number;
   /** At least one. */
   readonly tokens: readonly number[];
-  /** Positions in the slot before the step, which is also the position of the first token. */
+  /** Positions in the slot before the step. */
   readonly past: number;
+  /** Position that the first token is embedded with, at most `past`: less, where virtual tokens are not counted; `past` unless given. */
+  readonly position?: number;
+  /** Source slot that the tokens attend to; undefined or left out in a decoder-only model. */
+  readonly source?: number | undefined;
   /** Tokens whose logits the step returns. */
   readonly logits: 'none' | 'last' | 'all';
   /** Divisor of the logits in `StepOutput.temperedLse`, above 0; 1 where the sampler does not need them. */
@@ -50,6 +54,29 @@ export interface KvCopy {
   readonly bytes: number;
 }
 
+/** A source that is being encoded. The pieces of one source may be computed between steps. */
+export interface SourceEncoding {
+  /**
+   * Computes the next piece: up to `maxTokens` tokens of one layer.
+   * @returns whether the source is encoded, and tokens may attend to its slot
+   */
+  advance(maxTokens: number): Promise<boolean>;
+  /** Releases what it needs while it encodes; the source slot stays as it is. */
+  dispose(): void;
+}
+
+/** Encodes sources of an encoder-decoder into source slots, which tokens attend to. */
+export interface SourceEncoder {
+  /** Most tokens of a source, with the embeddings that a prefix puts before it. */
+  readonly maxTokens: number;
+  /**
+   * Begins to encode a source behind the virtual tokens of a prefix. What the source slot held is lost.
+   * @param slot there are as many source slots as KV slots
+   * @throws RangeError for a source that it does not encode
+   */
+  begin(slot: number, source: readonly number[], prefix?: PrefixKv): SourceEncoding;
+}
+
 /**
  * A model as the engine sees it: forward passes over several sequences, and the care of their KV slots. `model/` implements it on
  * ONNX Runtime, tests in plain TypeScript; both pass one contract suite.
@@ -57,19 +84,21 @@ export interface KvCopy {
  */
 export interface ModelRunner {
   readonly slots: number;
-  /** Positions that fit in a slot: the model's context. */
+  /** Positions that tokens may have: the model's context. */
   readonly contextLength: number;
   readonly vocabularySize: number;
   /** Most tokens of a step's last row, where that is less than the context. */
   readonly maxChunkTokens?: number;
   /** Most tokens of each row before the last. */
   readonly maxRowTokens: number;
+  /** Undefined for a decoder-only model. Its calls are calls of the runner: one at a time. */
+  readonly sources?: SourceEncoder | undefined;
   /**
    * Runs one forward pass: writes keys and values of all its tokens and returns the logits asked for.
    * @throws RangeError for a step that it does not compute; no slot has changed then
    */
   step(input: StepInput): Promise<StepOutput>;
-  /** Writes the keys and values of virtual tokens at positions `offset` to `offset + kv.length - 1` of a slot. */
+  /** Writes the keys and values of virtual tokens, those of the site that slots hold, at positions `offset` to `offset + kv.length - 1` of a slot. */
   append(slot: number, offset: number, kv: PrefixKv): Promise<void>;
   /** Copies the first `length` positions of a slot to another one; the source stays as it is. */
   copySlot(from: number, to: number, length: number): Promise<void>;

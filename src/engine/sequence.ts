@@ -22,7 +22,6 @@ export interface SequenceOptions {
 
 /**
  * One sequence from submission to its end: the only carrier of mutable state in the engine. What can be derived is a getter.
- * A token's position is always its index in the slot's keys and values.
  */
 export class Sequence {
   /** Prompt and generated tokens. */
@@ -146,9 +145,16 @@ export class Sequence {
     return this.numComputedTokens === this.prefixIndex;
   }
 
-  /** Position of the next token to compute. */
+  /** Place in the slot of the next token to compute. */
   get past(): number {
     return this.positionOf(this.numComputedTokens);
+  }
+
+  /** Position that the next token to compute is embedded with. */
+  get position(): number {
+    const { prefix } = this.request;
+    const isBehind = prefix !== undefined && this.numComputedTokens >= (this.prefixIndex ?? 0);
+    return isBehind ? this.numComputedTokens + prefix.kv.shift : this.numComputedTokens;
   }
 
   /** Positions of the slot that hold something; virtual tokens count from the step on that computes the token behind them. */
@@ -188,7 +194,7 @@ export class Sequence {
     if (tokens.length > 0) this.events.push({ type: 'prompt', tokens });
   }
 
-  /** Position of a token in the slot. */
+  /** Place of a token in the slot. */
   positionOf(index: number): number {
     const { prefix } = this.request;
     return prefix !== undefined && index >= (this.prefixIndex ?? 0) ? index + prefix.kv.length : index;

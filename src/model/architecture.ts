@@ -1,3 +1,4 @@
+import type { GenerationConfig } from '../engine/generation-config.js';
 import type { GraphBuilder } from '../onnx/graph.js';
 import type { ModelShape } from '../prefix/kv.js';
 import type { KvPrecision } from './precision.js';
@@ -56,6 +57,8 @@ export interface Architecture<Config = unknown> {
   parseConfig(config: Json, generation?: Json): Config;
   shape(config: Config): ModelShape;
   eosTokenIds(config: Config): readonly number[];
+  /** What an encoder-decoder's checkpoint asks of generation; undefined, or left out, for a decoder-only model. */
+  generation?(config: Config): GenerationConfig;
   /** Everything of a configuration that changes results, as text that never changes: the model's fingerprint covers it. */
   fingerprintText(config: Config): string;
   /** The name of the weight that a checkpoint's tensor holds; undefined for a tensor that the model does not need. */

@@ -177,9 +177,10 @@ export class OnnxRunner implements ModelRunner {
     let kept = 0;
     for (const span of rows) {
       const last = span.tokens.length - 1;
+      const position = positionOf(span);
       span.tokens.forEach((id, index) => {
         ids[tokens] = BigInt(id);
-        positions[tokens] = BigInt(span.past + index);
+        positions[tokens] = BigInt(position + index);
         if (span.logits === 'all' || (span.logits === 'last' && index === last)) {
           keep[kept] = BigInt(tokens);
           temperature[kept++] = span.temperature;
@@ -270,7 +271,8 @@ export class OnnxRunner implements ModelRunner {
     if (tokens > maxTokensOf(this)) throw new RangeError(`a step of ${tokens} tokens: ${maxTokensOf(this)} fit`);
   }
 
-  #checkSpan({ slot, tokens, past }: Span, row: number, isLast: boolean): void {
+  #checkSpan(span: Span, row: number, isLast: boolean): void {
+    const { slot, tokens, past } = span;
     this.#checkSlot(slot);
     if (isLast ? slot < row : slot !== row) throw new RangeError(`row ${row} is in slot ${slot}`);
     const limit = isLast ? this.maxChunkTokens : this.maxRowTokens;
@@ -279,6 +281,8 @@ export class OnnxRunner implements ModelRunner {
     }
     for (const token of tokens) this.#checkToken(token);
     this.#checkRange(past, tokens.length);
+    const position = positionOf(span);
+    if (!Number.isInteger(position) || position < 0 || position > past) throw new RangeError(`position ${position}`);
   }
 
   #checkToken(id: number): void {
@@ -313,6 +317,11 @@ export function maxTokensOf({ slots, contextLength }: Pick<ModelRunner, 'slots' 
 
 function bind(session: Session): OpenGraph {
   return { session, binding: session.bind() };
+}
+
+/** Position that a span's first token is embedded with. */
+function positionOf({ past, position = past }: Span): number {
+  return position;
 }
 
 /** Positions in a span's slot after the step. */

@@ -1,6 +1,6 @@
 /** The attention layers of a model that read keys and values of one kind: a prefix can put virtual tokens in front of them. */
 export interface AttentionSite {
-  /** `self` in a decoder-only model. */
+  /** `self` in a decoder-only model; `encoder`, `decoder` or `cross` in an encoder-decoder. */
   readonly name: string;
   readonly layers: number;
   /** Heads of keys and values; groups of query heads may share one. */
@@ -18,8 +18,11 @@ export interface ModelShape {
   readonly sites: readonly AttentionSite[];
   /** Width of the residual stream, and of input embeddings. */
   readonly width: number;
+  /** Positions of a sequence: of a decoder, its target's. */
   readonly contextLength: number;
   readonly vocabularySize: number;
+  /** Positions of an encoder's input; undefined for a decoder-only model. */
+  readonly sourceLength?: number | undefined;
 }
 
 /** A frozen model as the prefixes that belong to it know it. */
@@ -32,6 +35,12 @@ export interface BaseModel extends ModelShape {
 
 /** Name of a decoder-only model's only site. */
 export const SELF = 'self';
+/** Site of an encoder's self-attention. */
+export const ENCODER = 'encoder';
+/** Site of a decoder's self-attention, in a model with an encoder. */
+export const DECODER = 'decoder';
+/** Site of a decoder's attention to its encoder's output. */
+export const CROSS = 'cross';
 
 /** The site of a decoder-only model. Throws for a model that has other sites. */
 export function selfSite({ sites }: Pick<ModelShape, 'sites'>): AttentionSite {
@@ -42,20 +51,36 @@ export function selfSite({ sites }: Pick<ModelShape, 'sites'>): AttentionSite {
   return site;
 }
 
+/** The site of that name. Throws for a model without it. */
+export function siteNamed({ sites }: Pick<ModelShape, 'sites'>, name: string): AttentionSite {
+  const site = sites.find((one) => one.name === name);
+  if (site === undefined) throw new Error(`the model has no site ${name}`);
+  return site;
+}
+
+/** The site whose keys and values a sequence's slot holds: `self`, or an encoder-decoder's `decoder`. */
+export function slotSite(shape: Pick<ModelShape, 'sites'>): AttentionSite {
+  return shape.sites.some(({ name }) => name === DECODER) ? siteNamed(shape, DECODER) : selfSite(shape);
+}
+
 /** Keys and values of virtual tokens. Immutable; shared by every request that uses them. */
 export interface PrefixKv {
   /** Positions that the prefix takes in a sequence's slot: its virtual tokens at the site where the slot is. */
   readonly length: number;
+  /** Positions by which the tokens behind it are counted further: `length` in a decoder-only model; none if the virtual tokens are not counted. */
+  readonly shift: number;
   /**
    * Rows at each site that has virtual tokens, by the site's name: `[P, rowWidth(site)]`, where P may differ from site to site. As PEFT
    * writes them: column block 2l is layer l's keys, 2l + 1 its values, head-major.
    */
   readonly rows: ReadonlyMap<string, Float32Array>;
+  /** Input embeddings `[P, width]` that stand before a source's; undefined or left out: none. */
+  readonly sourceEmbeddings?: Float32Array | undefined;
 }
 
 /** The prefix of a decoder-only model: `rows` is `[length, rowWidth(site)]`. */
 export function selfKv(length: number, rows: Float32Array): PrefixKv {
-  return { length, rows: new Map([[SELF, rows]]) };
+  return { length, shift: length, rows: new Map([[SELF, rows]]) };
 }
 
 /** The rows of a decoder-only model's prefix. */
@@ -65,9 +90,9 @@ export function selfRows({ rows }: PrefixKv): Float32Array {
   return own;
 }
 
-/** Bytes of a prefix's rows, at all sites. */
-export function kvBytes({ rows }: PrefixKv): number {
-  return [...rows.values()].reduce((bytes, { byteLength }) => bytes + byteLength, 0);
+/** Bytes of a prefix's rows at all sites, and of its embeddings. */
+export function kvBytes({ rows, sourceEmbeddings }: PrefixKv): number {
+  return [...rows.values()].reduce((bytes, { byteLength }) => bytes + byteLength, sourceEmbeddings?.byteLength ?? 0);
 }
 
 /** Runs input embeddings or tokens through the frozen model, once, at upload. */

@@ -23,14 +23,21 @@ export function sampledSequences({ decode, chunk }: Pick<Schedule<Sequence>, 'de
 }
 
 function toDecodeRow(sequence: Sequence): Span {
-  const { slot = 0, tokens, past } = sequence;
-  return { slot, tokens: tokens.slice(-1), past, logits: 'last', temperature: temperatureOf(sequence) };
+  const { slot = 0, tokens, past, position } = sequence;
+  return { slot, tokens: tokens.slice(-1), past, position, logits: 'last', temperature: temperatureOf(sequence) };
 }
 
 function toPromptChunk({ sequence, numTokens, isLast }: ScheduledChunk<Sequence>): Span {
-  const { slot = 0, tokens, numComputedTokens: start, past } = sequence;
+  const { slot = 0, tokens, numComputedTokens: start, past, position } = sequence;
   const logits = sequence.isPromptScored ? 'all' : isLast ? 'last' : 'none';
-  return { slot, tokens: tokens.slice(start, start + numTokens), past, logits, temperature: temperatureOf(sequence) };
+  return {
+    slot,
+    tokens: tokens.slice(start, start + numTokens),
+    past,
+    position,
+    logits,
+    temperature: temperatureOf(sequence),
+  };
 }
 
 /** Greedy rows have no use for tempered logits, and none can be divided by 0. */
