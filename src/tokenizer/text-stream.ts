@@ -2,6 +2,8 @@
 export interface TokenBytes {
   /** The bytes of a token; empty for an unknown id. */
   tokenBytes(id: number): Uint8Array;
+  /** The bytes that a token adds to a text; those of the token unless given. */
+  textBytes?(id: number): Uint8Array;
 }
 
 /**
@@ -16,7 +18,8 @@ export class TextStream {
 
   /** Adds a token and returns the text that is now certain; empty while a character is incomplete. */
   push(id: number): string {
-    return this.#decoder.decode(this.tokenizer.tokenBytes(id), { stream: true });
+    const bytes = this.tokenizer.textBytes?.(id) ?? this.tokenizer.tokenBytes(id);
+    return this.#decoder.decode(bytes, { stream: true });
   }
 
   /** Ends the text: U+FFFD for an incomplete last character, else empty. The stream can then be reused. */

@@ -4,7 +4,14 @@ import { join } from 'node:path';
 import * as library from '@huggingface/tokenizers';
 
 import { byteOfCharacter, toBytes } from './byte-alphabet.js';
+import { type AddedToken, TokenBound } from './token-bound.js';
 import { TextStream, type TokenBytes } from './text-stream.js';
+import type { PromptEncoder } from './token-encoder.js';
+
+interface LibraryToken {
+  readonly content: string;
+  readonly special: boolean;
+}
 
 /**
  * The part of the library's class in use. (The library's own declarations do not resolve under Node's module
@@ -13,7 +20,7 @@ import { TextStream, type TokenBytes } from './text-stream.js';
 interface ByteLevelBpe {
   encode(text: string, options: { add_special_tokens: boolean }): { ids: number[] };
   id_to_token(id: number): string | undefined;
-  get_added_tokens_decoder(): ReadonlyMap<number, { readonly content: string }>;
+  get_added_tokens_decoder(): ReadonlyMap<number, LibraryToken>;
 }
 
 const { Tokenizer: ByteLevelBpe } = library as unknown as {
@@ -26,36 +33,43 @@ const noBytes = new Uint8Array(0);
 interface TokenizerJson {
   readonly model?: { readonly type?: string; readonly vocab?: Readonly<Record<string, number>> };
   readonly normalizer?: object | null;
-  readonly added_tokens?: readonly { readonly content: string; readonly lstrip?: boolean; readonly rstrip?: boolean }[];
+  readonly added_tokens?: readonly AddedToken[];
   readonly decoder?: { readonly type?: string } | null;
 }
 
-/** GPT-2's byte-level BPE, with the same ids and texts as Hugging Face's tokenizer. */
-export class Tokenizer implements TokenBytes {
+export interface TokenizerOptions {
+  /** Whether texts leave special tokens out, as Transformers' `skip_special_tokens` has it; false unless given. */
+  readonly skipSpecialTokens?: boolean;
+}
+
+/** GPT-2's byte-level BPE, which BART has too, with the same ids and texts as Hugging Face's tokenizer. */
+export class Tokenizer implements TokenBytes, PromptEncoder {
   readonly #bpe: ByteLevelBpe;
-  readonly #addedTokens: ReadonlyMap<number, { readonly content: string }>;
+  readonly #addedTokens: ReadonlyMap<number, LibraryToken>;
   readonly #bytes: (Uint8Array | undefined)[] = [];
-  readonly #longestToken: number;
+  readonly #bound: TokenBound;
+  readonly #skipsSpecial: boolean;
 
   /**
    * @param tokenizer content of `tokenizer.json`
    * @param config content of `tokenizer_config.json`
    * @throws TypeError when the tokenizer is not a byte-level BPE that can write every byte
    */
-  constructor(tokenizer: object, config: object = {}) {
+  constructor(tokenizer: object, config: object = {}, { skipSpecialTokens = false }: TokenizerOptions = {}) {
     refuseOtherKinds(tokenizer);
+    this.#skipsSpecial = skipSpecialTokens;
     this.#bpe = new ByteLevelBpe(tokenizer, config);
     this.#addedTokens = this.#bpe.get_added_tokens_decoder();
-    this.#longestToken = longestToken(tokenizer);
+    this.#bound = toBound(tokenizer);
   }
 
   /** Loads `tokenizer.json` and, if present, `tokenizer_config.json` from a checkpoint directory. */
-  static async load(directory: string): Promise<Tokenizer> {
+  static async load(directory: string, options?: TokenizerOptions): Promise<Tokenizer> {
     const [tokenizer, config] = await Promise.all([
       readJson(join(directory, 'tokenizer.json')),
       readJson(join(directory, 'tokenizer_config.json')).catch(emptyIfMissing),
     ]);
-    return new Tokenizer(tokenizer, config);
+    return new Tokenizer(tokenizer, config, options);
   }
 
   /** Token ids of a text. Special tokens written in the text are recognised; none is added. */
@@ -63,15 +77,20 @@ export class Tokenizer implements TokenBytes {
     return text === '' ? [] : this.#bpe.encode(text, { add_special_tokens: false }).ids;
   }
 
+  /** As `encode`, with the special tokens that the tokenizer puts around a text: `<s>` and `</s>` in BART, none in GPT-2. */
+  encodeSource(text: string): number[] {
+    return this.#bpe.encode(text, { add_special_tokens: true }).ids;
+  }
+
   /**
    * Lower bound on the number of tokens of a text, from its byte length. Instant, where `encode` takes long on a long
    * text.
    */
   minTokens(text: string): number {
-    return Math.ceil(Buffer.byteLength(text) / this.#longestToken);
+    return this.#bound.minTokens(text);
   }
 
-  /** The text of token ids, special tokens included. Unknown ids have no text. */
+  /** The text of token ids, special tokens included unless they are skipped. Unknown ids have no text. */
   decode(ids: readonly number[]): string {
     const stream = this.textStream();
     return ids.map((id) => stream.push(id)).join('') + stream.end();
@@ -80,6 +99,11 @@ export class Tokenizer implements TokenBytes {
   /** The bytes of a token; a character may span several tokens. The array is shared: do not write to it. */
   tokenBytes(id: number): Uint8Array {
     return (this.#bytes[id] ??= this.#bytesOf(id));
+  }
+
+  /** As `tokenBytes`; none for a special token that texts leave out. */
+  textBytes(id: number): Uint8Array {
+    return this.#skipsSpecial && this.#addedTokens.get(id)?.special ? noBytes : this.tokenBytes(id);
   }
 
   /** A decoder for the tokens of one sequence as they arrive. */
@@ -110,13 +134,8 @@ function refuseOtherKinds({ model, decoder }: TokenizerJson): void {
   );
 }
 
-/** Most bytes of text that one token can stand for; Infinity if the tokenizer drops text before it looks for tokens. */
-function longestToken({ model, normalizer, added_tokens: added = [] }: TokenizerJson): number {
-  if (normalizer || added.some(({ lstrip, rstrip }) => (lstrip ?? false) || (rstrip ?? false))) return Infinity;
-  // A character of the vocabulary is a byte.
-  const lengths = Object.keys(model?.vocab ?? {}).map(({ length }) => length);
-  const contents = added.map(({ content }) => Buffer.byteLength(content));
-  return [...lengths, ...contents].reduce((longest, length) => Math.max(longest, length), 1);
+function toBound({ model, normalizer, added_tokens: added = [] }: TokenizerJson): TokenBound {
+  return new TokenBound(Object.keys(model?.vocab ?? {}), added, !normalizer);
 }
 
 async function readJson(path: string): Promise<object> {

@@ -9,6 +9,7 @@ const bytes = new TextEncoder();
 describe('encodePrompts', () => {
   const encoder = {
     encode: (text: string) => [...bytes.encode(text)],
+    encodeSource: (text: string) => [1, ...bytes.encode(text), 2],
     minTokens: (text: string) => Buffer.byteLength(text),
   };
   const room = { contextLength: 64, virtualTokens: 0 };

@@ -5,9 +5,12 @@ import { EngineError } from '../../src/engine/errors.js';
 import type { BeamRequest, Generation, GenerationEvent, GenerationRequest } from '../../src/engine/request.js';
 import { TextStream } from '../../src/tokenizer/text-stream.js';
 
-/** A tokenizer whose tokens are bytes. */
+const encode = (text: string): number[] => [...new TextEncoder().encode(text)];
+
+/** A tokenizer whose tokens are bytes; a source stands between 1 and 2. */
 export const byteTokenizer = {
-  encode: (text: string): number[] => [...new TextEncoder().encode(text)],
+  encode,
+  encodeSource: (text: string): number[] => [1, ...encode(text), 2],
   minTokens: (text: string): number => Buffer.byteLength(text),
   tokenBytes: (id: number): Uint8Array => Uint8Array.of(id),
 };

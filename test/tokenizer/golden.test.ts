@@ -21,4 +21,17 @@ describe.skipIf(!existsSync(goldens))('as Hugging Face tokenizes (skipped withou
       expect(tokenizer.decode(ids)).toBe(decoded);
     }
   });
+
+  const bart = new URL('bart/', goldens);
+  test.runIf(existsSync(bart)).each(['tiny-bart-a', 'tiny-bart-b'])('sources of %s', async (name) => {
+    const directory = fileURLToPath(new URL(`models/${name}`, bart));
+    const tokenizer = await Tokenizer.load(directory, { skipSpecialTokens: true });
+    const texts = JSON.parse(readFileSync(new URL(`expected/${name}.tokenizer.json`, bart), 'utf8')) as GoldenText[];
+    for (const { text, ids, decoded } of texts) {
+      expect(tokenizer.encodeSource(text)).toEqual(ids);
+      expect(tokenizer.decode(ids)).toBe(decoded);
+      expect(tokenizer.encode(text)).toEqual(ids.slice(1, -1));
+      expect(tokenizer.minTokens(text)).toBeLessThan(ids.length);
+    }
+  });
 });

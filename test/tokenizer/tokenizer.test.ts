@@ -35,11 +35,58 @@ describe('a byte-level tokenizer', () => {
     );
   });
 
-  test('says nothing of the fewest tokens where text may vanish', () => {
+  const withMask = (fields: object, rest: object = {}): Tokenizer => {
     const json = tinyTokenizerJson();
     const [endToken] = json['added_tokens'] as object[];
-    const greedy = new Tokenizer({ ...json, added_tokens: [{ ...endToken, lstrip: true }] });
-    expect(greedy.minTokens('x'.repeat(1000))).toBe(0);
+    const mask = { ...endToken, id: 262, content: '<mask>', ...fields };
+    return new Tokenizer({ ...json, added_tokens: [endToken, mask], ...rest });
+  };
+
+  test('does not count white space that a token may drop, and all else', () => {
+    const spaces = ' \n\u00a0'.repeat(1300);
+    for (const fields of [{ lstrip: true }, { rstrip: true }, { lstrip: true, rstrip: true }]) {
+      const greedy = withMask(fields);
+      expect(greedy.minTokens('x'.repeat(1300))).toBe(100);
+      expect(greedy.minTokens(`${spaces}x`)).toBe(401);
+      const text = `x${spaces}<mask>${spaces}x`;
+      expect(greedy.encode(text).length).toBeGreaterThanOrEqual(greedy.minTokens(text));
+      expect(greedy.minTokens(text)).toBe('lstrip' in fields && 'rstrip' in fields ? 1 : 401);
+    }
+  });
+
+  test('bounds every text from below, whatever its tokens drop', () => {
+    const unit = fc.constantFrom(' ', '\n', '\u3000', '<mask>', '<mas', '<|endoftext|>', 'hello', 'é');
+    for (const fields of [{ lstrip: true }, { rstrip: true }, { lstrip: true, rstrip: true }]) {
+      const greedy = withMask(fields);
+      fc.assert(
+        fc.property(fc.string({ unit, maxLength: 30 }), (text) => {
+          expect(greedy.minTokens(text)).toBeLessThanOrEqual(greedy.encode(text).length);
+        }),
+        { numRuns: 500, seed: 5 },
+      );
+    }
+  });
+
+  test('bounds a text of many tokens that drop white space in time that grows with its length', () => {
+    const greedy = withMask({ content: ' ', lstrip: true, rstrip: true });
+    expect(greedy.minTokens(' '.repeat(2 ** 20))).toBe(0);
+  });
+
+  test('says nothing of the fewest tokens where a normalizer may drop text', () => {
+    expect(withMask({}, { normalizer: { type: 'NFC' } }).minTokens('x'.repeat(1000))).toBe(0);
+  });
+
+  test('puts special tokens around a source, and leaves them out of texts if it is told to', () => {
+    const json = { ...tinyTokenizerJson(), ...roberta };
+    const bart = new Tokenizer(json, {}, { skipSpecialTokens: true });
+    expect(bart.encodeSource('')).toEqual([262, 0]);
+    expect(bart.encodeSource('hello')).toEqual([262, ...tokens, 0]);
+    expect(bart.encode('hello')).toEqual(tokens);
+    expect(bart.decode([262, ...tokens, 263, 0])).toBe('hello<sep>');
+    expect(new TextDecoder().decode(bart.tokenBytes(262))).toBe('<s>');
+    expect(new Tokenizer(json).decode([262, ...tokens, 0])).toBe('<s>hello<|endoftext|>');
+    expect(tokenizer.encodeSource('hello')).toEqual(tokens);
+    expect(tokenizer.encodeSource('')).toEqual([]);
   });
 
   test('parses special tokens and keeps them in the text', () => {
@@ -135,6 +182,19 @@ describe('loading', () => {
     }
   });
 });
+
+/** What BART's `tokenizer.json` has beside GPT-2's: a start token, its processor, and here an added token that is not special. */
+const roberta = {
+  added_tokens: [
+    { id: 262, content: '<s>', special: true },
+    { id: 0, content: '<|endoftext|>', special: true },
+    { id: 263, content: '<sep>', special: false },
+  ],
+  post_processor: {
+    ...{ type: 'RobertaProcessing', sep: ['<|endoftext|>', 0], cls: ['<s>', 262] },
+    ...{ trim_offsets: true, add_prefix_space: false },
+  },
+};
 
 const idOfByte = new Map(
   Array.from({ length: 257 }, (_, id) => id + 1)
