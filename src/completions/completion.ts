@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 
+import type { GenerationConfig } from '../engine/generation-config.js';
 import type { Generation, RequestPrefix } from '../engine/request.js';
 import type { BaseModel } from '../prefix/kv.js';
 import type { Admission } from '../tenancy/rate-limiter.js';
 import type { Caller } from '../tenancy/tenancy.js';
-import type { TokenEncoder } from '../tokenizer/token-encoder.js';
+import type { PromptEncoder } from '../tokenizer/token-encoder.js';
 import type { TokenBytes } from '../tokenizer/text-stream.js';
 import { ChoiceWriter, type RunningChoice } from './answer/choice.js';
 import type { Usage } from './answer/schema.js';
@@ -14,15 +15,18 @@ import { loadPrefix, type PrefixSource } from './plan/prefix.js';
 import { encodePrompts } from './plan/prompts.js';
 import { planSubmissions, submitAll, type CompletionEngine } from './plan/requests.js';
 import type { Reservation } from './plan/reservation.js';
+import { countVirtualTokens, roomOf } from './plan/room.js';
 import { readParams, type CompletionParams } from './request/params.js';
 import { loadRequestCheck } from './request/validate.js';
 
 /** The parts of the program that completions are made with. */
 export interface CompletionDeps {
   readonly engine: CompletionEngine;
-  readonly tokenizer: TokenEncoder & TokenBytes;
+  readonly tokenizer: PromptEncoder & TokenBytes;
   readonly library: PrefixSource;
   readonly base: BaseModel;
+  /** What an encoder-decoder's checkpoint asks of generation; undefined or left out for a decoder-only model. */
+  readonly generation?: GenerationConfig | undefined;
   /** Choices that one request may have generated, over all prompts. */
   readonly maxChoices: number;
   /** Milliseconds since the epoch. */
@@ -58,10 +62,10 @@ export async function startCompletion(
   { body, reservation }: ReservedRequest,
   context: RequestContext,
 ): Promise<Completion> {
-  const { maxChoices, base } = deps;
+  const { maxChoices, base, generation } = deps;
   try {
     const checkRequest = await loadRequestCheck();
-    const params = readParams(checkRequest(body), { maxChoices, vocabularySize: base.vocabularySize });
+    const params = readParams(checkRequest(body), { maxChoices, vocabularySize: base.vocabularySize, generation });
     const prefix = await loadPrefix(deps, caller.tenant, params.model, context.trace);
     return await startPrepared(deps, caller, { params, prefix, reservation }, context);
   } catch (error) {
@@ -91,16 +95,17 @@ export async function startPrepared(
   { params, prefix, reservation }: PreparedRequest,
   { gone, trace, yield: yieldTurn, mayWrite }: RequestContext,
 ): Promise<Completion> {
-  const { engine, tokenizer, base } = deps;
-  const virtualTokens = prefix?.kv.length ?? 0;
-  const prompts = await encodePrompts(params, tokenizer, { ...base, virtualTokens }, yieldTurn);
+  const { engine, tokenizer, base, generation } = deps;
+  const prompts = await encodePrompts(params, tokenizer, roomOf(base, prefix?.kv, generation), yieldTurn);
   const { tenant, created: tenantCreated, limits } = caller;
   const share = { weight: limits.weight, queueShare: limits.queueShare ?? 1 };
   const observe = trace && (() => trace.sequence());
-  const plan = planSubmissions(engine, params, prompts, { tenant, tenantCreated, share, prefix, observe });
+  const scope = { tenant, tenantCreated, share, prefix, observe, decoderStart: generation?.decoderStart };
+  const plan = planSubmissions(engine, params, prompts, scope);
   await reservation.takeTokens(params, prompts);
   gone.throwIfAborted();
   const generations = submitAll(plan);
+  const virtualTokens = countVirtualTokens(base, prefix?.kv);
   const completion = describe(deps, params, { prompts, generations, reservation, virtualTokens, mayWrite });
   gone.addEventListener('abort', () => completion.cancel(), { once: true });
   return completion;

@@ -42,6 +42,21 @@ describe('LogprobsWriter', () => {
     expect(offsets).toEqual([0, 1, 3, 3, 4]);
   });
 
+  it('names a token that texts leave out, and counts nothing for it', () => {
+    const skipping = {
+      ...tokenizer,
+      textBytes: (id: number) => (id === 0 ? new Uint8Array() : tokenizer.tokenBytes(id)),
+    };
+    const writer = new LogprobsWriter(skipping);
+    const written = [0, 3, 0, 4].map((id) => writer.write({ id, logprob: -1, top: [] }));
+    expect(written.map(({ tokens, text_offset }) => [tokens[0], text_offset[0]])).toEqual([
+      ['a', 0],
+      ['😀', 0],
+      ['a', 2],
+      ['b', 2],
+    ]);
+  });
+
   it('has the best tokens and the chosen one', () => {
     const writer = new LogprobsWriter(tokenizer);
     const top = [

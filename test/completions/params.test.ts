@@ -19,6 +19,9 @@ describe('readParams', () => {
       echo: false,
       maxTokens: 16,
       minTokens: 0,
+      forcedFirstToken: undefined,
+      forcedLastToken: undefined,
+      noRepeatNgramSize: 0,
       sampling: { temperature: 1, topP: 1, topK: 0, minP: 0, seed: undefined },
       stop: [],
       stopTokenIds: [],
@@ -115,14 +118,17 @@ describe('readParams', () => {
 
   it('takes best_of, or n, as the width of a beam search', () => {
     const search = { use_beam_search: true };
-    expect(read(search)).toMatchObject({ n: 1, bestOf: 1, beams: { lengthPenalty: 1 } });
+    expect(read(search)).toMatchObject({ n: 1, bestOf: 1, beams: { lengthPenalty: 1, earlyStopping: false } });
     expect(read({ ...search, n: 3 })).toMatchObject({ n: 3, bestOf: 3 });
     expect(read({ ...search, n: 2, best_of: 5, length_penalty: 0 })).toMatchObject({
       n: 2,
       bestOf: 5,
       beams: { lengthPenalty: 0 },
     });
-    expect(read({ ...search, length_penalty: null }).beams).toEqual({ lengthPenalty: 1 });
+    const nulls = { length_penalty: null, early_stopping: null };
+    expect(read({ ...search, ...nulls }).beams).toEqual({ lengthPenalty: 1, earlyStopping: false });
+    for (const early_stopping of [true, false, 'never'] as const)
+      expect(read({ ...search, early_stopping }).beams?.earlyStopping).toBe(early_stopping);
     for (const length_penalty of [null, 1]) expect(read({ length_penalty }).beams).toBeUndefined();
   });
 
@@ -145,6 +151,61 @@ describe('readParams', () => {
     const error = refusal(() => read({ logit_bias: { [key]: 1 } }));
     expect(error).toMatchObject({ code: 'invalid_value', param: 'logit_bias' });
     expect(error.message).toContain('0 to 255');
+  });
+});
+
+describe('what is generated', () => {
+  const generation = {
+    ...{ decoderStart: [2], forcedBosTokenId: 0, forcedEosTokenId: 2 },
+    ...{ noRepeatNgramSize: 3, minTokens: 55, maxTokens: 141 },
+  };
+  const own = { forcedFirstToken: 0, forcedLastToken: 2, noRepeatNgramSize: 3, minTokens: 55, maxTokens: 141 };
+  const off = { forcedFirstToken: undefined, forcedLastToken: undefined, noRepeatNgramSize: 0, minTokens: 0 };
+  const readFor = (fields: Partial<CompletionRequest>, config = generation) =>
+    readParams({ ...minimal, ...fields }, { vocabularySize: 256, maxChoices: 128, generation: config });
+  const nulls = { forced_bos_token_id: null, forced_eos_token_id: null, no_repeat_ngram_size: null, min_tokens: null };
+
+  it('is what the checkpoint says where the request says nothing', () => {
+    expect(readFor({})).toMatchObject(own);
+    expect(readFor({ max_tokens: null })).toMatchObject(own);
+    expect(readFor({ use_beam_search: true, best_of: 4 })).toMatchObject(own);
+    expect(readFor({}).beams).toBeUndefined();
+    expect(readFor({}, { ...generation, maxTokens: undefined as never, minTokens: 0 }).maxTokens).toBe(16);
+  });
+
+  it('is what the request says', () => {
+    const asked = { forced_bos_token_id: 7, forced_eos_token_id: 0, no_repeat_ngram_size: 1, min_tokens: 2 };
+    const wanted = { forcedFirstToken: 7, forcedLastToken: 0, noRepeatNgramSize: 1, minTokens: 2, maxTokens: 9 };
+    expect(readFor({ ...asked, max_tokens: 9 })).toMatchObject(wanted);
+    expect(readFor(nulls)).toMatchObject({ ...off, maxTokens: 141 });
+    expect(readFor({ no_repeat_ngram_size: 0, min_tokens: 0 })).toMatchObject({ noRepeatNgramSize: 0, minTokens: 0 });
+  });
+
+  it('may be shorter than the checkpoint wants it, but not than the request does', () => {
+    for (const maxTokens of [0, 20])
+      expect(readFor({ max_tokens: maxTokens })).toMatchObject({ maxTokens, minTokens: maxTokens });
+    const refused = refusal(() => readFor({ min_tokens: 142 }));
+    expect(refused).toMatchObject({ param: 'min_tokens', message: expect.stringContaining('141') as string });
+    expect(refusal(() => read({ min_tokens: 17 })).param).toBe('min_tokens');
+  });
+
+  it.each(['forced_bos_token_id', 'forced_eos_token_id'])(
+    'refuses %s that is no token, or for a decoder-only model',
+    (field) => {
+      const unknown = refusal(() => readFor({ [field]: 256 }));
+      expect(unknown).toMatchObject({ code: 'invalid_value', param: field });
+      expect(unknown.message).toContain('0 to 255');
+      expect(refusal(() => read({ [field]: 0 }))).toMatchObject({ code: 'unsupported_parameter', param: field });
+    },
+  );
+
+  it('may be kept from repeating itself by a decoder-only model, which has no defaults', () => {
+    expect(read({ ...nulls, no_repeat_ngram_size: 2 })).toMatchObject({ ...off, noRepeatNgramSize: 2, maxTokens: 16 });
+  });
+
+  it('does not go on from a source, which echo would pretend', () => {
+    expect(refusal(() => readFor({ echo: true }))).toMatchObject({ code: 'unsupported_parameter', param: 'echo' });
+    expect(readFor({ echo: false }).echo).toBe(false);
   });
 });
 

@@ -60,6 +60,51 @@ describe('encodePrompts', () => {
     });
   });
 
+  describe('of an encoder', () => {
+    const encodeSources = (
+      prompts: readonly RawPrompt[],
+      { by = encoder, virtual = 0, shift = 0, maxTokens = 0 } = {},
+    ) => {
+      const source = { sourceLength: 8, virtualTokens: virtual, startTokens: 1 };
+      return encodePrompts({ prompts, maxTokens }, by, { ...room, virtualTokens: shift, source }, context().yield);
+    };
+    const code = 'context_length_exceeded';
+    const saying = (message: string) => expect.stringContaining(message) as string;
+
+    it('gives texts the special tokens, and takes ids as they are', async () => {
+      expect(await encodeSources(['ab', ''])).toEqual([
+        [1, 97, 98, 2],
+        [1, 2],
+      ]);
+      expect(await encodeSources([[97], [98, 99]])).toEqual([[97], [98, 99]]);
+      await expect(encodeSources([[97], []])).rejects.toMatchObject({ code: 'invalid_value', param: 'prompt' });
+    });
+
+    it('fill it to the last token, behind what a prefix puts before them', async () => {
+      expect((await encodeSources(['abcdef']))[0]).toHaveLength(8);
+      expect((await encodeSources(['abc'], { virtual: 3 }))[0]).toHaveLength(5);
+      const refused = { code, param: 'prompt', message: saying('reads 8 tokens, but the prompt has 9.') };
+      await expect(encodeSources(['abcdefg'])).rejects.toMatchObject(refused);
+      const message = saying('the prompt has 6 and the prefix 3.');
+      await expect(encodeSources(['abcd'], { virtual: 3 })).rejects.toMatchObject({ code, param: 'prompt', message });
+      const never = (): never => {
+        throw new Error('tokenized');
+      };
+      const by = { ...encoder, encodeSource: never };
+      await expect(encodeSources(['a'.repeat(9)], { by })).rejects.toMatchObject({ message: saying('at least 9.') });
+    });
+
+    it('have nothing to do with what the decoder generates, which must fit behind its start', async () => {
+      expect(await encodeSources(['abcdef'], { maxTokens: 63 })).toHaveLength(1);
+      expect(await encodeSources(['abcdef'], { maxTokens: 58, shift: 5 })).toHaveLength(1);
+      const message = saying(
+        '64 tokens, but this request asks for 65: 5 of the prefix, 1 that it starts with and 59 to',
+      );
+      const refused = { code, param: 'max_tokens', message };
+      await expect(encodeSources(['a'], { maxTokens: 59, shift: 5 })).rejects.toMatchObject(refused);
+    });
+  });
+
   it('encodes one prompt in a turn of the event loop, also where several requests share a context', async () => {
     const perTurn: number[] = [0];
     let isReading = true;

@@ -46,6 +46,25 @@ describe('toGenerationRequests', () => {
     ]);
   });
 
+  it('makes sources of the prompts where a decoder starts with tokens of its own', () => {
+    const decoder = { ...scope, decoderStart: [2] };
+    const params = { ...read({ n: 2, max_tokens: 3, min_tokens: 1 }), forcedFirstToken: 0, forcedLastToken: 5 };
+    const requests = toGenerationRequests(params, [[1, 9], [7]], decoder);
+    expect(requests.map(({ source, prompt }) => [source, prompt])).toEqual([
+      [[1, 9], [2]],
+      [[1, 9], [2]],
+      [[7], [2]],
+      [[7], [2]],
+    ]);
+    expect(requests[0]).toMatchObject({ forcedFirstToken: 0, forcedLastToken: 5, minTokens: 1, maxTokens: 3 });
+    expect(requests[0]).not.toHaveProperty('decoderStart');
+    expect(requests[1]?.promptGroup).toBe(requests[0]?.promptGroup);
+    expect(requests[2]?.promptGroup).not.toBe(requests[0]?.promptGroup);
+    const [search] = toBeamRequests(params, { lengthPenalty: 1, earlyStopping: true }, [[1, 9]], decoder);
+    expect(search).toMatchObject({ source: [1, 9], prompt: [2], earlyStopping: true, forcedFirstToken: 0 });
+    expect(toGenerationRequests(read({}), [[1]], scope)[0]).not.toHaveProperty('source');
+  });
+
   it('has the prompt scored for echo with log-probabilities alone', () => {
     expect(one({ echo: true, logprobs: 0 })).toMatchObject({ logprobs: 0, promptLogprobs: 0 });
     expect(one({ echo: true })?.promptLogprobs).toBeUndefined();
@@ -64,6 +83,9 @@ describe('toBeamRequests', () => {
       logprobs: 2,
       stop_token_ids: [9],
       length_penalty: 2,
+      early_stopping: 'never',
+      min_tokens: 3,
+      no_repeat_ngram_size: 2,
     });
     const [first, second, third] = toBeamRequests(params, params.beams!, [[1], [2], [1]], scope);
     expect(first).toEqual({
@@ -73,7 +95,10 @@ describe('toBeamRequests', () => {
       promptGroup: expect.any(Symbol) as symbol,
       width: 4,
       lengthPenalty: 2,
+      earlyStopping: 'never',
       maxTokens: 6,
+      minTokens: 3,
+      noRepeatNgramSize: 2,
       stopTokenIds: [9],
       ignoreEos: false,
       logprobs: 2,

@@ -42,6 +42,12 @@ describe('fields', () => {
       'prompt',
       `'prompt' must be a string, an array of strings, an array of token ids, or an array of those.`,
     ]),
+    ...['always', 1, {}, [], [[true]]].map((early): [unknown, string, string, string] => [
+      { ...minimal, use_beam_search: true, early_stopping: early },
+      'invalid_value',
+      'early_stopping',
+      `'early_stopping' must be true, false or "never".`,
+    ]),
     ...['', [1], ['a', 'b', 'c', 'd', 'e'], Array(50).fill(1)].map((stop): [unknown, string, string, string] => [
       { ...minimal, stop },
       'invalid_value',
@@ -101,10 +107,6 @@ describe('fields together', () => {
     expect(refused({ ...minimal, best_of: 2, stream: true })).toMatchObject({ param: 'best_of' });
   });
 
-  it('refuses more min_tokens than max_tokens', () => {
-    expect(refused({ ...minimal, min_tokens: 17 })).toMatchObject({ param: 'min_tokens' });
-  });
-
   it('refuses stream_options without a stream', () => {
     const body = { ...minimal, stream_options: { include_usage: true } };
     expect(refused(body)).toMatchObject({ param: 'stream_options' });
@@ -128,7 +130,6 @@ describe('fields beside a beam search', () => {
     { frequency_penalty: -1 },
     { repetition_penalty: 1.1 },
     { logit_bias: { '1': 1 } },
-    { min_tokens: 1 },
     { seed: 0 },
     { stop: 'x' },
     { stop: ['x'] },
@@ -141,17 +142,21 @@ describe('fields beside a beam search', () => {
 
   it('may ask for nothing', () => {
     const neutral = { temperature: 0, top_p: 1, top_k: -1, min_p: 0, presence_penalty: 0, repetition_penalty: 1 };
-    const rest = { frequency_penalty: 0, logit_bias: {}, min_tokens: 0, seed: null, stop: [], stream: false };
+    const rest = { frequency_penalty: 0, logit_bias: {}, min_tokens: 1, seed: null, stop: [], stream: false };
     const nulls = { temperature: null, top_k: 0, stop: null, length_penalty: null };
     for (const fields of [{ ...neutral, ...rest }, nulls])
       expect(() => checkRequest({ ...search, ...fields })).not.toThrow();
   });
 
-  it('have no length penalty without one', () => {
+  it('have no length penalty and no early stopping without one', () => {
     for (const use_beam_search of [false, null]) {
       const plain: Partial<CompletionRequest> = { ...search, use_beam_search };
       expect(refused({ ...plain, length_penalty: 2 }).param).toBe('length_penalty');
       for (const length_penalty of [null, 1]) expect(() => checkRequest({ ...plain, length_penalty })).not.toThrow();
+      for (const early_stopping of [true, 'never'])
+        expect(refused({ ...plain, early_stopping }).param).toBe('early_stopping');
+      for (const early_stopping of [null, false])
+        expect(() => checkRequest({ ...plain, early_stopping })).not.toThrow();
     }
   });
 });

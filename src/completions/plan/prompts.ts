@@ -1,29 +1,25 @@
-import type { TokenEncoder } from '../../tokenizer/token-encoder.js';
-import { CompletionError, invalidValue } from '../errors.js';
+import type { PromptEncoder } from '../../tokenizer/token-encoder.js';
+import { invalidValue } from '../errors.js';
 import type { CompletionParams, RawPrompt } from '../request/params.js';
-
-/** The room that a prompt must fit. */
-export interface PromptRoom {
-  readonly contextLength: number;
-  /** Virtual tokens of the prefix. */
-  readonly virtualTokens: number;
-}
+import { contextExceeded, type PromptRoom, type SourceRoom } from './room.js';
 
 /**
- * The token ids of each prompt, in order. Others are served between two prompts, and nobody while a text is tokenized.
- * @throws CompletionError for a prompt that is empty, or does not fit the context together with its prefix and what is to be
- * generated
+ * The token ids of each prompt, in order: what the model goes on from or, with a `source` room, what its encoder reads. Others are served between
+ * two prompts, and nobody while a text is tokenized.
+ * @throws CompletionError for a prompt that is empty, or does not fit together with its prefix and what is to be generated
  */
 export async function encodePrompts(
   { prompts, maxTokens }: Pick<CompletionParams, 'prompts' | 'maxTokens'>,
-  encoder: TokenEncoder,
+  encoder: PromptEncoder,
   room: PromptRoom,
   yieldTurn: () => Promise<void>,
 ): Promise<(readonly number[])[]> {
+  const { source } = room;
+  if (source) refuseLongTarget(room, source, maxTokens);
   const encoded: (readonly number[])[] = [];
   for (const prompt of prompts) {
     await yieldTurn();
-    encoded.push(encodePrompt(prompt, encoder, room, maxTokens));
+    encoded.push(source ? encodeSource(prompt, encoder, source) : encodePrompt(prompt, encoder, room, maxTokens));
   }
   return encoded;
 }
@@ -31,28 +27,58 @@ export async function encodePrompts(
 /** A text that is longer than the context is refused before it is tokenized. */
 function encodePrompt(
   prompt: RawPrompt,
-  encoder: TokenEncoder,
+  encoder: PromptEncoder,
   { contextLength, virtualTokens }: PromptRoom,
   maxTokens: number,
 ): readonly number[] {
-  if (typeof prompt === 'string') refuseLonger(encoder.minTokens(prompt), contextLength, 'at least ');
+  const refuse = (asked: string): never => {
+    throw contextExceeded('prompt', `The model's context is ${contextLength} tokens, but ${asked}`);
+  };
+  const refuseLonger = (tokens: number, atLeast = ''): void => {
+    if (tokens > contextLength) refuse(`the prompt has ${atLeast}${tokens}.`);
+  };
+  if (typeof prompt === 'string') refuseLonger(encoder.minTokens(prompt), 'at least ');
   const tokens = typeof prompt === 'string' ? encoder.encode(prompt) : prompt;
-  if (tokens.length === 0) throw invalidValue('prompt', 'A prompt must have at least one token.');
-  refuseLonger(tokens.length, contextLength);
+  refuseEmpty(tokens);
+  refuseLonger(tokens.length);
   const total = virtualTokens + tokens.length + maxTokens;
   if (total <= contextLength) return tokens;
-  throw tooLong(
-    contextLength,
+  return refuse(
     `this request asks for ${total}: ${virtualTokens} of the prefix, ${tokens.length} of the prompt and ` +
       `${maxTokens} to generate ('max_tokens').`,
   );
 }
 
-function refuseLonger(tokens: number, contextLength: number, atLeast = ''): void {
-  if (tokens > contextLength) throw tooLong(contextLength, `the prompt has ${atLeast}${tokens}.`);
+/** As `encodePrompt`, for what an encoder reads. */
+function encodeSource(
+  prompt: RawPrompt,
+  encoder: PromptEncoder,
+  { sourceLength, virtualTokens }: SourceRoom,
+): readonly number[] {
+  const refuseLonger = (tokens: number, atLeast = ''): void => {
+    if (virtualTokens + tokens <= sourceLength) return;
+    const asked = `the prompt has ${atLeast}${tokens}${virtualTokens > 0 ? ` and the prefix ${virtualTokens}` : ''}.`;
+    throw contextExceeded('prompt', `The model's encoder reads ${sourceLength} tokens, but ${asked}`);
+  };
+  if (typeof prompt === 'string') refuseLonger(encoder.minTokens(prompt), 'at least ');
+  const tokens = typeof prompt === 'string' ? encoder.encodeSource(prompt) : prompt;
+  refuseEmpty(tokens);
+  refuseLonger(tokens.length);
+  return tokens;
 }
 
-function tooLong(contextLength: number, asked: string): CompletionError {
-  const message = `The model's context is ${contextLength} tokens, but ${asked}`;
-  return new CompletionError('context_length_exceeded', message, { param: 'prompt' });
+function refuseEmpty({ length }: readonly number[]): void {
+  if (length === 0) throw invalidValue('prompt', 'A prompt must have at least one token.');
+}
+
+function refuseLongTarget(
+  { contextLength, virtualTokens }: PromptRoom,
+  { startTokens }: SourceRoom,
+  maxTokens: number,
+) {
+  const total = virtualTokens + startTokens + maxTokens;
+  if (total <= contextLength) return;
+  const parts = `${virtualTokens} of the prefix, ${startTokens} that it starts with and ${maxTokens} to generate ('max_tokens').`;
+  const message = `The context of the model's decoder is ${contextLength} tokens, but this request asks for ${total}: ${parts}`;
+  throw contextExceeded('max_tokens', message);
 }

@@ -7,8 +7,14 @@ import type { BeamParams, CompletionParams } from '../request/params.js';
 /** The part of the engine that completes. */
 export type CompletionEngine = Pick<Engine, 'submit' | 'submitBeams'>;
 
-/** Fields of the engine's requests that do not come from the request's parameters. */
-export type RequestScope = Pick<GenerationRequest, 'tenant' | 'tenantCreated' | 'share' | 'prefix' | 'observe'>;
+/** What the engine's requests have that does not come from the request's parameters. */
+export interface RequestScope extends Pick<
+  GenerationRequest,
+  'tenant' | 'tenantCreated' | 'share' | 'prefix' | 'observe'
+> {
+  /** Tokens that a decoder starts with: the prompts are sources. Undefined or left out: it goes on from the prompts. */
+  readonly decoderStart?: readonly number[] | undefined;
+}
 
 /**
  * One sequence for each choice: the `bestOf` choices of the first prompt, then those of the second, and so on. A sequence draws from
@@ -19,9 +25,9 @@ export function toGenerationRequests(
   prompts: readonly (readonly number[])[],
   scope: RequestScope,
 ): GenerationRequest[] {
-  const { n, bestOf, sampling, minTokens, stop, logprobs } = params;
+  const { n, bestOf, sampling, stop, logprobs } = params;
   // The best of several are found by their log-probabilities.
-  const own = { sampling, minTokens, stop, logprobs: logprobs ?? (bestOf > n ? 0 : undefined) };
+  const own = { sampling, stop, logprobs: logprobs ?? (bestOf > n ? 0 : undefined) };
   return toPromptRequests(params, prompts, scope).flatMap((request) =>
     Array.from({ length: bestOf }, (_, choice) => ({ ...request, ...own, choice })),
   );
@@ -30,26 +36,33 @@ export function toGenerationRequests(
 /** One beam search for each prompt, `bestOf` beams wide. */
 export function toBeamRequests(
   params: CompletionParams,
-  { lengthPenalty }: BeamParams,
+  beams: BeamParams,
   prompts: readonly (readonly number[])[],
   scope: RequestScope,
 ): BeamRequest[] {
   const { bestOf: width, logprobs } = params;
-  return toPromptRequests(params, prompts, scope).map((request) => ({ ...request, width, lengthPenalty, logprobs }));
+  return toPromptRequests(params, prompts, scope).map((request) => ({ ...request, ...beams, width, logprobs }));
 }
 
 /** The fields that both kinds of request have, for each prompt. Equal prompts of one call are a group, which computes its prompt once. */
 function toPromptRequests(
-  { maxTokens, stopTokenIds, ignoreEos, logprobs, echo }: CompletionParams,
+  params: CompletionParams,
   prompts: readonly (readonly number[])[],
-  scope: RequestScope,
+  { decoderStart, ...scope }: RequestScope,
 ) {
+  const { maxTokens, minTokens, forcedFirstToken, forcedLastToken, noRepeatNgramSize } = params;
+  const { stopTokenIds, ignoreEos, logprobs, echo } = params;
+
   const groups = nameGroups(prompts);
   return prompts.map((prompt, index) => ({
     ...scope,
-    prompt,
+    ...(decoderStart ? { source: prompt, prompt: decoderStart } : { prompt }),
     promptGroup: groups[index],
     maxTokens,
+    minTokens,
+    forcedFirstToken,
+    forcedLastToken,
+    noRepeatNgramSize,
     stopTokenIds,
     ignoreEos,
     ...(echo && { promptLogprobs: logprobs }),

@@ -1,6 +1,9 @@
-import type { LogitAdjustments, SamplingParams } from '../../engine/request.js';
-import { invalidValue } from '../errors.js';
+import type { GenerationConfig } from '../../engine/generation-config.js';
+import type { EarlyStopping, LogitAdjustments, SamplingParams } from '../../engine/request.js';
+import { CompletionError, invalidValue } from '../errors.js';
+import { readGeneration, type GenerationParams } from './generation-params.js';
 import type { CompletionRequest } from './schema.js';
+import { refuseUnknownIds } from './vocabulary.js';
 
 /** One prompt as it came: a text, or token ids. */
 export type RawPrompt = string | readonly number[];
@@ -8,10 +11,11 @@ export type RawPrompt = string | readonly number[];
 /** The parameters that are particular to a beam search; its width is `bestOf`. */
 export interface BeamParams {
   readonly lengthPenalty: number;
+  readonly earlyStopping: EarlyStopping;
 }
 
 /** A completion request with every default filled in. */
-export interface CompletionParams {
+export interface CompletionParams extends GenerationParams {
   readonly model: string;
   readonly prompts: readonly RawPrompt[];
   readonly n: number;
@@ -21,8 +25,6 @@ export interface CompletionParams {
   readonly beams: BeamParams | undefined;
   /** Whether the text begins with the prompt. */
   readonly echo: boolean;
-  readonly maxTokens: number;
-  readonly minTokens: number;
   readonly sampling: SamplingParams;
   readonly stop: readonly string[];
   readonly stopTokenIds: readonly number[];
@@ -33,31 +35,37 @@ export interface CompletionParams {
   readonly includeUsage: boolean;
 }
 
-/** Bounds of a request that its schema does not have. */
+/** What a request is held against beside its schema. */
 export interface ParamLimits {
   readonly vocabularySize: number;
   /** Choices that one request may have generated, over all prompts. */
   readonly maxChoices: number;
+  /** Defaults of an encoder-decoder's checkpoint; undefined or left out for a decoder-only model. */
+  readonly generation?: GenerationConfig | undefined;
 }
 
 /** The temperature below which a request is greedy, as with vLLM: the logits of a step have single precision. */
 const MIN_TEMPERATURE = 1e-5;
 
 /**
- * Reads a request that a `RequestCheck` has accepted. Null is "not given"; zero and false are values.
- * @throws CompletionError for too many choices, and for tokens that are not in the vocabulary
+ * Reads a request that a `RequestCheck` has accepted. Null is "not given", but for what a checkpoint has defaults of (`readGeneration`); zero
+ * and false are values.
+ * @throws CompletionError for too many choices, for tokens that are not in the vocabulary, and for what the model's kind cannot do
  */
-export function readParams(request: CompletionRequest, { vocabularySize, maxChoices }: ParamLimits): CompletionParams {
+export function readParams(
+  request: CompletionRequest,
+  { vocabularySize, maxChoices, generation }: ParamLimits,
+): CompletionParams {
+  if (generation && request.echo) throw refuseEcho();
   const n = request.n ?? 1;
   const params = {
     model: request.model,
     prompts: splitPrompts(request.prompt),
     n,
     bestOf: request.best_of ?? n,
-    beams: request.use_beam_search ? { lengthPenalty: request.length_penalty ?? 1 } : undefined,
+    beams: request.use_beam_search ? readBeams(request) : undefined,
     echo: request.echo ?? false,
-    maxTokens: request.max_tokens ?? 16,
-    minTokens: request.min_tokens ?? 0,
+    ...readGeneration(request, vocabularySize, generation),
     sampling: readSampling(request, vocabularySize),
     stop: [request.stop ?? []].flat(),
     stopTokenIds: request.stop_token_ids ?? [],
@@ -74,6 +82,15 @@ export function readParams(request: CompletionRequest, { vocabularySize, maxChoi
   return params;
 }
 
+function readBeams(request: CompletionRequest): BeamParams {
+  return { lengthPenalty: request.length_penalty ?? 1, earlyStopping: request.early_stopping ?? false };
+}
+
+function refuseEcho(): CompletionError {
+  const message = `'echo' is not for models with an encoder, whose text does not go on from the prompt; leave it out.`;
+  return new CompletionError('unsupported_parameter', message, { param: 'echo' });
+}
+
 /** An array of numbers is one prompt, every other array has one prompt an entry. */
 function splitPrompts(prompt: CompletionRequest['prompt']): readonly RawPrompt[] {
   if (typeof prompt === 'string') return [prompt];
@@ -86,13 +103,6 @@ function refuseTooManyChoices({ prompts, n, bestOf }: CompletionParams, maxChoic
   const field = bestOf > n ? 'best_of' : 'n';
   const message = `${length} prompts with '${field}' ${bestOf} are more than ${maxChoices} choices, the limit of one request.`;
   throw invalidValue(length > maxChoices ? 'prompt' : field, message);
-}
-
-function refuseUnknownIds(field: string, ids: readonly number[], vocabularySize: number): void {
-  const unknown = ids.find((id) => id >= vocabularySize);
-  if (unknown === undefined) return;
-  const message = `'${field}': token ${unknown} is not in the vocabulary, whose ids are 0 to ${vocabularySize - 1}.`;
-  throw invalidValue(field, message);
 }
 
 function readSampling(request: CompletionRequest, vocabularySize: number): SamplingParams {

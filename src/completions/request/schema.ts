@@ -13,13 +13,28 @@ const Prompt = Type.Union(
     Type.Array(TokenId, { minItems: 1 }),
     Type.Array(Type.Array(TokenId), { minItems: 1 }),
   ],
-  { title: 'a string, an array of strings, an array of token ids, or an array of those' },
+  {
+    title: 'a string, an array of strings, an array of token ids, or an array of those',
+    description:
+      'Of a model with an encoder: the source, which it reads. To a string the special tokens of its tokenizer are added; token ids are taken as they are.',
+  },
 );
+
+/** What a field is where a request leaves it out. */
+const ofCheckpoint = 'Left out, it is what the checkpoint of a model with an encoder says';
 
 const Stop = Type.Union(
   [Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { maxItems: 4 }), Type.Null()],
   { title: 'a string that is not empty, or up to 4 of them' },
 );
+
+const EarlyStopping = Type.Union([Type.Boolean(), Type.Literal('never'), Type.Null()], {
+  title: 'true, false or "never"',
+  default: false,
+  description:
+    'With `use_beam_search`, when a search ends: `true`: as soon as it has as many hypotheses as beams; `false`: once the best beam, at its ' +
+    'present length, is no better than the worst of them; `never`: once no beam can become better, however long.',
+});
 
 /** Changes of the logits: bias, then penalties, before temperature and truncation. */
 const adjustments = {
@@ -46,7 +61,14 @@ export const CompletionRequest = Type.Object(
       description: 'The base model, a prefix or its `adapter_id`; the latter two may have `@VERSION` behind them.',
     }),
     prompt: Prompt,
-    max_tokens: optional(Type.Integer({ minimum: 0, maximum: largest, default: 16 })),
+    max_tokens: optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: largest,
+        default: 16,
+        description: 'Where a model with an encoder says how many, that is the default.',
+      }),
+    ),
     temperature: optional(
       Type.Number({ minimum: 0, maximum: 2, default: 1, description: '0 is greedy, as is all below 0.00001.' }),
     ),
@@ -88,7 +110,36 @@ export const CompletionRequest = Type.Object(
     ),
     stop_token_ids: optional(Type.Array(TokenId, { maxItems: 1024 })),
     ignore_eos: optional(Type.Boolean({ default: false })),
-    min_tokens: optional(Type.Integer({ minimum: 0, maximum: largest, default: 0 })),
+    min_tokens: optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: largest,
+        default: 0,
+        description: `Generated tokens before an end token may come. ${ofCheckpoint}; null and 0 turn it off.`,
+      }),
+    ),
+    no_repeat_ngram_size: optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: largest,
+        default: 0,
+        description:
+          'No run of so many tokens comes twice, in the prompt and what is generated; of a model with an encoder, in what is generated. ' +
+          `${ofCheckpoint}; null and 0 turn it off.`,
+      }),
+    ),
+    forced_bos_token_id: optional(
+      Type.Integer({
+        minimum: 0,
+        description: `The first generated token, in models with an encoder alone. ${ofCheckpoint}; null turns it off.`,
+      }),
+    ),
+    forced_eos_token_id: optional(
+      Type.Integer({
+        minimum: 0,
+        description: `The token that \`max_tokens\` ends with, in models with an encoder alone. ${ofCheckpoint}; null turns it off.`,
+      }),
+    ),
     return_token_ids: optional(Type.Boolean({ default: false })),
     use_beam_search: optional(
       Type.Boolean({
@@ -106,6 +157,7 @@ export const CompletionRequest = Type.Object(
         description: 'With `use_beam_search`: above 0 longer hypotheses gain, below 0 shorter ones.',
       }),
     ),
+    early_stopping: Type.Optional(EarlyStopping),
     ...adjustments,
   },
   {

@@ -71,7 +71,7 @@ function shortenValue(schema: TSchema | undefined, value: unknown, checkOf: Fiel
     if (wrong) return wrong;
   }
   if (checkOf(schema)(value)) return firstOf(value);
-  if ('anyOf' in schema) return true; // the union itself is at fault
+  if ('anyOf' in schema) return {}; // the union itself is at fault, and none has an object
   if (!Array.isArray(value)) return Object.fromEntries(Object.entries(value).slice(0, MANY));
   const isItemValid = items ? checkOf(items) : () => true;
   const at = value.findIndex((item) => !isItemValid(item));
@@ -155,11 +155,7 @@ function refuseUnsupported({ suffix, stream_options: options }: CompletionReques
 
 function refuseContradictions(body: CompletionRequest): void {
   if (body.use_beam_search) refuseBesideBeams(body);
-  else if ((body.length_penalty ?? 1) !== 1)
-    throw invalidValue('length_penalty', `'length_penalty' needs 'use_beam_search' to be true.`);
-  const maxTokens = body.max_tokens ?? 16;
-  if ((body.min_tokens ?? 0) > maxTokens)
-    throw invalidValue('min_tokens', `'min_tokens' must be at most 'max_tokens', which is ${maxTokens}.`);
+  else refuseWithoutBeams(body);
   refuseBestOf(body);
   if (body.stream_options && !body.stream)
     throw invalidValue('stream_options', `'stream_options' needs 'stream' to be true.`);
@@ -183,9 +179,16 @@ const neutral: Partial<Record<keyof CompletionRequest, readonly (number | boolea
   presence_penalty: [0],
   frequency_penalty: [0],
   repetition_penalty: [1],
-  min_tokens: [0],
   seed: [],
 };
+
+function refuseWithoutBeams({ length_penalty: penalty, early_stopping: early }: CompletionRequest): void {
+  const refuse = (field: string): never => {
+    throw invalidValue(field, `'${field}' needs 'use_beam_search' to be true.`);
+  };
+  if ((penalty ?? 1) !== 1) refuse('length_penalty');
+  if (early ?? false) refuse('early_stopping');
+}
 
 function refuseBesideBeams(body: CompletionRequest): void {
   const refuse = (field: string, allowed: string): never => {

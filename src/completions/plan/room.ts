@@ -1,0 +1,51 @@
+import type { GenerationConfig } from '../../engine/generation-config.js';
+import { type BaseModel, type PrefixKv, rowWidth } from '../../prefix/kv.js';
+import { CompletionError } from '../errors.js';
+
+/** The room that a prompt, and what is generated, must fit. */
+export interface PromptRoom {
+  readonly contextLength: number;
+  /** Positions of the context that the prefix takes. */
+  readonly virtualTokens: number;
+  /** Undefined: a prompt is in the context too. */
+  readonly source?: SourceRoom | undefined;
+}
+
+/** The room that a prompt must fit where it is the source of an encoder. */
+export interface SourceRoom {
+  readonly sourceLength: number;
+  /** Embeddings that the prefix puts before the source. */
+  readonly virtualTokens: number;
+  /** Tokens that the decoder starts with, which are in the context. */
+  readonly startTokens: number;
+}
+
+/** What a model and a prefix leave. @param generation undefined for a decoder-only model */
+export function roomOf(
+  base: BaseModel,
+  kv: PrefixKv | undefined,
+  generation: GenerationConfig | undefined,
+): PromptRoom {
+  const { contextLength, sourceLength } = base;
+  if (generation === undefined) return { contextLength, virtualTokens: kv?.length ?? 0 };
+  if (sourceLength === undefined) throw new Error('a decoder starts, but the model has no sources');
+  const virtualTokens = embeddedTokens(base, kv);
+  const source = { sourceLength, virtualTokens, startTokens: generation.decoderStart.length };
+  return { contextLength, virtualTokens: kv?.shift ?? 0, source };
+}
+
+/** Virtual tokens of a prefix: of several sites, those of the one that has the most. */
+export function countVirtualTokens(base: BaseModel, kv: PrefixKv | undefined): number {
+  if (kv === undefined) return 0;
+  const atSites = base.sites.map((site) => (kv.rows.get(site.name)?.length ?? 0) / rowWidth(site));
+  return Math.max(kv.length, embeddedTokens(base, kv), ...atSites);
+}
+
+/** The refusal of a request that does not fit. @param param the field that is at fault */
+export function contextExceeded(param: 'prompt' | 'max_tokens', message: string): CompletionError {
+  return new CompletionError('context_length_exceeded', message, { param });
+}
+
+function embeddedTokens({ width }: BaseModel, kv: PrefixKv | undefined): number {
+  return (kv?.sourceEmbeddings?.length ?? 0) / width;
+}
