@@ -1,3 +1,4 @@
+import type { CompletionDeps } from '../completions/completion.js';
 import { bundledPrefixes } from '../config/paths.js';
 import type { Config } from '../config/variables.js';
 import { Engine } from '../engine/engine.js';
@@ -46,8 +47,9 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
   ]);
   const release: (() => void)[] = [];
   try {
-    const tokenizer = await Tokenizer.load(model.tokenizerDirectory);
-    const { base } = model;
+    const { base, generation }: Pick<Model, 'base'> & Pick<CompletionDeps, 'generation'> = model;
+    const skipSpecialTokens = base.sourceLength !== undefined;
+    const tokenizer = await Tokenizer.load(model.tokenizerDirectory, { skipSpecialTokens });
     const opened = await openStore(config.store, base.fingerprint, config);
     const { store, connection, health, ready: storeReady, close: closeStore } = opened;
     release.push(closeStore);
@@ -72,6 +74,7 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
       tokenizer,
       library,
       base,
+      generation,
       metrics,
       tracing,
       storeReady,

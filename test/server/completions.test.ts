@@ -33,6 +33,7 @@ describe('POST /v1/completions', () => {
     const parameters = {
       max_tokens: 3,
       min_tokens: 2,
+      no_repeat_ngram_size: 4,
       temperature: 0,
       top_p: 0.5,
       top_k: 7,
@@ -56,6 +57,7 @@ describe('POST /v1/completions', () => {
         choice: 0,
         maxTokens: 3,
         minTokens: 2,
+        noRepeatNgramSize: 4,
         stop: ['\n', 'x'],
         stopTokenIds: [9],
         ignoreEos: true,

@@ -46,7 +46,7 @@ export async function openServedModel(config: Settings<'model'>, onProgress?: Co
   const model = await openConfiguredModel(config, onProgress).catch((error: unknown) => {
     throw namingModel(error);
   });
-  const most = model.base.contextLength - 2; // a prompt and its answer have a token each
+  const most = model.base.contextLength - 2; // a prompt, or what a decoder starts with, and the answer have a token each
   if ((config.maxVirtualTokens ?? 0) <= most) return model;
   await model.dispose();
   const problem = `${config.maxVirtualTokens} is more than the ${most} that the model's context leaves to a prefix`;

@@ -24,7 +24,8 @@ export async function openTrainingModel(
   const options = { source, cache, ...(onProgress && { onProgress }) };
   const directory = await compileModel(options).catch(rethrowNaming(config));
   const manifest = (await readManifest(directory)) as Manifest;
-  const tokenizer = await Tokenizer.load(directory);
+  const skipSpecialTokens = manifest.shape.sourceLength !== undefined;
+  const tokenizer = await Tokenizer.load(directory, { skipSpecialTokens });
   const training = await TrainingModel.open({ directory, manifest, threads, spin: spin === 'on' });
   return { training, base: baseModel(modelName ?? basename(resolve(source)), manifest), tokenizer };
 }
