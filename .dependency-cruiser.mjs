@@ -29,7 +29,6 @@ const homes = {
   '@opentelemetry': ['tracing'],
   pino: ['logging', 'app'],
   commander: ['cli'],
-  stemmer: ['evaluation'],
 };
 
 /** @type {Rule[]} */

@@ -10,6 +10,7 @@ import type { Method, TunedShape } from '../tuning/method.js';
 import { tokenExamples } from '../tuning/data/tokens.js';
 import type { TrainingModel } from '../tuning/training/training-model.js';
 import { generate, type GenerationSettings } from './generate.js';
+import { defaultScores, type ScoreName } from './scores/names.js';
 import { scoreTexts, type TextScores } from './scores/scores.js';
 import { groupBySource } from './sources.js';
 
@@ -27,6 +28,8 @@ export interface EvaluateOptions {
   readonly adapter: string | undefined;
   /** Settings of the texts to score; undefined: no texts are generated. */
   readonly generation: GenerationSettings | undefined;
+  /** Scores of the texts; `defaultScores` of the model unless given. */
+  readonly scores?: readonly ScoreName[] | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: EvaluationProgress) => void) | undefined;
 }
@@ -64,7 +67,7 @@ export interface Evaluation {
  * Throws `TuningError` for examples or an adapter that do not fit the model, and the signal's reason.
  */
 export async function evaluate(model: EvaluationModel, options: EvaluateOptions): Promise<Evaluation> {
-  const { generation, adapter: directory } = options;
+  const { generation, adapter: directory, scores = defaultScores(model.served.base) } = options;
   const adapter = directory === undefined ? undefined : await loadAdapter(directory, model.served.base);
   const { loss, tokens } = await learnedLoss(model, adapter, options);
   const predictions = generation ? await predict(model, adapter, options, generation) : [];
@@ -76,7 +79,7 @@ export async function evaluate(model: EvaluationModel, options: EvaluateOptions)
     perplexity: Math.exp(loss),
     learned_tokens: tokens,
     sources: groupBySource(options.examples).length,
-    scores: generation && scoreTexts(texts),
+    scores: generation && scoreTexts(texts, scores),
     predictions,
   };
 }

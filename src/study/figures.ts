@@ -63,7 +63,7 @@ export function drawFigures(
       metrics
         .filter(({ plotted }) => plotted)
         .map((metric) => ({
-          file: `plots/${part}-${x.axis}-${metric.label.toLowerCase().replaceAll(/[^a-z]+/g, '-')}.svg`,
+          file: `plots/${part}-${x.axis}-${metric.label.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')}.svg`,
           title: `${metric.label} by ${AXIS_LABELS[x.axis]}`,
           svg: drawFigure(groups, x, varying, metric, tested),
         })),

@@ -1,3 +1,5 @@
+import { defaultScores, SCORE_LABELS, type ScoreName } from '../evaluation/scores/names.js';
+import type { ModelShape } from '../prefix/kv.js';
 import type { Measured, Tested } from './run.js';
 import type { TrainedRun } from './summary.js';
 
@@ -18,8 +20,8 @@ export interface StudyParts {
   readonly seen: boolean;
   /** Whether the test data has examples of categories that were not trained on. */
   readonly unseen: boolean;
-  /** Whether texts were generated. */
-  readonly scores: boolean;
+  /** Scores of generated texts to show; the first is plotted. */
+  readonly scores: readonly ScoreName[];
 }
 
 /**
@@ -50,13 +52,13 @@ export function metricsOf({ valid, test, seen, unseen, scores }: StudyParts): Me
   return [
     ...(valid ? [validLoss] : []),
     ...(test ? tested('test loss', 4, ({ loss }) => loss, true) : []),
-    ...(test && scores
-      ? [
-          ...tested('BLEU', 2, (of) => of.scores?.bleu, true),
-          ...tested('NIST', 3, (of) => of.scores?.nist),
-          ...tested('METEOR (exact, stem)', 3, (of) => of.scores?.meteor_exact_stem),
-          ...tested('ROUGE-L', 3, (of) => of.scores?.rouge_l),
-        ]
-      : []),
+    ...(test ? scores : []).flatMap((name, index) =>
+      tested(SCORE_LABELS[name], name === 'bleu' ? 2 : 3, (of) => of.scores?.[name], index === 0),
+    ),
   ];
+}
+
+/** The scores that a study shows if its spec does not say. */
+export function shownScores(base: Pick<ModelShape, 'sourceLength'>): readonly ScoreName[] {
+  return base.sourceLength === undefined ? ['bleu', 'nist', 'meteor_exact_stem', 'rouge_l'] : defaultScores(base);
 }

@@ -1,7 +1,7 @@
 import type { BaseModel } from '../prefix/kv.js';
 import { sharedSources, sourcesOf, splitTest, type StudyData } from './data.js';
 import { AXIS_LABELS, drawFigures, type Figure, metricSpread, varyingAxes } from './figures.js';
-import { type Metric, metricsOf } from './metrics.js';
+import { type Metric, metricsOf, shownScores } from './metrics.js';
 import type { PlannedPart } from './plan.js';
 import type { Tested } from './run.js';
 import type { StudySpec } from './spec.js';
@@ -10,7 +10,7 @@ import { atEdge, type Group, type Spread, summarise, type TrainedRun } from './s
 /** The input of a report. Runs are by name. */
 export interface StudyResults {
   readonly spec: StudySpec;
-  readonly base: Pick<BaseModel, 'id' | 'fingerprint'>;
+  readonly base: Pick<BaseModel, 'id' | 'fingerprint' | 'sourceLength'>;
   readonly data: StudyData;
   readonly parts: readonly PlannedPart[];
   readonly trained: ReadonlyMap<string, TrainedRun>;
@@ -35,14 +35,14 @@ function groupsOf({ trained }: StudyResults, { groups }: PlannedPart): Group[] {
   return groups.map((group) => summarise(group, trained)).filter(({ search }) => search.length > 0);
 }
 
-function metricsOfStudy({ spec, data }: StudyResults): Metric[] {
+function metricsOfStudy({ spec, base, data }: StudyResults): Metric[] {
   const { seen, unseen } = splitTest(data);
   return metricsOf({
     valid: data.valid !== undefined,
     test: data.test !== undefined,
     seen: seen.length > 0,
     unseen: unseen.length > 0,
-    scores: spec.generation !== undefined,
+    scores: spec.generation ? (spec.generation.scores ?? shownScores(base)) : [],
   });
 }
 

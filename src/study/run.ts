@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import path from 'node:path';
 
 import { type Evaluation, evaluate, type EvaluationModel, type EvaluationProgress } from '../evaluation/evaluate.js';
+import { defaultScores } from '../evaluation/scores/names.js';
 import { scoreTexts, type TextScores } from '../evaluation/scores/scores.js';
 import type { BaseModel } from '../prefix/kv.js';
 import { DivergedError } from '../tuning/errors.js';
@@ -157,6 +158,7 @@ export function testRun(context: RunContext, run: PlannedRun, test: readonly Tra
   });
   return recorded(path.join(directoryOf(context, run), 'tested.json'), key, async () => {
     const { seen, unseen } = splitTest({ test, unseen: data.unseen });
+    const measured = (evaluations: readonly Evaluation[]): Measured => combine(context, evaluations);
     if (seen.length === 0 || unseen.length === 0) {
       const all = measured([await measure(context, run, test)]);
       return unseen.length === 0 ? { all } : { all, unseen: all };
@@ -173,13 +175,14 @@ function measure(context: RunContext, run: PlannedRun, examples: readonly Traini
     examples,
     adapter: run.settings.method === 'none' ? undefined : directoryOf(context, run),
     generation: spec.generation && { beams, lengthPenalty: length_penalty, maxTokens: max_tokens },
+    scores: [], // computed over all evaluations together
     signal,
     ...(onEvaluation && { onProgress: (progress: EvaluationProgress) => onEvaluation(run, progress) }),
   });
 }
 
 /** Combines evaluations of different sources. */
-function measured(evaluations: readonly Evaluation[]): Measured {
+function combine({ spec, base }: RunContext, evaluations: readonly Evaluation[]): Measured {
   const tokens = evaluations.reduce((sum, { learned_tokens }) => sum + learned_tokens, 0);
   const texts = evaluations.flatMap(({ predictions }) => predictions);
   return {
@@ -187,7 +190,10 @@ function measured(evaluations: readonly Evaluation[]): Measured {
     learned_tokens: tokens,
     sources: evaluations.reduce((sum, { sources }) => sum + sources, 0),
     ...(texts.length > 0 && {
-      scores: scoreTexts(texts.map(({ prediction, references }) => ({ hypothesis: prediction, references }))),
+      scores: scoreTexts(
+        texts.map(({ prediction, references }) => ({ hypothesis: prediction, references })),
+        spec.generation?.scores ?? defaultScores(base),
+      ),
     }),
   };
 }

@@ -1,6 +1,7 @@
 import { type Static, type TSchema, Type } from 'typebox';
 import Value from 'typebox/value';
 
+import { SCORE_NAMES } from '../evaluation/scores/names.js';
 import { DATA_FORMATS } from '../tuning/data/read-examples.js';
 import { METHODS } from '../tuning/method.js';
 import { SpecError } from './errors.js';
@@ -65,6 +66,8 @@ const generation = Type.Object(
     beams: Type.Optional(whole(1)),
     length_penalty: Type.Optional(Type.Number()),
     max_tokens: Type.Optional(whole(1)),
+    /** Scores to compute and to show; the first is plotted. */
+    scores: axis(Type.Enum(SCORE_NAMES)),
   },
   strict,
 );

@@ -5,7 +5,7 @@ import { type Command, Option } from 'commander';
 
 import { readSettings } from '../../config/config.js';
 import type { Evaluation, EvaluationModel, EvaluationProgress } from '../../evaluation/evaluate.js';
-import type { TextScores } from '../../evaluation/scores/scores.js';
+import { SCORE_LABELS, SCORE_NAMES, type ScoreName } from '../../evaluation/scores/names.js';
 import { openConfiguredModel } from '../../app/open/model.js';
 import { openTrainingModel } from '../../app/open/training-model.js';
 import { compileProgress } from '../../app/compile-progress.js';
@@ -22,6 +22,7 @@ interface EvaluateOptions {
   readonly beams: number;
   readonly lengthPenalty: number;
   readonly maxTokens: number;
+  readonly scores?: readonly ScoreName[];
   readonly limit?: number;
   readonly predictions?: string;
   readonly json?: boolean;
@@ -45,12 +46,16 @@ export function addEvaluate(program: Command, io: Io): void {
     .option('--beams <n>', 'width of the beam search', count(1), 5)
     .option('--length-penalty <n>', 'above 0 favours longer texts', finite, 1)
     .option('--max-tokens <n>', 'tokens of one text', count(1), 100)
+    .addOption(new Option('--scores <name...>', 'scores of the texts; see docs/tuning.md').choices(SCORE_NAMES))
     .option('--limit <n>', 'use the first so many sources', count(1))
     .option('--predictions <file>', 'receives a line of JSON for each text')
     .option('--json', 'print one line of JSON')
     .action(async (options: EvaluateOptions, command: Command) => {
       if (options.lossOnly && options.predictions !== undefined) {
         command.error('error: --predictions makes no sense with --loss-only', { exitCode: 2 });
+      }
+      if (options.lossOnly && options.scores !== undefined) {
+        command.error('error: --scores makes no sense with --loss-only', { exitCode: 2 });
       }
       const results = await runEvaluate(options, io);
       if (options.predictions !== undefined) await fs.writeFile(options.predictions, predictionLines(results));
@@ -80,7 +85,7 @@ async function runEvaluate(options: EvaluateOptions, io: Io): Promise<Result[]> 
       const results: Result[] = [];
       for (const adapter of options.prefix ?? [undefined]) {
         const onProgress = progressPrinter(io, adapter ?? served.base.id);
-        const evaluation = await evaluate(model, { examples, adapter, generation, onProgress });
+        const evaluation = await evaluate(model, { examples, adapter, generation, scores: options.scores, onProgress });
         results.push({ prefix: adapter ?? null, ...evaluation });
       }
       return results;
@@ -121,22 +126,13 @@ function withoutTexts({ predictions: _, scores, ...result }: Result): object {
   return { ...result, ...scores };
 }
 
-/** Columns of the scores. */
-const SCORES: Readonly<Record<keyof TextScores, string>> = {
-  bleu: 'BLEU',
-  e2e_bleu: 'E2E BLEU',
-  nist: 'NIST',
-  rouge_l: 'ROUGE-L',
-  rouge_score_l: 'ROUGE-SCORE L',
-  meteor_exact_stem: 'METEOR (EXACT, STEM)',
-};
-
 function describe(results: readonly Result[]): string {
+  const names = SCORE_NAMES.filter((name) => results[0]?.scores?.[name] !== undefined);
   const rows = results.map(({ prefix, loss, perplexity, scores }) => [
     prefix ?? '(none)',
     loss.toFixed(4),
     perplexity.toFixed(2),
-    ...(scores ? Object.keys(SCORES).map((name) => scores[name as keyof TextScores].toFixed(4)) : []),
+    ...names.map((name) => scores?.[name]?.toFixed(4) ?? ''),
   ]);
-  return table(['PREFIX', 'LOSS', 'PERPLEXITY', ...Object.values(SCORES)].slice(0, rows[0]?.length), rows);
+  return table(['PREFIX', 'LOSS', 'PERPLEXITY', ...names.map((name) => SCORE_LABELS[name].toUpperCase())], rows);
 }

@@ -1,5 +1,4 @@
-import { stemmer } from 'stemmer';
-
+import { porterStem } from './porter.js';
 import type { ScoredText } from './scored-text.js';
 import { captionWords } from './words.js';
 
@@ -37,7 +36,7 @@ interface Match {
 /** Matches equal words, then the remaining words by stem. Ordered by position in the hypothesis. */
 function align(hypothesis: readonly string[], reference: readonly string[]): Match[] {
   const exact = match(hypothesis, reference, []);
-  const matches = match(hypothesis.map(stemmer), reference.map(stemmer), exact);
+  const matches = match(hypothesis.map(porterStem), reference.map(porterStem), exact);
   return matches.sort((a, b) => a.hypothesis - b.hypothesis);
 }
 

@@ -55,6 +55,7 @@ CASES = {
     "nothing matches": [("Nine grey geese fly south tonight together", ONE)],
     "fewer words than an n-gram": [("Bread .", ONE)],
     "stems alone match": [("Boats reached islands; carrying breads", ["A boat reaches an island, carried bread"])],
+    "lines": [("Bread came by boat.\nThe boat\n\nwas late", ["The boat was late.\nIt carried the bread.", "A late boat\ncame by"])],
     "equally close lengths": [("a b c d e", ["a b c d", "a b c d e f g", "a b c d e f"])],
     "one word short": [("The boat reaches the island in morning .", ONE[:1])],
     "entities, dashes and numbers": [("&lt;skipped&gt; 3.5-9-4 &amp; 1,000 e-mails, e.g. 5. x_y {z} <skipped>ok", ["< 3.5 - 9 - 4 & 1,000 e-mails, e.g. 5 . x_y { z } ok"])],
@@ -89,14 +90,18 @@ def coco_rouge(hypothesis, references):
     return Rouge().calc_score([" ".join(caption_words(hypothesis))], [" ".join(caption_words(r)) for r in references])
 
 
-def rouge_score(hypothesis, references):
-    return RougeScorer(["rougeL"]).score_multi(references, hypothesis)["rougeL"].fmeasure
+def rouge_score(stem):
+    scorer = RougeScorer(["rouge1", "rouge2", "rougeL", "rougeLsum"], use_stemmer=stem)
+
+    def of(kind):
+        return lambda hypothesis, references: scorer.score_multi(references, hypothesis)[kind].fmeasure
+
+    return {f"rouge_score_{kind[5:].lower()}{'_stem' if stem else ''}": of(kind) for kind in scorer.rouge_types}
 
 
 def meteor(hypothesis, references):
-    porter = PorterStemmer(PorterStemmer.MARTIN_EXTENSIONS)
     words = [caption_words(reference) for reference in references]
-    return meteor_score(words, caption_words(hypothesis), stemmer=porter, wordnet=NoSynonyms())
+    return meteor_score(words, caption_words(hypothesis), stemmer=PorterStemmer(), wordnet=NoSynonyms())
 
 
 def scores(texts):
@@ -105,7 +110,7 @@ def scores(texts):
         "e2e_bleu": mteval(BLEUScore(), texts),
         "nist": mteval(NISTScore(), texts),
         "rouge_l": mean(coco_rouge, texts),
-        "rouge_score_l": mean(rouge_score, texts),
+        **{name: mean(of, texts) for name, of in (rouge_score(False) | rouge_score(True)).items()},
         "meteor_exact_stem": mean(meteor, texts),
     }
 
