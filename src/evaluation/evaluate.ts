@@ -128,8 +128,11 @@ async function predict(
   const text = (one: TextOrIds): string => (typeof one === 'string' ? one : tokenizer.decode(one));
   const groups = groupBySource(examples).map(({ example: { source, where = 'data' }, references }) => {
     if (references.length === 0) throw new TuningError('data', 'no text to compare with', { where });
-    const ids = typeof source === 'string' ? tokenizer.encode(source) : source;
-    return { prompt: { ids, where }, source: text(source), references: references.map((one) => text(one).trim()) };
+    return {
+      prompt: { prompt: source, where },
+      source: text(source),
+      references: references.map((one) => text(one).trim()),
+    };
   });
   const predictions = await generate(
     groups.map(({ prompt }) => prompt),

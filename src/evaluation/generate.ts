@@ -1,37 +1,40 @@
 import { setMaxListeners } from 'node:events';
 
 import { collectCompletion } from '../completions/answer/response.js';
-import { startPrepared } from '../completions/completion.js';
+import { type CompletionDeps, startPrepared } from '../completions/completion.js';
 import { Reservation } from '../completions/plan/reservation.js';
 import { requestContext, type RequestContext } from '../completions/context.js';
 import { CompletionError } from '../completions/errors.js';
 import { readParams } from '../completions/request/params.js';
+import type { CompletionRequest } from '../completions/request/schema.js';
 import { Engine } from '../engine/engine.js';
 import { EngineError } from '../engine/errors.js';
-import type { RequestPrefix } from '../engine/request.js';
+import type { BeamRequest, RequestPrefix } from '../engine/request.js';
 import type { Model } from '../model/model.js';
 import { NO_LIMITS } from '../tenancy/limits.js';
 import { MemoryRateLimiter } from '../tenancy/memory-rate-limiter.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
+import type { TextOrIds } from '../tuning/data/example.js';
 import { TuningError } from '../tuning/errors.js';
 
-/** The settings of the beam search; the paper's are `{ beams: 5, lengthPenalty: 1, maxTokens: 100 }`. */
-export interface GenerationSettings {
+/** The settings of the beam search; the paper's are 5 beams and penalty 1 for texts about tables, 6 and 0.8 for summaries. */
+export interface GenerationSettings extends Pick<BeamRequest, 'lengthPenalty' | 'maxTokens' | 'earlyStopping'> {
   readonly beams: number;
-  /** As in `BeamRequest`. */
-  readonly lengthPenalty: number;
-  readonly maxTokens: number;
+  /** As in `BeamRequest`; what the model's checkpoint says unless given. */
+  readonly minTokens?: number | undefined;
+  /** As `minTokens`. */
+  readonly noRepeatNgramSize?: number | undefined;
 }
 
-/** Token ids of a prompt, and the line of the data that they come from, for errors. */
+/** A prompt, which is the source of a model with an encoder, and the line of the data that it comes from, for errors. */
 export interface Prompt {
-  readonly ids: readonly number[];
+  readonly prompt: TextOrIds;
   readonly where: string;
 }
 
 export interface GenerateOptions extends GenerationSettings {
   /** Its runner is for this evaluation alone. */
-  readonly model: Pick<Model, 'runner' | 'eosTokenIds' | 'base'>;
+  readonly model: Pick<Model, 'runner' | 'eosTokenIds' | 'base'> & Pick<CompletionDeps, 'generation'>;
   readonly tokenizer: Tokenizer;
   readonly prefix: RequestPrefix | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -75,20 +78,13 @@ async function complete(
   options: GenerateOptions,
   context: RequestContext,
 ): Promise<string> {
-  const { model, tokenizer, prefix, beams, lengthPenalty, maxTokens } = options;
-  const { base } = model;
-  const request = {
-    model: base.id,
-    prompt: [[...prompt.ids]],
-    max_tokens: maxTokens,
-    use_beam_search: true,
-    best_of: beams,
-    length_penalty: lengthPenalty,
-  };
+  const { model, tokenizer, prefix } = options;
+  const { base, generation } = model;
+  const limits = { vocabularySize: base.vocabularySize, maxChoices: options.beams, generation };
   try {
-    const params = readParams(request, { vocabularySize: base.vocabularySize, maxChoices: beams });
+    const params = readParams(toRequest(base.id, prompt, options), limits);
     const reservation = await Reservation.ofRequest(new MemoryRateLimiter(), caller);
-    const deps = { engine, tokenizer, base, now: Date.now };
+    const deps = { engine, tokenizer, base, generation, now: Date.now };
     const completion = await startPrepared(deps, caller, { params, prefix, reservation }, context);
     const { choices } = await collectCompletion(completion);
     return (choices[0]?.text ?? '').trim();
@@ -98,11 +94,27 @@ async function complete(
   }
 }
 
-/** An error's message without the API's names of fields, which the command line does not have. */
-function toMessage(error: Error & { code: string }, { ids }: Prompt, options: GenerateOptions): string {
-  const { model, prefix, maxTokens } = options;
-  if (error.code === 'context_length_exceeded') {
-    const asked = `${prefix?.kv.length ?? 0} virtual, ${ids.length} prompt and ${maxTokens} new tokens`;
+function toRequest(model: string, { prompt }: Prompt, settings: GenerationSettings): CompletionRequest {
+  const { beams, lengthPenalty, maxTokens, minTokens, noRepeatNgramSize, earlyStopping = false } = settings;
+  return {
+    model,
+    prompt: typeof prompt === 'string' ? prompt : [[...prompt]],
+    max_tokens: maxTokens,
+    use_beam_search: true,
+    best_of: beams,
+    length_penalty: lengthPenalty,
+    early_stopping: earlyStopping,
+    ...(minTokens !== undefined && { min_tokens: minTokens }),
+    ...(noRepeatNgramSize !== undefined && { no_repeat_ngram_size: noRepeatNgramSize }),
+  };
+}
+
+/** An error's message; that of a prompt too long for a decoder-only model without the API's names of fields. */
+function toMessage(error: Error & { code: string }, { prompt }: Prompt, options: GenerateOptions): string {
+  const { model, prefix, tokenizer, maxTokens } = options;
+  if (error.code === 'context_length_exceeded' && model.base.sourceLength === undefined) {
+    const { length } = typeof prompt === 'string' ? tokenizer.encode(prompt) : prompt;
+    const asked = `${prefix?.kv.length ?? 0} virtual, ${length} prompt and ${maxTokens} new tokens`;
     return `The context is ${model.base.contextLength} tokens, but asked are ${asked}.`;
   }
   return error.cause instanceof EngineError ? error.cause.message : error.message;

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import path from 'node:path';
 
 import { type Evaluation, evaluate, type EvaluationModel, type EvaluationProgress } from '../evaluation/evaluate.js';
+import type { GenerationSettings } from '../evaluation/generate.js';
 import { defaultScores } from '../evaluation/scores/names.js';
 import { scoreTexts, type TextScores } from '../evaluation/scores/scores.js';
 import type { BaseModel } from '../prefix/kv.js';
@@ -15,7 +16,7 @@ import { tune } from '../tuning/tune.js';
 import { drawExamples, splitTest, type StudyData } from './data.js';
 import type { PlannedRun, RunSettings } from './plan.js';
 import { recorded } from './record.js';
-import type { StudySpec } from './spec.js';
+import { MAX_TOKENS, type StudySpec } from './spec.js';
 
 /** The spec, model, data and callbacks that all runs of a study share. */
 export interface RunContext {
@@ -170,15 +171,25 @@ export function testRun(context: RunContext, run: PlannedRun, test: readonly Tra
 
 function measure(context: RunContext, run: PlannedRun, examples: readonly TrainingExample[]): Promise<Evaluation> {
   const { spec, model, signal, onEvaluation } = context;
-  const { beams = 5, length_penalty = 1, max_tokens = 100 } = spec.generation ?? {};
   return evaluate(model, {
     examples,
     adapter: run.settings.method === 'none' ? undefined : directoryOf(context, run),
-    generation: spec.generation && { beams, lengthPenalty: length_penalty, maxTokens: max_tokens },
+    generation: spec.generation && toSettings(spec.generation),
     scores: [], // computed over all evaluations together
     signal,
     ...(onEvaluation && { onProgress: (progress: EvaluationProgress) => onEvaluation(run, progress) }),
   });
+}
+
+function toSettings(generation: NonNullable<StudySpec['generation']>): GenerationSettings {
+  return {
+    beams: generation.beams ?? 5,
+    lengthPenalty: generation.length_penalty ?? 1,
+    maxTokens: generation.max_tokens ?? MAX_TOKENS,
+    minTokens: generation.min_tokens,
+    noRepeatNgramSize: generation.no_repeat_ngram_size,
+    earlyStopping: generation.early_stopping,
+  };
 }
 
 /** Combines evaluations of different sources. */

@@ -66,11 +66,17 @@ const generation = Type.Object(
     beams: Type.Optional(whole(1)),
     length_penalty: Type.Optional(Type.Number()),
     max_tokens: Type.Optional(whole(1)),
+    min_tokens: Type.Optional(whole(0)),
+    no_repeat_ngram_size: Type.Optional(whole(0)),
+    early_stopping: Type.Optional(Type.Union([Type.Boolean(), Type.Literal('never')])),
     /** Scores to compute and to show; the first is plotted. */
     scores: axis(Type.Enum(SCORE_NAMES)),
   },
   strict,
 );
+
+/** Tokens of one text, unless given. */
+export const MAX_TOKENS = 100;
 
 const part = Type.Object({ title: text, axes }, strict);
 
@@ -106,6 +112,12 @@ export function parseSpec(content: string): StudySpec {
   return value;
 }
 
+/** What the fields that are unions may be. */
+const UNIONS: Readonly<Record<string, string>> = {
+  'data.valid': "a file, or a share of the training data's sources between 0 and 1",
+  'generation.early_stopping': 'true, false or "never"',
+};
+
 type SchemaError = ReturnType<typeof Value.Errors>[number];
 
 function firstProblem(errors: readonly SchemaError[]): string {
@@ -119,9 +131,7 @@ function firstProblem(errors: readonly SchemaError[]): string {
   if (error.keyword === 'additionalProperties') return `${inside(error.params.additionalProperties)}: no such field`;
   if (error.keyword === 'required') return `${inside(error.params.requiredProperties)}: missing`;
   if (error.keyword === 'enum') return `${at}: must be one of ${error.params.allowedValues.join(', ')}`;
-  // the only union
-  if (error.keyword === 'anyOf')
-    return `${at}: must be a file, or a share of the training data's sources between 0 and 1`;
+  if (error.keyword === 'anyOf') return `${at}: must be ${UNIONS[at] ?? 'of another kind'}`;
   return `${at === '' ? 'the spec' : at}: ${error.message}`;
 }
 
@@ -133,13 +143,15 @@ function pathOf(instancePath: string): string {
     .join('');
 }
 
-function refuseContradictions({ data, parts, training }: StudySpec): void {
+function refuseContradictions({ data, parts, training, generation }: StudySpec): void {
   if (data.valid === undefined && data.test === undefined) {
     throw new SpecError('data.valid, data.test: give at least one of them');
   }
   if (training?.patience !== undefined && data.valid === undefined) {
     throw new SpecError('training.patience: early stopping needs data.valid');
   }
+  const { min_tokens: least = 0, max_tokens: most = MAX_TOKENS } = generation ?? {};
+  if (least > most) throw new SpecError(`generation.min_tokens: more than generation.max_tokens, which is ${most}`);
   parts.forEach(({ axes }, index) => {
     const at = `parts[${index}].axes`;
     if (axes.examples && axes.share) throw new SpecError(`${at}.share: not together with ${at}.examples`);

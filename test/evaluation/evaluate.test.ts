@@ -1,7 +1,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
 import { bundledModel } from '../../src/config/paths.js';
 import { Engine } from '../../src/engine/engine.js';
@@ -157,7 +157,7 @@ describe('generation', () => {
   it('is the beam search of Transformers, each prompt as if it were alone (A12)', async () => {
     const [, all] = beamGoldens().find(([adapter]) => adapter === 'base')!;
     const cases = all.filter((one) => one.eos_token_id === 0 && one.length_penalty === 1 && one.num_beams === 5);
-    const prompts = cases.map(({ prompt }, i) => ({ ids: prompt, where: `case ${i}` }));
+    const prompts = cases.map(({ prompt }, i) => ({ prompt, where: `case ${i}` }));
     const maxTokens = cases[0]!.max_new_tokens;
     const texts = await generate(prompts, {
       ...generation,
@@ -169,6 +169,30 @@ describe('generation', () => {
     const text = (ids: readonly number[]): string => model.tokenizer.decode(ids.filter((id) => id !== 0)).trim();
     expect(cases.length).toBeGreaterThan(1);
     expect(texts).toEqual(cases.map(({ sequences }) => text(sequences[0]!)));
+  });
+});
+
+describe('the settings of generation', () => {
+  it.each([
+    [generation, { width: 5, minTokens: 0, noRepeatNgramSize: 0, earlyStopping: false }],
+    [
+      {
+        ...generation,
+        beams: 6,
+        lengthPenalty: 0.8,
+        minTokens: 3,
+        noRepeatNgramSize: 2,
+        earlyStopping: 'never' as const,
+      },
+      { width: 6, lengthPenalty: 0.8, minTokens: 3, noRepeatNgramSize: 2, earlyStopping: 'never' },
+    ],
+  ])('are those of the search: %j', async (settings, expected) => {
+    const submitted = vi.spyOn(Engine.prototype, 'submitBeams');
+    const scores = ['rouge_score_1', 'rouge_score_2_stem'] as const;
+    const result = await run({ generation: settings, scores });
+    expect(submitted.mock.calls.map(([request]) => request)).toMatchObject([expected, expected]);
+    expect(Object.keys(result.scores!)).toEqual(scores);
+    submitted.mockRestore();
   });
 });
 

@@ -80,6 +80,9 @@ describe('a spec', () => {
     ],
     ['training.patience: early stopping needs data.valid', { 'data.valid': undefined, training: { patience: 2 } }],
     ['generation.beams: must be integer', { generation: { beams: 1.5 } }],
+    ['generation.early_stopping: must be true, false or "never"', { generation: { early_stopping: 'always' } }],
+    ['generation.min_tokens: more than generation.max_tokens, which is 100', { generation: { min_tokens: 101 } }],
+    ['generation.scores[0]: must be one of bleu, e2e_bleu', { generation: { scores: ['rouge'] } }],
   ])('is refused: %s', (message, changes) => {
     expect(() => parseSpec(changed(changes))).toThrow(message);
   });

@@ -5,6 +5,7 @@ import { type Command, Option } from 'commander';
 
 import { readSettings } from '../../config/config.js';
 import type { Evaluation, EvaluationModel, EvaluationProgress } from '../../evaluation/evaluate.js';
+import type { GenerationSettings } from '../../evaluation/generate.js';
 import { SCORE_LABELS, SCORE_NAMES, type ScoreName } from '../../evaluation/scores/names.js';
 import { openConfiguredModel } from '../../app/open/model.js';
 import { openTrainingModel } from '../../app/open/training-model.js';
@@ -22,6 +23,9 @@ interface EvaluateOptions {
   readonly beams: number;
   readonly lengthPenalty: number;
   readonly maxTokens: number;
+  readonly minTokens?: number;
+  readonly uniqueNgrams?: number;
+  readonly earlyStopping: 'true' | 'false' | 'never';
   readonly scores?: readonly ScoreName[];
   readonly limit?: number;
   readonly predictions?: string;
@@ -32,6 +36,10 @@ interface EvaluateOptions {
 interface Result extends Evaluation {
   readonly prefix: string | null;
 }
+
+const earlyStopping = new Option('--early-stopping <when>', 'end a search at as many texts as beams')
+  .choices(['true', 'false', 'never'])
+  .default('false');
 
 /** `preamble evaluate`: loss on data, and scores of the texts that a prefix generates. */
 export function addEvaluate(program: Command, io: Io): void {
@@ -46,6 +54,9 @@ export function addEvaluate(program: Command, io: Io): void {
     .option('--beams <n>', 'width of the beam search', count(1), 5)
     .option('--length-penalty <n>', 'above 0 favours longer texts', finite, 1)
     .option('--max-tokens <n>', 'tokens of one text', count(1), 100)
+    .option('--min-tokens <n>', 'fewest tokens of one text (default: what the checkpoint says, or 0)', count(0))
+    .option('--unique-ngrams <n>', 'repeat no run of so many tokens; 0: off (default: as --min-tokens)', count(0))
+    .addOption(earlyStopping)
     .addOption(new Option('--scores <name...>', 'scores of the texts; see docs/tuning.md').choices(SCORE_NAMES))
     .option('--limit <n>', 'use the first so many sources', count(1))
     .option('--predictions <file>', 'receives a line of JSON for each text')
@@ -56,6 +67,9 @@ export function addEvaluate(program: Command, io: Io): void {
       }
       if (options.lossOnly && options.scores !== undefined) {
         command.error('error: --scores makes no sense with --loss-only', { exitCode: 2 });
+      }
+      if ((options.minTokens ?? 0) > options.maxTokens) {
+        command.error(`error: --min-tokens is more than --max-tokens, which is ${options.maxTokens}`, { exitCode: 2 });
       }
       const results = await runEvaluate(options, io);
       if (options.predictions !== undefined) await fs.writeFile(options.predictions, predictionLines(results));
@@ -81,7 +95,7 @@ async function runEvaluate(options: EvaluateOptions, io: Io): Promise<Result[]> 
     const served = await openConfiguredModel(config, compileProgress(io.stderr));
     try {
       const model: EvaluationModel = { training, served, tokenizer };
-      const generation = options.lossOnly ? undefined : options;
+      const generation = options.lossOnly ? undefined : toSettings(options);
       const results: Result[] = [];
       for (const adapter of options.prefix ?? [undefined]) {
         const onProgress = progressPrinter(io, adapter ?? served.base.id);
@@ -95,6 +109,12 @@ async function runEvaluate(options: EvaluateOptions, io: Io): Promise<Result[]> 
   } finally {
     await training.dispose();
   }
+}
+
+function toSettings({ uniqueNgrams, earlyStopping, ...options }: EvaluateOptions): GenerationSettings {
+  const { beams, lengthPenalty, maxTokens, minTokens } = options;
+  const early = earlyStopping === 'never' ? earlyStopping : earlyStopping === 'true';
+  return { beams, lengthPenalty, maxTokens, minTokens, noRepeatNgramSize: uniqueNgrams, earlyStopping: early };
 }
 
 /** Throws unless the file can be written. Creates an empty one where there is none. */
