@@ -20,8 +20,18 @@ const CONFIG_ERRORS = {
   num_transformer_submodules_unsupported: invalid('adapter_config.num_transformer_submodules'),
   num_layers_mismatch: invalid('adapter_config.num_layers'),
   num_attention_heads_mismatch: invalid('adapter_config.num_attention_heads'),
+  /** PEFT's own prefix for an encoder-decoder that PEFT could not run: its decoder is deeper than its encoder. */
+  num_layers_unsupported: invalid('adapter_config.num_layers'),
+  /** As `num_layers_unsupported`: its decoder has other heads than its encoder. */
+  num_attention_heads_unsupported: invalid('adapter_config.num_attention_heads'),
   token_dim_mismatch: invalid('adapter_config.token_dim'),
   num_virtual_tokens_mismatch: invalid('adapter_config.num_virtual_tokens'),
+  /** Not a list of the model's sites, each once. */
+  sites_invalid: invalid('adapter_config.sites'),
+  /** Not the sites that the tensors are of. */
+  sites_mismatch: invalid('adapter_config.sites'),
+  /** Sites of an adapter that has none: a decoder-only model's, or a soft prompt. */
+  sites_unsupported: invalid('adapter_config.sites'),
   modules_to_save_unsupported: invalid('adapter_config.modules_to_save'),
   placement_invalid: invalid('adapter_config.placement'),
   placement_conflict: invalid('placement'),
@@ -37,6 +47,8 @@ const MODEL_ERRORS = {
   tensor_not_2d: invalid('adapter_model'),
   prefix_empty: invalid('adapter_model'),
   prefix_too_long: invalid('adapter_model'),
+  /** Not as many rows for each virtual token as there should be. */
+  tensor_rows_mismatch: invalid('adapter_model'),
   tensor_width_mismatch: invalid('adapter_model'),
   tensor_dtype_unsupported: invalid('adapter_model'),
   tensor_not_finite: invalid('adapter_model'),
@@ -59,6 +71,8 @@ export const PREFIX_ERRORS = {
   ...CONFIG_ERRORS,
   ...MODEL_ERRORS,
   ...safetensorsErrors,
+  /** A text for an encoder-decoder. */
+  text_unsupported: invalid('text'),
   text_empty: invalid('text'),
   text_too_long: invalid('text'),
   /** The tenant has as many names or bytes as it may have. */

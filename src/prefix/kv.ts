@@ -51,6 +51,11 @@ export function selfSite({ sites }: Pick<ModelShape, 'sites'>): AttentionSite {
   return site;
 }
 
+/** Whether a model has an encoder, whose prefixes have rows at several sites. */
+export function hasEncoder({ sites }: Pick<ModelShape, 'sites'>): boolean {
+  return sites.some(({ name }) => name === ENCODER);
+}
+
 /** The site of that name. Throws for a model without it. */
 export function siteNamed({ sites }: Pick<ModelShape, 'sites'>, name: string): AttentionSite {
   const site = sites.find((one) => one.name === name);

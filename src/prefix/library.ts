@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 
 import { notePlacement } from './adapter/config.js';
-import { readAdapter } from './adapter/read.js';
+import { checkAdapter, selfBytes } from './adapter/check.js';
 import type { Page } from '../lib/page.js';
 import { PrefixError } from './errors.js';
 import {
@@ -13,8 +13,8 @@ import {
   type Placement,
 } from './adapter/format.js';
 import { KvCache, type KvCacheObserver } from './kv-cache.js';
-import { decodeKv, encodeKv, kvAdapter } from './adapter/kv-file.js';
-import { type BaseModel, type PrefixEncoder, type PrefixKv, rowWidth, selfSite } from './kv.js';
+import { decodeKv, encodeStoredKv, kvAdapter } from './adapter/kv-file.js';
+import { type BaseModel, hasEncoder, type PrefixEncoder, type PrefixKv } from './kv.js';
 import { checkPrefixName, isAdapterId, isPrefixName } from './name.js';
 import type { PrefixQuota } from './quota.js';
 import {
@@ -101,27 +101,37 @@ export class PrefixLibrary {
   async upload(tenant: string, upload: AdapterUpload, quota?: PrefixQuota): Promise<PutResult> {
     const { name, config, model, ...options } = upload;
     this.#checkNewName(name);
-    const adapter = readAdapter({ config, model }, this.deps.base, { ...options, maxLength: this.maxLength });
-    const { kind, placement, length, rows, warnings } = adapter;
+    const { base, encoder } = this.deps;
+    const checked = checkAdapter({ config, model }, base, { ...options, maxLength: this.maxLength });
+    const { toKv, ...properties } = checked;
+    const { kind, placement } = properties;
     const files = { config: notePlacement(config, placement), model };
     await setImmediate(); // checking and hashing take tens of milliseconds each for a large file
-    const version = filesVersion(files, placement);
-    const info = this.#info({ name, version, kind, placement, numVirtualTokens: length, warnings });
+    const info = this.#info({ name, version: filesVersion(files, placement), ...properties });
     return this.#putOnce(tenant, info, quota, async () => {
       if (kind === 'prefix') return { info, files };
-      const kv = await this.deps.encoder.encodeEmbeddings(rows, length);
+      const kv = await toKv(encoder);
       checkFiniteKv(kv);
-      return { info, files, kv: encodeKv(kv) };
+      return { info, files, kv: encodeStoredKv(kv, base) };
     });
   }
 
   /** Compiles a text and stores it, as an adapter that PEFT can load, as the name's current version. */
   async uploadText(tenant: string, { name, text, tokens }: TextUpload, quota?: PrefixQuota): Promise<PutResult> {
     this.#checkNewName(name);
-    this.#checkTokens(tokens);
+    this.#checkText(tokens);
     const version = textVersion(text);
     const numVirtualTokens = tokens.length;
-    const info = this.#info({ name, version, kind: 'text', placement: 'prefix', numVirtualTokens, warnings: [] });
+    const bytes = selfBytes(numVirtualTokens, this.deps.base);
+    const info = this.#info({
+      name,
+      version,
+      kind: 'text',
+      placement: 'prefix',
+      numVirtualTokens,
+      bytes,
+      warnings: [],
+    });
     return this.#putOnce(tenant, info, quota, async () => {
       const kv = await this.deps.encoder.encodeTokens(tokens);
       checkFiniteKv(kv);
@@ -197,10 +207,8 @@ export class PrefixLibrary {
     return record ? { record, created: false } : store.put(tenant, await build(), quota);
   }
 
-  #info(known: Omit<PrefixInfo, 'bytes' | 'created' | 'baseModel'>): PrefixInfo {
-    const { base } = this.deps;
-    const bytes = known.numVirtualTokens * rowWidth(selfSite(base)) * Float32Array.BYTES_PER_ELEMENT;
-    return { ...known, bytes, created: Math.floor(this.#now() / 1000), baseModel: base.id };
+  #info(known: Omit<PrefixInfo, 'created' | 'baseModel'>): PrefixInfo {
+    return { ...known, created: Math.floor(this.#now() / 1000), baseModel: this.deps.base.id };
   }
 
   #checkNewName(name: string): void {
@@ -210,7 +218,14 @@ export class PrefixLibrary {
     }
   }
 
-  #checkTokens({ length }: readonly number[]): void {
+  #checkText({ length }: readonly number[]): void {
+    const { base } = this.deps;
+    if (hasEncoder(base)) {
+      throw new PrefixError(
+        'text_unsupported',
+        `text: ${base.id} is an encoder-decoder; a text is no prefix of one, because its keys and values depend on the source`,
+      );
+    }
     if (length < 1) throw new PrefixError('text_empty', 'text: has no tokens');
     if (length > this.maxLength) {
       throw new PrefixError('text_too_long', `text: ${length} tokens; at most ${this.maxLength} are accepted`);

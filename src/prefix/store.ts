@@ -7,6 +7,7 @@ import {
   type AdapterKind,
   MODEL_FILE,
   type Placement,
+  type SiteLengths,
 } from './adapter/format.js';
 import type { PrefixQuota } from './quota.js';
 
@@ -19,8 +20,11 @@ export interface PrefixInfo {
   readonly version: string;
   readonly kind: AdapterKind | 'text';
   readonly placement: Placement;
+  /** Those of the site that has most, or embeddings before a source. */
   readonly numVirtualTokens: number;
-  /** Bytes of its keys and values in memory, float32. */
+  /** Virtual tokens at each site of an encoder-decoder; left out in a decoder-only model, and for embeddings before a source. */
+  readonly sites?: SiteLengths;
+  /** Bytes of its keys and values (or of embeddings before a source) in memory, float32. */
   readonly bytes: number;
   /** Unix seconds of the first upload of this version. */
   readonly created: number;

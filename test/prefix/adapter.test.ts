@@ -5,6 +5,7 @@ import { PREFIX_ERRORS, PrefixError, type PrefixErrorCode } from '../../src/pref
 import { encodeSafetensors, SAFETENSORS_ERROR_CODES } from '../../src/safetensors/index.js';
 import { base, columns, config, type Json, model, rawModel, values } from './fixtures.js';
 import { floats, type Refusal, refusals, text, two } from './refusals.js';
+import { sitesRefusals } from './sites-refusals.js';
 
 /** Codes that other tests have: names, texts, the store, and those of the parser's own suite. */
 const elsewhere: PrefixErrorCode[] = [
@@ -18,6 +19,7 @@ const elsewhere: PrefixErrorCode[] = [
   'tenant_invalid',
   'text_empty',
   'text_too_long',
+  'text_unsupported',
   ...SAFETENSORS_ERROR_CODES.map((code) => `safetensors_${code}` as const),
 ];
 
@@ -40,7 +42,7 @@ describe('refusals', () => {
   });
 
   it('have a case for every code', () => {
-    const tested = new Set([...refusals.map(({ code }) => code), ...elsewhere]);
+    const tested = new Set([...[...refusals, ...sitesRefusals].map(({ code }) => code), ...elsewhere]);
     expect([...tested].sort()).toEqual(Object.keys(PREFIX_ERRORS).sort());
   });
 

@@ -51,6 +51,7 @@ export const refusals: Refusal[] = [
   { code: 'num_attention_heads_mismatch', what: 'another count', changes: { num_attention_heads: 4 } },
   { code: 'token_dim_mismatch', what: 'another width', changes: { token_dim: 8 } },
   { code: 'num_virtual_tokens_mismatch', what: 'another length', changes: { num_virtual_tokens: 4 } },
+  { code: 'sites_unsupported', what: 'a list', changes: { sites: ['decoder'] } },
   { code: 'modules_to_save_unsupported', what: 'a list', changes: { modules_to_save: ['lm_head'] } },
   { code: 'placement_invalid', what: 'an unknown place', changes: { placement: 'suffix' } },
   { code: 'placement_conflict', what: 'two places', changes: { placement: 'infix' }, options: { placement: 'prefix' } },

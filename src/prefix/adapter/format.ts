@@ -22,6 +22,17 @@ export interface AdapterFiles {
 /** The one tensor of an adapter of a decoder-only model, as PEFT names it. */
 export const PREFIX_TENSOR = 'prompt_embeddings';
 
+/** The tensor of an encoder-decoder's adapter that holds the rows of a site. */
+export function siteTensor(site: string): string {
+  return `${site}.${PREFIX_TENSOR}`;
+}
+
+/** The tensor of input embeddings that stand before a source's. Only stores have it, in the file that is decoded for serving. */
+export const SOURCE_TENSOR = siteTensor('source');
+
+/** Virtual tokens at each site where there are any, by the site's name. */
+export type SiteLengths = Readonly<Record<string, number>>;
+
 /** Most virtual tokens of one prefix, unless configured: half of the context is left to the prompt and its answer. */
 export function defaultMaxLength({ contextLength }: Pick<ModelShape, 'contextLength'>): number {
   return Math.floor(contextLength / 2);

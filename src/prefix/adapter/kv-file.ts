@@ -1,16 +1,22 @@
 import { decodeFloats, encodeSafetensors, parseSafetensors, type TensorEntry } from '../../safetensors/index.js';
 import { PrefixError } from '../errors.js';
 import { type AdapterFiles, PREFIX_TENSOR } from './format.js';
-import { type BaseModel, type PrefixKv, rowWidth, selfKv, selfRows, selfSite } from '../kv.js';
-import { checkFiniteRows } from './values.js';
+import { type BaseModel, hasEncoder, type PrefixKv, rowWidth, selfKv, selfRows, selfSite } from '../kv.js';
+import { siteLengths, sitesKvOf, sitesTensors } from './sites-tensors.js';
+import { checkFiniteKv } from './values.js';
 
-/** Keys and values as the file that PEFT writes for PREFIX_TUNING. */
+/** Keys and values of a decoder-only model as the file that PEFT writes for PREFIX_TUNING. */
 export function encodeKv(kv: PrefixKv): Uint8Array<ArrayBuffer> {
   const data = selfRows(kv);
   return encodeSafetensors({ [PREFIX_TENSOR]: { shape: [kv.length, data.length / kv.length], data } });
 }
 
-/** Keys and values as an adapter that PEFT loads: `PeftModel.from_pretrained(model, directory)`. */
+/** What a prefix serves, as a file for stores, which `decodeKv` reads. */
+export function encodeStoredKv(kv: PrefixKv, base: BaseModel): Uint8Array<ArrayBuffer> {
+  return hasEncoder(base) ? encodeSafetensors(sitesTensors(kv, base)) : encodeKv(kv);
+}
+
+/** Keys and values of a decoder-only model as an adapter that PEFT loads: `PeftModel.from_pretrained(model, directory)`. */
 export function kvAdapter(kv: PrefixKv, base: BaseModel): AdapterFiles {
   const { layers, kvHeads, headDim } = selfSite(base);
   const config = {
@@ -27,7 +33,33 @@ export function kvAdapter(kv: PrefixKv, base: BaseModel): AdapterFiles {
     task_type: 'CAUSAL_LM',
     token_dim: kvHeads * headDim,
   };
-  return { config: new TextEncoder().encode(`${JSON.stringify(config, undefined, 2)}\n`), model: encodeKv(kv) };
+  return adapterOf(config, encodeKv(kv));
+}
+
+/**
+ * Keys and values of an encoder-decoder as an adapter of those sites where they have rows, whose numbers may differ. There is no program
+ * beside this one that loads it. Throws RangeError for what such an adapter cannot hold: embeddings before a source, or counted positions.
+ */
+export function sitesAdapter(kv: PrefixKv, base: BaseModel): AdapterFiles {
+  if (kv.sourceEmbeddings !== undefined || kv.shift !== 0 || kv.rows.size === 0) {
+    throw new RangeError('an adapter of sites holds keys and values only, which are not counted as positions');
+  }
+  const lengths = new Set(Object.values(siteLengths(kv, base)));
+  const [length] = lengths;
+  const config = {
+    base_model_name_or_path: base.id,
+    modules_to_save: null,
+    num_virtual_tokens: lengths.size === 1 ? length : null,
+    peft_type: 'PREFIX_TUNING',
+    sites: [...kv.rows.keys()],
+    task_type: 'SEQ_2_SEQ_LM',
+    token_dim: base.width,
+  };
+  return adapterOf(config, encodeStoredKv(kv, base));
+}
+
+function adapterOf(config: object, model: Uint8Array): AdapterFiles {
+  return { config: new TextEncoder().encode(`${JSON.stringify(config, undefined, 2)}\n`), model };
 }
 
 /**
@@ -35,27 +67,44 @@ export function kvAdapter(kv: PrefixKv, base: BaseModel): AdapterFiles {
  * is at stake. Throws `prefix_damaged`.
  */
 export function decodeKv(file: Uint8Array, base: BaseModel): PrefixKv {
+  const kv = decode(file, base);
+  if (kv === undefined)
+    throw new PrefixError('prefix_damaged', 'name: the stored keys and values are not of this model');
+  return kv;
+}
+
+function decode(file: Uint8Array, base: BaseModel): PrefixKv | undefined {
   try {
-    const tensor = parseSafetensors(file).tensors.get(PREFIX_TENSOR);
-    const [length, columns] = tensor?.shape ?? [];
-    if (tensor !== undefined && length !== undefined && length > 0 && columns === rowWidth(selfSite(base))) {
-      const rows = floatsOf(file, tensor);
-      checkFiniteRows(rows);
-      return selfKv(length, rows);
-    }
+    const { tensors } = parseSafetensors(file);
+    const decodeTensor = (tensor: TensorEntry): Float32Array => floatsOf(file, tensor, tensors.values());
+    const kv = hasEncoder(base) ? sitesKvOf(tensors, base, decodeTensor) : selfKvOf(tensors, base, decodeTensor);
+    if (kv !== undefined) checkFiniteKv(kv);
+    return kv;
   } catch (error) {
     throw new PrefixError('prefix_damaged', 'name: the stored keys and values are damaged', { cause: error });
   }
-  throw new PrefixError('prefix_damaged', 'name: the stored keys and values are not of this model');
 }
 
-/** Part of a file that its only tensor must make up, so that a view of it keeps little else in memory. */
+/** Undefined for tensors that are not of this model. */
+function selfKvOf(
+  tensors: ReadonlyMap<string, TensorEntry>,
+  base: BaseModel,
+  decodeTensor: (tensor: TensorEntry) => Float32Array,
+): PrefixKv | undefined {
+  const tensor = tensors.get(PREFIX_TENSOR);
+  const [length = 0, columns] = tensor?.shape ?? [];
+  const isOfModel = tensor !== undefined && length > 0 && columns === rowWidth(selfSite(base));
+  return isOfModel ? selfKv(length, decodeTensor(tensor)) : undefined;
+}
+
+/** Part of a file that its tensors must make up, so that views of it keep little else in memory. */
 const MOST = 0.9;
 
 /** A tensor's values: the file's own bytes where they are float32 as they lie, else decoded. */
-function floatsOf(file: Uint8Array, { begin, end, dtype }: TensorEntry): Float32Array {
+function floatsOf(file: Uint8Array, { begin, end, dtype }: TensorEntry, all: Iterable<TensorEntry>): Float32Array {
   const start = file.byteOffset + begin;
   const isInPlace = dtype === 'F32' && start % Float32Array.BYTES_PER_ELEMENT === 0;
-  if (!isInPlace || end - begin < MOST * file.buffer.byteLength) return decodeFloats(file.subarray(begin, end), dtype);
+  const bytes = [...all].reduce((sum, tensor) => sum + tensor.end - tensor.begin, 0);
+  if (!isInPlace || bytes < MOST * file.buffer.byteLength) return decodeFloats(file.subarray(begin, end), dtype);
   return new Float32Array(file.buffer, start, (end - begin) / Float32Array.BYTES_PER_ELEMENT);
 }

@@ -8,8 +8,9 @@ import type { PrefixKv } from '../kv.js';
 const SUSPICIOUS_MAGNITUDE = 1000;
 
 /** Throws `prefix_kv_not_finite`: served keys and values must be finite, whatever they were converted or computed from. */
-export function checkFiniteKv({ rows }: PrefixKv): void {
+export function checkFiniteKv({ rows, sourceEmbeddings }: PrefixKv): void {
   for (const siteRows of rows.values()) checkFiniteRows(siteRows);
+  if (sourceEmbeddings !== undefined) checkFiniteRows(sourceEmbeddings);
 }
 
 /** As `checkFiniteKv`, for rows at one site or input embeddings. */

@@ -37,6 +37,7 @@ function toVersion(info: PrefixInfo): PrefixVersion {
     kind: info.kind,
     placement: info.placement,
     num_virtual_tokens: info.numVirtualTokens,
+    ...(info.sites && { sites: info.sites }),
     bytes: info.bytes,
     created: info.created,
   };

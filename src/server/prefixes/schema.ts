@@ -38,8 +38,18 @@ const version = {
   version: Type.String({ description: 'Hex sha256 of the content.' }),
   kind: Type.Enum(['prefix', 'soft_prompt', 'text']),
   placement: Type.Enum(['prefix', 'infix']),
-  num_virtual_tokens: Type.Integer(),
-  bytes: Type.Integer({ description: 'Of its keys and values in memory.' }),
+  num_virtual_tokens: Type.Integer({ description: 'At the site that has most.' }),
+  sites: Type.Optional(
+    Type.Object(
+      {
+        encoder: Type.Optional(Type.Integer()),
+        decoder: Type.Optional(Type.Integer()),
+        cross: Type.Optional(Type.Integer()),
+      },
+      { description: "Virtual tokens at each site of an encoder-decoder's attention where there are any." },
+    ),
+  ),
+  bytes: Type.Integer({ description: 'Of its keys and values, or embeddings before a source, in memory.' }),
   created: Type.Integer({ description: 'Unix seconds.' }),
 };
 const PrefixVersion = Type.Object(version);
