@@ -67,8 +67,14 @@ async function list(options: Options): Promise<string> {
 async function inspect(name: string, options: Options): Promise<string> {
   const details = await new Client(options).json<PrefixDetails>('GET', pathOf(name));
   if (options.json) return JSON.stringify(details);
-  const { versions, warnings, object: _, ...fields } = details;
+  const { versions, warnings, sites, object: _, ...fields } = details;
   const lines = Object.entries(fields).map(([key, value]) => `${key}: ${value}`);
+  if (sites)
+    lines.push(
+      `sites: ${Object.entries(sites)
+        .map((pair) => pair.join(' '))
+        .join(', ')}`,
+    );
   const rows = versions.map((v) => [shorten(v.version), v.kind, v.placement, v.num_virtual_tokens, v.bytes]);
   const history = table(['VERSION', 'KIND', 'PLACEMENT', 'TOKENS', 'BYTES'], rows);
   return [...lines, ...warnings.map((text) => `warning: ${text}`), history].join('\n');

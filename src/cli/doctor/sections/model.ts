@@ -7,7 +7,7 @@ import { ModelCheckpoint } from '../../../model/compile/model-checkpoint.js';
 import { findCompiled, readManifest, type Manifest } from '../../../model/compile/compiled-model.js';
 import type { KvPrecision } from '../../../model/precision.js';
 import { layOut } from '../../../model/weights.js';
-import { type ModelShape, rowWidth, selfSite } from '../../../prefix/kv.js';
+import { CROSS, hasEncoder, type ModelShape, rowWidth, siteNamed, slotSite } from '../../../prefix/kv.js';
 import { ELEMENT_TYPES } from '../../../runtime/ort/tensor.js';
 import { showBytes, type Fact, type Problem, type Section } from '../report.js';
 import { findWritable } from './writable.js';
@@ -15,7 +15,7 @@ import { findWritable } from './writable.js';
 /** Facts about the model that other sections use. */
 export interface ExaminedModel {
   readonly weightBytes: number;
-  /** Bytes of keys and values of one full slot. */
+  /** Bytes of keys and values of one full slot, and of its source slot if the model has an encoder. */
   readonly slotBytes: number;
 }
 
@@ -47,16 +47,23 @@ async function measureCheckpoint(directory: string): Promise<Pick<Manifest, 'sha
   return { shape: architecture.shape(config), weightBytes: layOut(architecture.compiledWeights(config)).bytes };
 }
 
+/** Of an encoder-decoder, with those of a full source slot. */
 function bytesOfSlot(shape: ModelShape, kv: KvPrecision): number {
-  return shape.contextLength * rowWidth(selfSite(shape)) * ELEMENT_TYPES[kv].bytes;
+  const { contextLength, sourceLength = 0 } = shape;
+  const source = hasEncoder(shape) ? sourceLength * rowWidth(siteNamed(shape, CROSS)) : 0;
+  return (contextLength * rowWidth(slotSite(shape)) + source) * ELEMENT_TYPES[kv].bytes;
 }
 
 function describeShape(shape: ModelShape, weightBytes: number): Record<string, Fact> {
-  const { width, contextLength, vocabularySize } = shape;
-  const { layers, kvHeads } = selfSite(shape);
+  const { width, contextLength, sourceLength, vocabularySize } = shape;
+  const { layers, kvHeads } = slotSite(shape);
+  const sites = shape.sites.map((site) => `${site.name} ${site.layers} layers of ${site.kvHeads} heads`).join(', ');
   return {
-    shape: { value: `${layers} layers, width ${width}, ${kvHeads} heads` },
+    shape: {
+      value: hasEncoder(shape) ? `${sites}, width ${width}` : `${layers} layers, width ${width}, ${kvHeads} heads`,
+    },
     context: { value: contextLength },
+    ...(sourceLength !== undefined && { source: { value: sourceLength } }),
     vocabulary: { value: vocabularySize },
     weights_bytes: { value: weightBytes },
   };
