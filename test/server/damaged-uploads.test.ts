@@ -10,6 +10,7 @@ import { changes, damaged } from '../prefix/damage.js';
 import { base, config, FakeEncoder, model, prefixFiles, softPromptFiles, values } from '../prefix/fixtures.js';
 import { peftLoads } from '../prefix/peft-oracle.js';
 import { refusals } from '../prefix/refusals.js';
+import { sitesRefusals } from '../prefix/sites-refusals.js';
 import { refusedFiles } from '../safetensors/refused-files.js';
 import { encodeForm } from '../support/http.js';
 import { post, testServer, type Body } from './harness.js';
@@ -112,6 +113,9 @@ const elsewhere: PrefixErrorCode[] = [
   'tenant_invalid',
   'text_empty',
   'text_too_long',
+  'text_unsupported',
+  // An encoder-decoder's: test/server/site-prefixes.test.ts.
+  ...sitesRefusals.map(({ code }) => code),
 ];
 
 describe('every refusal', () => {

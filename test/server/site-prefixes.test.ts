@@ -2,18 +2,20 @@ import type { FastifyInstance } from 'fastify';
 import { describe, expect, it } from 'vitest';
 
 import type { AdapterFiles } from '../../src/prefix/adapter/format.js';
+import { PREFIX_ERRORS } from '../../src/prefix/errors.js';
 import { PrefixLibrary } from '../../src/prefix/library.js';
 import { DiskPrefixStore } from '../../src/prefix/on-disk/disk-prefix-store.js';
 import { FakeEncoder, prefixFiles } from '../prefix/fixtures.js';
 import { peftFiles, seq2seq, sitesFiles } from '../prefix/sites-fixtures.js';
+import { sitesRefusals } from '../prefix/sites-refusals.js';
 import { encodeForm } from '../support/http.js';
 import { testServer } from './harness.js';
 import { temporaryDirectory } from './prefix-library.js';
 
-async function sitesServer(): Promise<FastifyInstance> {
-  const store = await DiskPrefixStore.open(await temporaryDirectory(), seq2seq.fingerprint);
-  const library = new PrefixLibrary({ store, base: seq2seq, encoder: new FakeEncoder(), cacheBytes: 1 << 20 });
-  return (await testServer({ logLevel: 'silent' }, { base: seq2seq, library })).app;
+async function sitesServer(base = seq2seq): Promise<FastifyInstance> {
+  const store = await DiskPrefixStore.open(await temporaryDirectory(), base.fingerprint);
+  const library = new PrefixLibrary({ store, base, encoder: new FakeEncoder(), cacheBytes: 1 << 20 });
+  return (await testServer({ logLevel: 'silent' }, { base, library })).app;
 }
 
 async function upload(app: FastifyInstance, { config, model }: AdapterFiles, fields: Record<string, string> = {}) {
@@ -69,6 +71,20 @@ describe("an encoder-decoder's prefix over HTTP", () => {
     expect(answer.statusCode).toBe(400);
     expect(answer.json()).toMatchObject({ error: { code, param } });
   });
+
+  // A length that is configured is no field of an upload.
+  it.each(sitesRefusals.filter(({ options }) => !options?.maxLength))(
+    'is refused with $code: $what',
+    async ({ code, files, options, decoder }) => {
+      const sites = seq2seq.sites.map((site) => (site.name === 'encoder' ? site : { ...site, ...decoder }));
+      const app = await sitesServer({ ...seq2seq, sites });
+      const answer = await upload(app, files, options?.placement ? { placement: options.placement } : {});
+      const { param, reason } = PREFIX_ERRORS[code];
+      expect(answer.statusCode).toBe(reason === 'too_large' ? 413 : 400);
+      expect(answer.json()).toMatchObject({ error: { code, param } });
+      expect((await app.inject('/v1/prefixes')).json()).toMatchObject({ data: [] });
+    },
+  );
 
   it('is refused as a text', async () => {
     const app = await sitesServer();
