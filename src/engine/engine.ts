@@ -16,11 +16,13 @@ import type { QueueLimits } from './policy/queue.js';
 import { randomSeed } from './sampling/random.js';
 import type { BeamRequest, Generation, GenerationRequest, Priority } from './request.js';
 import { checkBeams, checkRequest } from './request-check.js';
-import type { KvCopy, ModelRunner } from './runner.js';
-import { type ChunkLimits, schedule, type Schedule } from './policy/schedule.js';
+import type { KvCopy, ModelRunner, StepInput } from './runner.js';
+import { type ChunkLimits, schedule, type Schedule, type ScheduledPiece } from './policy/schedule.js';
 import { Sequence } from './sequence.js';
 import { makeTransfers, type Transfer } from './kv/transfers.js';
 import { type SlotMove, Slots } from './kv/slots.js';
+import { statsOf } from './stats.js';
+import { encodePiece } from './step/encode-piece.js';
 import { sampledSequences, toStepInput } from './step/step-input.js';
 import { acceptStepOutput } from './step/step-output.js';
 import { DeferredWakeups } from './output/deferred-wakeups.js';
@@ -32,6 +34,8 @@ export interface EngineLimits extends QueueLimits {
   readonly maxChunkTokens: number;
   /** Prompt tokens of a step without decode rows; `maxChunkTokens` unless given. */
   readonly maxLoneChunkTokens?: number;
+  /** Source tokens of one layer that an encoder computes between two steps of decode rows; without rows it computes whole layers. */
+  readonly maxSourceTokens: number;
   /** Bytes of computed prompts kept for later requests of the same tenant under the same prefix; 0: none, and nothing is looked up. */
   readonly promptCacheBytes: number;
 }
@@ -42,13 +46,14 @@ export interface EngineOptions {
   readonly tokenizer: TokenBytes;
   /** The model's end tokens. */
   readonly eosTokenIds: readonly number[];
-  /** Those left out are 32 tokens a chunk, 1024 waiting requests, 1,048,576 waiting tokens and no prompt cache. */
+  /** Those left out are 32 tokens a chunk, 128 of a source, 1024 waiting requests, 1,048,576 waiting tokens and no prompt cache. */
   readonly limits?: Partial<EngineLimits>;
   readonly observer?: EngineObserver | undefined;
 }
 
 const defaultLimits: EngineLimits = {
   maxChunkTokens: 32,
+  maxSourceTokens: 128,
   maxWaitingRequests: 1024,
   maxWaitingTokens: 2 ** 20,
   promptCacheBytes: 0,
@@ -58,8 +63,9 @@ const defaultLimits: EngineLimits = {
 const UNHEALTHY_FAILURES = 3;
 
 /**
- * Generates for many sequences at once. Each step computes one token of every decode row and at most one chunk of a prompt; one
- * step is in flight at a time, and between steps other work of the process gets its turn. Without work the engine sleeps.
+ * Generates for many sequences at once. Each step computes one token of every decode row and at most one chunk of a prompt, or one
+ * piece of a source behind the rows; one call of the runner is in flight at a time, and between steps other work of the process gets its
+ * turn. Without work the engine sleeps.
  */
 export class Engine {
   readonly #runner: ModelRunner;
@@ -118,18 +124,12 @@ export class Engine {
   }
 
   stats(): EngineStats {
-    const running = this.#slots.held.filter(({ status }) => status === 'running');
-    const positions = running.reduce((total, { kvLength }) => total + kvLength, 0);
     const { interactive, background } = this.#classes;
+    const waiting = [...interactive.queue.sequences, ...background.queue.sequences];
     return {
-      waiting: this.#numWaiting,
+      ...statsOf(waiting, this.#slots.held, this.#runner),
       waitingTokens: interactive.queue.tokens + background.queue.tokens,
-      running: running.length,
-      slots: this.#slots.total,
-      kvUsage: positions / (this.#slots.total * this.#runner.contextLength),
       promptCacheBytes: this.#promptCache?.bytes ?? 0,
-      runningPrefixes: prefixesOf(running),
-      waitingPrefixes: prefixesOf([...interactive.queue.sequences, ...background.queue.sequences]),
     };
   }
 
@@ -144,7 +144,10 @@ export class Engine {
     while (this.#loop) await this.#loop;
   }
 
-  /** @throws Error when the books do not add up: a slot lost, held twice or by a waiting sequence, or a gap between rows. */
+  /**
+   * @throws Error when the books do not add up: a slot lost, held twice or by a waiting sequence, a gap between rows, or a source slot that
+   * two requests use
+   */
   checkIntegrity(): void {
     this.#slots.checkIntegrity();
     for (const { queue } of Object.values(this.#classes)) queue.checkIntegrity();
@@ -177,10 +180,12 @@ export class Engine {
     await this.#admit();
     const plan = schedule(this.#slots.held, this.#chunkLimits);
     const input = toStepInput(plan, this.#runner.vocabularySize);
-    if (input === undefined) {
-      this.#wakeups.flush();
-      return;
-    }
+    if (input !== undefined) await this.#compute(plan, input);
+    if (plan.piece && plan.piece.sequence.status !== 'finished') await this.#encode(plan.piece);
+    else if (input === undefined) this.#wakeups.flush();
+  }
+
+  async #compute(plan: Schedule<Sequence>, input: StepInput): Promise<void> {
     await this.#appendPrefixes(plan);
     const start = this.#observation.now();
     const computing = this.#runner.step(input);
@@ -197,12 +202,22 @@ export class Engine {
     await makeTransfers(this.#runner, startBranches(branches, this.#slots));
   }
 
+  async #encode(piece: ScheduledPiece<Sequence>): Promise<void> {
+    const start = this.#observation.now();
+    const computing = encodePiece(piece, this.#runner.sources);
+    this.#wakeups.flush();
+    await computing;
+    this.#failures = 0;
+    this.#observation.encoded(piece.sequence, start);
+  }
+
   get #chunkLimits(): ChunkLimits {
-    const { maxChunkTokens, maxLoneChunkTokens = maxChunkTokens } = this.#limits;
+    const { maxChunkTokens, maxLoneChunkTokens = maxChunkTokens, maxSourceTokens } = this.#limits;
     const { maxChunkTokens: mostOfRunner = Infinity } = this.#runner;
     return {
       maxChunkTokens: Math.min(maxChunkTokens, mostOfRunner),
       maxLoneChunkTokens: Math.min(maxLoneChunkTokens, mostOfRunner),
+      maxSourceTokens,
     };
   }
 
@@ -247,7 +262,7 @@ export class Engine {
 
   async #appendPrefixes({ decode, chunk }: Schedule<Sequence>): Promise<void> {
     for (const { isAtPrefix, slot, prefixIndex, request } of chunk ? [...decode, chunk.sequence] : decode) {
-      if (!isAtPrefix || slot === undefined || prefixIndex === undefined || !request.prefix) continue;
+      if (!isAtPrefix || slot === undefined || prefixIndex === undefined || !request.prefix?.kv.length) continue;
       await this.#runner.append(slot, prefixIndex, request.prefix.kv);
     }
   }
@@ -308,8 +323,4 @@ export class Engine {
       finish(one, 'abort');
     }
   }
-}
-
-function prefixesOf(sequences: readonly Sequence[]): string[] {
-  return [...new Set(sequences.flatMap(({ request }) => request.prefix?.id ?? []))];
 }

@@ -12,10 +12,10 @@ export class Observation {
     return performance.now() / 1000;
   }
 
-  admitted({ submittedAt, numCachedTokens, numComputedTokens, request, observer }: Sequence): void {
+  admitted({ submittedAt, numCachedTokens, numReusedTokens, request, observer }: Sequence): void {
     this.observer?.admitted(this.now() - submittedAt);
     if (numCachedTokens !== undefined) this.observer?.promptLookedUp(request.prompt.length, numCachedTokens);
-    observer?.admitted(numComputedTokens);
+    observer?.admitted(numReusedTokens);
   }
 
   /** Call it before the tokens that the step has computed are chosen. @param start when the step began */
@@ -34,9 +34,21 @@ export class Observation {
     }
   }
 
-  ended({ finishReason: reason = 'abort', request, numGeneratedTokens, submittedAt, observer }: Sequence): void {
+  /** A piece of a source was encoded. @param start when that began */
+  encoded({ isSourceEncoded, numSourceTokens }: Sequence, start: number): void {
+    const chunkTokens = isSourceEncoded ? numSourceTokens : 0;
+    this.observer?.stepped({ kind: 'encode', rows: 0, chunkTokens, seconds: this.now() - start });
+  }
+
+  ended({
+    finishReason: reason = 'abort',
+    numPromptTokens,
+    numGeneratedTokens,
+    submittedAt,
+    observer,
+  }: Sequence): void {
     const seconds = this.now() - submittedAt;
-    const end = { reason, promptTokens: request.prompt.length, generatedTokens: numGeneratedTokens, seconds };
+    const end = { reason, promptTokens: numPromptTokens, generatedTokens: numGeneratedTokens, seconds };
     this.observer?.ended(end);
     observer?.ended(end);
   }

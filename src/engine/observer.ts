@@ -1,11 +1,11 @@
 import type { FinishReason } from './finish-reason.js';
 
-/** One forward pass. */
+/** One forward pass: of a step, or of a piece of a source. */
 export interface ObservedStep {
-  /** `decode`: rows only; `prefill`: a chunk only; `mixed`: both. */
-  readonly kind: 'decode' | 'prefill' | 'mixed';
+  /** `decode`: rows only; `prefill`: a chunk only; `mixed`: both; `encode`: a piece of a source. */
+  readonly kind: 'decode' | 'prefill' | 'mixed' | 'encode';
   readonly rows: number;
-  /** Prompt tokens of the chunk. */
+  /** Prompt tokens of the chunk; all tokens of a source in its last piece, and 0 in those before. */
   readonly chunkTokens: number;
   readonly seconds: number;
 }
@@ -14,6 +14,7 @@ export interface ObservedStep {
 export interface ObservedEnd {
   /** `error`: a step failed. */
   readonly reason: FinishReason | 'error';
+  /** With those of the source. */
   readonly promptTokens: number;
   readonly generatedTokens: number;
   /** Since it was submitted. */
@@ -27,7 +28,7 @@ export interface EngineStats {
   readonly waitingTokens: number;
   readonly running: number;
   readonly slots: number;
-  /** Part of all KV positions that running sequences hold, 0 to 1. */
+  /** Part of all positions of slots and source slots that running sequences hold, 0 to 1; virtual tokens that are not counted as positions are left out. */
   readonly kvUsage: number;
   /** Bytes that the prompt cache holds. */
   readonly promptCacheBytes: number;
@@ -52,7 +53,7 @@ export interface EngineObserver {
 
 /** Is told of the life of one sequence, a few times in all, however many tokens it has; it must not throw. */
 export interface SequenceObserver {
-  /** The sequence got its first slot. @param reusedTokens tokens of the prompt whose keys and values are in it already */
+  /** The sequence got its first slot. @param reusedTokens tokens of source and prompt that need not be computed for it */
   admitted(reusedTokens: number): void;
   /** Its first token came. @param rows decode rows of the step */
   firstToken(rows: number): void;

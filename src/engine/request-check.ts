@@ -1,24 +1,51 @@
 import { EngineError } from './errors.js';
 import type { BeamRequest, GenerationRequest } from './request.js';
 import type { ModelRunner } from './runner.js';
+import { sourceLength } from './source-length.js';
+
+type CheckedRequest = Pick<
+  GenerationRequest,
+  'source' | 'prompt' | 'prefix' | 'maxTokens' | 'forcedFirstToken' | 'forcedLastToken'
+>;
+
+type CheckingRunner = Pick<ModelRunner, 'vocabularySize' | 'contextLength' | 'sources'>;
 
 /**
  * Refuses what the model cannot compute.
  * @throws EngineError `invalid_prompt` or `context_length_exceeded`
  */
-export function checkRequest(
-  { prompt, prefix, maxTokens }: Pick<GenerationRequest, 'prompt' | 'prefix' | 'maxTokens'>,
-  { vocabularySize, contextLength }: Pick<ModelRunner, 'vocabularySize' | 'contextLength'>,
-): void {
+export function checkRequest(request: CheckedRequest, runner: CheckingRunner): void {
+  const { prompt, prefix, maxTokens, forcedFirstToken, forcedLastToken } = request;
+  const { vocabularySize, contextLength } = runner;
+  checkSource(request, runner);
   if (prompt.length === 0) throw new EngineError('invalid_prompt', 'A prompt needs at least one token.');
-  const invalid = prompt.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize);
-  if (invalid !== undefined) {
-    throw new EngineError('invalid_prompt', `Token id ${invalid} is not 0 to ${vocabularySize - 1}.`);
-  }
-  const virtual = prefix?.kv.length ?? 0;
+  checkTokens(prompt, vocabularySize);
+  checkTokens([forcedFirstToken ?? 0, forcedLastToken ?? 0], vocabularySize);
+  const virtual = prefix?.kv.shift ?? 0;
   if (virtual + prompt.length + maxTokens <= contextLength) return;
   const asked = `${virtual} virtual, ${prompt.length} prompt and ${maxTokens} new tokens`;
   throw new EngineError('context_length_exceeded', `The context is ${contextLength} tokens, but asked are ${asked}.`);
+}
+
+function checkSource({ source, prefix }: CheckedRequest, { vocabularySize, sources }: CheckingRunner): void {
+  if (sources === undefined) {
+    if (source === undefined) return;
+    throw new EngineError('invalid_prompt', 'The model has no encoder, and takes no source.');
+  }
+  if (source === undefined) throw new EngineError('invalid_prompt', 'The model has an encoder, and needs a source.');
+  if (source.length === 0) throw new EngineError('invalid_prompt', 'A source needs at least one token.');
+  checkTokens(source, vocabularySize);
+  const length = sourceLength(source, prefix?.kv, sources);
+  if (length <= sources.maxTokens) return;
+  const asked = `${length - source.length} virtual and ${source.length} tokens`;
+  const message = `A source is at most ${sources.maxTokens} tokens, but asked are ${asked}.`;
+  throw new EngineError('context_length_exceeded', message);
+}
+
+function checkTokens(tokens: readonly number[], vocabularySize: number): void {
+  const invalid = tokens.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize);
+  if (invalid === undefined) return;
+  throw new EngineError('invalid_prompt', `Token id ${invalid} is not 0 to ${vocabularySize - 1}.`);
 }
 
 /**

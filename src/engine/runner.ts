@@ -69,6 +69,8 @@ export interface SourceEncoding {
 export interface SourceEncoder {
   /** Most tokens of a source, with the embeddings that a prefix puts before it. */
   readonly maxTokens: number;
+  /** Numbers in an input embedding. */
+  readonly width: number;
   /**
    * Begins to encode a source behind the virtual tokens of a prefix. What the source slot held is lost.
    * @param slot there are as many source slots as KV slots

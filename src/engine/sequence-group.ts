@@ -10,8 +10,8 @@ export interface Branch<S> {
 export interface SequenceGroup<S> {
   /** The sequence that computes the prompt comes first. */
   readonly sequences: readonly [S, ...S[]];
-  /** Number of best logits of each sequence that a step must return. */
-  readonly numBest: number;
+  /** Number of best logits of one of the running sequences that a step must return. */
+  numBestOf(sequence: S): number;
   /** Takes note of the logits behind one of the running sequences. */
   read(sequence: S, row: LogitsRow): void;
   /**

@@ -4,6 +4,7 @@ import type { SequenceObserver } from './observer.js';
 import type { OutputText } from './output/output-text.js';
 import type { FinishReason } from './finish-reason.js';
 import type { GenerationRequest, Priority, ScoredToken } from './request.js';
+import type { SourceEncoding } from './runner.js';
 import type { SequenceGroup } from './sequence-group.js';
 
 /** Parts of a sequence; the engine fills in what the request leaves open. */
@@ -32,6 +33,11 @@ export class Sequence {
   numCachedTokens: number | undefined;
   /** The KV slot; undefined while it waits. */
   slot: number | undefined;
+  /** Source slot that its tokens attend to, once its source is encoded; undefined without a source, and while it waits. */
+  sourceSlot: number | undefined;
+  /** Its source, while that is being encoded. */
+  #encoding: SourceEncoding | undefined;
+  #isSourceEncoded = false;
   /** Scores of the prompt's tokens that were sent: a sequence that copies the prompt sends them too. */
   readonly promptScores: ScoredToken[] = [];
   /** Whether it ran before, and gave its slot up. */
@@ -100,8 +106,19 @@ export class Sequence {
     return this.share.weight;
   }
 
+  /** Tokens of the source and of the prompt. */
   get numPromptTokens(): number {
-    return this.request.prompt.length;
+    return this.numSourceTokens + this.request.prompt.length;
+  }
+
+  /** Tokens of the source; 0 without one. */
+  get numSourceTokens(): number {
+    return this.request.source?.length ?? 0;
+  }
+
+  /** Whether tokens can be computed: the source is encoded, or there is none. */
+  get isSourceEncoded(): boolean {
+    return this.#isSourceEncoded || this.request.source === undefined;
   }
 
   get numGeneratedTokens(): number {
@@ -113,19 +130,25 @@ export class Sequence {
     return this.numGeneratedTokens < this.#numTokensBefore;
   }
 
-  /** Tokens whose keys and values are missing: one when it decodes, more while it is in prefill. */
+  /** Tokens whose keys and values are missing, the source's among them: one when it decodes, more while it is in prefill. */
   get numRemainingTokens(): number {
-    return this.tokens.length - this.numComputedTokens;
+    const numSourceTokens = this.isSourceEncoded ? 0 : this.numSourceTokens;
+    return numSourceTokens + this.tokens.length - this.numComputedTokens;
   }
 
-  /** Whether all of the prompt but its last token is computed: the part that its prompt group can copy. */
+  /** Tokens of source and prompt that were not computed for it, but copied or shared. */
+  get numReusedTokens(): number {
+    return this.numComputedTokens + (this.isSourceEncoded ? this.numSourceTokens : 0);
+  }
+
+  /** Whether the source, and all of the prompt but its last token, are computed: what its prompt group can share and copy. */
   get isPromptComputed(): boolean {
-    return this.numComputedTokens >= this.request.prompt.length - 1;
+    return this.isSourceEncoded && this.numComputedTokens >= this.request.prompt.length - 1;
   }
 
   /** Most tokens that it can come to, with those of the other sequences of its group. */
   get tokenBudget(): number {
-    return this.request.prompt.length + this.sequenceGroup.length * this.request.maxTokens;
+    return this.numPromptTokens + this.sequenceGroup.length * this.request.maxTokens;
   }
 
   /** Whether computing its prompt is worth something although no token may follow, or beside those that do. */
@@ -152,9 +175,12 @@ export class Sequence {
 
   /** Position that the next token to compute is embedded with. */
   get position(): number {
-    const { prefix } = this.request;
-    const isBehind = prefix !== undefined && this.numComputedTokens >= (this.prefixIndex ?? 0);
-    return isBehind ? this.numComputedTokens + prefix.kv.shift : this.numComputedTokens;
+    return this.#countedPositionOf(this.numComputedTokens);
+  }
+
+  /** Positions that its computed tokens reach to, and virtual tokens where they are counted. */
+  get numPositions(): number {
+    return this.numComputedTokens === 0 ? 0 : this.#countedPositionOf(this.numComputedTokens - 1) + 1;
   }
 
   /** Positions of the slot that hold something; virtual tokens count from the step on that computes the token behind them. */
@@ -173,10 +199,35 @@ export class Sequence {
     this.numComputedTokens = this.tokens.length - 1;
   }
 
+  /**
+   * Computes the next piece of its source: up to `maxTokens` tokens of one layer.
+   * @param begin called for the first piece
+   */
+  async encode(maxTokens: number, begin: () => SourceEncoding): Promise<void> {
+    this.#encoding ??= begin();
+    if (!(await this.#encoding.advance(maxTokens))) return;
+    this.#isSourceEncoded = true;
+    this.#stopEncoding();
+  }
+
+  /** Lets its tokens attend to the encoded source of another sequence of the same request. */
+  shareSource({ sourceSlot, isSourceEncoded }: Sequence): void {
+    this.sourceSlot = sourceSlot;
+    this.#isSourceEncoded = isSourceEncoded;
+  }
+
+  /** Gives its slot and its source up. Not to be called during a call of the runner. */
+  leaveSlot(): void {
+    this.#stopEncoding();
+    this.#isSourceEncoded = false;
+    this.slot = undefined;
+    this.sourceSlot = undefined;
+  }
+
   /** Takes it out of its slot: it waits again, and is computed anew. What is repeated is neither observed nor charged again. */
   preempt(): void {
     this.#numTokensBefore = Math.max(this.#numTokensBefore, this.numGeneratedTokens);
-    this.slot = undefined;
+    this.leaveSlot();
     this.numComputedTokens = 0;
     this.wasPreempted = true;
   }
@@ -198,5 +249,16 @@ export class Sequence {
   positionOf(index: number): number {
     const { prefix } = this.request;
     return prefix !== undefined && index >= (this.prefixIndex ?? 0) ? index + prefix.kv.length : index;
+  }
+
+  /** Position that a token is embedded with. */
+  #countedPositionOf(index: number): number {
+    const { prefix } = this.request;
+    return prefix !== undefined && index >= (this.prefixIndex ?? 0) ? index + prefix.kv.shift : index;
+  }
+
+  #stopEncoding(): void {
+    this.#encoding?.dispose();
+    this.#encoding = undefined;
   }
 }

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 
 import { BeamSearch, type BeamOptions, type Hypothesis } from '../../src/engine/beams/beam-search.js';
 import type { ScoredToken } from '../../src/engine/request.js';
-import { mix } from './fake-runner.js';
+import { mix } from './mix.js';
 
 /** Log-probabilities of all tokens behind some. */
 type Model = (tokens: readonly number[]) => readonly number[];

@@ -1,10 +1,15 @@
 import type { KvCopy, ModelRunner, Span, StepInput, StepOutput } from '../../src/engine/runner.js';
-import { type PrefixKv, selfKv, selfRows } from '../../src/prefix/kv.js';
+import { DECODER, type PrefixKv, SELF, selfKv } from '../../src/prefix/kv.js';
+import { FakeSources, hashRows, KV_WIDTH } from './fake-sources.js';
+import { mix } from './mix.js';
+import type { SiteLengths } from './source-contract.js';
 
 export interface FakeRunnerOptions {
   readonly slots?: number;
   readonly contextLength?: number;
   readonly vocabularySize?: number;
+  /** Most tokens of a source; left out: the model has no encoder. */
+  readonly sourceLength?: number;
 }
 
 /** A step that a fake has computed, and its rows as the engine plans them. */
@@ -33,13 +38,11 @@ class FakeCopy implements KvCopy {
   }
 }
 
-/** Numbers in a row of the fake's virtual tokens. */
-const KV_WIDTH = 4;
-
 /**
  * A model that is nothing but its keys and values: what a token writes depends on the token, its position and everything before
  * it in its slot, and its logits are a hash of all that is visible. A wrong position, another slot's content, a stale rest of an
- * earlier sequence or a swapped row therefore changes the logits. Logits are multiples of 1/8, so that equal ones occur.
+ * earlier sequence or a swapped row therefore changes the logits. Logits are multiples of 1/8, so that equal ones occur. With an encoder,
+ * what a token sees of its source is hashed too, and slots have room for virtual tokens that are not counted as positions.
  */
 export class FakeRunner implements ModelRunner {
   readonly slots: number;
@@ -50,16 +53,24 @@ export class FakeRunner implements ModelRunner {
   readonly steps: RecordedStep[] = [];
   /** Awaited before each step; a test throws from it or waits in it. */
   beforeStep: (input: StepInput) => Promise<void> | void = () => undefined;
-  /** `[slots][contextLength]` */
+  readonly sources: FakeSources | undefined;
+  /** `[slots][positions]` */
   readonly #kv: Uint32Array[];
+  readonly #slotLength: number;
   readonly #lent: Float32Array[] = [];
   #isBusy = false;
 
-  constructor({ slots = 4, contextLength = 96, vocabularySize = 150 }: FakeRunnerOptions = {}) {
+  constructor({ slots = 4, contextLength = 96, vocabularySize = 150, sourceLength }: FakeRunnerOptions = {}) {
     this.slots = slots;
     this.contextLength = contextLength;
     this.vocabularySize = vocabularySize;
-    this.#kv = Array.from({ length: slots }, () => new Uint32Array(contextLength).fill(0xdead));
+    if (sourceLength !== undefined) {
+      this.sources = new FakeSources({ slots, vocabularySize, maxTokens: sourceLength }, (call) =>
+        this.#exclusively(call),
+      );
+    }
+    this.#slotLength = this.sources === undefined ? contextLength : 2 * contextLength;
+    this.#kv = Array.from({ length: slots }, () => new Uint32Array(this.#slotLength).fill(0xdead));
   }
 
   step(input: StepInput): Promise<StepOutput> {
@@ -78,12 +89,9 @@ export class FakeRunner implements ModelRunner {
   append(slot: number, offset: number, kv: PrefixKv): Promise<void> {
     return this.#exclusively(() => {
       this.#checkRange(slot, offset, kv.length);
-      const rows = selfRows(kv);
+      const rows = kv.rows.get(this.sources === undefined ? SELF : DECODER) ?? new Float32Array(0);
       if (rows.length !== kv.length * KV_WIDTH) throw new RangeError(`${rows.length} values in ${kv.length} rows`);
-      for (let i = 0; i < kv.length; i++) {
-        const values = rows.subarray(i * KV_WIDTH, (i + 1) * KV_WIDTH);
-        this.#slot(slot)[offset + i] = values.reduce((hash, value) => mix(hash, Math.round(value * 1e6)), 7);
-      }
+      this.#slot(slot).set(hashRows(rows), offset);
     });
   }
 
@@ -110,20 +118,23 @@ export class FakeRunner implements ModelRunner {
     });
   }
 
-  #computeSpan({ slot, tokens, past, logits, temperature }: Span): { logits: Float32Array; temperature: number }[] {
-    const rows = tokens.map((token, i) => ({ logits: this.#compute(slot, token, past + i), temperature }));
+  #computeSpan({ slot, tokens, past, position = past, source, logits, temperature }: Span): FakeRow[] {
+    const seen = this.sources === undefined ? 0 : this.sources.read(source).reduce(mix, 0);
+    const rows = tokens.map((token, i) => {
+      return { logits: this.#compute(slot, token, past + i, mix(position + i, seen)), temperature };
+    });
     return logits === 'all' ? rows : logits === 'last' ? rows.slice(-1) : [];
   }
 
-  /** Writes one position and returns the logits behind it. */
-  #compute(slot: number, token: number, past: number): Float32Array {
+  /** Writes one position and returns the logits behind it. @param start hash of the token's position and source */
+  #compute(slot: number, token: number, past: number, start: number): Float32Array {
     const kv = this.#slot(slot);
-    const visible = kv.subarray(0, past).reduce(mix, past);
+    const visible = kv.subarray(0, past).reduce(mix, start);
     kv[past] = mix(visible, token);
     return Float32Array.from({ length: this.vocabularySize }, (_, id) => toLogit(mix(mix(visible, token), id)));
   }
 
-  #toOutput(rows: readonly { logits: Float32Array; temperature: number }[], topK: number): StepOutput {
+  #toOutput(rows: readonly FakeRow[], topK: number): StepOutput {
     const best = rows.map(({ logits }) =>
       [...logits.keys()].sort((a, b) => valueAt(logits, b) - valueAt(logits, a) || a - b).slice(0, topK),
     );
@@ -141,11 +152,16 @@ export class FakeRunner implements ModelRunner {
   #checkStep({ rows, topK }: StepInput): void {
     if (rows.length === 0) throw new RangeError('an empty step');
     if (!(topK >= 1 && topK <= this.vocabularySize)) throw new RangeError(`topK ${topK}`);
-    rows.forEach(({ slot, tokens, past, temperature }, row) => {
+    rows.forEach(({ slot, tokens, past, position = past, source, temperature }, row) => {
       const isLast = row === rows.length - 1;
       if (isLast ? slot < row : slot !== row) throw new RangeError(`row ${row} is in slot ${slot}`);
       if (tokens.length === 0 || (!isLast && tokens.length > this.maxRowTokens)) throw new RangeError('tokens');
       this.#checkRange(slot, past, tokens.length);
+      if (position < 0 || position > past || position + tokens.length > this.contextLength) {
+        throw new RangeError(`position ${position}`);
+      }
+      if (this.sources === undefined && source !== undefined) throw new RangeError('a source without an encoder');
+      this.sources?.read(source);
       for (const token of tokens) this.#checkToken(token, temperature);
     });
   }
@@ -157,7 +173,7 @@ export class FakeRunner implements ModelRunner {
 
   #checkRange(slot: number, from: number, length: number): void {
     if (!Number.isInteger(slot) || slot < 0 || slot >= this.slots) throw new RangeError(`slot ${slot}`);
-    if (!Number.isInteger(from) || from < 0 || length < 0 || from + length > this.contextLength) {
+    if (!Number.isInteger(from) || from < 0 || length < 0 || from + length > this.#slotLength) {
       throw new RangeError(`positions ${from} to ${from + length}`);
     }
   }
@@ -180,6 +196,11 @@ export class FakeRunner implements ModelRunner {
   }
 }
 
+interface FakeRow {
+  readonly logits: Float32Array;
+  readonly temperature: number;
+}
+
 function record(input: StepInput): RecordedStep {
   const { rows } = input;
   const last = rows.at(-1);
@@ -187,20 +208,26 @@ function record(input: StepInput): RecordedStep {
   return { ...input, decode: isChunk ? rows.slice(0, -1) : rows, chunk: isChunk ? last : undefined };
 }
 
-/** Virtual tokens for a `FakeRunner`; another seed gives others. */
+/** Virtual tokens for a `FakeRunner` without an encoder; another seed gives others. */
 export function makeFakeKv(length: number, seed: number): PrefixKv {
-  return selfKv(
-    length,
-    Float32Array.from({ length: length * KV_WIDTH }, (_, i) => toLogit(mix(seed, i))),
-  );
+  return selfKv(length, makeRows(length, seed));
 }
 
-/** A well mixed 32-bit hash of two numbers (the finaliser of MurmurHash3). */
-export function mix(a: number, b: number): number {
-  let hash = Math.imul(a ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(b + 0x165667b1, 0xc2b2ae35);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return (hash ^ (hash >>> 16)) >>> 0;
+/** Virtual tokens for a `FakeRunner` with an encoder, of a number at each site; another seed gives others. */
+export function makeFakeSourceKv(
+  { encoder, decoder, cross, embeddings, shift = 0 }: SiteLengths,
+  seed: number,
+): PrefixKv {
+  const lengths = Object.entries({ encoder, decoder, cross });
+  const rows = lengths.flatMap(([site, length = 0], i) => {
+    return length > 0 ? [[site, makeRows(length, mix(seed, i))] as const] : [];
+  });
+  const sourceEmbeddings = embeddings === undefined ? undefined : makeRows(embeddings, mix(seed, 9));
+  return { length: decoder ?? 0, shift, rows: new Map(rows), sourceEmbeddings };
+}
+
+function makeRows(length: number, seed: number): Float32Array {
+  return Float32Array.from({ length: length * KV_WIDTH }, (_, i) => toLogit(mix(seed, i)));
 }
 
 /** About normal, with a deviation of 2. */

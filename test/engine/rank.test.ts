@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 
 import { rank } from '../../src/engine/sampling/rank.js';
-import { mix } from './fake-runner.js';
+import { mix } from './mix.js';
 
 it('sorts as a comparison does, equal ones as they came', () => {
   const special = [0, -0, Infinity, -Infinity, 1e-45, -1e-45, 3.4e38, -3.4e38, 1, -1, 0, -0];

@@ -6,7 +6,7 @@ import { BEST, bestIds, distribution, logSumExp, type Shape } from '../../src/en
 import { withoutTokens, type LogitsRow } from '../../src/engine/sampling/logits-row.js';
 import { uniform } from '../../src/engine/sampling/random.js';
 import { sampleToken } from '../../src/engine/sampling/sampler.js';
-import { mix } from './fake-runner.js';
+import { mix } from './mix.js';
 
 interface GoldenCase {
   readonly temperature: number;

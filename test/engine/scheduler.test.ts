@@ -14,6 +14,7 @@ const one = (name: string, numRemainingTokens: number, numComputedTokens = 0, pr
   priority: 'interactive',
   numPromptTokens: numRemainingTokens + numComputedTokens,
   numRemainingTokens,
+  isSourceEncoded: true,
   numComputedTokens,
   numSlots: 1,
   prefixIndex,
@@ -26,6 +27,8 @@ const one = (name: string, numRemainingTokens: number, numComputedTokens = 0, pr
 const served = (): number => 0;
 /** Equal sequences that are not the same. */
 const copy = (sequence: Named): Named => ({ ...sequence });
+
+const background = (sequence: Named): Named => ({ ...sequence, priority: 'background' });
 
 /** Sequences of one submission with the same prompt. */
 const promptGroup = Symbol('prompt group');
@@ -53,7 +56,7 @@ function step({ waiting, running, freeSlots, numCached = () => 0, ...limits }: S
     findBlocks: ({ numPromptTokens }) => ({ blocks: [], numTokens: Math.min(numCached(), numPromptTokens - 1) }),
   });
   const left = running.filter((each) => !preempted.includes(each));
-  return { preempted, admitted, ...schedule([...left, ...admitted.map(place)], limits) };
+  return { preempted, admitted, ...schedule([...left, ...admitted.map(place)], { maxSourceTokens: 4, ...limits }) };
 }
 
 function place({ sequence, source }: Admission<Named, never>): Named {
@@ -98,7 +101,7 @@ describe('the policy of a step', () => {
 
   test('a chunk may be longer in a step that keeps no decode row waiting', () => {
     const chunkOf = (running: Named[]): number | undefined =>
-      schedule(running, { maxChunkTokens: 8, maxLoneChunkTokens: 12 }).chunk?.numTokens;
+      schedule(running, { maxChunkTokens: 8, maxLoneChunkTokens: 12, maxSourceTokens: 4 }).chunk?.numTokens;
     expect(chunkOf([one('a', 20)])).toBe(12);
     expect(chunkOf([one('a', 20), one('b', 1, 5)])).toBe(8);
   });
@@ -238,8 +241,6 @@ describe('the policy of a step', () => {
 });
 
 describe('background work', () => {
-  const background = (sequence: Named): Named => ({ ...sequence, priority: 'background' });
-
   test('is admitted when nothing interactive is left waiting, and leaves slots free', () => {
     const [b, c] = [background(one('b', 1)), background(one('c', 1))];
     expect(plan([b, c, one('a', 1)], [], 4)).toMatchObject({ admitted: 'a b c' });
@@ -289,7 +290,7 @@ describe('background work', () => {
   });
 
   test('does not make the chunks of an interactive prompt shorter; its own are, by all rows', () => {
-    const limits = { maxChunkTokens: 8, maxLoneChunkTokens: 12 };
+    const limits = { maxChunkTokens: 8, maxLoneChunkTokens: 12, maxSourceTokens: 4 };
     const row = background(one('b', 1, 5));
     expect(schedule([row, one('a', 20)], limits).chunk?.numTokens).toBe(12);
     expect(schedule([row, background(one('c', 20))], limits).chunk?.numTokens).toBe(8);
@@ -300,5 +301,29 @@ describe('background work', () => {
     const source = background(sibling(one('b', 1, 9), true));
     expect(plan([sibling(one('a', 9))], [source], 3)).toMatchObject({ chunk: 'a 8' });
     expect(plan([background(sibling(one('a', 9)))], [source], 3)).toMatchObject({ decode: 'b a' });
+  });
+});
+
+describe('a source', () => {
+  const unencoded = (sequence: Named): Named => ({ ...sequence, isSourceEncoded: false });
+  const limits = { maxChunkTokens: 8, maxLoneChunkTokens: 12, maxSourceTokens: 4 };
+  const pieceOf = (running: readonly Named[]) => {
+    const { decode, chunk, piece } = schedule(running, limits);
+    return { rows: decode.length, chunk, piece: piece && [piece.sequence.name, piece.maxTokens] };
+  };
+
+  test('is encoded in short pieces beside decode rows that wait for it, else layer by layer', () => {
+    const source = unencoded(one('a', 21));
+    expect(pieceOf([source])).toEqual({ rows: 0, chunk: undefined, piece: ['a', undefined] });
+    expect(pieceOf([one('b', 1, 5), source])).toEqual({ rows: 1, chunk: undefined, piece: ['a', 4] });
+    expect(pieceOf([background(one('b', 1, 5)), source])).toMatchObject({ rows: 1, piece: ['a', undefined] });
+  });
+
+  test('goes before its chunk, and before a prefill of background work', () => {
+    expect(pieceOf([unencoded(one('a', 21)), background(one('b', 9))])).toMatchObject({ piece: ['a', undefined] });
+    expect(pieceOf([background(unencoded(one('b', 9))), one('a', 21)])).toMatchObject({
+      chunk: { numTokens: 12 },
+      piece: undefined,
+    });
   });
 });

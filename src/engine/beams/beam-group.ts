@@ -1,5 +1,6 @@
 import { BeamSearch } from './beam-search.js';
-import { bestTokens } from '../sampling/logprobs.js';
+import { bannedTokens, forcedToken } from '../sampling/bans.js';
+import { bestTokens, scoreForced } from '../sampling/logprobs.js';
 import type { LogitsRow } from '../sampling/logits-row.js';
 import { emitHypothesis } from '../step/next-token.js';
 import type { BeamRequest, GenerationRequest, ScoredToken } from '../request.js';
@@ -9,7 +10,7 @@ import type { Branch, SequenceGroup } from '../sequence-group.js';
 /** Request of each sequence of a beam search: nothing is drawn. */
 export function toSequenceRequest(request: BeamRequest): GenerationRequest {
   const sampling = { temperature: 0, topP: 1, topK: 0, seed: undefined };
-  return { ...request, sampling, choice: 0, minTokens: 0, stop: [] };
+  return { ...request, sampling, choice: 0, minTokens: request.minTokens ?? 0, stop: [] };
 }
 
 /**
@@ -36,14 +37,23 @@ export class BeamGroup implements SequenceGroup<Sequence> {
     for (const sequence of sequences) sequence.group = this;
   }
 
-  get numBest(): number {
-    return Math.max(this.#search.numContinuations, this.#numTops);
+  numBestOf(sequence: Sequence): number {
+    return Math.max(this.#search.numContinuations + bannedTokens(sequence).size, this.#numTops);
   }
 
   read(sequence: Sequence, row: LogitsRow): void {
-    const best = bestTokens(row, this.numBest);
-    const top = best.slice(0, this.#numTops);
-    const continuations = best.slice(0, this.#search.numContinuations);
+    const forced = forcedToken(sequence);
+    if (forced !== undefined) {
+      this.#continuations.set(sequence, [scoreForced(forced, this.#numTops)]);
+      return;
+    }
+    const banned = bannedTokens(sequence);
+    const best = bestTokens(row, this.#search.numContinuations + banned.size);
+    const top = bestTokens(row, this.#numTops);
+    const allowed = best.filter(({ id }) => !banned.has(id));
+    // Where too few are left, banned ones keep the search going, as in Transformers.
+    const rest = best.filter(({ id }) => banned.has(id)).map(({ id }) => ({ id, logprob: -Infinity }));
+    const continuations = [...allowed, ...rest].slice(0, this.#search.numContinuations);
     this.#continuations.set(
       sequence,
       continuations.map((token) => ({ ...token, top })),
@@ -69,14 +79,14 @@ export class BeamGroup implements SequenceGroup<Sequence> {
     this.#search = this.#begin();
     this.#continuations.clear();
     this.#running = this.sequences.slice(0, 1);
-    for (const sequence of this.sequences) sequence.tokens.length = sequence.numPromptTokens;
+    for (const sequence of this.sequences) sequence.tokens.length = sequence.request.prompt.length;
   }
 
   #begin(): BeamSearch {
-    const { width, lengthPenalty, maxTokens } = this.request;
+    const { width, lengthPenalty, maxTokens, earlyStopping = false } = this.request;
     const [first] = this.sequences;
     first.numSlots = width;
-    return new BeamSearch({ width, lengthPenalty, maxTokens, endTokens: first.endTokens });
+    return new BeamSearch({ width, lengthPenalty, maxTokens, earlyStopping, endTokens: first.endTokens });
   }
 
   /** Finds a sequence for each beam: its parent's, or else one that no beam goes on in. */
@@ -96,7 +106,9 @@ export class BeamGroup implements SequenceGroup<Sequence> {
     this.#running = [];
     const [{ promptScores }] = this.sequences;
     this.sequences.forEach((sequence, i) => {
-      const hypothesis = this.#search.hypotheses[i];
+      const { hypotheses } = this.#search;
+      // A search that a forced token ends has fewer than it has beams.
+      const hypothesis = hypotheses[i] ?? hypotheses.at(-1);
       if (i > 0) sequence.sendPromptScores(promptScores);
       if (hypothesis) emitHypothesis(sequence, hypothesis);
     });

@@ -1,4 +1,4 @@
-import type { ScoredToken } from '../request.js';
+import type { EarlyStopping, ScoredToken } from '../request.js';
 
 /** Settings of a beam search. */
 export interface BeamOptions {
@@ -6,6 +6,8 @@ export interface BeamOptions {
   readonly width: number;
   /** As in `BeamRequest`. */
   readonly lengthPenalty: number;
+  /** As in `BeamRequest`. */
+  readonly earlyStopping?: EarlyStopping | undefined;
   /** Generated tokens at most; at least 1. */
   readonly maxTokens: number;
   /** Tokens that end a hypothesis. */
@@ -33,8 +35,8 @@ export interface Hypothesis extends Beam {
 }
 
 /**
- * Beam search as `generate(num_beams=width, do_sample=False, early_stopping=False)` of Transformers 5 does it (`_beam_search` in
- * `generation/utils.py`), on tokens and log-probabilities alone: it knows of no model, and the caller computes what comes next.
+ * Beam search as `generate(num_beams=width, do_sample=False)` of Transformers 5 does it (`_beam_search` in `generation/utils.py`),
+ * on tokens and log-probabilities alone: it knows of no model, and the caller computes what comes next.
  */
 export class BeamSearch {
   #running: readonly NextBeam[] = [{ tokens: [], logprob: 0, parent: 0 }];
@@ -67,7 +69,7 @@ export class BeamSearch {
     this.#keep(candidates.slice(0, width).filter((one) => this.#ends(one)));
     const next = candidates.filter((one) => !this.#ends(one)).slice(0, width);
     this.#running = next.map((one) => ({ ...this.#extend(one), parent: one.parent }));
-    if (!this.#canImprove()) this.#running = [];
+    if (this.#isOver()) this.#running = [];
     return this.#running;
   }
 
@@ -99,11 +101,19 @@ export class BeamSearch {
       .slice(0, this.options.width);
   }
 
-  /** Whether a beam may still become better than the worst hypothesis, judged by the best beam at its present length. */
-  #canImprove(): boolean {
+  #isOver(): boolean {
+    const { width, earlyStopping } = this.options;
     const [best] = this.#running;
-    const worst = this.#hypotheses[this.options.width - 1];
-    return best !== undefined && (worst === undefined || this.#score(best) > worst.score);
+    const worst = this.#hypotheses[width - 1];
+    if (best === undefined || worst === undefined) return best === undefined;
+    return earlyStopping === true || !(this.#hope(best) > worst.score);
+  }
+
+  /** Score that a beam may come to, judged at its present length, or at the greatest one where that is better and asked for. */
+  #hope(beam: Beam): number {
+    const { earlyStopping, lengthPenalty, maxTokens } = this.options;
+    const length = earlyStopping === 'never' && lengthPenalty > 0 ? maxTokens : beam.tokens.length;
+    return beam.logprob / length ** lengthPenalty;
   }
 
   #score({ logprob, tokens }: Beam): number {

@@ -112,8 +112,12 @@ export class PromptCache {
   }
 }
 
-/** Whether a request may find its prompt in the cache: one whose prompt is scored needs the logits of all its tokens. */
-function isCacheable({ promptLogprobs, prefix }: GenerationRequest): boolean {
+/**
+ * Whether a request may find its prompt in the cache: one whose prompt is scored needs the logits of all its tokens, and what is computed
+ * behind a source depends on it.
+ */
+function isCacheable({ promptLogprobs, prefix, source }: GenerationRequest): boolean {
+  if (source !== undefined) return false;
   return promptLogprobs === undefined && (prefix === undefined || prefix.version !== undefined);
 }
 

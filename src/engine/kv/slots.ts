@@ -8,8 +8,8 @@ export interface SlotMove {
 }
 
 /**
- * KV slots and the sequences that hold them. Decode rows are dense: row i is in slot i. Sequences in prefill are in slots behind them:
- * at most one, or a background one in the last slot while an interactive one goes first.
+ * KV slots and the sequences that hold them, and the source slots that these use. Decode rows are dense: row i is in slot i. Sequences in prefill are in slots behind them:
+ * at most one, or a background one in the last slot while an interactive one goes first. A source never moves.
  * Methods return the copies that follow; those of one call, then of the next, are to be made in order before the next step.
  */
 export class Slots {
@@ -44,6 +44,7 @@ export class Slots {
   /** Gives a sequence its slot. Ask `canAllocate` first. */
   allocate(sequence: Sequence): SlotMove[] {
     if (!this.canAllocate(sequence)) throw new Error('no slot is free');
+    if (sequence.request.source !== undefined) sequence.sourceSlot ??= this.#findSourceSlot();
     const slot = this.#rows.length;
     if (sequence.numRemainingTokens > 1) {
       // The one that pauses is out of the way in the last slot: rows end before it while the other one is in prefill.
@@ -71,7 +72,7 @@ export class Slots {
 
   /** Takes a sequence's slot back. */
   release(sequence: Sequence): SlotMove[] {
-    sequence.slot = undefined;
+    sequence.leaveSlot();
     const prefill = this.#prefilling.indexOf(sequence);
     if (prefill >= 0) {
       this.#prefilling.splice(prefill, 1);
@@ -86,12 +87,12 @@ export class Slots {
 
   /** Takes every slot back. */
   clear(): void {
-    for (const sequence of this.held) sequence.slot = undefined;
+    for (const sequence of this.held) sequence.leaveSlot();
     this.#rows.length = 0;
     this.#prefilling.length = 0;
   }
 
-  /** @throws Error unless each held slot has one sequence that knows it, and decode rows are dense. */
+  /** @throws Error unless each held slot has one sequence that knows it, decode rows are dense, and each source slot is of one request. */
   checkIntegrity(): void {
     this.#rows.forEach((sequence, row) => {
       if (sequence.slot !== row) throw new Error(`decode row ${row} believes to be in slot ${String(sequence.slot)}`);
@@ -103,6 +104,28 @@ export class Slots {
     }
     if (new Set(slots).size < slots.length) throw new Error(`slot ${String(slots[0])} is in prefill twice`);
     if (this.numFree < 0) throw new Error(`${this.total - this.numFree} slots are held or kept of ${this.total}`);
+    this.#checkSources();
+  }
+
+  /** The lowest source slot that no sequence uses: there are as many as slots, and no sequence uses two. */
+  #findSourceSlot(): number {
+    const used = new Set(this.held.map(({ sourceSlot }) => sourceSlot));
+    let slot = 0;
+    while (used.has(slot)) slot++;
+    return slot;
+  }
+
+  #checkSources(): void {
+    const users = new Map<number, Sequence>();
+    for (const sequence of this.held) {
+      const { sourceSlot, request } = sequence;
+      if (sourceSlot === undefined && request.source === undefined) continue;
+      if (sourceSlot === undefined) throw new Error('a sequence holds a slot, but no source slot');
+      if (sourceSlot >= this.total) throw new Error(`source slot ${sourceSlot} is used of ${this.total}`);
+      const other = users.get(sourceSlot) ?? sequence;
+      if (!isOfOneRequest(sequence, other)) throw new Error(`source slot ${sourceSlot} is used by two requests`);
+      users.set(sourceSlot, sequence);
+    }
   }
 
   #settlePrefill(sequence: Sequence): SlotMove[] {
@@ -112,6 +135,11 @@ export class Slots {
     this.#rows.push(sequence);
     return moveTo(sequence, this.#rows.length - 1);
   }
+}
+
+function isOfOneRequest(one: Sequence, other: Sequence): boolean {
+  if (one.sequenceGroup[0] === other.sequenceGroup[0]) return true;
+  return one.promptGroup !== undefined && one.promptGroup === other.promptGroup;
 }
 
 function moveTo(sequence: Sequence, to: number): SlotMove[] {

@@ -30,15 +30,20 @@ export function startBranches(branches: readonly Branch<Sequence>[], slots: Slot
   // A search begins when the prompt's prefill is over: first its sequence becomes a row.
   const moves = slots.settle();
   for (const { parent, child } of branches) {
+    child.shareSource(parent);
     if (child.slot === undefined) moves.push(...slots.allocate(child));
     moves.push(...copyKv(parent, child));
   }
   return moves;
 }
 
-/** Books all of the source's prompt but its last token as computed, and sends the scores if they are asked for. */
+/**
+ * Books all of another sequence's prompt but its last token as computed, and its source as encoded, and sends the scores if they are
+ * asked for.
+ */
 function sharePrompt(source: Sequence, sequence: Sequence): void {
-  sequence.numComputedTokens = sequence.numPromptTokens - 1;
+  sequence.shareSource(source);
+  sequence.numComputedTokens = sequence.request.prompt.length - 1;
   if (!sequence.isPromptScored) return;
   sequence.sendPromptScores(source.sequenceGroup[0].promptScores.slice(sequence.promptScores.length));
 }

@@ -7,11 +7,12 @@ export interface Admissible extends PromptSharer {
   readonly tenant: string;
   /** Weight of the tenant, above 0. */
   readonly weight: number;
+  /** Tokens of source and prompt. */
   readonly numPromptTokens: number;
-  /** Tokens that have no keys and values yet; at least one. */
+  /** Tokens that have no keys and values yet, the source's among them; at least one. */
   readonly numRemainingTokens: number;
   readonly numComputedTokens: number;
-  /** Whether all of the prompt but its last token has keys and values. */
+  /** Whether the source is encoded, and all of the prompt but its last token has keys and values. */
   readonly isPromptComputed: boolean;
   /** Slots that it needs or holds: one, or more when others will go on from it. */
   readonly numSlots: number;
@@ -29,7 +30,7 @@ export interface CachedBlocks<B> {
 /** Where an admitted sequence's first keys and values come from. */
 type PromptSource<S, B> =
   | { readonly from: 'none' }
-  /** A sequence of its prompt group that runs, or is admitted before it: all of the prompt but its last token is copied. */
+  /** A sequence of its prompt group that runs, or is admitted before it: its source is shared, and all of the prompt but its last token is copied. */
   | { readonly from: 'promptGroup'; readonly sequence: S }
   | ({ readonly from: 'cache' } & CachedBlocks<B>);
 

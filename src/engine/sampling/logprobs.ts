@@ -8,6 +8,11 @@ export function bestTokens(row: LogitsRow, count: number): TokenLogprob[] {
   });
 }
 
+/** A token that comes whatever the model says: it alone is likely. @param count as of `scoreToken` */
+export function scoreForced(id: number, count: number): ScoredToken {
+  return { id, logprob: 0, top: count > 0 ? [{ id, logprob: 0 }] : [] };
+}
+
 /** Natural log-probabilities of a token and of the `count` best, under the model itself: before temperature and truncation. */
 export function scoreToken(row: LogitsRow, id: number, count: number): ScoredToken {
   const rank = row.bestIds.indexOf(id);

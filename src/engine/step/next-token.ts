@@ -1,16 +1,21 @@
 import { adjustLogits } from '../sampling/adjustments.js';
+import { bannedTokens, forcedToken } from '../sampling/bans.js';
 import type { Hypothesis } from '../beams/beam-search.js';
-import { scoreToken } from '../sampling/logprobs.js';
+import { scoreForced, scoreToken } from '../sampling/logprobs.js';
 import { changeRow, type DrawnRow, type LogitsRow, withoutTokens } from '../sampling/logits-row.js';
 import { uniform } from '../sampling/random.js';
 import type { FinishReason } from '../finish-reason.js';
 import type { TokenEvent } from '../request.js';
 import { numBestNeeded, sampleToken } from '../sampling/sampler.js';
+import { BEST } from '../sampling/distribution.js';
 import type { Sequence } from '../sequence.js';
 
 /** Number of best logits that the next token of a sequence needs. */
-export function numBestOf({ request, group }: Sequence, vocabularySize: number): number {
-  const numBest = group ? group.numBest : numBestNeeded(request.sampling, vocabularySize);
+export function numBestOf(sequence: Sequence, vocabularySize: number): number {
+  const { request, group } = sequence;
+  const numBest = group
+    ? group.numBestOf(sequence)
+    : numBestNeeded(request.sampling, vocabularySize) + numBannedOf(sequence);
   return Math.min(vocabularySize, Math.max(numBest, request.logprobs ?? 0));
 }
 
@@ -37,11 +42,14 @@ export function emitNextToken(sequence: Sequence, row: LogitsRow): void {
     finish(sequence, 'length');
     return;
   }
-  const id = choose(sequence, row);
+  const forced = forcedToken(sequence);
+  const id = forced ?? choose(sequence, row);
   sequence.tokens.push(id);
   const ends = sequence.endTokens.has(id);
   const text = ends ? '' : sequence.text.push(id, sequence.numGeneratedTokens > request.minTokens);
-  const score = request.logprobs === undefined ? {} : scoreToken(row, id, request.logprobs);
+  const { logprobs } = request;
+  const score =
+    logprobs === undefined ? {} : forced === undefined ? scoreToken(row, id, logprobs) : scoreForced(id, logprobs);
   const event: TokenEvent = { type: 'token', id, text, ...score };
   events.push(event);
   if (ends || sequence.text.isStopped) finish(sequence, 'stop');
@@ -75,13 +83,23 @@ export function finish(sequence: Sequence, reason: FinishReason, score?: number)
 function choose(sequence: Sequence, row: DrawnRow): number {
   const { request, seed, numGeneratedTokens } = sequence;
   const { sampling, choice } = request;
-  return sampleToken(adjust(sequence, allow(sequence, row)), sampling, uniform(seed, choice, numGeneratedTokens));
+  const banned = bannedTokens(sequence);
+  if (isGreedy(sequence) && banned.size > 0) {
+    const best = row.bestIds.find((id) => !banned.has(id));
+    if (best !== undefined) return best;
+  }
+  const allowed = banned.size === 0 ? row : withoutTokens(row, banned, sampling.temperature);
+  return sampleToken(adjust(sequence, allowed), sampling, uniform(seed, choice, numGeneratedTokens));
 }
 
-/** The row without end tokens while the sequence may not end. */
-function allow({ request, endTokens, numGeneratedTokens }: Sequence, row: DrawnRow): DrawnRow {
-  const mayEnd = numGeneratedTokens >= request.minTokens || endTokens.size === 0;
-  return mayEnd ? row : withoutTokens(row, endTokens, request.sampling.temperature);
+/** Best logits beyond the first that a greedy token needs: the rest of the row is read only where more are banned. */
+function numBannedOf(sequence: Sequence): number {
+  return isGreedy(sequence) ? Math.min(bannedTokens(sequence).size, BEST) : 0;
+}
+
+/** Whether the best token that is not banned comes next. */
+function isGreedy({ request: { sampling } }: Sequence): boolean {
+  return sampling.temperature === 0 && sampling.adjustments === undefined;
 }
 
 function adjust(sequence: Sequence, row: DrawnRow): DrawnRow {

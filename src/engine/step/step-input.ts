@@ -4,7 +4,10 @@ import type { Schedule, ScheduledChunk } from '../policy/schedule.js';
 import type { Sequence } from '../sequence.js';
 
 /** The forward pass of a schedule whose sequences are in their slots; undefined when there is nothing to compute. */
-export function toStepInput({ decode, chunk }: Schedule<Sequence>, vocabularySize: number): StepInput | undefined {
+export function toStepInput(
+  { decode, chunk }: Pick<Schedule<Sequence>, 'decode' | 'chunk'>,
+  vocabularySize: number,
+): StepInput | undefined {
   if (decode.length === 0 && chunk === undefined) return undefined;
   const scored = Math.min(chunk?.sequence.request.promptLogprobs ?? 0, vocabularySize);
   const topK = Math.max(
@@ -23,18 +26,20 @@ export function sampledSequences({ decode, chunk }: Pick<Schedule<Sequence>, 'de
 }
 
 function toDecodeRow(sequence: Sequence): Span {
-  const { slot = 0, tokens, past, position } = sequence;
-  return { slot, tokens: tokens.slice(-1), past, position, logits: 'last', temperature: temperatureOf(sequence) };
+  const { slot = 0, tokens, past, position, sourceSlot: source } = sequence;
+  const temperature = temperatureOf(sequence);
+  return { slot, tokens: tokens.slice(-1), past, position, source, logits: 'last', temperature };
 }
 
 function toPromptChunk({ sequence, numTokens, isLast }: ScheduledChunk<Sequence>): Span {
-  const { slot = 0, tokens, numComputedTokens: start, past, position } = sequence;
+  const { slot = 0, tokens, numComputedTokens: start, past, position, sourceSlot: source } = sequence;
   const logits = sequence.isPromptScored ? 'all' : isLast ? 'last' : 'none';
   return {
     slot,
     tokens: tokens.slice(start, start + numTokens),
     past,
     position,
+    source,
     logits,
     temperature: temperatureOf(sequence),
   };
