@@ -1,6 +1,7 @@
 import type { GenerationConfig } from '../engine/generation-config.js';
 import type { GraphBuilder } from '../onnx/graph.js';
 import type { ModelShape } from '../prefix/kv.js';
+import type { EncoderDecoder } from './encoder-decoder.js';
 import type { KvPrecision } from './precision.js';
 import type { Transformer, TransformerForm } from './transformer.js';
 import type { WeightSpan, WeightSpec } from './weights.js';
@@ -70,14 +71,16 @@ export interface Architecture<Config = unknown> {
   /** The matrix product that a compiled weight belongs to; undefined where it belongs to none. */
   matrixOf(weight: WeightSpec, config: Config): Matrix | undefined;
   /** File names of the graphs that a model is compiled to. */
-  readonly graphs: readonly string[];
+  graphs(config: Config): readonly string[];
   /** Writes one of them. Where the weights are float16, so are the activations; inputs and outputs are float32 all the same. */
   writeGraph(name: string, source: GraphSource<Config>): GraphBuilder;
   /**
    * Writes the graph of a step that has several tokens in several rows: up to `nodes` in each, and a chunk if `hasChunk`. Inputs and
-   * outputs are named in `graph-names.ts` and bound by `OnnxRunner`.
+   * outputs are named in `graph-names.ts` and bound by `OnnxRunner`. Left out where rows before the last have one token only.
    */
-  writeSpansGraph(source: GraphSource<Config>, nodes: number, hasChunk: boolean): GraphBuilder;
-  /** The model's parts, to write other graphs of. */
-  transformer(graph: GraphBuilder, source: WeightSource<Config>, form: TransformerForm): Transformer;
+  writeSpansGraph?(source: GraphSource<Config>, nodes: number, hasChunk: boolean): GraphBuilder;
+  /** The parts of a decoder-only model, to write other graphs of. */
+  transformer?(graph: GraphBuilder, source: WeightSource<Config>, form: TransformerForm): Transformer;
+  /** The parts of an encoder-decoder, to write other graphs of. */
+  encoderDecoder?(graph: GraphBuilder, source: WeightSource<Config>, form: TransformerForm): EncoderDecoder;
 }

@@ -1,9 +1,12 @@
 import type { Architecture, Json } from './architecture.js';
+import { bart } from './bart/architecture.js';
 import { CheckpointError } from './checkpoint-error.js';
 import { gpt2 } from './gpt2/architecture.js';
 
 /** Every architecture that can be served, by name. */
-const ARCHITECTURES: ReadonlyMap<unknown, Architecture> = new Map([gpt2].map((known) => [known.name, known]));
+const ARCHITECTURES: ReadonlyMap<unknown, Architecture> = new Map(
+  [gpt2, bart].map((known): [string, Architecture] => [known.name, known as Architecture]),
+);
 
 /** The architecture of a checkpoint; one whose `config.json` names none is a GPT-2. Throws `CheckpointError` for an unknown one. */
 export function architectureOf(config: Json): Architecture {

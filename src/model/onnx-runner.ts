@@ -21,8 +21,8 @@ export interface RunnerParts {
   readonly runtime: Runtime;
   readonly shape: ModelShape;
   readonly sessions: RunnerSessions;
-  /** Opens a session of `Architecture.writeSpansGraph`, which the runner owns. */
-  readonly openSpans: (nodes: number, hasChunk: boolean) => Promise<Session>;
+  /** Opens a session of `Architecture.writeSpansGraph`, which the runner owns; rows before the last have one token where there is none. */
+  readonly openSpans?: ((nodes: number, hasChunk: boolean) => Promise<Session>) | undefined;
   /** The file of the sessions' weights. */
   readonly weights: Pick<MappedFile, 'releasePages'>;
   readonly slots: number;
@@ -53,7 +53,7 @@ interface OpenGraph {
 export class OnnxRunner implements ModelRunner {
   readonly slots: number;
   readonly maxChunkTokens: number;
-  readonly maxRowTokens = MAX_ROW_TOKENS;
+  readonly maxRowTokens: number;
   readonly contextLength: number;
   readonly vocabularySize: number;
   readonly #graphs: Record<keyof RunnerSessions, OpenGraph>;
@@ -66,6 +66,7 @@ export class OnnxRunner implements ModelRunner {
     const { shape, sessions, slots, maxChunkTokens = shape.contextLength } = parts;
     this.slots = slots;
     this.maxChunkTokens = maxChunkTokens;
+    this.maxRowTokens = parts.openSpans === undefined ? 1 : MAX_ROW_TOKENS;
     this.contextLength = shape.contextLength;
     this.vocabularySize = shape.vocabularySize;
     this.#graphs = { uniform: bind(sessions.uniform), mixed: bind(sessions.mixed), append: bind(sessions.append) };
@@ -157,6 +158,7 @@ export class OnnxRunner implements ModelRunner {
     const key = `${nodes} ${chunk !== undefined}`;
     const known = this.#chains.get(key);
     if (known !== undefined) return known;
+    if (this.parts.openSpans === undefined) throw new RangeError(`rows of ${nodes} tokens`);
     const opened = bind(await this.parts.openSpans(nodes, chunk !== undefined));
     this.parts.weights.releasePages(); // the packed copies of the other graphs are what runs
     this.#chains.set(key, opened);

@@ -2,10 +2,26 @@ import { describe, expect, it } from 'vitest';
 
 import type { Architecture } from '../../src/model/architecture.js';
 import { architectureNamed, architectureOf } from '../../src/model/architectures.js';
-import { selfSite } from '../../src/prefix/kv.js';
+import type { AttentionSite } from '../../src/prefix/kv.js';
 
 /** A small configuration of every architecture. */
-const configs = [{ model_type: 'gpt2', n_embd: 64, n_head: 4, n_layer: 2, vocab_size: 100, n_positions: 32 }];
+const configs = [
+  { model_type: 'gpt2', n_embd: 64, n_head: 4, n_layer: 2, vocab_size: 100, n_positions: 32 },
+  {
+    ...{ model_type: 'bart', d_model: 64, vocab_size: 100, max_position_embeddings: 32 },
+    ...{ encoder_layers: 3, encoder_attention_heads: 2, encoder_ffn_dim: 96 },
+    ...{ decoder_layers: 2, decoder_attention_heads: 4, decoder_ffn_dim: 80 },
+  },
+];
+/** Sites of each, by its name. */
+const sites: Record<string, readonly AttentionSite[]> = {
+  gpt2: [{ name: 'self', layers: 2, kvHeads: 4, headDim: 16 }],
+  bart: [
+    { name: 'encoder', layers: 3, kvHeads: 2, headDim: 32 },
+    { name: 'decoder', layers: 2, kvHeads: 4, headDim: 16 },
+    { name: 'cross', layers: 2, kvHeads: 4, headDim: 16 },
+  ],
+};
 
 describe.each(configs)('architecture $model_type', (json) => {
   const architecture: Architecture = architectureOf(json);
@@ -19,7 +35,7 @@ describe.each(configs)('architecture $model_type', (json) => {
   it('describes the shape that prefixes must fit', () => {
     const shape = { width: 64, contextLength: 32, vocabularySize: 100 };
     expect(architecture.shape(config)).toMatchObject(shape);
-    expect(selfSite(architecture.shape(config))).toEqual({ name: 'self', layers: 2, kvHeads: 4, headDim: 16 });
+    expect(architecture.shape(config).sites).toEqual(sites[json.model_type]);
   });
 
   it('can be read again from the JSON of a manifest', () => {
@@ -45,7 +61,7 @@ describe.each(configs)('architecture $model_type', (json) => {
 
   it('writes every graph that it names', () => {
     const weights = architecture.compiledWeights(config).map((spec) => ({ ...spec, offset: 0 }));
-    for (const name of architecture.graphs) {
+    for (const name of architecture.graphs(config)) {
       const graph = architecture.writeGraph(name, { config, weights, weightsFile: 'weights.bin', kv: 'float32' });
       expect(graph.toBytes().length, name).toBeGreaterThan(100);
     }
@@ -53,6 +69,6 @@ describe.each(configs)('architecture $model_type', (json) => {
 });
 
 it('refuses an architecture that it does not know, naming the field', () => {
-  expect(() => architectureNamed('bart')).toThrow('model.json: architecture is "bart": supported are gpt2');
+  expect(() => architectureNamed('mbart')).toThrow('model.json: architecture is "mbart": supported are gpt2, bart');
   expect(() => architectureOf({ model_type: 'constructor' })).toThrow('config.json: model_type is "constructor"');
 });

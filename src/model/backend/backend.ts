@@ -13,8 +13,8 @@ import type { MappedWeights } from './mapped-weights.js';
 export interface Backend {
   /** Opens a graph of the architecture by its file name. */
   open(graph: string): Promise<Session>;
-  /** Opens a graph of `Architecture.writeSpansGraph`. The caller disposes of the session. */
-  readonly openSpans: (nodes: number, hasChunk: boolean) => Promise<Session>;
+  /** Opens a graph of `Architecture.writeSpansGraph`, if the architecture writes any. The caller disposes of the session. */
+  readonly openSpans?: ((nodes: number, hasChunk: boolean) => Promise<Session>) | undefined;
   /** Opens `encode.onnx`, which runs beside the steps. */
   openEncoder(): Promise<Session>;
   openArena(layout: KvLayout): Promise<KvArena>;

@@ -9,7 +9,7 @@ import { copyGraph } from './copy-graphs.js';
 import { DeviceArena } from './arena/device-arena.js';
 import { DeviceLogits } from './device-logits.js';
 import { uploadWeights } from './device-weights.js';
-import type { GraphSource, GraphTarget } from '../architecture.js';
+import type { Architecture, GraphSource, GraphTarget } from '../architecture.js';
 import { architectureNamed } from '../architectures.js';
 import { graphFile } from '../graph-names.js';
 import { HostArena } from './arena/host-arena.js';
@@ -49,10 +49,9 @@ async function openHost(parts: BackendParts): Promise<Backend> {
   const source = graphSource(parts, 'cpu');
   return {
     open,
-    openSpans: (nodes, hasChunk) => {
-      const graph = architecture.writeSpansGraph(source, nodes, hasChunk).toBytes();
-      return Session.open(runtime, graph, { ...options, filesDirectory: directory });
-    },
+    openSpans: spansOpener(architecture, source, (graph) =>
+      Session.open(runtime, graph, { ...options, filesDirectory: directory }),
+    ),
     // Products with quantised weights compute something else where those are not packed: a prefix is to be what the steps would make.
     openEncoder: () => (manifest.precision in BITS ? open('encode.onnx') : openEncoder(parts)),
     openArena: async (layout) => new HostArena(runtime, layout),
@@ -75,14 +74,19 @@ async function openDevice(parts: BackendParts, provider: Provider, memory: Memor
   return {
     open: async (name) =>
       resources.use(await Session.open(runtime, architecture.writeGraph(name, source).toBytes(), options)),
-    openSpans: (nodes, hasChunk) =>
-      Session.open(runtime, architecture.writeSpansGraph(source, nodes, hasChunk).toBytes(), options),
+    openSpans: spansOpener(architecture, source, (graph) => Session.open(runtime, graph, options)),
     openEncoder: () => openEncoder(parts),
     openArena: (layout) => arena.open(runtime, device, layout, openGraph),
     openLogits: () => DeviceLogits.open(runtime, device, manifest.shape.vocabularySize, openGraph),
     target: 'device',
     ...(provider === 'webgpu' && { maxChunkTokens: WEBGPU_MAX_CHUNK_TOKENS }),
   };
+}
+
+function spansOpener(architecture: Architecture, source: GraphSource, open: OpenGraph): Backend['openSpans'] {
+  if (architecture.writeSpansGraph === undefined) return undefined;
+  const write = architecture.writeSpansGraph.bind(architecture);
+  return (nodes, hasChunk) => open(write(source, nodes, hasChunk).toBytes());
 }
 
 function graphSource({ manifest, kv }: BackendParts, target: GraphTarget): GraphSource {

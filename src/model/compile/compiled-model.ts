@@ -219,7 +219,7 @@ async function writeGraphsAndManifest(
 ): Promise<void> {
   const source = { config: manifest.config, weights: manifest.weights, weightsFile: WEIGHTS_FILE };
   for (const kv of KV_PRECISIONS) {
-    for (const name of architecture.graphs) {
+    for (const name of architecture.graphs(manifest.config)) {
       const graph = architecture.writeGraph(name, { ...source, kv });
       await fs.writeFile(path.join(directory, graphFile(name, kv)), graph.toBytes());
     }

@@ -21,7 +21,7 @@ export const gpt2: Architecture<Gpt2Config> = {
   weights: weightSpecs,
   compiledWeights: compiledSpecs,
   matrixOf,
-  graphs: Object.keys(GRAPHS),
+  graphs: () => Object.keys(GRAPHS),
   writeGraph: (name, source) => GRAPHS[name as GraphName](source),
   writeSpansGraph: spansGraph,
   transformer: (graph, source, form) => new Gpt2Transformer(graph, source, form),

@@ -2,43 +2,38 @@ import type { GraphBuilder, Value } from '../../onnx/graph.js';
 import type { AttentionSite } from '../../prefix/kv.js';
 import type { WeightSource } from '../architecture.js';
 import type { Transformer, TransformerForm } from '../transformer.js';
-import { type Activation, type Gpt2Config, siteOf } from './config.js';
-import { BLOCK, quantizedNames } from '../compile/quantize.js';
-import { byteLength, type WeightSpan } from '../weights.js';
+import { activate } from '../activations.js';
+import { WeightNodes } from '../weight-nodes.js';
+import { type Gpt2Config, siteOf } from './config.js';
 import { compiledInner } from './weights.js';
-
-/** `MatMulNBits` rounds activations to 8 bits too, a block at a time, and multiplies integers: several times faster. */
-const INT8_ACTIVATIONS = 4;
 
 /** Writes the parts of a GPT-2 into a graph. */
 export class Gpt2Transformer implements Transformer {
   readonly config: Gpt2Config;
   readonly site: AttentionSite;
-  readonly #spans: ReadonlyMap<string, WeightSpan>;
-  readonly #weightsFile: string;
+  readonly #weights: WeightNodes;
 
   constructor(
     readonly graph: GraphBuilder,
-    { config, weights, weightsFile }: WeightSource<Gpt2Config>,
+    source: WeightSource<Gpt2Config>,
     private readonly form: TransformerForm = 'fused',
   ) {
-    this.config = config;
-    this.site = siteOf(config);
-    this.#spans = new Map(weights.map((span) => [span.name, span]));
-    this.#weightsFile = weightsFile;
+    this.config = source.config;
+    this.site = siteOf(source.config);
+    this.#weights = new WeightNodes(graph, source);
   }
 
   /** Type of the residual stream and of everything computed from it: that of the weights. */
   get activationType(): 'float32' | 'float16' {
-    return this.#spans.get('wte.weight')?.type === 'float16' ? 'float16' : 'float32';
+    return this.#weights.activationType('wte.weight');
   }
 
   embed(ids: Value, positions: Value): Value {
-    return this.addPositions(this.graph.node('Gather', [this.#weight('wte.weight'), ids]), positions);
+    return this.addPositions(this.graph.node('Gather', [this.#weights.weight('wte.weight'), ids]), positions);
   }
 
   addPositions(embeddings: Value, positions: Value): Value {
-    const wpe = this.graph.node('Gather', [this.#weight('wpe.weight'), positions]);
+    const wpe = this.graph.node('Gather', [this.#weights.weight('wpe.weight'), positions]);
     return this.graph.node('Add', [embeddings, wpe]);
   }
 
@@ -62,12 +57,12 @@ export class Gpt2Transformer implements Transformer {
   }
 
   headMatrix(): Value {
-    return this.#weight(this.config.tiedHead ? 'wte.weight' : 'lm_head.weight');
+    return this.#weights.weight(this.config.tiedHead ? 'wte.weight' : 'lm_head.weight');
   }
 
   /** Hidden states `[rows, width]` to float32 logits `[rows, vocabulary]`, under the name `output`. */
   head(hidden: Value, output: Value): void {
-    if (this.#isQuantized('lm_head')) return void this.#quantizedLinear(hidden, 'lm_head', output);
+    if (this.#weights.isQuantized('lm_head')) return void this.#quantizedLinear(hidden, 'lm_head', output);
     if (this.activationType === 'float16') {
       const logits = this.graph.node('Gemm', [hidden, this.headMatrix()], { transB: 1 });
       return void this.graph.cast(logits, 'float32', output);
@@ -83,12 +78,12 @@ export class Gpt2Transformer implements Transformer {
 
   /** `x @ weight + bias`; `x` is `[tokens, in]`. */
   linear(x: Value, name: string): Value {
-    if (this.#isQuantized(name)) return this.#quantizedLinear(x, name);
-    return this.graph.node('Gemm', [x, this.#weight(`${name}.weight`), this.#weight(`${name}.bias`)]);
+    if (this.#weights.isQuantized(name)) return this.#quantizedLinear(x, name);
+    return this.graph.node('Gemm', [x, this.#weights.weight(`${name}.weight`), this.#weights.weight(`${name}.bias`)]);
   }
 
   #layerNorm(x: Value, name: string): Value {
-    const inputs = [x, this.#weight(`${name}.weight`), this.#weight(`${name}.bias`)];
+    const inputs = [x, this.#weights.weight(`${name}.weight`), this.#weights.weight(`${name}.bias`)];
     const outputs = this.form === 'fused' ? 1 : 3; // the derivative needs mean and 1 / deviation
     const [normed] = this.graph.nodes('LayerNormalization', inputs, outputs, {
       epsilon: { float: this.config.layerNormEpsilon },
@@ -102,7 +97,7 @@ export class Gpt2Transformer implements Transformer {
       const sum = this.graph.node('Add', [x, residual]);
       return [this.#layerNorm(sum, norm), sum];
     }
-    const inputs = [x, residual, this.#weight(`${norm}.weight`), this.#weight(`${norm}.bias`)];
+    const inputs = [x, residual, this.#weights.weight(`${norm}.weight`), this.#weights.weight(`${norm}.bias`)];
     const [normed, , , sum] = this.graph.nodes('com.microsoft:SkipLayerNormalization', inputs, 4, {
       epsilon: { float: this.config.layerNormEpsilon },
     });
@@ -110,52 +105,12 @@ export class Gpt2Transformer implements Transformer {
   }
 
   #activate(x: Value): Value {
-    return ACTIVATION_NODES[this.config.activation](this.graph, x);
-  }
-
-  #isQuantized(name: string): boolean {
-    return this.#spans.has(quantizedNames(name).values);
+    return activate(this.graph, this.config.activation, x);
   }
 
   /** `linear` with a weight in blocks of few bits; without a bias where there is none. */
   #quantizedLinear(x: Value, name: string, output?: Value): Value {
-    const { values, scales } = quantizedNames(name);
-    const [outputs, , blockBytes] = this.#span(values).shape as [number, number, number];
-    const bias = this.#spans.has(`${name}.bias`) ? this.#weight(`${name}.bias`) : undefined;
-    const [product] = this.graph.nodes(
-      'com.microsoft:MatMulNBits',
-      [x, this.#weight(values), this.#weight(scales), undefined, undefined, bias],
-      output === undefined ? 1 : [output],
-      {
-        K: name.endsWith('mlp.c_proj') ? compiledInner(this.config) : this.config.width,
-        N: outputs,
-        bits: (8 * blockBytes) / BLOCK,
-        block_size: BLOCK,
-        accuracy_level: INT8_ACTIVATIONS,
-      },
-    );
-    return product as Value;
-  }
-
-  #weight(name: string): Value {
-    const span = this.#span(name);
-    const data = { file: this.#weightsFile, offset: span.offset, bytes: byteLength(span) };
-    return this.graph.weight(name, span.shape, data, span.type);
-  }
-
-  #span(name: string): WeightSpan {
-    const span = this.#spans.get(name);
-    if (span === undefined) throw new Error(`no weight ${name}`);
-    return span;
+    const inputs = name.endsWith('mlp.c_proj') ? compiledInner(this.config) : this.config.width;
+    return this.#weights.quantizedProduct(x, name, inputs, `${name}.bias`, output);
   }
 }
-
-const ACTIVATION_NODES: Record<Activation, (graph: GraphBuilder, x: Value) => Value> = {
-  gelu_tanh: (graph, x) => graph.node('Gelu', [x], { approximate: 'tanh' }),
-  gelu_erf: (graph, x) => graph.node('Gelu', [x]),
-  gelu_sigmoid: (graph, x) => graph.node('com.microsoft:QuickGelu', [x], { alpha: { float: 1.702 } }),
-  relu: (graph, x) => graph.node('Relu', [x]),
-  silu: (graph, x) => graph.node('Mul', [x, graph.node('Sigmoid', [x])]),
-  tanh: (graph, x) => graph.node('Tanh', [x]),
-  sigmoid: (graph, x) => graph.node('Sigmoid', [x]),
-};

@@ -32,7 +32,8 @@ export function trainingGraph({ manifest, shape, gradients }: TrainingGraphOptio
   const graph = new GraphBuilder('training');
   const { architecture, config, weights, shape: frozen } = manifest;
   const source = { config, weights, weightsFile: EXTERNAL_WEIGHTS };
-  const model = architectureNamed(architecture).transformer(graph, source, 'differentiable');
+  const model = architectureNamed(architecture).transformer?.(graph, source, 'differentiable');
+  if (model === undefined) throw new Error(`${architecture} is no decoder-only model`);
   const parameters = writeParameters(graph, frozen, shape);
   const rows = writeRows(graph, parameters);
   const prefix = shape.method === 'embedding' ? encode(model, rows, shape.length) : rows;
