@@ -39,6 +39,8 @@ const DATA_TYPES: Record<TensorType, number> = {
 /** Versions of the format and of the operator sets that graphs are written for. */
 const IR_VERSION = 10;
 const OPSET = 21;
+/** Operators that are newer than `OPSET`, and the version that brought them. */
+const NEWER_OPERATORS: Readonly<Record<string, number>> = { TensorScatter: 24 };
 const MICROSOFT_OPSET = 1;
 
 /** Collects the nodes of one ONNX graph in execution order, and encodes them as a model file. */
@@ -134,13 +136,17 @@ export class GraphBuilder {
     return names;
   }
 
+  get #opset(): number {
+    return Math.max(OPSET, ...this.#nodes.map(({ op }) => NEWER_OPERATORS[op] ?? OPSET));
+  }
+
   /** The graph as the bytes of an `.onnx` file. */
   toBytes(): Uint8Array {
     return ModelProto.encode({
       irVersion: IR_VERSION,
       producerName: 'preamble',
       opsetImport: [
-        { domain: '', version: OPSET },
+        { domain: '', version: this.#opset },
         { domain: 'com.microsoft', version: MICROSOFT_OPSET },
       ],
       graph: {
