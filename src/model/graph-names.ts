@@ -5,8 +5,16 @@ export function graphFile(name: string, kv: KvPrecision): string {
   return kv === 'float32' ? name : name.replace('.onnx', '-kv16.onnx');
 }
 
-/** Slots that one step treats alike: those of the rows, or that of the chunk. */
-export type AttentionGroup = 'rows' | 'chunk';
+/** File of the graph for a stage of encoding a source: from 0 to the number of encoder layers. */
+export function encodeName(stage: number): string {
+  return `encode-${stage}.onnx`;
+}
+
+/** File of the graph that writes virtual tokens into a source slot. */
+export const APPEND_CROSS = 'append-cross.onnx';
+
+/** Slots that a run treats alike: those of the rows, that of the chunk, or source slots. */
+export type AttentionGroup = 'rows' | 'chunk' | 'cross';
 
 /** Name, in inputs and outputs, of an attention node of a group: nodes after the first are numbered. */
 export function nodeName(group: AttentionGroup, node: number): string {

@@ -1,12 +1,18 @@
 import type { GraphBuilder } from '../../onnx/graph.js';
 import type { GraphSource } from '../architecture.js';
+import { APPEND_CROSS, encodeName } from '../graph-names.js';
 import type { BartConfig } from './config.js';
+import { appendCrossGraph, encodeGraph } from './encoder-graphs.js';
 
 type GraphWriter = (source: GraphSource<BartConfig>) => GraphBuilder;
 
 /** The graphs that a model is compiled to, by file name; their number depends on its layers. */
-function graphsOf(_config: BartConfig): ReadonlyMap<string, GraphWriter> {
-  return new Map();
+function graphsOf({ encoder }: BartConfig): ReadonlyMap<string, GraphWriter> {
+  const stages = Array.from({ length: encoder.layers + 1 }, (_, stage): [string, GraphWriter] => [
+    encodeName(stage),
+    (source) => encodeGraph(source, stage),
+  ]);
+  return new Map([...stages, [APPEND_CROSS, appendCrossGraph]]);
 }
 
 export function graphNames(config: BartConfig): string[] {
