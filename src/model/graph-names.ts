@@ -13,6 +13,11 @@ export function encodeName(stage: number): string {
 /** File of the graph that writes virtual tokens into a source slot. */
 export const APPEND_CROSS = 'append-cross.onnx';
 
+/** File of the graph for steps of a kind. An encoder-decoder has one for each form of its cross-attention. */
+export function stepGraph(kind: 'uniform' | 'mixed', cross: 'fused' | 'plain' = 'fused'): string {
+  return cross === 'fused' ? `${kind}.onnx` : `${kind}-plain.onnx`;
+}
+
 /** Slots that a run treats alike: those of the rows, that of the chunk, or source slots. */
 export type AttentionGroup = 'rows' | 'chunk' | 'cross';
 

@@ -1,18 +1,26 @@
 import path from 'node:path';
 
-import { type BaseModel, selfSite } from '../prefix/kv.js';
+import type { GenerationConfig } from '../engine/generation-config.js';
+import { type BaseModel, type PrefixEncoder, slotSite } from '../prefix/kv.js';
 import { ProviderError } from '../runtime/errors.js';
 import { type Provider, requireProvider } from '../runtime/ort/provider.js';
 import { Runtime } from '../runtime/ort/runtime.js';
 import { type CompileOptions, compileModel, type Manifest, readManifest } from './compile/compiled-model.js';
-import type { BackendParts } from './backend/backend.js';
+import { architectureNamed } from './architectures.js';
+import type { Backend, BackendParts } from './backend/backend.js';
 import { DisposableStack } from './backend/disposable-stack.js';
 import { mapWeights } from './backend/mapped-weights.js';
 import { type MemoryKind, openBackend } from './backend/open-backend.js';
-import { MAX_ROW_TOKENS, maxTokensOf, OnnxRunner } from './onnx-runner.js';
+import type { CrossForm } from './cross-attention.js';
+import { stepGraph } from './graph-names.js';
+import { isFusedExact } from './cross-check.js';
+import { MAX_ROW_TOKENS, OnnxRunner } from './onnx-runner.js';
+import { openSources } from './open-sources.js';
 import type { KvPrecision } from './precision.js';
-import { OnnxPrefixEncoder } from './prefix-encoder.js';
+import { NO_PREFIX_ENCODER, OnnxPrefixEncoder } from './prefix-encoder.js';
+import { slotPositions } from './slot-positions.js';
 import { StepBuffers } from './step-buffers.js';
+import { maxTokensOf } from './step-check.js';
 
 export interface OpenModelOptions extends CompileOptions {
   /** The base model's id; the source directory's name unless given. */
@@ -27,6 +35,8 @@ export interface OpenModelOptions extends CompileOptions {
   readonly provider?: Provider;
   /** float32 unless given. */
   readonly kv?: KvPrecision;
+  /** How an encoder-decoder's cross-attention is computed: fused where that is exact, unless given. */
+  readonly crossAttention?: CrossForm;
   /** Another kind of memory than the provider has: with the CPU, what a device does can be tried without one. */
   readonly memory?: MemoryKind;
 }
@@ -35,10 +45,12 @@ export interface OpenModelOptions extends CompileOptions {
 export interface Model {
   readonly base: BaseModel;
   readonly runner: OnnxRunner;
-  readonly encoder: OnnxPrefixEncoder;
+  readonly encoder: PrefixEncoder;
   /** Holds `tokenizer.json`. */
   readonly tokenizerDirectory: string;
   readonly eosTokenIds: readonly number[];
+  /** What an encoder-decoder's checkpoint asks of generation; undefined for a decoder-only model. */
+  readonly generation: GenerationConfig | undefined;
   /** Waits for the run in flight, then releases everything. */
   dispose(): Promise<void>;
 }
@@ -71,28 +83,53 @@ async function load(parts: BackendParts, options: OpenModelOptions): Promise<Mod
   const { slots } = options;
   const backend = await openBackend(parts, options.provider ?? 'cpu', options.memory);
   // One after another: each finds the weights that the ones before have packed.
-  const uniform = await backend.open('uniform.onnx');
-  const mixed = await backend.open('mixed.onnx');
+  const form = await crossFormOf(parts, options);
+  const uniform = await backend.open(stepGraph('uniform', form));
+  const mixed = await backend.open(stepGraph('mixed', form));
   const append = await backend.open('append.onnx');
-  const encode = await backend.openEncoder();
+  const sources = form && { form, ...(await openSources(backend, parts, slots)) };
+  const encoder = form === undefined ? await openPrefixEncoder(backend, parts) : NO_PREFIX_ENCODER;
   weights.file.releasePages(); // the packed copies are what runs from now on
   const maxTokens = maxTokensOf({ slots, contextLength });
-  const sizes = { slots, maxRowTokens: MAX_ROW_TOKENS, maxTokens, vocabularySize, target: backend.target };
+  const hasSources = sources !== undefined;
+  const sizes = { slots, maxRowTokens: MAX_ROW_TOKENS, maxTokens, vocabularySize, hasSources, target: backend.target };
   const buffers = new StepBuffers(runtime, sizes, await backend.openLogits(maxTokens));
   const sessions = { uniform, mixed, append };
-  const arena = await backend.openArena({ site: selfSite(shape), contextLength, slots, precision: kv });
+  const positions = slotPositions(shape).decoder;
+  const arena = await backend.openArena({ site: slotSite(shape), positions, slots, precision: kv });
   const { openSpans, maxChunkTokens } = backend;
   const shared = { runtime, shape, sessions, openSpans, weights: weights.file };
-  const runner = resources.use(new OnnxRunner({ ...shared, slots, arena, buffers, maxChunkTokens }));
+  const runner = resources.use(new OnnxRunner({ ...shared, slots, arena, buffers, sources, maxChunkTokens }));
   if (backend.target === 'device') await tryStep(runner, parts, options.provider ?? 'cpu');
   return {
     base: baseModel(options.id ?? path.basename(path.resolve(options.source)), manifest),
     runner,
-    encoder: new OnnxPrefixEncoder(runtime, shape, encode, (id) => weights.embedding(id)),
+    encoder,
     tokenizerDirectory: directory,
     eosTokenIds,
+    generation: architectureNamed(manifest.architecture).generation?.(manifest.config),
     dispose: () => resources.dispose(),
   };
+}
+
+/** How cross-attention is computed here; undefined for a decoder-only model. */
+async function crossFormOf(
+  { runtime, manifest }: BackendParts,
+  { provider = 'cpu', memory, crossAttention }: OpenModelOptions,
+): Promise<CrossForm | undefined> {
+  if (manifest.shape.sourceLength === undefined) return undefined;
+  if (provider !== 'cpu' || (memory ?? 'host') !== 'host') {
+    throw new ProviderError(provider, [`${manifest.architecture} is an encoder-decoder, which runs on the CPU only.`]);
+  }
+  return crossAttention ?? ((await isFusedExact(runtime)) ? 'fused' : 'plain');
+}
+
+async function openPrefixEncoder(
+  backend: Backend,
+  { runtime, manifest, weights }: BackendParts,
+): Promise<PrefixEncoder> {
+  const encode = await backend.openEncoder();
+  return new OnnxPrefixEncoder(runtime, manifest.shape, encode, (id) => weights.embedding(id));
 }
 
 /** Tries a step: some devices report only when they run that they lack, say, arithmetic in float16. */

@@ -1,12 +1,17 @@
 import type { KvCopy, ModelRunner, Span, StepInput, StepOutput } from '../engine/runner.js';
-import { type ModelShape, type PrefixKv, rowWidth, selfRows, selfSite } from '../prefix/kv.js';
+import { type ModelShape, type PrefixKv, rowWidth, slotSite } from '../prefix/kv.js';
 import type { MappedFile } from '../runtime/libc/mapped-file.js';
 import type { Runtime } from '../runtime/ort/runtime.js';
 import type { Binding, Session } from '../runtime/ort/session.js';
 import { Tensor } from '../runtime/ort/tensor.js';
-import { nodeName } from './graph-names.js';
 import { type KvArena, ArenaCopy } from './backend/arena/kv-arena.js';
+import type { CrossForm } from './cross-attention.js';
+import { SlotBinding } from './slot-binding.js';
+import { slotPositions } from './slot-positions.js';
+import { SourceAttention } from './source-attention.js';
+import { OnnxSourceEncoder, type SourceEncoderParts, type SourceSessions } from './source-encoder.js';
 import type { StepBuffers } from './step-buffers.js';
+import { positionOf, StepCheck } from './step-check.js';
 import { layOutStep, type StepLayout } from './step-layout.js';
 
 /** Sessions that a runner drives and does not own. */
@@ -30,8 +35,19 @@ export interface RunnerParts {
   readonly arena: KvArena;
   /** Made for `slots` and `MAX_ROW_TOKENS`. */
   readonly buffers: StepBuffers;
+  /** Of an encoder-decoder: its encoder, and the source slots, which the runner owns. */
+  readonly sources?: SourceParts | undefined;
   /** The context unless given. */
   readonly maxChunkTokens?: number | undefined;
+}
+
+/** What encodes sources, and attends to them. */
+export interface SourceParts {
+  readonly sessions: SourceSessions;
+  /** Has as many slots as the runner. */
+  readonly arena: KvArena;
+  /** How `uniform` and `mixed` compute cross-attention. */
+  readonly form: CrossForm;
 }
 
 /** Most tokens of a row before the last: a graph is opened for each number that occurs, and its nodes are as many a layer. */
@@ -56,9 +72,13 @@ export class OnnxRunner implements ModelRunner {
   readonly maxRowTokens: number;
   readonly contextLength: number;
   readonly vocabularySize: number;
+  readonly sources: OnnxSourceEncoder | undefined;
   readonly #graphs: Record<keyof RunnerSessions, OpenGraph>;
   /** Graphs for rows of several tokens, by their number of nodes and whether there is a chunk. */
   readonly #chains = new Map<string, OpenGraph>();
+  readonly #check: StepCheck;
+  readonly #slots: SlotBinding;
+  readonly #crossAttention: SourceAttention | undefined;
   #busy = false;
   #tokensRead = 0;
 
@@ -69,18 +89,43 @@ export class OnnxRunner implements ModelRunner {
     this.maxRowTokens = parts.openSpans === undefined ? 1 : MAX_ROW_TOKENS;
     this.contextLength = shape.contextLength;
     this.vocabularySize = shape.vocabularySize;
+    const { decoder: positions, cross } = slotPositions(shape);
+    this.#slots = new SlotBinding(parts.buffers, parts.arena);
+    this.#check = new StepCheck({
+      ...{ slots, positions, maxChunkTokens, maxRowTokens: this.maxRowTokens },
+      ...{ contextLength: this.contextLength, vocabularySize: this.vocabularySize },
+    });
+    const { runtime, weights, buffers, sources } = parts;
+    if (sources !== undefined) {
+      const { sessions, arena, form } = sources;
+      const exclusively: SourceEncoderParts['exclusively'] = (call) => this.#exclusively(call);
+      const encoder = new OnnxSourceEncoder({
+        runtime,
+        shape,
+        sessions,
+        arena,
+        slots,
+        positions: cross,
+        weights,
+        exclusively,
+      });
+      this.sources = encoder;
+      this.#crossAttention = new SourceAttention({ arena, form, buffers, lengthOf: (slot) => encoder.lengthOf(slot) });
+    }
     this.#graphs = { uniform: bind(sessions.uniform), mixed: bind(sessions.mixed), append: bind(sessions.append) };
   }
 
   step(input: StepInput): Promise<StepOutput> {
     return this.#exclusively(async () => {
-      this.#check(input);
+      this.#check.step(input);
+      this.#checkSources(input.rows);
       const layout = layOutStep(input.rows);
       const { rows, chunk } = layout;
       const { session, binding } = await this.#open(layout);
       const { tokens, kept } = this.#writeTokens(input);
       await this.parts.arena.prepare({ rows: rows.length, ...(chunk && { single: chunk }) });
-      this.#bindTokens(binding, layout, tokens);
+      this.#slots.bind(binding, layout, tokens);
+      this.#crossAttention?.bind(binding, input.rows);
       // A step always computes at least one row of logits: an operator over no rows is no operator.
       this.parts.buffers.bindHead(binding, Math.max(kept, 1), input.topK);
       await session.run(binding);
@@ -92,20 +137,22 @@ export class OnnxRunner implements ModelRunner {
 
   append(slot: number, offset: number, kv: PrefixKv): Promise<void> {
     return this.#exclusively(async () => {
-      this.#checkSlot(slot);
-      const width = rowWidth(selfSite(this.parts.shape));
-      const rows = selfRows(kv);
+      this.#check.slot(slot);
+      const site = slotSite(this.parts.shape);
+      const width = rowWidth(site);
+      const rows = kv.rows.get(site.name) ?? new Float32Array();
       if (rows.length !== kv.length * width) {
         throw new RangeError(`a prefix of ${kv.length} rows needs ${kv.length * width} values, not ${rows.length}`);
       }
-      this.#checkRange(offset, kv.length);
+      this.#check.range(offset, kv.length);
+      if (kv.length === 0) return;
       const memory = this.parts.runtime.allocate(rows.byteLength);
       const prefix = new Tensor(this.parts.runtime, 'float32', [kv.length, width], memory);
       try {
         memory.float32(0, rows.length).set(rows);
         await this.parts.arena.prepare({ rows: 0, single: { slot, past: offset } });
         const { session, binding } = this.#graphs.append;
-        this.#bindRows(binding, slot, [offset + kv.length]);
+        this.#slots.rows(binding, slot, [offset + kv.length]);
         binding.input('prefix', prefix);
         await session.run(binding);
       } finally {
@@ -118,25 +165,25 @@ export class OnnxRunner implements ModelRunner {
 
   copySlot(from: number, to: number, length: number): Promise<void> {
     return this.#exclusively(async () => {
-      this.#checkSlot(from);
-      this.#checkSlot(to);
-      this.#checkRange(0, length);
+      this.#check.slot(from);
+      this.#check.slot(to);
+      this.#check.range(0, length);
       await this.parts.arena.copy(from, to, length);
     });
   }
 
   readSlot(slot: number, from: number, length: number): Promise<KvCopy> {
     return this.#exclusively(async () => {
-      this.#checkSlot(slot);
-      this.#checkRange(from, length);
+      this.#check.slot(slot);
+      this.#check.range(from, length);
       return this.parts.arena.read(slot, from, length);
     });
   }
 
   writeSlot(slot: number, from: number, copy: KvCopy): Promise<void> {
     return this.#exclusively(async () => {
-      this.#checkSlot(slot);
-      this.#checkRange(from, copy.length);
+      this.#check.slot(slot);
+      this.#check.range(from, copy.length);
       if (!(copy instanceof ArenaCopy)) throw new TypeError('the copy is of another runner');
       await this.parts.arena.write(slot, from, copy);
     });
@@ -150,6 +197,8 @@ export class OnnxRunner implements ModelRunner {
     for (const { session } of chains) await session.dispose();
     this.parts.buffers.dispose();
     this.parts.arena.dispose();
+    this.sources?.dispose();
+    this.parts.sources?.arena.dispose();
   }
 
   /** The graph of a step; those with several nodes are opened when they are first needed. */
@@ -197,108 +246,9 @@ export class OnnxRunner implements ModelRunner {
     return { tokens, kept };
   }
 
-  #bindTokens(binding: Binding, { rows, chunk, nodes }: StepLayout, tokens: number): void {
-    this.parts.buffers.input(binding, 'ids', 'int64', [tokens]);
-    this.parts.buffers.input(binding, 'positions', 'int64', [tokens]);
-    if (nodes > 1) this.#bindChain(binding, rows, nodes);
-    else if (chunk === undefined || rows.length > 0) this.#bindRows(binding, 0, rows.map(lengthAfter));
-    else this.#bindRows(binding, chunk.slot, [lengthAfter(chunk)]);
-    if (rows.length > 0 && chunk !== undefined) this.#bindChunk(binding, tokens - chunk.tokens.length, chunk);
-    else if (nodes === 1) this.#bindShape(binding, Math.max(rows.length, 1), tokens);
-  }
-
-  #bindShape(binding: Binding, rows: number, tokens: number): void {
-    this.parts.buffers.layout.set([BigInt(rows), BigInt(tokens / rows), -1n]);
-    this.parts.buffers.input(binding, 'shape', 'int64', [3], 'layout');
-  }
-
-  /** Binds a chunk behind `rowTokens` tokens of rows. */
-  #bindChunk(binding: Binding, rowTokens: number, chunk: Span): void {
-    const { layout, chunkLengths, chunkLongest } = this.parts.buffers;
-    layout.set([BigInt(rowTokens), BigInt(chunk.tokens.length)]);
-    this.parts.buffers.input(binding, 'split', 'int64', [2], 'layout');
-    chunkLongest[0] = lengthAfter(chunk);
-    chunkLengths[0] = chunkLongest[0] - 1;
-    this.parts.buffers.input(binding, 'chunk_lengths', 'int32', [1]);
-    this.parts.buffers.input(binding, 'chunk_longest', 'int32', [1]);
-    this.parts.arena.bind(binding, 'chunk', chunk.slot, 1, 1);
-  }
-
-  /** Binds consecutive slots as the group `rows`; `lengths` are theirs after the run. */
-  #bindRows(binding: Binding, firstSlot: number, lengths: readonly number[]): void {
-    const { rowsLengths, rowsLongest } = this.parts.buffers;
-    lengths.forEach((length, row) => (rowsLengths[row] = length - 1));
-    rowsLongest[0] = Math.max(...lengths);
-    this.parts.buffers.input(binding, 'rows_lengths', 'int32', [lengths.length]);
-    this.parts.buffers.input(binding, 'rows_longest', 'int32', [1]);
-    this.parts.arena.bind(binding, 'rows', firstSlot, lengths.length, 1);
-  }
-
-  /** Binds rows of up to `nodes` tokens, from slot 0 on. Node i computes each row's token i, counted so that all rows end together. */
-  #bindChain(binding: Binding, rows: readonly Span[], nodes: number): void {
-    const { rowsLengths, rowsLongest, rowsTokens, order } = this.parts.buffers;
-    rowsLongest.fill(0);
-    let first = 0;
-    rows.forEach(({ past, tokens }, row) => {
-      for (let node = 0; node < nodes; node++) {
-        const index = Math.max(0, node - (nodes - tokens.length));
-        const place = node * rows.length + row;
-        rowsTokens[place] = BigInt(first + index);
-        order[first + index] = BigInt(place); // of a token that is repeated, the last
-        rowsLengths[place] = past + index;
-        rowsLongest[node] = Math.max(rowsLongest[node] as number, past + index + 1);
-      }
-      first += tokens.length;
-    });
-    const { buffers, arena } = this.parts;
-    for (let node = 0; node < nodes; node++) {
-      const name = nodeName('rows', node);
-      buffers.input(binding, `${name}_tokens`, 'int64', [rows.length, 1], 'rows_tokens', node * rows.length);
-      buffers.input(binding, `${name}_lengths`, 'int32', [rows.length], 'rows_lengths', node * rows.length);
-      buffers.input(binding, `${name}_longest`, 'int32', [1], 'rows_longest', node);
-    }
-    buffers.input(binding, 'order', 'int64', [first]);
-    arena.bind(binding, 'rows', 0, rows.length, nodes);
-  }
-
-  /** Native code takes everything at its word: a wrong id or position there is a crash. */
-  #check({ rows, topK }: StepInput): void {
-    if (rows.length === 0) throw new RangeError('a step needs a row');
-    if (!(topK >= 1 && topK <= this.vocabularySize)) throw new RangeError(`topK ${topK} is not 1 to the vocabulary`);
-    let tokens = 0;
-    rows.forEach((span, row) => {
-      this.#checkSpan(span, row, row === rows.length - 1);
-      tokens += span.tokens.length;
-    });
-    if (tokens > maxTokensOf(this)) throw new RangeError(`a step of ${tokens} tokens: ${maxTokensOf(this)} fit`);
-  }
-
-  #checkSpan(span: Span, row: number, isLast: boolean): void {
-    const { slot, tokens, past } = span;
-    this.#checkSlot(slot);
-    if (isLast ? slot < row : slot !== row) throw new RangeError(`row ${row} is in slot ${slot}`);
-    const limit = isLast ? this.maxChunkTokens : this.maxRowTokens;
-    if (tokens.length === 0 || tokens.length > limit) {
-      throw new RangeError(`row ${row} has ${tokens.length} tokens: 1 to ${limit} are possible`);
-    }
-    for (const token of tokens) this.#checkToken(token);
-    this.#checkRange(past, tokens.length);
-    const position = positionOf(span);
-    if (!Number.isInteger(position) || position < 0 || position > past) throw new RangeError(`position ${position}`);
-  }
-
-  #checkToken(id: number): void {
-    if (!Number.isInteger(id) || id < 0 || id >= this.vocabularySize) throw new RangeError(`token id ${id}`);
-  }
-
-  #checkSlot(slot: number): void {
-    if (!Number.isInteger(slot) || slot < 0 || slot >= this.slots) throw new RangeError(`slot ${slot}`);
-  }
-
-  #checkRange(past: number, tokens: number): void {
-    if (!Number.isInteger(past) || past < 0 || tokens < 0 || past + tokens > this.contextLength) {
-      throw new RangeError(`positions ${past} to ${past + tokens} do not fit a context of ${this.contextLength}`);
-    }
+  #checkSources(rows: readonly Span[]): void {
+    if (this.#crossAttention !== undefined) this.#crossAttention.check(rows);
+    else if (rows.some(({ source }) => source !== undefined)) throw new RangeError('the model has no sources');
   }
 
   async #exclusively<T>(call: () => Promise<T>): Promise<T> {
@@ -312,21 +262,6 @@ export class OnnxRunner implements ModelRunner {
   }
 }
 
-/** Most tokens of a step. */
-export function maxTokensOf({ slots, contextLength }: Pick<ModelRunner, 'slots' | 'contextLength'>): number {
-  return slots + contextLength;
-}
-
 function bind(session: Session): OpenGraph {
   return { session, binding: session.bind() };
-}
-
-/** Position that a span's first token is embedded with. */
-function positionOf({ past, position = past }: Span): number {
-  return position;
-}
-
-/** Positions in a span's slot after the step. */
-function lengthAfter({ past, tokens }: Span): number {
-  return past + tokens.length;
 }

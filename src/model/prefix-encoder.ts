@@ -3,6 +3,16 @@ import type { Runtime } from '../runtime/ort/runtime.js';
 import { ScratchTensors } from '../runtime/ort/scratch-tensors.js';
 import type { Session } from '../runtime/ort/session.js';
 
+/** An encoder-decoder's: no text or soft prompt has keys and values of its own there, because the encoder sees the source beside it. */
+export const NO_PREFIX_ENCODER: PrefixEncoder = {
+  encodeTokens: refuse,
+  encodeEmbeddings: refuse,
+};
+
+function refuse(): Promise<never> {
+  return Promise.reject(new RangeError('an encoder-decoder computes no keys and values of virtual tokens'));
+}
+
 /** Runs virtual tokens through the frozen model, beside the engine: it touches no slot. */
 export class OnnxPrefixEncoder implements PrefixEncoder {
   #last: Promise<unknown> = Promise.resolve();

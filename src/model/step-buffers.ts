@@ -14,6 +14,8 @@ export interface StepSizes {
   /** Most tokens of a step. */
   readonly maxTokens: number;
   readonly vocabularySize: number;
+  /** Whether there are as many source slots, which tokens attend to. */
+  readonly hasSources: boolean;
   /** Kind of machine that the graphs are written for: it decides the type of their `top_ids`. */
   readonly target: GraphTarget;
 }
@@ -37,6 +39,13 @@ export class StepBuffers {
   readonly order: BigInt64Array;
   readonly chunkLengths: Int32Array;
   readonly chunkLongest: Int32Array;
+  /** `[source slots, queries]` tokens that attend to each source slot. */
+  readonly grid: BigInt64Array;
+  /** `[tokens]` place of each token in `grid`. */
+  readonly ungrid: BigInt64Array;
+  /** `[source slots]` length of each, minus 1. */
+  readonly crossLengths: Int32Array;
+  readonly crossLongest: Int32Array;
   readonly #topLogits: Float32Array;
   readonly #topIds: Int32Array | BigInt64Array;
   readonly #lse: Float32Array;
@@ -47,7 +56,7 @@ export class StepBuffers {
 
   constructor(
     private readonly runtime: Runtime,
-    { slots, maxRowTokens, maxTokens, vocabularySize, target }: StepSizes,
+    { slots, maxRowTokens, maxTokens, vocabularySize, hasSources, target }: StepSizes,
     /** Owned: disposed with the buffers. */
     private readonly logits: Logits,
   ) {
@@ -64,6 +73,11 @@ export class StepBuffers {
     this.order = this.#allocate('order', rowsTokens * 8).int64(0, rowsTokens);
     this.chunkLengths = this.#allocate('chunk_lengths', 4).int32(0, 1);
     this.chunkLongest = this.#allocate('chunk_longest', 4).int32(0, 1);
+    const cells = hasSources ? slots * maxTokens : 1;
+    this.grid = this.#allocate('grid', cells * 8).int64(0, cells);
+    this.ungrid = this.#allocate('ungrid', maxTokens * 8).int64(0, maxTokens);
+    this.crossLengths = this.#allocate('cross_lengths', slots * 4).int32(0, slots);
+    this.crossLongest = this.#allocate('cross_longest', 4).int32(0, 1);
     // Rows are touched, and so committed, only as far as a step asks for them.
     const all = maxTokens * vocabularySize;
     this.#topLogits = this.#allocate('top_logits', all * 4).float32(0, all);

@@ -1,7 +1,8 @@
 import type { GraphBuilder } from '../../onnx/graph.js';
 import type { GraphSource } from '../architecture.js';
-import { APPEND_CROSS, encodeName } from '../graph-names.js';
+import { APPEND_CROSS, encodeName, stepGraph } from '../graph-names.js';
 import type { BartConfig } from './config.js';
+import { appendGraph, mixedGraph, uniformGraph } from './decoder-graphs.js';
 import { appendCrossGraph, encodeGraph } from './encoder-graphs.js';
 
 type GraphWriter = (source: GraphSource<BartConfig>) => GraphBuilder;
@@ -12,7 +13,11 @@ function graphsOf({ encoder }: BartConfig): ReadonlyMap<string, GraphWriter> {
     encodeName(stage),
     (source) => encodeGraph(source, stage),
   ]);
-  return new Map([...stages, [APPEND_CROSS, appendCrossGraph]]);
+  const steps = (['fused', 'plain'] as const).flatMap((form): [string, GraphWriter][] => [
+    [stepGraph('uniform', form), (source) => uniformGraph(source, form)],
+    [stepGraph('mixed', form), (source) => mixedGraph(source, form)],
+  ]);
+  return new Map([...steps, ['append.onnx', appendGraph], ...stages, [APPEND_CROSS, appendCrossGraph]]);
 }
 
 export function graphNames(config: BartConfig): string[] {

@@ -1,7 +1,9 @@
 import { GraphBuilder, type Value } from '../../onnx/graph.js';
 import { rowWidth } from '../../prefix/kv.js';
+import { writeAppend } from '../append-graph.js';
 import type { GraphSource, GraphTarget } from '../architecture.js';
-import { attentionAttributes, CachedAttention, ChainedAttention, convert } from './cached-attention.js';
+import { attentionAttributes, CachedAttention, ChainedAttention, convert } from '../cached-attention.js';
+import { writeLogits } from '../logits-head.js';
 import type { Gpt2Config } from './config.js';
 import { Gpt2Transformer } from './transformer.js';
 
@@ -88,24 +90,10 @@ function writeSplit(model: Gpt2Transformer, { kv, target }: Source, split: Value
   writeHead(model, hidden, target);
 }
 
-/**
- * Inputs: `prefix` [virtual tokens, rowWidth(site)] as PEFT writes it, and the slot's lengths.
- * There is no weight in it: attention's own cache update does the work, its output goes nowhere.
- */
 function appendGraph(source: Source): GraphBuilder {
   const model = openGraph('append', source);
-  const { graph, config } = model;
-  const { kv } = source;
-  const prefix = graph.input('prefix', 'float32', ['virtual', rowWidth(model.site)]);
-  const stored = convert(graph, prefix, 'float32', kv);
-  const batch = graph.node('Unsqueeze', [stored, graph.int64([0])]); // [1, virtual, rowWidth(site)]
-  const blocks = graph.nodes('Split', [batch], config.layers * 2, { axis: 2, num_outputs: config.layers * 2 });
-  const attention = new CachedAttention(model, 'rows', kv, kv);
-  for (let layer = 0; layer < config.layers; layer++) {
-    const [key, value] = blocks.slice(2 * layer, 2 * layer + 2) as [Value, Value];
-    attention.attend(layer, { query: key, key, value }); // any query will do
-  }
-  return graph;
+  writeAppend(model, source.kv);
+  return model.graph;
 }
 
 /** Inputs: `embeddings` [virtual tokens, width], `positions`. Output: `prefix` [virtual tokens, rowWidth(site)]. */
@@ -143,47 +131,8 @@ function embedTokens(model: Gpt2Transformer): Value {
   return model.embed(ids, model.graph.input('positions', 'int64', ['tokens']));
 }
 
-/**
- * Logits, their best k in order, and the log of their exponentials' sum, plain and after temperature.
- * Inputs: `k` [1], `temperature` [kept, 1]. Outputs: `logits` [kept, vocabulary], `top_logits`, `top_ids` [kept, k],
- * `lse`, `tempered_lse` [kept, 1]. A device's `top_ids` are int64: WebGPU does not cast them.
- */
-function writeHead(model: Gpt2Transformer, hidden: Value, target: GraphTarget = 'cpu'): void {
-  const { graph } = model;
-  const k = graph.input('k', 'int64', [1]);
-  const temperature = graph.input('temperature', 'float32', ['kept', 1]);
-  model.head(hidden, 'logits');
-  if (target === 'cpu') {
-    const [, ids] = graph.nodes('TopK', ['logits', k], ['top_logits', 'top_ids_int64'], { axis: 1 });
-    graph.nodes('Cast', [ids], ['top_ids'], { to: 6 });
-    writeLogSumExp(graph, 'logits', 'lse');
-    writeLogSumExp(graph, graph.node('Div', ['logits', temperature]), 'tempered_lse');
-  } else {
-    graph.nodes('TopK', ['logits', k], ['top_logits', 'top_ids'], { axis: 1 });
-    writeLogSumExps(graph, temperature);
-  }
-  graph.output('logits', 'float32', ['kept', model.config.vocabularySize]);
-  graph.output('top_logits', 'float32', ['kept', 'best']);
-  graph.output('top_ids', target === 'cpu' ? 'int32' : 'int64', ['kept', 'best']);
-  graph.output('lse', 'float32', ['kept', 1]);
-  graph.output('tempered_lse', 'float32', ['kept', 1]);
-}
-
-/** x[:, 0] - logSoftmax(x)[:, 0]: LogSoftmax is several times faster than ReduceLogSumExp. */
-function writeLogSumExp(graph: GraphBuilder, x: Value, output: string): void {
-  const first = (value: Value): Value =>
-    graph.node('Slice', [value, graph.int64([0]), graph.int64([1]), graph.int64([1])]);
-  graph.nodes('Sub', [first(x), first(graph.node('LogSoftmax', [x], { axis: 1 }))], [output]);
-}
-
-/** The same two outputs by their definition, the largest logit taken out: WebGPU has no LogSoftmax. */
-function writeLogSumExps(graph: GraphBuilder, temperature: Value): void {
-  const largest = graph.node('Slice', ['top_logits', graph.int64([0]), graph.int64([1]), graph.int64([1])]);
-  const below = graph.node('Sub', ['logits', largest]);
-  const logSumExp = (x: Value, most: Value, output: string): void => {
-    const sum = graph.node('ReduceSum', [graph.node('Exp', [x]), graph.int64([1])]);
-    graph.nodes('Add', [most, graph.node('Log', [sum])], [output]);
-  };
-  logSumExp(below, largest, 'lse');
-  logSumExp(graph.node('Div', [below, temperature]), graph.node('Div', [largest, temperature]), 'tempered_lse');
+function writeHead(model: Gpt2Transformer, hidden: Value, target: GraphTarget | undefined): void {
+  const { graph, config } = model;
+  const head = (x: Value, output: Value): void => model.head(x, output);
+  writeLogits({ graph, vocabularySize: config.vocabularySize, head }, hidden, target);
 }

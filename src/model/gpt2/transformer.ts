@@ -1,6 +1,7 @@
 import type { GraphBuilder, Value } from '../../onnx/graph.js';
 import type { AttentionSite } from '../../prefix/kv.js';
 import type { WeightSource } from '../architecture.js';
+import type { SlotAttention } from '../cached-attention.js';
 import type { Transformer, TransformerForm } from '../transformer.js';
 import { activate } from '../activations.js';
 import { WeightNodes } from '../weight-nodes.js';
@@ -8,7 +9,7 @@ import { type Gpt2Config, siteOf } from './config.js';
 import { compiledInner } from './weights.js';
 
 /** Writes the parts of a GPT-2 into a graph. */
-export class Gpt2Transformer implements Transformer {
+export class Gpt2Transformer implements Transformer, SlotAttention {
   readonly config: Gpt2Config;
   readonly site: AttentionSite;
   readonly #weights: WeightNodes;
@@ -26,6 +27,11 @@ export class Gpt2Transformer implements Transformer {
   /** Type of the residual stream and of everything computed from it: that of the weights. */
   get activationType(): 'float32' | 'float16' {
     return this.#weights.activationType('wte.weight');
+  }
+
+  /** Positions of a slot. */
+  get positions(): number {
+    return this.config.contextLength;
   }
 
   embed(ids: Value, positions: Value): Value {

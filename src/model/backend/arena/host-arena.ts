@@ -28,10 +28,10 @@ export class HostArena implements KvArena {
   }
 
   async copy(from: number, to: number, length: number): Promise<void> {
-    const { site, contextLength } = this.layout;
+    const { site, positions } = this.layout;
     const heads = site.kvHeads;
     const headBytes = this.#blocks.slotBytes / heads;
-    const copied = (headBytes / contextLength) * length;
+    const copied = (headBytes / positions) * length;
     for (const block of this.#bytes) {
       for (let h = 0; h < heads; h++) {
         const source = (from * heads + h) * headBytes;
@@ -56,10 +56,10 @@ export class HostArena implements KvArena {
    * where they are in an `ArenaCopy`.
    */
   #eachRun(slot: number, from: number, length: number, use: (run: Uint8Array, at: number) => void): void {
-    const { site, contextLength } = this.layout;
+    const { site, positions } = this.layout;
     const heads = site.kvHeads;
     const headBytes = this.#blocks.slotBytes / heads;
-    const positionBytes = headBytes / contextLength;
+    const positionBytes = headBytes / positions;
     this.#bytes.forEach((block, index) => {
       for (let h = 0; h < heads; h++) {
         const start = (slot * heads + h) * headBytes + from * positionBytes;

@@ -11,7 +11,7 @@ import type { KvPrecision } from '../../precision.js';
 export interface KvLayout {
   readonly site: AttentionSite;
   /** Positions of a slot. */
-  readonly contextLength: number;
+  readonly positions: number;
   readonly slots: number;
   readonly precision: KvPrecision;
 }
@@ -33,8 +33,8 @@ export class KvBlocks<M extends TensorMemory & { dispose(): void }> {
     private readonly layout: KvLayout,
     allocate: (bytes: number) => M,
   ) {
-    const { site, contextLength, slots, precision } = layout;
-    this.slotLength = site.kvHeads * contextLength * site.headDim;
+    const { site, positions, slots, precision } = layout;
+    this.slotLength = site.kvHeads * positions * site.headDim;
     this.slotBytes = this.slotLength * ELEMENT_TYPES[precision].bytes;
     this.numElements = slots * this.slotLength;
     this.memory = Array.from({ length: 2 * site.layers }, () => allocate(slots * this.slotBytes));
@@ -42,7 +42,7 @@ export class KvBlocks<M extends TensorMemory & { dispose(): void }> {
 
   /** Bytes that `length` positions of a slot have in all blocks. */
   copyBytes(length: number): number {
-    return (this.memory.length * this.slotBytes * length) / this.layout.contextLength;
+    return (this.memory.length * this.slotBytes * length) / this.layout.positions;
   }
 
   /** @throws TypeError for a copy of an arena of another layout */
@@ -52,8 +52,8 @@ export class KvBlocks<M extends TensorMemory & { dispose(): void }> {
 
   /** Binds slots `first` to `first + count - 1` as the past of an attention group and the present of each of its nodes. */
   bind(binding: Binding, group: AttentionGroup, first: number, count: number, nodes: number): void {
-    const { site, contextLength } = this.layout;
-    this.views([count, site.kvHeads, contextLength, site.headDim], first).forEach((tensor, index) => {
+    const { site, positions } = this.layout;
+    this.views([count, site.kvHeads, positions, site.headDim], first).forEach((tensor, index) => {
       const layer = index >> 1;
       const kv = (index & 1) as 0 | 1;
       binding.input(kvName('past', group, layer, kv), tensor);

@@ -93,10 +93,10 @@ export class SlotRows {
 
   /** Which rows of a block they are. */
   #rows(scratch: ScratchTensors, { slot, from }: SlotPosition, length: number, shape: readonly number[]): Tensor {
-    const { site, contextLength } = this.layout;
+    const { site, positions } = this.layout;
     const rows = Array.from({ length: site.kvHeads * length }, (_, row) => {
       const [head, position] = [Math.floor(row / length), row % length];
-      return BigInt((slot * site.kvHeads + head) * contextLength + from + position);
+      return BigInt((slot * site.kvHeads + head) * positions + from + position);
     });
     return scratch.make('int64', shape, (memory) => memory.int64(0, rows.length).set(rows));
   }

@@ -60,7 +60,7 @@ export class StagedArena implements KvArena {
 
   async copy(from: number, to: number): Promise<void> {
     if (this.#staged === to) this.#staged = undefined; // what is overwritten need not be stored
-    await this.prepare({ rows: 0, single: { slot: from, past: this.layout.contextLength } });
+    await this.prepare({ rows: 0, single: { slot: from, past: this.layout.positions } });
     await this.#writeTo(to);
   }
 
@@ -122,8 +122,8 @@ class SlotIndices {
   readonly #slot: Tensor;
   readonly #rows: Tensor;
 
-  constructor(runtime: Runtime, { site, contextLength }: KvLayout) {
-    this.rowsOfSlot = site.kvHeads * contextLength;
+  constructor(runtime: Runtime, { site, positions }: KvLayout) {
+    this.rowsOfSlot = site.kvHeads * positions;
     this.rowLength = site.headDim;
     this.#memory = runtime.allocate(this.rowsOfSlot * 8);
     this.#values = this.#memory.int64(0, this.rowsOfSlot);

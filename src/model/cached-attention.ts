@@ -1,13 +1,35 @@
-import type { GraphBuilder, Value } from '../../onnx/graph.js';
-import { type AttentionGroup, kvName, nodeName } from '../graph-names.js';
-import type { KvPrecision } from '../precision.js';
-import type { Gpt2Transformer } from './transformer.js';
+import type { GraphBuilder, Value } from '../onnx/graph.js';
+import type { AttentionSite } from '../prefix/kv.js';
+import { type AttentionGroup, kvName, nodeName } from './graph-names.js';
+import type { KvPrecision } from './precision.js';
 
-export function attentionAttributes(model: Gpt2Transformer, layer: number): Record<string, number | { float: number }> {
-  const { heads } = model.config;
-  return { num_heads: heads, kv_num_heads: heads, scale: { float: model.attentionScale(layer) } };
+/** Attention of a model's layers at one site, over slots. Queries have as many heads as keys and values. */
+export interface SlotAttention {
+  readonly graph: GraphBuilder;
+  readonly site: AttentionSite;
+  /** Positions of a slot. */
+  readonly positions: number;
+  /** Type of the residual stream. */
+  readonly activationType: KvPrecision;
+  /** Factor of a layer's attention scores. */
+  attentionScale(layer: number): number;
 }
 
+/** Attributes of a layer's attention node. */
+export function attentionAttributes(
+  model: Pick<SlotAttention, 'site' | 'attentionScale'>,
+  layer: number,
+): Record<string, number | { float: number }> {
+  const { kvHeads } = model.site;
+  return { num_heads: kvHeads, kv_num_heads: kvHeads, scale: { float: model.attentionScale(layer) } };
+}
+
+/** Shape of a layer's keys, or values, in some slots. */
+export function slotsShape({ site, positions }: SlotAttention, group: AttentionGroup): (string | number)[] {
+  return [group, site.kvHeads, positions, site.headDim];
+}
+
+/** A cast where one is needed. */
 export function convert(graph: GraphBuilder, x: Value, from: KvPrecision, to: KvPrecision): Value {
   return from === to ? x : graph.cast(x, to);
 }
@@ -33,7 +55,7 @@ export class CachedAttention {
    * @param node index among the nodes of a group that has several
    */
   constructor(
-    private readonly model: Gpt2Transformer,
+    private readonly model: SlotAttention,
     private readonly group: AttentionGroup,
     private readonly kv: KvPrecision,
     private readonly activations: KvPrecision = model.activationType,
@@ -51,7 +73,7 @@ export class CachedAttention {
 
   /** Returns `[rows * tokens, width]`. */
   attend(layer: number, { query, key, value, past = this.#past(layer) }: AttentionInputs): Value {
-    const { graph, config } = this.model;
+    const { graph, site } = this.model;
     const present = this.present(layer);
     const attended = `attended_${this.#name}_${layer}`;
     const inputs = [query, key, value].map((x) => x && convert(graph, x, this.activations, this.kv));
@@ -63,7 +85,7 @@ export class CachedAttention {
     );
     for (const name of present) graph.output(name, this.kv, this.#shape);
     const result = convert(graph, attended, this.kv, this.activations);
-    return graph.node('Reshape', [result, graph.int64([-1, config.width])]);
+    return graph.node('Reshape', [result, graph.int64([-1, site.kvHeads * site.headDim])]);
   }
 
   #past(layer: number): readonly Value[] {
@@ -72,8 +94,7 @@ export class CachedAttention {
   }
 
   get #shape(): readonly (string | number)[] {
-    const { heads, contextLength, width } = this.model.config;
-    return [this.group, heads, contextLength, width / heads];
+    return slotsShape(this.model, this.group);
   }
 }
 
@@ -91,7 +112,7 @@ export class ChainedAttention {
   readonly #order: Value;
 
   constructor(
-    private readonly model: Gpt2Transformer,
+    private readonly model: SlotAttention,
     kv: KvPrecision,
     nodes: number,
   ) {

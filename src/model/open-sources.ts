@@ -1,0 +1,21 @@
+import { CROSS, ENCODER, siteNamed } from '../prefix/kv.js';
+import type { Session } from '../runtime/ort/session.js';
+import type { Backend, BackendParts } from './backend/backend.js';
+import { APPEND_CROSS, encodeName } from './graph-names.js';
+import type { SourceParts } from './onnx-runner.js';
+import { slotPositions } from './slot-positions.js';
+
+/** Opens an encoder-decoder's encoder, and makes its source slots, which the caller owns. */
+export async function openSources(
+  backend: Backend,
+  { manifest: { shape }, kv }: BackendParts,
+  slots: number,
+): Promise<Omit<SourceParts, 'form'>> {
+  const stages: Session[] = [];
+  for (let stage = 0; stage <= siteNamed(shape, ENCODER).layers; stage++) {
+    stages.push(await backend.open(encodeName(stage)));
+  }
+  const append = await backend.open(APPEND_CROSS);
+  const layout = { site: siteNamed(shape, CROSS), positions: slotPositions(shape).cross, slots, precision: kv };
+  return { sessions: { stages, append }, arena: await backend.openArena(layout) };
+}
