@@ -98,7 +98,7 @@ class Bench {
     const append = await open(appendCrossGraph(source));
     const arena = new HostArena(runtime, {
       site: siteOf(config, CROSS),
-      contextLength: POSITIONS,
+      positions: POSITIONS,
       slots: SLOTS,
       precision: kv,
     });
