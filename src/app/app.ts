@@ -1,4 +1,3 @@
-import type { CompletionDeps } from '../completions/completion.js';
 import { bundledPrefixes } from '../config/paths.js';
 import type { Config } from '../config/variables.js';
 import { Engine } from '../engine/engine.js';
@@ -47,7 +46,7 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
   ]);
   const release: (() => void)[] = [];
   try {
-    const { base, generation }: Pick<Model, 'base'> & Pick<CompletionDeps, 'generation'> = model;
+    const { base, generation } = model;
     const skipSpecialTokens = base.sourceLength !== undefined;
     const tokenizer = await Tokenizer.load(model.tokenizerDirectory, { skipSpecialTokens });
     const opened = await openStore(config.store, base.fingerprint, config);

@@ -92,6 +92,36 @@ function describeBart(title: string, options: Partial<OpenModelOptions>, toleran
         compare(await greedy(cases, 128), cases);
       }
     });
+    it('computes rows and a chunk that share sources as each alone', async () => {
+      const { runner } = model;
+      const encode = async (slot: number, source: readonly number[]): Promise<void> => {
+        const encoding = runner.sources?.begin(slot, source);
+        while (!((await encoding?.advance(16)) ?? true)); // until it is encoded
+        encoding?.dispose();
+      };
+      const [a, b] = reference.cases.slice(1, 3).map(({ source }) => source) as [number[], number[]];
+      await encode(4, a);
+      await encode(1, b);
+      const span = (slot: number, source: number, tokens: readonly number[]): Span => ({
+        ...{ slot, source, tokens, past: 0, logits: 'last', temperature: 1 },
+      });
+      const spans = [span(0, 4, [2]), span(1, 1, [2]), span(2, 4, [9]), span(5, 1, [2, 7, 11])];
+      const together = await runner.step({ rows: spans, topK: 1 });
+      const logits = spans.map((_, row) => together.logits(row).slice());
+      for (const [row, { source, tokens }] of spans.entries()) {
+        const alone = await runner.step({ rows: [span(7, source as number, tokens)], topK: 1 });
+        expect(largestDifference(alone.logits(0), logits[row] as Float32Array), String(row)).toBeLessThan(1e-3);
+      }
+      expect(largestDifference(logits[0] as Float32Array, logits[1] as Float32Array)).toBeGreaterThan(0.1);
+    });
+
+    it('refuses a step without a source, or with one that is not encoded', async () => {
+      const row = { slot: 0, tokens: [START], past: 0, logits: 'last', temperature: 1 } as const;
+      await expect(model.runner.step({ rows: [row], topK: 1 })).rejects.toThrow('row 0 has no source');
+      model.runner.sources?.begin(3, [0, 2]).dispose();
+      await expect(model.runner.step({ rows: [{ ...row, source: 3 }], topK: 1 })).rejects.toThrow('source slot 3');
+      await expect(model.runner.step({ rows: [{ ...row, source: SLOTS }], topK: 1 })).rejects.toThrow(RangeError);
+    });
   });
 }
 

@@ -5,7 +5,7 @@ import { ConfigFields, endTokens } from '../config-fields.js';
 import { type GenerationDefaults, parseGeneration } from './generation.js';
 
 /** One side of a BART: its encoder or its decoder. */
-export interface BartSide {
+interface BartSide {
   readonly layers: number;
   readonly heads: number;
   /** Width of the MLP's hidden layer. */
@@ -13,7 +13,7 @@ export interface BartSide {
 }
 
 export const SIDES = ['encoder', 'decoder'] as const;
-export type SideName = (typeof SIDES)[number];
+type SideName = (typeof SIDES)[number];
 
 /** Everything of a BART checkpoint that changes what is served. */
 export interface BartConfig extends Record<SideName, BartSide> {
