@@ -32,6 +32,7 @@ export interface SourceEncoderParts {
 /** Encodes sources into source slots on ONNX Runtime. Everything it is given is checked before native code sees it. */
 export class OnnxSourceEncoder implements SourceEncoder {
   readonly maxTokens: number;
+  readonly width: number;
   readonly #stages: readonly BoundGraph[];
   readonly #append: BoundGraph;
   /** Rows of each source slot: 0 where none is encoded. */
@@ -47,6 +48,7 @@ export class OnnxSourceEncoder implements SourceEncoder {
       throw new RangeError(`${sessions.stages.length} graphs cannot encode the sources of this model`);
     }
     this.maxTokens = shape.sourceLength;
+    this.width = shape.width;
     this.#lengths = new Int32Array(slots);
     this.#stages = sessions.stages.map(bind);
     this.#append = bind(sessions.append);
