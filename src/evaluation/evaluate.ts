@@ -1,5 +1,5 @@
 import type { RequestPrefix } from '../engine/request.js';
-import { selfKv } from '../prefix/kv.js';
+import { DECODER, type ModelShape, SELF, selfKv } from '../prefix/kv.js';
 import type { Model } from '../model/model.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { loadAdapter, type TunedAdapter } from '../tuning/adapter-files.js';
@@ -7,6 +7,7 @@ import { TuningError } from '../tuning/errors.js';
 import type { TextOrIds, TrainingExample } from '../tuning/data/example.js';
 import { meanLoss, type MeanLoss } from '../tuning/training/mean-loss.js';
 import type { Method, TunedShape } from '../tuning/method.js';
+import { directValues } from '../tuning/start/initial-values.js';
 import { tokenExamples } from '../tuning/data/tokens.js';
 import type { TrainingModel } from '../tuning/training/training-model.js';
 import { generate, type GenerationSettings } from './generate.js';
@@ -93,18 +94,19 @@ async function learnedLoss(
   { examples, signal, onProgress }: EvaluateOptions,
 ): Promise<MeanLoss> {
   const { manifest } = training.options;
-  const { method, length, rows } = adapter ?? { method: 'prefix', length: 0, rows: new Float32Array(0) };
-  const shape: TunedShape = { method, length, mlp: 0 };
+  const { rows, ...of } = adapter ?? noAdapter(manifest.shape);
+  const shape: TunedShape = { ...of, mlp: 0 };
   const tokens = await tokenExamples(examples, {
     encoder: tokenizer,
     manifest,
-    length,
+    generation: training.generation,
+    length: shape.length,
     subject: 'data',
     signal,
   });
   const graph = await training.openLoss(shape, false);
   try {
-    return await meanLoss(graph, new Map([['rows', rows]]), {
+    return await meanLoss(graph, directValues(manifest.shape, shape, rows), {
       examples: tokens,
       frozen: manifest.shape,
       shape,
@@ -117,6 +119,12 @@ async function learnedLoss(
   } finally {
     await graph.dispose();
   }
+}
+
+/** Rows of which there are none. */
+function noAdapter({ sourceLength }: ModelShape): TunedAdapter {
+  if (sourceLength !== undefined) return { method: 'prefix', length: 0, sites: {}, rows: new Map() };
+  return { method: 'prefix', length: 0, rows: new Map([[SELF, new Float32Array(0)]]) };
 }
 
 async function predict(
@@ -149,7 +157,10 @@ async function predict(
 }
 
 /** The adapter as requests use it, made as the server makes it at upload. */
-async function toRequestPrefix({ method, length, rows }: TunedAdapter, { encoder }: Model): Promise<RequestPrefix> {
-  if (method !== 'embedding') return { kv: selfKv(length, rows), placement: method };
-  return { kv: await encoder.encodeEmbeddings(rows, length), placement: 'prefix' };
+async function toRequestPrefix(adapter: TunedAdapter, { encoder }: Model): Promise<RequestPrefix> {
+  const { method, length, sites, rows } = adapter;
+  if (sites !== undefined) return { kv: { length: sites[DECODER] ?? 0, shift: 0, rows }, placement: 'prefix' };
+  const own = rows.get(SELF) as Float32Array;
+  if (method !== 'embedding') return { kv: selfKv(length, own), placement: method };
+  return { kv: await encoder.encodeEmbeddings(own, length), placement: 'prefix' };
 }

@@ -21,6 +21,8 @@ const FIELDS: Readonly<Record<TuningSubject, string | null>> = {
   valid: 'validation_file',
   adapter: 'model',
   init: 'prefix_tuning.init',
+  method: 'prefix_tuning.method',
+  sites: 'prefix_tuning.sites',
   length: 'prefix_tuning.length',
   mlp: 'prefix_tuning.mlp',
   learningRate: 'prefix_tuning.learning_rate',

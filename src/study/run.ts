@@ -8,7 +8,7 @@ import { scoreTexts, type TextScores } from '../evaluation/scores/scores.js';
 import type { BaseModel } from '../prefix/kv.js';
 import { DivergedError } from '../tuning/errors.js';
 import type { TrainingExample } from '../tuning/data/example.js';
-import { parameterCount, exportedColumns } from '../tuning/method.js';
+import { parameterCount, storedCount, tunedShape } from '../tuning/method.js';
 import type { ProgressLine } from '../tuning/progress/progress-meter.js';
 import type { Stop } from '../tuning/training/trainer.js';
 import { type Schedule, TUNE_DEFAULTS, type TuneSettings } from '../tuning/settings.js';
@@ -103,9 +103,10 @@ async function trainPrefix(
   const { model, base, data, signal, onTraining } = context;
   const frozen = model.training.options.manifest.shape;
   const { method, length, mlp, init, lr: learningRate, seed } = settings;
+  const shape = tunedShape(frozen, settings, length);
   const parameters = {
-    trained_parameters: parameterCount(frozen, settings),
-    stored_parameters: settings.length * exportedColumns(frozen, settings.method),
+    trained_parameters: parameterCount(frozen, shape),
+    stored_parameters: storedCount(frozen, shape),
   };
   try {
     const result = await tune({

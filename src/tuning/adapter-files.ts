@@ -4,16 +4,24 @@ import fs from 'node:fs/promises';
 import { replaceFile } from '../disk/durable.js';
 import { readAdapter } from '../prefix/adapter/read.js';
 import { type AdapterFiles, CONFIG_FILE, MODEL_FILE, PREFIX_TENSOR } from '../prefix/adapter/format.js';
-import { type BaseModel, selfKv, selfSite } from '../prefix/kv.js';
-import { kvAdapter } from '../prefix/adapter/kv-file.js';
+import { type BaseModel, DECODER, rowWidth, SELF, selfKv, selfSite } from '../prefix/kv.js';
+import { kvAdapter, sitesAdapter } from '../prefix/adapter/kv-file.js';
+import { readSitesAdapter } from '../prefix/adapter/read-sites.js';
 import { encodeSafetensors } from '../safetensors/index.js';
 import { TuningError } from './errors.js';
-import type { Method } from './method.js';
+import type { Method, TunedShape } from './method.js';
+import type { SiteRows } from './training/training-model.js';
 
-/** The two files that PEFT loads. An infix notes its placement, which PEFT does not know and leaves alone. */
-export function adapterFiles(method: Method, rows: Float32Array, length: number, base: BaseModel): AdapterFiles {
-  if (method === 'embedding') return softPrompt(rows, length, base);
-  const files = kvAdapter(selfKv(length, rows), base);
+/** The adapter's two files: those that PEFT loads, or, of an encoder-decoder, rows at its sites. An infix notes its placement, which PEFT does not know and leaves alone. */
+export function adapterFiles(
+  { method, length, sites }: Omit<TunedShape, 'mlp'>,
+  rows: SiteRows,
+  base: BaseModel,
+): AdapterFiles {
+  if (sites !== undefined) return sitesAdapter({ length: sites[DECODER] ?? 0, shift: 0, rows }, base);
+  const own = rows.get(SELF) as Float32Array;
+  if (method === 'embedding') return softPrompt(own, length, base);
+  const files = kvAdapter(selfKv(length, own), base);
   if (method === 'prefix') return files;
   const config = JSON.parse(new TextDecoder().decode(files.config)) as Record<string, unknown>;
   return { ...files, config: encodeJson({ ...config, placement: 'infix' }) };
@@ -51,10 +59,11 @@ export async function writeAdapter(directory: string, { config, model }: Adapter
 /** An adapter as training knows it. */
 export interface TunedAdapter {
   readonly method: Method;
-  /** Virtual tokens P. */
+  /** Virtual tokens P; of an encoder-decoder, those of the site that has most. */
   readonly length: number;
-  /** `[P, rowWidth]`. */
-  readonly rows: Float32Array;
+  /** Virtual tokens at each site of an encoder-decoder that has some; undefined for a decoder-only model. */
+  readonly sites?: Readonly<Record<string, number>> | undefined;
+  readonly rows: SiteRows;
 }
 
 /** Reads the two files. Throws `TuningError` naming the directory where they cannot be read or do not fit the model. */
@@ -63,9 +72,22 @@ export async function loadAdapter(directory: string, base: BaseModel): Promise<T
     // One after another: of two missing files, the same is named every time.
     const config = await fs.readFile(path.join(directory, CONFIG_FILE));
     const model = await fs.readFile(path.join(directory, MODEL_FILE));
+    if (base.sourceLength !== undefined) return sitesIn({ config, model }, base);
     const { kind, placement, length, rows } = readAdapter({ config, model }, base);
-    return { method: kind === 'soft_prompt' ? 'embedding' : placement, length, rows };
+    return { method: kind === 'soft_prompt' ? 'embedding' : placement, length, rows: new Map([[SELF, rows]]) };
   } catch (error) {
     throw new TuningError('adapter', (error as Error).message, { where: directory, cause: error });
   }
+}
+
+function sitesIn(files: AdapterFiles, base: BaseModel): TunedAdapter {
+  const { length, kv } = readSitesAdapter(files, base);
+  if (kv.shift !== 0 || kv.sourceEmbeddings !== undefined) {
+    throw new Error('a file that PEFT wrote for an encoder-decoder; only rows at sites can be trained');
+  }
+  const sites = base.sites.flatMap((site) => {
+    const rows = kv.rows.get(site.name);
+    return rows === undefined ? [] : [[site.name, rows.length / rowWidth(site)] as const];
+  });
+  return { method: 'prefix', length, sites: Object.fromEntries(sites), rows: kv.rows };
 }

@@ -12,6 +12,8 @@ export type TuningSubject =
   /** Directory that the run writes to. */
   | 'out'
   | 'init'
+  | 'method'
+  | 'sites'
   | 'length'
   | 'mlp'
   | 'learningRate'

@@ -18,17 +18,28 @@ export interface Schedule {
   /** Steps from one checkpoint to the next. */
   readonly checkpointEvery: number;
   readonly seed: number;
+  /** Sentences unless given. */
+  readonly lossMean?: LossMean | undefined;
 }
+
+/**
+ * What the loss of a step is the mean of: `sentences`, each the sum of its tokens' losses, as Li & Liang's code has it for GPT-2; or
+ * `tokens`, as it has it for BART.
+ */
+export const LOSS_MEANS = ['sentences', 'tokens'] as const;
+export type LossMean = (typeof LOSS_MEANS)[number];
 
 /** Settings of a training. */
 export interface TuneSettings extends Schedule {
   readonly method: Method;
-  /** Virtual tokens; undefined: those of the words or the adapter, else `TUNE_DEFAULTS.length`. */
+  /** Virtual tokens, at each site; undefined: those of the words or the adapter, else `TUNE_DEFAULTS.length`. */
   readonly length: number | undefined;
   /** Width of the MLP's hidden layer; 0: rows are trained directly. Embeddings are always trained directly. */
   readonly mlp: number;
   /** `random`, or words whose activations are the start. */
   readonly init: string;
+  /** Sites of an encoder-decoder that get virtual tokens; all of them unless given. */
+  readonly sites?: readonly string[] | undefined;
 }
 
 /** Settings of the command line, jobs and studies unless given: the paper's. */

@@ -9,11 +9,11 @@ import { Curve } from './progress/curve.js';
 import { type DataSubject, DivergedError, TuningError } from './errors.js';
 import type { TrainingExample } from './data/example.js';
 import { initialValues } from './start/initial-values.js';
-import type { Method, TunedShape } from './method.js';
+import type { Method } from './method.js';
 import { type ProgressLine, ProgressMeter } from './progress/progress-meter.js';
 import { RandomStream } from './start/random-stream.js';
 import { startRows } from './start/start-rows.js';
-import type { TokenEncoder } from '../tokenizer/token-encoder.js';
+import type { PromptEncoder } from '../tokenizer/token-encoder.js';
 import { tokenExamples } from './data/tokens.js';
 import type { TuneSettings } from './settings.js';
 import { type Stop, totalSteps, train } from './training/trainer.js';
@@ -22,11 +22,11 @@ import type { TrainingModel } from './training/training-model.js';
 export interface TuneJob {
   readonly model: TrainingModel;
   readonly base: BaseModel;
-  readonly encoder: TokenEncoder;
+  readonly encoder: PromptEncoder;
   readonly settings: TuneSettings;
   /** Directory of an adapter to go on from, instead of `settings.init`. */
   readonly adapter?: string | undefined;
-  /** Most virtual tokens of the adapter; what the context has room for unless given. */
+  /** Most virtual tokens of the adapter, at each site; what the context has room for unless given. */
   readonly maxLength?: number | undefined;
   readonly train: readonly TrainingExample[];
   readonly valid?: readonly TrainingExample[] | undefined;
@@ -54,6 +54,8 @@ export interface TuneResult {
   readonly tokens_per_second: number;
   readonly method: Method;
   readonly num_virtual_tokens: number;
+  /** Virtual tokens at each trained site of an encoder-decoder. */
+  readonly sites?: Readonly<Record<string, number>>;
 }
 
 /**
@@ -66,19 +68,19 @@ export async function tune(job: TuneJob): Promise<TuneResult> {
   const { manifest } = model.options;
   if (job.adapter !== undefined) await refuseSameDirectory(job.adapter, out);
   const start = await startRows(model, { ...settings, adapter: job.adapter, base, encoder });
-  if (start.length > (job.maxLength ?? Infinity)) {
-    throw new TuningError('length', `${start.length} virtual tokens; at most ${job.maxLength} are accepted`);
+  const { shape } = start;
+  if (shape.length > (job.maxLength ?? Infinity)) {
+    throw new TuningError('length', `${shape.length} virtual tokens; at most ${job.maxLength} are accepted`);
   }
-  const shape: TunedShape = { method: settings.method, length: start.length, mlp: settings.mlp };
   const toTokens = (examples: readonly TrainingExample[], subject: DataSubject) =>
-    tokenExamples(examples, { encoder, manifest, length: start.length, subject, signal });
+    tokenExamples(examples, { encoder, manifest, generation: model.generation, length: shape.length, subject, signal });
   const examples = await toTokens(job.train, 'train');
   const valid = job.valid && (await toTokens(job.valid, 'valid'));
   if (settings.patience !== undefined && valid === undefined)
     throw new TuningError('patience', 'early stopping needs validation data');
 
   await fs.mkdir(out, { recursive: true });
-  const rows = start.rows && sha256(start.rows);
+  const rows = start.rows && sha256(...start.rows.values());
   const run = sha256(JSON.stringify({ settings, shape, rows, examples, valid, base: base.fingerprint }));
   const checkpoints = new TrainingCheckpoints(out, run);
   const saved = await checkpoints.load();
@@ -105,8 +107,8 @@ export async function tune(job: TuneJob): Promise<TuneResult> {
     onCheckpoint: (saving) => checkpoints.save(saving),
   });
   const exported = await model.exportRows(shape, result.values);
-  if (!exported.every(Number.isFinite)) throw new DivergedError(result.steps);
-  await writeAdapter(out, adapterFiles(shape.method, exported, shape.length, base));
+  if (![...exported.values()].every((of) => of.every(Number.isFinite))) throw new DivergedError(result.steps);
+  await writeAdapter(out, adapterFiles(shape, exported, base));
   await curve.draw();
   if (result.stop !== 'interrupted') await checkpoints.remove();
   return {
@@ -119,6 +121,7 @@ export async function tune(job: TuneJob): Promise<TuneResult> {
     tokens_per_second: meter.tokensPerSecond,
     method: shape.method,
     num_virtual_tokens: shape.length,
+    ...(shape.sites && { sites: shape.sites }),
   };
 }
 
@@ -129,6 +132,6 @@ async function refuseSameDirectory(adapter: string, out: string): Promise<void> 
   throw new TuningError('out', `${out} is the adapter that training goes on from; choose another directory`);
 }
 
-function sha256(content: string | Float32Array): string {
-  return createHash('sha256').update(content).digest('hex');
+function sha256(...contents: readonly (string | Float32Array)[]): string {
+  return contents.reduce((hash, content) => hash.update(content), createHash('sha256')).digest('hex');
 }

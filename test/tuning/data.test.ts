@@ -101,7 +101,7 @@ describe('many examples, and long ones', () => {
   it('refuses a text that cannot fit the context before it is encoded', async () => {
     const tokenizer = await Tokenizer.load(golden('tiny-a').directory);
     const encode = vi.fn((short: string) => tokenizer.encode(short));
-    const encoder = { encode, minTokens: (any: string) => tokenizer.minTokens(any) };
+    const encoder = { encode, encodeSource: encode, minTokens: (any: string) => tokenizer.minTokens(any) };
     const long = 'a'.repeat(1e6);
     const least = tokenizer.minTokens(long) + 5;
     for (const [example, tokens] of [
@@ -118,13 +118,11 @@ describe('many examples, and long ones', () => {
   it('lets others have turns of the event loop, and stops for the signal', async () => {
     const stop = new AbortController();
     let encoded = 0;
-    const encoder = {
-      minTokens: () => 1,
-      encode: () => {
-        for (const begun = performance.now(); performance.now() - begun < 1;);
-        return [++encoded % 400];
-      },
+    const encode = (): number[] => {
+      for (const begun = performance.now(); performance.now() - begun < 1;);
+      return [++encoded % 400];
     };
+    const encoder = { minTokens: () => 1, encode, encodeSource: encode };
     setImmediate(() => stop.abort());
     const examples = Array<TrainingExample>(1000).fill(text('a', 'b'));
     const options = { encoder, manifest, length: 5, subject: 'data' as const, signal: stop.signal };

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { AdamW, clipScale, linearSchedule } from '../../src/tuning/training/adamw.js';
-import { type Batch, makeBatch } from '../../src/tuning/training/batch.js';
+import type { Batch } from '../../src/tuning/training/batch-inputs.js';
+import { makeBatch } from '../../src/tuning/training/batch.js';
 import type { ParameterName, TunedShape } from '../../src/tuning/method.js';
 import type { TrainingModel } from '../../src/tuning/training/training-model.js';
 import type { Values } from '../../src/tuning/training/values.js';

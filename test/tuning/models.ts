@@ -33,13 +33,18 @@ const SETTINGS: TuneSettings = {
   seed: 1,
 };
 
+function encode(text: string): number[] {
+  return Array.from(text, (character) => character.charCodeAt(0));
+}
+
 /** A small run on `EXAMPLES`: 12 steps. A text's ids are its code units, 1 to 255. */
 export function job(model: TrainingModel, out: string, settings: Partial<TuneSettings> = {}): TuneJob {
   return {
     model,
     base: baseModel('tiny', model.options.manifest),
     encoder: {
-      encode: (text) => Array.from(text, (character) => character.charCodeAt(0)),
+      encode,
+      encodeSource: (text) => [0, ...encode(text), 2],
       minTokens: ({ length }) => length,
     },
     settings: { ...SETTINGS, ...settings },

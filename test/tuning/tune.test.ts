@@ -8,16 +8,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Model } from '../../src/model/model.js';
 import { type Adapter, readAdapter } from '../../src/prefix/adapter/read.js';
 import { rowWidth, selfKv, selfSite } from '../../src/prefix/kv.js';
-import { type Batch, makeBatch } from '../../src/tuning/training/batch.js';
+import type { Batch } from '../../src/tuning/training/batch-inputs.js';
+import { makeBatch } from '../../src/tuning/training/batch.js';
 import { DivergedError } from '../../src/tuning/errors.js';
 import type { TokenExample } from '../../src/tuning/data/example.js';
 import { initialValues } from '../../src/tuning/start/initial-values.js';
 import type { Method, TunedShape } from '../../src/tuning/method.js';
-import type { Padding } from '../../src/tuning/training/padding.js';
 import { RandomStream } from '../../src/tuning/start/random-stream.js';
 import type { ProgressLine } from '../../src/tuning/progress/progress-meter.js';
 import { readInit } from '../../src/tuning/start/start-rows.js';
-import type { TrainingModel } from '../../src/tuning/training/training-model.js';
+import type { SiteRows, TrainingModel } from '../../src/tuning/training/training-model.js';
 import type { TuneSettings } from '../../src/tuning/settings.js';
 import { tune } from '../../src/tuning/tune.js';
 import { golden } from '../support/goldens.js';
@@ -82,7 +82,7 @@ async function servedLosses(example: typeof EXAMPLE, adapter?: Adapter): Promise
 }
 
 /** Losses of the training graph from given or random rows. */
-async function trainingLosses(shape: TunedShape, rows?: Float32Array, example = EXAMPLE) {
+async function trainingLosses(shape: TunedShape, rows?: SiteRows, example = EXAMPLE) {
   const frozen = model.options.manifest.shape;
   const { tokenEmbeddings } = model;
   const values = initialValues({ frozen, shape, rows, tokenEmbeddings, random: new RandomStream(1, 0) });
@@ -163,12 +163,12 @@ describe('the loss', () => {
   it('is that of the target and the end token only, whatever stands in the padding (A7)', async () => {
     const batch = batchOf(EXAMPLE, long);
     expect(batch.learned).toBe(4 + 5);
-    expect([...batch.targets.subarray(0, batch.learned)]).toEqual([...EXAMPLE.target, ...long.target]);
+    expect([...batch.inputs['targets']!.data.subarray(0, batch.learned)]).toEqual([...EXAMPLE.target, ...long.target]);
     const { values, losses } = await trainingLosses(shape);
     const graph = await model.openLoss(shape, true);
     try {
       const plain = await graph.run(values, batch);
-      const noisy = await graph.run(values, { ...batch, padding: withNoise(batch.padding) });
+      const noisy = await graph.run(values, withNoise(batch));
       expect(noisy.losses).toEqual(plain.losses);
       expect(noisy.gradients).toEqual(plain.gradients);
       expectClose([...plain.losses.subarray(0, 4)], losses, 1e-5);
@@ -193,15 +193,15 @@ describe('the loss', () => {
   });
 });
 
-/** The padding with the last token's queries, keys and values instead of the first one's. */
-function withNoise(padding: Padding): Padding {
-  const { pad, unpadBack } = padding;
+/** The batch with the last token's queries, keys and values in the padding instead of the first one's. */
+function withNoise(batch: Batch): Batch {
+  const [pad, unpadBack] = [batch.inputs['pad']!, batch.inputs['unpad_back']!];
   const nobody = Math.max(...unpadBack.data);
-  const data = pad.data.map((piece, place) =>
+  const data = Int32Array.from(pad.data, (piece, place) =>
     unpadBack.data[place % unpadBack.data.length] === nobody ? pad.data.at(-1)! : piece,
   );
   expect(data).not.toEqual(pad.data);
-  return { ...padding, pad: { ...pad, data } };
+  return { ...batch, inputs: { ...batch.inputs, pad: { ...pad, data } } };
 }
 
 describe('training', () => {

@@ -1,5 +1,5 @@
 import type { JobRequest } from '../../fine-tuning/job.js';
-import { DEFAULT_PATIENCE, JOB_DEFAULTS, type JobSettings } from '../../fine-tuning/settings.js';
+import { DEFAULT_PATIENCE, JOB_DEFAULTS, type JobSettings, sitesProblem } from '../../fine-tuning/settings.js';
 import type { BaseModel } from '../../prefix/kv.js';
 import type { PrefixDetails, PrefixLibrary } from '../../prefix/library.js';
 import { isPrefixName } from '../../prefix/name.js';
@@ -13,7 +13,7 @@ export type StartingModel =
 
 /** Parts of the program that a job's request is checked with. */
 export interface JobRequestDeps {
-  readonly base: Pick<BaseModel, 'id'>;
+  readonly base: BaseModel;
   readonly tokenizer: Pick<TokenEncoder, 'encode'>;
   readonly library: Pick<PrefixLibrary, 'maxLength'>;
 }
@@ -44,8 +44,10 @@ function toSettings(
   const given = body.prefix_tuning ?? {};
   const { n_epochs, batch_size, learning_rate_multiplier } = hyperparameters(body);
   const learningRateMultiplier = unlessAuto(learning_rate_multiplier) ?? 1;
+  const method = toMethod(given, start);
   return {
-    method: toMethod(given, start),
+    method,
+    sites: toSites(given, method, deps.base),
     length: toLength(given, deps, start),
     mlp: given.mlp ?? JOB_DEFAULTS.mlp,
     init: toInit(given, start),
@@ -57,6 +59,7 @@ function toSettings(
     batchSize: unlessAuto(batch_size) ?? JOB_DEFAULTS.batchSize,
     evaluateEvery: given.eval_every ?? JOB_DEFAULTS.evaluateEvery,
     patience: toPatience(given, body),
+    lossMean: given.loss_mean ?? JOB_DEFAULTS.lossMean,
     seed: body.seed ?? JOB_DEFAULTS.seed,
   };
 }
@@ -84,6 +87,13 @@ function toMethod({ method }: PrefixTuning, start: StartingModel): JobSettings['
   throw new ApiError('invalid_value', `'${param}' is ${method}, and the prefix that 'model' names is of ${found}.`, {
     param,
   });
+}
+
+function toSites({ sites = null }: PrefixTuning, method: JobSettings['method'], base: BaseModel): JobSettings['sites'] {
+  const problem = sitesProblem(base, { method, sites });
+  if (problem === undefined) return sites;
+  const param = `prefix_tuning.${problem.setting}`;
+  throw new ApiError('invalid_value', `'${param}': ${problem.problem}.`, { param });
 }
 
 function toLength({ length, init }: PrefixTuning, deps: JobRequestDeps, start: StartingModel): number | null {

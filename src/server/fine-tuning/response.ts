@@ -40,6 +40,8 @@ export function toJob(job: FineTuningJob, tenant: string): Job {
       early_stopping: settings.patience !== null,
       patience: settings.patience,
       eval_every: settings.evaluateEvery,
+      sites: settings.sites && [...settings.sites],
+      loss_mean: settings.lossMean ?? 'sentences',
     },
     seed: settings.seed,
     metadata: job.metadata && { ...job.metadata },

@@ -55,6 +55,18 @@ const PrefixTuning = Type.Object(
     early_stopping: optional(Type.Boolean({ description: 'End when validation gets no better; needs a file for it.' })),
     patience: optional(Type.Integer({ minimum: 1, maximum: 10_000, description: 'Validations without a better one.' })),
     eval_every: optional(Type.Integer(steps)),
+    sites: optional(
+      Type.Array(Type.Enum(['encoder', 'decoder', 'cross']), {
+        minItems: 1,
+        uniqueItems: true,
+        description: "An encoder-decoder's sites that get virtual tokens; all unless given.",
+      }),
+    ),
+    loss_mean: Type.Optional(
+      Type.Enum(['sentences', 'tokens'], {
+        description: "The loss is the mean over a batch's sentences, each the sum of its tokens', or over its tokens.",
+      }),
+    ),
   },
   { additionalProperties: false, title: 'PrefixTuning' },
 );
@@ -142,6 +154,8 @@ export const Job = Type.Object(
       early_stopping: Type.Boolean(),
       patience: nullable(Type.Integer()),
       eval_every: Type.Integer(),
+      sites: nullable(Type.Array(Type.String())),
+      loss_mean: Type.String(),
     }),
     seed: Type.Integer(),
     metadata: nullable(mapOf(Type.String())),

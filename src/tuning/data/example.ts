@@ -16,5 +16,7 @@ export interface TrainingExample {
 /** A source and one target in token ids; the target ends with the end token. */
 export interface TokenExample {
   readonly source: readonly number[];
+  /** Tokens that an encoder-decoder's decoder starts with, which are not learned; undefined or left out in a decoder-only model. */
+  readonly start?: readonly number[] | undefined;
   readonly target: readonly number[];
 }

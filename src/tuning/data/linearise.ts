@@ -10,12 +10,13 @@ export function writeTriple(triple: Triple): string {
 
 /**
  * `' SOURCE SEPARATOR TARGET END'` as Li and Liang's code writes an example, cut behind the separator; the end token is appended
- * where examples become ids. What their code asks for at generation is the source with the separator, and no space behind.
+ * where examples become ids. For an encoder-decoder, where nothing separates them, both as they are. What their code asks for at generation is the source with the separator, and no space behind.
  */
 export function linearise(
   source: string,
   targets: readonly string[],
   separator: string,
 ): Pick<TrainingExample, 'source' | 'targets'> {
+  if (separator === '') return { source: source.trim(), targets: targets.map((target) => target.trim()) };
   return { source: ` ${source} ${separator}`, targets: targets.map((target) => ` ${target} `) };
 }

@@ -19,7 +19,7 @@ export interface DataOptions {
   readonly subject: DataSubject;
   /** Unless given, the file's name says it: see `formatOf`. */
   readonly format?: DataFormat | undefined;
-  /** Text that stands between source and target in all formats but jsonl: see `separatorOf`. */
+  /** Text that stands between source and target in all formats but jsonl, if any: see `separatorOf`. */
   readonly separator: string;
   readonly signal?: AbortSignal | undefined;
 }
@@ -78,11 +78,15 @@ function formatOf(name: string, text: string): DataFormat {
   }
 }
 
-/** The text of the model's end token, which GPT-2 begins texts with too: Li and Liang's code has its `bos_token` here. */
+/**
+ * The text of the model's end token, which GPT-2 begins texts with too: Li and Liang's code has its `bos_token` here. Empty for an
+ * encoder-decoder, whose two sides read source and target.
+ */
 export function separatorOf(
-  { eosTokenIds }: Pick<Manifest, 'eosTokenIds'>,
+  { eosTokenIds, shape }: Pick<Manifest, 'eosTokenIds'> & Partial<Pick<Manifest, 'shape'>>,
   decode: (ids: readonly number[]) => string,
 ): string {
+  if (shape?.sourceLength !== undefined) return '';
   const [end] = eosTokenIds;
   if (end === undefined) throw new TuningError('model', 'it has no end token to stand between source and target');
   return decode([end]);

@@ -1,5 +1,9 @@
+import type { EncoderDecoder } from '../../model/encoder-decoder.js';
 import type { Transformer } from '../../model/transformer.js';
 import type { GraphBuilder, Value } from '../../onnx/graph.js';
+
+/** A model's output layer; a bias where the model has one. */
+type Head = Pick<Transformer, 'graph' | 'headMatrix'> & Partial<Pick<EncoderDecoder, 'headBias'>>;
 
 /** Parts that the learned positions are worked off in, one after another: only one part's logits are held. */
 export const LOSS_CHUNKS = 4;
@@ -9,7 +13,7 @@ export const LOSS_CHUNKS = 4;
  * Returns the gradient of sum(weights * losses) with respect to the hidden states when asked:
  * `w * (softmax @ E - E[target])`. It is written here and not derived because it needs no one-hot row of the vocabulary.
  */
-export function writeLoss(model: Transformer, hidden: Value, gradient: boolean): Value | undefined {
+export function writeLoss(model: Head, hidden: Value, gradient: boolean): Value | undefined {
   const { graph } = model;
   const split = (value: Value): Value[] =>
     graph.nodes('Split', [value], LOSS_CHUNKS, { axis: 0, num_outputs: LOSS_CHUNKS });
@@ -32,10 +36,11 @@ export function writeLoss(model: Transformer, hidden: Value, gradient: boolean):
 }
 
 /** One part's losses [n, 1] and, when asked, their gradient with respect to its hidden states [n, width]. */
-function writeChunk(model: Transformer, hidden: Value, targets: Value, gradient: boolean): [Value, Value | undefined] {
+function writeChunk(model: Head, hidden: Value, targets: Value, gradient: boolean): [Value, Value | undefined] {
   const { graph } = model;
   const matrix = model.headMatrix();
-  const logProbabilities = graph.node('LogSoftmax', [graph.node('Gemm', [hidden, matrix], { transB: 1 })], { axis: 1 });
+  const logits = graph.node('Gemm', [hidden, matrix, model.headBias?.()], { transB: 1 });
+  const logProbabilities = graph.node('LogSoftmax', [logits], { axis: 1 });
   const chosen = graph.node('GatherElements', [logProbabilities, column(graph, targets)], { axis: 1 });
   const loss = graph.node('Neg', [chosen]);
   if (!gradient) return [loss, undefined];

@@ -1,12 +1,15 @@
 import { architectureNamed } from '../../model/architectures.js';
 import type { Manifest } from '../../model/compile/compiled-model.js';
+import type { EncoderDecoder } from '../../model/encoder-decoder.js';
 import type { Transformer } from '../../model/transformer.js';
-import type { ModelShape } from '../../prefix/kv.js';
 import { addGradients } from '../../onnx/autodiff/gradients.js';
 import { GraphBuilder, type Value } from '../../onnx/graph.js';
-import { type ParameterName, parameterShapes, exportedColumns, type TunedShape } from '../method.js';
+import { rowSets, type RowSet, type TunedShape } from '../method.js';
 import { PrefixedAttention, selfAttention, splitKv } from './attention.js';
 import { writeLoss } from './loss.js';
+import { Parameters } from './parameters.js';
+import { writeSourceGraph } from './source-graph.js';
+import { writeWordsGraph } from './words-graph.js';
 
 /** The file that the graph says its weights are in; a session gets them as tensors. */
 export const EXTERNAL_WEIGHTS = 'weights.bin';
@@ -20,7 +23,7 @@ export interface TrainingGraphOptions {
 }
 
 /**
- * Loss of a batch, and its gradients. N tokens of B rows, of which the longest has T.
+ * Loss of a batch, and its gradients; for an encoder-decoder see `writeSourceGraph`. N tokens of B rows, of which the longest has T.
  *
  * Inputs: `ids`, `positions` [N]; `pad`, `unpad` (see `Padding`); `mask` [B or 1, 1, T, P + T], added to the scores;
  * `virtual_positions` = 0 to P - 1 for embeddings; `keep`, `targets` [K], the tokens whose next token is learned, and these
@@ -30,12 +33,15 @@ export interface TrainingGraphOptions {
  */
 export function trainingGraph({ manifest, shape, gradients }: TrainingGraphOptions): GraphBuilder {
   const graph = new GraphBuilder('training');
-  const { architecture, config, weights, shape: frozen } = manifest;
-  const source = { config, weights, weightsFile: EXTERNAL_WEIGHTS };
-  const model = architectureNamed(architecture).transformer?.(graph, source, 'differentiable');
-  if (model === undefined) throw new Error(`${architecture} is no decoder-only model`);
-  const parameters = writeParameters(graph, frozen, shape);
-  const rows = writeRows(graph, parameters);
+  const { shape: frozen } = manifest;
+  const parameters = new Parameters(graph, frozen, shape);
+  const sets = rowSets(frozen, shape);
+  if (shape.sites !== undefined) {
+    writeSourceGraph(encoderDecoder(graph, manifest), { parameters, sets }, gradients);
+    return graph;
+  }
+  const model = transformer(graph, manifest);
+  const rows = parameters.rows(sets[0] as RowSet);
   const prefix = shape.method === 'embedding' ? encode(model, rows, shape.length) : rows;
 
   const ids = graph.input('ids', 'int32', ['tokens']);
@@ -49,34 +55,30 @@ export function trainingGraph({ manifest, shape, gradients }: TrainingGraphOptio
   if (seed !== undefined) {
     const kept = { index: graph.input('keep_back', 'int32', ['tokens']), zeros: true };
     const inverses = new Map([...attention.inverses(), [keep, kept]]);
-    const gradients = addGradients(graph, new Map([[hidden, seed]]), [...parameters.values()], inverses);
-    outputGradients(graph, gradients, parameters, parameterShapes(frozen, shape));
+    parameters.output(addGradients(graph, new Map([[hidden, seed]]), parameters.names, inverses));
   }
   return graph;
 }
 
-/** The rows that are exported, from the parameters: `rows` [P, columns]. It has no weight of the model. */
-export function rowsGraph(frozen: ModelShape, shape: TunedShape): GraphBuilder {
-  const graph = new GraphBuilder('rows');
-  graph.nodes('Identity', [writeRows(graph, writeParameters(graph, frozen, shape))], ['exported']);
-  graph.output('exported', 'float32', [shape.length, exportedColumns(frozen, shape.method)]);
+/** Keys and values of a text in an encoder-decoder: see `writeWordsGraph`. */
+export function wordsGraph(manifest: Manifest, length: number): GraphBuilder {
+  const graph = new GraphBuilder('words');
+  writeWordsGraph(encoderDecoder(graph, manifest), length);
   return graph;
 }
 
-type Parameters = ReadonlyMap<ParameterName, Value>;
-
-function writeParameters(graph: GraphBuilder, frozen: ModelShape, shape: TunedShape): Parameters {
-  const shapes = Object.entries(parameterShapes(frozen, shape)) as [ParameterName, readonly number[]][];
-  return new Map(shapes.map(([name, dims]) => [name, graph.input(name, 'float32', dims)]));
+function transformer(graph: GraphBuilder, { architecture, config, weights }: Manifest): Transformer {
+  const source = { config, weights, weightsFile: EXTERNAL_WEIGHTS };
+  const model = architectureNamed(architecture).transformer?.(graph, source, 'differentiable');
+  if (model === undefined) throw new Error(`${architecture} is no decoder-only model`);
+  return model;
 }
 
-/** `rows` itself, or what the MLP makes of its input. */
-function writeRows(graph: GraphBuilder, parameters: Parameters): Value {
-  const direct = parameters.get('rows');
-  if (direct !== undefined) return direct;
-  const linear = (x: Value | undefined, w: ParameterName, b: ParameterName): Value =>
-    graph.node('Gemm', [x, parameters.get(w), parameters.get(b)], { transB: 1 });
-  return linear(graph.node('Tanh', [linear(parameters.get('wte'), 'w0', 'b0')]), 'w2', 'b2');
+function encoderDecoder(graph: GraphBuilder, { architecture, config, weights }: Manifest): EncoderDecoder {
+  const source = { config, weights, weightsFile: EXTERNAL_WEIGHTS };
+  const model = architectureNamed(architecture).encoderDecoder?.(graph, source, 'differentiable');
+  if (model === undefined) throw new Error(`${architecture} is no encoder-decoder`);
+  return model;
 }
 
 /** Input embeddings [P, width] at positions 0 to P - 1, through the frozen model: their keys and values [P, rowWidth(site)]. */
@@ -89,17 +91,4 @@ function encode(model: Transformer, embeddings: Value, length: number): Value {
     return selfAttention(model, layer, qkv, length);
   });
   return graph.node('Concat', blocks, { axis: 1 });
-}
-
-function outputGradients(
-  graph: GraphBuilder,
-  gradients: ReadonlyMap<Value, Value>,
-  parameters: Parameters,
-  shapes: ReturnType<typeof parameterShapes>,
-): void {
-  for (const [name, value] of parameters) {
-    const output = `grad_${name}`;
-    graph.nodes('Identity', [gradients.get(value)], [output]);
-    graph.output(output, 'float32', shapes[name] ?? []);
-  }
 }

@@ -1,5 +1,4 @@
-import type { ModelShape } from '../../prefix/kv.js';
-import { type ParameterName, exportedColumns, type TunedShape } from '../method.js';
+import type { ParameterName, RowSet, SetTensor } from '../method.js';
 
 /**
  * Moves the last layer of the MLP as little as possible so that its output is `rows` `[P, columns]`: where the paper's code
@@ -8,13 +7,12 @@ import { type ParameterName, exportedColumns, type TunedShape } from '../method.
 export function fitMlp(
   values: ReadonlyMap<ParameterName, Float32Array>,
   rows: Float32Array,
-  frozen: ModelShape,
-  { method, length, mlp }: TunedShape,
+  { length, columns, nameOf }: RowSet,
+  { width, mlp }: { readonly width: number; readonly mlp: number },
 ): void {
-  const get = (name: ParameterName): Float32Array => values.get(name) as Float32Array;
-  const columns = exportedColumns(frozen, method);
+  const get = (tensor: SetTensor): Float32Array => values.get(nameOf(tensor)) as Float32Array;
   const [w2, b2] = [get('w2'), get('b2')];
-  const hidden = hiddenLayer(get('wte'), get('w0'), get('b0'), { length, mlp, width: frozen.width });
+  const hidden = hiddenLayer(get('wte'), get('w0'), get('b0'), { length, mlp, width });
   const solve = choleskySolver(gram(hidden), length);
   for (let c = 0; c < columns; c++) {
     const weights = w2.subarray(c * mlp, (c + 1) * mlp);

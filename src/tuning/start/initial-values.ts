@@ -2,9 +2,10 @@ import type { ModelShape } from '../../prefix/kv.js';
 import { elementCount } from '../../runtime/ort/tensor.js';
 import { TuningError } from '../errors.js';
 import { fitMlp } from './fit-mlp.js';
-import { type ParameterName, parameterShapes, type TunedShape } from '../method.js';
+import { type ParameterName, parameterShapes, rowSets, type TunedShape } from '../method.js';
 import type { RandomStream } from './random-stream.js';
-import type { Values } from '../training/values.js';
+import type { SiteRows } from '../training/training-model.js';
+import { copyValues, type Values } from '../training/values.js';
 
 export interface InitialOptions {
   readonly frozen: ModelShape;
@@ -12,8 +13,8 @@ export interface InitialOptions {
   readonly random: RandomStream;
   /** `[vocabulary, width]`. */
   readonly tokenEmbeddings: Float32Array;
-  /** Rows that training starts from; random ones unless given. */
-  readonly rows?: Float32Array | undefined;
+  /** Rows that training starts from, at every trained site; random ones unless given. */
+  readonly rows?: SiteRows | undefined;
 }
 
 /**
@@ -22,14 +23,22 @@ export interface InitialOptions {
  * (Lester et al. 2021). With rows and an MLP, the last layer is moved so that the MLP gives exactly these rows.
  */
 export function initialValues(options: InitialOptions): Values {
-  const { shape, rows } = options;
-  if (rows !== undefined && shape.mlp === 0) return new Map([['rows', rows.slice()]]);
-  if (rows !== undefined && shape.length > shape.mlp) {
+  const { frozen, shape, rows } = options;
+  if (rows === undefined) return randomValues(options);
+  if (shape.mlp === 0) return copyValues(directValues(frozen, shape, rows));
+  if (shape.length > shape.mlp) {
     throw new TuningError('mlp', `${shape.mlp} is less than the ${shape.length} virtual tokens that it starts from`);
   }
   const values = randomValues(options);
-  if (rows !== undefined) fitMlp(values, rows, options.frozen, shape);
+  for (const set of rowSets(frozen, shape)) {
+    fitMlp(values, rows.get(set.site) as Float32Array, set, { width: frozen.width, mlp: shape.mlp });
+  }
   return values;
+}
+
+/** Rows as the parameters of a shape without an MLP. */
+export function directValues(frozen: ModelShape, shape: TunedShape, rows: SiteRows): Values {
+  return new Map(rowSets(frozen, shape).map(({ site, nameOf }) => [nameOf('rows'), rows.get(site) as Float32Array]));
 }
 
 function randomValues({ frozen, shape, random, tokenEmbeddings }: InitialOptions): Map<ParameterName, Float32Array> {
@@ -42,12 +51,11 @@ function randomValues({ frozen, shape, random, tokenEmbeddings }: InitialOptions
     }
     return new Map([['rows', rows]]);
   }
-  const shapes = Object.entries(parameterShapes(frozen, shape)) as [ParameterName, readonly number[]][];
-  const inputs = { w0: width, b0: width, w2: shape.mlp, b2: shape.mlp };
+  const inputs: Record<string, number> = { w0: width, b0: width, w2: shape.mlp, b2: shape.mlp };
   return new Map(
-    shapes.map(([name, dims]) => {
-      const draw = (): number =>
-        name === 'wte' || name === 'rows' ? random.normal() : (2 * random.uniform() - 1) / Math.sqrt(inputs[name]);
+    [...parameterShapes(frozen, shape)].map(([name, dims]) => {
+      const of = inputs[name.split('.').at(-1) as string]; // undefined for `wte` and `rows`
+      const draw = (): number => (of === undefined ? random.normal() : (2 * random.uniform() - 1) / Math.sqrt(of));
       return [name, Float32Array.from({ length: elementCount(dims) }, draw)];
     }),
   );

@@ -121,14 +121,14 @@ class Run {
 
   async #train(): Promise<void> {
     const { schedule, shape, model, onPoint } = this.options;
-    const batch = makeBatch(this.#nextExamples(), model.options.manifest.shape, shape);
+    const batch = makeBatch(this.#nextExamples(), model.options.manifest.shape, shape, schedule.lossMean);
     const { losses, gradients } = await this.loss.run(this.#values, batch);
     const mean = losses.reduce((sum, value) => sum + value, 0) / losses.length;
     if (!Number.isFinite(mean)) throw new DivergedError(this.#step + 1);
     const lr = linearSchedule(schedule.learningRate, this.#step, this.#total, schedule.warmupSteps);
     this.#step++;
     this.#optimizer.step(gradients, this.#step, lr, clipScale(gradients, CLIP_NORM));
-    await onPoint({ step: this.#step, train_loss: mean, learned_tokens: losses.length, lr }, batch.ids.length);
+    await onPoint({ step: this.#step, train_loss: mean, learned_tokens: losses.length, lr }, batch.tokens);
   }
 
   /** The examples of the next step; every epoch has an order of its own. */

@@ -2,19 +2,22 @@ import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 
+import type { GenerationConfig } from '../../engine/generation-config.js';
+import { architectureNamed } from '../../model/architectures.js';
 import { type Manifest } from '../../model/compile/compiled-model.js';
 import { DisposableStack } from '../../model/backend/disposable-stack.js';
 import { type MappedWeights, mapWeights } from '../../model/backend/mapped-weights.js';
 import { OnnxPrefixEncoder } from '../../model/prefix-encoder.js';
-import { selfRows } from '../../prefix/kv.js';
+import { rowWidth } from '../../prefix/kv.js';
 import type { GraphBuilder } from '../../onnx/graph.js';
 import { Runtime } from '../../runtime/ort/runtime.js';
 import { ScratchTensors } from '../../runtime/ort/scratch-tensors.js';
 import { type Binding, PackedWeights, Session } from '../../runtime/ort/session.js';
 import type { Tensor } from '../../runtime/ort/tensor.js';
-import type { Batch } from './batch.js';
-import { EXTERNAL_WEIGHTS, rowsGraph, trainingGraph } from '../graph/training-graph.js';
-import { type ParameterName, parameterShapes, exportedColumns, type TunedShape } from '../method.js';
+import { type Batch, type FloatInput, indexInput, type IndexInput } from './batch-inputs.js';
+import { exportedName, rowsGraph } from '../graph/parameters.js';
+import { EXTERNAL_WEIGHTS, trainingGraph, wordsGraph } from '../graph/training-graph.js';
+import { type ParameterName, parameterShapes, rowSets, type TunedShape } from '../method.js';
 import type { Values } from './values.js';
 
 export interface TrainingModelOptions {
@@ -57,6 +60,12 @@ export class TrainingModel {
     return this.weights.allEmbeddings();
   }
 
+  /** What the checkpoint asks of generation; undefined for a decoder-only model. */
+  get generation(): GenerationConfig | undefined {
+    const { architecture, config } = this.options.manifest;
+    return architectureNamed(architecture).generation?.(config);
+  }
+
   /** Opens the graph that computes losses and gradients; it belongs to the caller. */
   async openLoss(shape: TunedShape, gradients: boolean): Promise<LossGraph> {
     const { manifest } = this.options;
@@ -64,35 +73,64 @@ export class TrainingModel {
     return new LossGraph(this.runtime, session, parameterShapes(manifest.shape, shape), gradients);
   }
 
-  /** The rows that are exported: the MLP, if there is one, is applied and dropped. */
-  async exportRows(shape: TunedShape, values: Values): Promise<Float32Array> {
+  /** The rows of each site that are exported: MLPs, if there are any, are applied and dropped. */
+  async exportRows(shape: TunedShape, values: Values): Promise<SiteRows> {
     const frozen = this.options.manifest.shape;
     const session = await this.#open(rowsGraph(frozen, shape));
-    const tensors = new ScratchTensors(this.runtime);
-    const binding = session.bind();
+    const sets = rowSets(frozen, shape);
+    const outputs = sets.map((set) => ({ name: exportedName(set), dims: [set.length, set.columns] as const }));
+    const rows = await this.#run(session, outputs, (binding, tensors) =>
+      bindValues(binding, tensors, values, parameterShapes(frozen, shape)),
+    );
+    return new Map(sets.map((set) => [set.site, rows.get(exportedName(set)) as Float32Array]));
+  }
+
+  /** Keys and values `[tokens, rowWidth(site)]` of each site that the frozen model computes for a text. */
+  async activations(tokens: readonly number[]): Promise<SiteRows> {
+    const { manifest, directory } = this.options;
+    if (manifest.shape.sourceLength !== undefined) return this.#sourceActivations(tokens);
+    const file = path.join(directory, 'encode.onnx');
+    const { tensors: initializers } = this.weights;
+    const session = await Session.open(this.runtime, file, { initializers, packWeights: false, planMemory: false });
     try {
-      bindValues(binding, tensors, values, parameterShapes(frozen, shape));
-      const dims = [shape.length, exportedColumns(frozen, shape.method)] as const;
-      const rows = tensors.make('float32', dims);
-      binding.output('exported', rows);
-      await session.run(binding);
-      return rows.memory.float32(0, dims[0] * dims[1]).slice();
+      const encoder = new OnnxPrefixEncoder(this.runtime, manifest.shape, session, this.weights.embedding);
+      return (await encoder.encodeTokens(tokens)).rows;
     } finally {
-      binding.dispose();
-      tensors.dispose();
       await session.dispose();
     }
   }
 
-  /** Keys and values `[tokens, rowWidth(site)]` that the frozen model computes for a text. */
-  async activations(tokens: readonly number[]): Promise<Float32Array> {
-    const file = path.join(this.options.directory, 'encode.onnx');
-    const { tensors: initializers } = this.weights;
-    const session = await Session.open(this.runtime, file, { initializers, packWeights: false, planMemory: false });
+  async #sourceActivations(tokens: readonly number[]): Promise<SiteRows> {
+    const { manifest } = this.options;
+    const session = await this.#open(wordsGraph(manifest, tokens.length));
+    const outputs = manifest.shape.sites.map((site) => ({
+      name: site.name,
+      dims: [tokens.length, rowWidth(site)] as const,
+    }));
+    return this.#run(session, outputs, (binding, scratch) => {
+      const ids = indexInput(Int32Array.from(tokens));
+      const positions = indexInput(Int32Array.from(tokens.keys()));
+      for (const [name, input] of Object.entries({ ids, positions })) binding.input(name, tensorOf(scratch, input));
+    });
+  }
+
+  /** Runs a session once, and disposes of it. */
+  async #run(
+    session: Session,
+    outputs: readonly { readonly name: string; readonly dims: readonly [number, number] }[],
+    bind: (binding: Binding, tensors: ScratchTensors) => void,
+  ): Promise<Map<string, Float32Array>> {
+    const tensors = new ScratchTensors(this.runtime);
+    const binding = session.bind();
     try {
-      const encoder = new OnnxPrefixEncoder(this.runtime, this.options.manifest.shape, session, this.weights.embedding);
-      return selfRows(await encoder.encodeTokens(tokens));
+      bind(binding, tensors);
+      const made = outputs.map(({ name, dims }) => ({ name, tensor: tensors.make('float32', dims) }));
+      for (const { name, tensor } of made) binding.output(name, tensor);
+      await session.run(binding);
+      return new Map(made.map(({ name, tensor }) => [name, valuesOf(tensor)]));
     } finally {
+      binding.dispose();
+      tensors.dispose();
       await session.dispose();
     }
   }
@@ -118,11 +156,14 @@ export class TrainingModel {
   }
 }
 
+/** Rows of keys and values `[P, rowWidth(site)]` by the name of their site; of embeddings, `[P, width]` under `self`. */
+export type SiteRows = ReadonlyMap<string, Float32Array>;
+
 /** Losses and gradients of one batch. */
 export interface LossResult {
   /** Loss of each learned token, in nats. */
   readonly losses: Float32Array;
-  /** Gradients of the mean over rows of the summed losses; empty when the graph computes none. */
+  /** Gradients of the batch's mean loss; empty when the graph computes none. */
   readonly gradients: Values;
 }
 
@@ -142,16 +183,16 @@ export class LossGraph {
     const binding = this.session.bind();
     try {
       bindValues(binding, tensors, values, this.shapes);
-      bindBatch(binding, tensors, batch, this.session.inputs);
-      const losses = tensors.make('float32', [batch.keep.length, 1]);
+      for (const [name, input] of Object.entries(batch.inputs)) {
+        if (this.session.inputs.has(name)) binding.input(name, tensorOf(tensors, input));
+      }
+      const losses = tensors.make('float32', [batch.kept, 1]);
       binding.output('losses', losses);
       const gradients = this.gradients ? bindGradients(binding, tensors, values, this.shapes) : new Map<never, never>();
       await this.session.run(binding);
       return {
         losses: losses.memory.float32(0, batch.learned).slice(),
-        gradients: new Map(
-          [...gradients].map(([name, { memory }]) => [name, memory.float32(0, memory.bytes / 4).slice()]),
-        ),
+        gradients: new Map([...gradients].map(([name, tensor]) => [name, valuesOf(tensor)])),
       };
     } finally {
       binding.dispose();
@@ -165,7 +206,7 @@ export class LossGraph {
 }
 
 function bindValues(binding: Binding, tensors: ScratchTensors, values: Values, shapes: Shapes): void {
-  for (const [name, value] of values) binding.input(name, floats(tensors, shapes[name] ?? [], value));
+  for (const [name, data] of values) binding.input(name, tensorOf(tensors, { data, shape: shapes.get(name) ?? [] }));
 }
 
 function bindGradients(
@@ -176,31 +217,21 @@ function bindGradients(
 ): Map<ParameterName, Tensor> {
   return new Map(
     [...values.keys()].map((name) => {
-      const tensor = tensors.make('float32', shapes[name] ?? []);
+      const tensor = tensors.make('float32', shapes.get(name) ?? []);
       binding.output(`grad_${name}`, tensor);
       return [name, tensor];
     }),
   );
 }
 
-function bindBatch(binding: Binding, tensors: ScratchTensors, batch: Batch, inputs: ReadonlySet<string>): void {
-  const bind = (name: string, make: () => Tensor): void => {
-    if (inputs.has(name)) binding.input(name, make());
-  };
-  const indices = (data: Int32Array, shape: readonly number[] = [data.length]): Tensor =>
-    tensors.make('int32', shape, (memory) => memory.int32(0, data.length).set(data));
-  const { ids, positions, keep, targets, keepBack: keep_back, virtualPositions: virtual_positions } = batch;
-  for (const [name, data] of Object.entries({ ids, positions, keep, keep_back, targets, virtual_positions })) {
-    bind(name, () => indices(data));
+function tensorOf(tensors: ScratchTensors, { data, shape }: IndexInput | FloatInput): Tensor {
+  if (data instanceof Int32Array) {
+    return tensors.make('int32', shape, (memory) => memory.int32(0, data.length).set(data));
   }
-  const { pad, unpad, padBack: pad_back, unpadBack: unpad_back } = batch.padding;
-  for (const [name, { data, shape }] of Object.entries({ pad, unpad, pad_back, unpad_back })) {
-    bind(name, () => indices(data, shape));
-  }
-  bind('mask', () => floats(tensors, batch.maskShape, batch.mask));
-  bind('weights', () => floats(tensors, [batch.weights.length, 1], batch.weights));
+  return tensors.make('float32', shape, (memory) => memory.float32(0, data.length).set(data));
 }
 
-function floats(tensors: ScratchTensors, shape: readonly number[], data: Float32Array): Tensor {
-  return tensors.make('float32', shape, (memory) => memory.float32(0, data.length).set(data));
+/** A copy of a float32 tensor's values. */
+function valuesOf({ memory }: Tensor): Float32Array {
+  return memory.float32(0, memory.bytes / Float32Array.BYTES_PER_ELEMENT).slice();
 }
