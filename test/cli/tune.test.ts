@@ -10,6 +10,7 @@ import { packageRoot } from '../../src/config/paths.js';
 import { temporaryDirectory } from '../server/prefix-library.js';
 import { golden } from '../support/goldens.js';
 import { modelCache } from '../support/models.js';
+import { writeTinyBart } from '../tuning/tiny-bart.js';
 import { preamble } from './preamble.js';
 
 const ADAPTER = 'adapter_model.safetensors';
@@ -72,6 +73,32 @@ describe('preamble tune', () => {
     expect((await run.ended)[0]).toBe(0);
     expect(JSON.parse(run.output.out)).toMatchObject({ stop: 'interrupted' });
     expect(existsSync(path.join(out, ADAPTER))).toBe(true);
+  });
+
+  it('trains the sites of an encoder-decoder that it is told, and refuses by option what it cannot', async () => {
+    const { directory, data, out } = await files();
+    const model = path.join(directory, 'bart');
+    await writeTinyBart(model);
+    await fs.copyFile(path.join(golden('tiny-a').directory, 'tokenizer.json'), path.join(model, 'tokenizer.json'));
+    const args = ['--model', model, '--train', data, '--out', out, '--mlp', '0', '--max-steps', '2', '--json'];
+    const trained = await preamble(
+      'tune',
+      ...args,
+      '--length',
+      '3',
+      '--sites',
+      'cross,encoder',
+      '--loss-mean',
+      'tokens',
+    );
+    expect(trained.err).toContain('step 2/2');
+    expect(JSON.parse(trained.out)).toMatchObject({ steps: 2, sites: { encoder: 3, cross: 3 } });
+    const infix = await preamble('tune', ...args, '--method', 'infix');
+    expect(infix).toMatchObject({ status: 1 });
+    expect(infix.err).toContain('--method: the model is an encoder-decoder, which takes prefix only, not infix');
+    expect((await preamble('tune', ...args, '--sites', 'self')).err).toContain(
+      '--sites: "self" is no site of the model',
+    );
   });
 
   it('ends a line of JSON for programs, progress for people', async () => {

@@ -9,7 +9,13 @@ import { DATA_FORMATS, type DataFormat, readExamples, separatorOf } from '../../
 import type { DataSubject } from '../../tuning/errors.js';
 import type { TrainingExample } from '../../tuning/data/example.js';
 import type { ProgressLine } from '../../tuning/progress/progress-meter.js';
-import { DEFAULT_PATIENCE, TUNE_DEFAULTS, type TuneSettings } from '../../tuning/settings.js';
+import {
+  DEFAULT_PATIENCE,
+  LOSS_MEANS,
+  type LossMean,
+  TUNE_DEFAULTS,
+  type TuneSettings,
+} from '../../tuning/settings.js';
 import type { TuneResult } from '../../tuning/tune.js';
 import { METHODS, type Method } from '../../tuning/method.js';
 import { type Io, print } from '../io.js';
@@ -22,9 +28,11 @@ interface TuneOptions {
   readonly format?: DataFormat;
   readonly out: string;
   readonly method: Method;
+  readonly sites?: readonly string[];
   readonly length?: number;
   readonly mlp: number;
   readonly init: string;
+  readonly lossMean: LossMean;
   readonly lr: number;
   readonly epochs: number;
   readonly maxSteps?: number;
@@ -52,7 +60,8 @@ export function addTune(program: Command, io: Io): void {
     .addOption(new Option('--format <format>', 'of the data (default: by the name)').choices(DATA_FORMATS))
     .requiredOption('--out <dir>', 'receives adapter, curves and checkpoints; a run that was cut off goes on there')
     .addOption(new Option('--method <method>', 'what is trained').choices(METHODS).default(defaults.method))
-    .option('--length <n>', `virtual tokens (default: ${defaults.length}, or those of --init)`, count(1))
+    .option('--sites <names>', 'of an encoder-decoder: any of encoder,decoder,cross (default: all)', commaSeparated)
+    .option('--length <n>', `virtual tokens, at each site (default: ${defaults.length}, or those of --init)`, count(1))
     .option(
       '--mlp <width>',
       'hidden width of the MLP that the prefix comes from in training; 0: none',
@@ -60,6 +69,14 @@ export function addTune(program: Command, io: Io): void {
       defaults.mlp,
     )
     .option('--init <start>', 'random, the directory of an adapter to go on from, or words', defaults.init)
+    .addOption(
+      new Option(
+        '--loss-mean <over>',
+        "mean over a step's sentences, each the sum of its tokens' losses, or over tokens",
+      )
+        .choices(LOSS_MEANS)
+        .default(LOSS_MEANS[0]),
+    )
     .option('--lr <rate>', 'learning rate, falling linearly to zero', positive, defaults.learningRate)
     .option('--epochs <n>', 'passes over the training data; no effect with --max-steps', count(1), defaults.epochs)
     .option(
@@ -85,6 +102,10 @@ export function addTune(program: Command, io: Io): void {
       const result = await runTune(options, io);
       print(io, options.json ? JSON.stringify(result) : describe(result, options.out));
     });
+}
+
+function commaSeparated(text: string): string[] {
+  return text.split(',').map((name) => name.trim());
 }
 
 async function runTune(options: TuneOptions, io: Io): Promise<TuneResult> {
@@ -125,9 +146,11 @@ async function runTune(options: TuneOptions, io: Io): Promise<TuneResult> {
 function settingsOf(options: TuneOptions): TuneSettings {
   return {
     method: options.method,
+    sites: options.sites,
     length: options.length,
     mlp: options.mlp,
     init: options.init,
+    lossMean: options.lossMean,
     learningRate: options.lr,
     epochs: options.epochs,
     maxSteps: options.maxSteps,

@@ -39,7 +39,8 @@ export function writeLoss(model: Head, hidden: Value, gradient: boolean): Value 
 function writeChunk(model: Head, hidden: Value, targets: Value, gradient: boolean): [Value, Value | undefined] {
   const { graph } = model;
   const matrix = model.headMatrix();
-  const logits = graph.node('Gemm', [hidden, matrix, model.headBias?.()], { transB: 1 });
+  const bias = model.headBias?.();
+  const logits = graph.node('Gemm', [hidden, matrix, ...(bias === undefined ? [] : [bias])], { transB: 1 });
   const logProbabilities = graph.node('LogSoftmax', [logits], { axis: 1 });
   const chosen = graph.node('GatherElements', [logProbabilities, column(graph, targets)], { axis: 1 });
   const loss = graph.node('Neg', [chosen]);
