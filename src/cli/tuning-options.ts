@@ -27,7 +27,7 @@ const SPEC_FIELDS: Readonly<Record<TuningSubject, string>> = {
   out: '--out',
   init: 'axes.init',
   method: 'axes.method',
-  sites: 'axes.method',
+  sites: 'axes.sites',
   length: 'axes.length',
   mlp: 'axes.mlp',
   learningRate: 'axes.lr',

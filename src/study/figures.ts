@@ -15,6 +15,7 @@ type GroupAxis = keyof GroupSettings;
 /** Names of the axes in tables and figures. */
 export const AXIS_LABELS: Readonly<Record<GroupAxis, string>> = {
   method: 'method',
+  sites: 'sites',
   length: 'virtual tokens',
   mlp: 'MLP width',
   init: 'start',
@@ -94,7 +95,7 @@ function drawFigure(
     yLabel: metric.label,
     xTicks: x.values.map((value, at) => ({ at, label: String(value ?? 'all') })),
     series: [...lines].map(([name, points]) => ({ name, points: points.sort((a, b) => a.x - b.x) })),
-    style: x.axis === 'init' ? 'marks' : 'marked',
+    style: x.axis === 'init' || x.axis === 'sites' ? 'marks' : 'marked',
   });
 }
 

@@ -7,6 +7,8 @@ import type { StudyAxes, StudySpec } from './spec.js';
 /** The settings that a study varies. For the bare model only `method` counts. */
 export interface RunSettings {
   readonly method: Method | 'none';
+  /** Sites of an encoder-decoder, separated by commas; null for all, and for a decoder-only model. */
+  readonly sites: string | null;
   readonly length: number;
   readonly mlp: number;
   readonly init: string;
@@ -45,6 +47,7 @@ export interface PlannedPart {
 /** Settings of a run unless an axis gives them: those of `preamble tune`, and all examples. */
 const DEFAULTS: RunSettings = {
   method: TUNE_DEFAULTS.method,
+  sites: null,
   length: TUNE_DEFAULTS.length,
   mlp: TUNE_DEFAULTS.mlp,
   init: TUNE_DEFAULTS.init,
@@ -108,14 +111,15 @@ function planRun(settings: RunSettings): PlannedRun {
 /** Gives the bare model one fixed combination of settings: it has none of its own. */
 function meaningful(settings: GroupSettings): GroupSettings {
   if (settings.method !== 'none') return settings;
-  return { method: 'none', length: 0, mlp: 0, init: 'random', examples: null, share: 1 };
+  return { method: 'none', sites: null, length: 0, mlp: 0, init: 'random', examples: null, share: 1 };
 }
 
 function nameOf(settings: GroupSettings & { readonly lr: number | 'best'; readonly seed: number }): string {
-  const { method, length, mlp, init, lr, examples, share, seed } = settings;
+  const { method, sites, length, mlp, init, lr, examples, share, seed } = settings;
   if (method === 'none') return method;
   const amount = examples !== null ? `${examples}-examples` : share < 1 ? `share-${share}` : 'all';
-  return `${method}-${length}-mlp-${mlp}-${fileName(init)}-lr-${lr}-${amount}-seed-${seed}`;
+  const at = sites === null ? '' : `-${sites.replaceAll(',', '_')}`;
+  return `${method}${at}-${length}-mlp-${mlp}-${fileName(init)}-lr-${lr}-${amount}-seed-${seed}`;
 }
 
 /** Words as part of a file name, with a hash if characters were changed or cut off. */

@@ -103,7 +103,8 @@ async function trainPrefix(
   const { model, base, data, signal, onTraining } = context;
   const frozen = model.training.options.manifest.shape;
   const { method, length, mlp, init, lr: learningRate, seed } = settings;
-  const shape = tunedShape(frozen, settings, length);
+  const sites = settings.sites?.split(',');
+  const shape = tunedShape(frozen, { method, mlp, sites }, length);
   const parameters = {
     trained_parameters: parameterCount(frozen, shape),
     stored_parameters: storedCount(frozen, shape),
@@ -113,7 +114,7 @@ async function trainPrefix(
       model: model.training,
       base,
       encoder: model.tokenizer,
-      settings: { ...scheduleOf(context.spec), method, length, mlp, init, learningRate, seed },
+      settings: { ...scheduleOf(context.spec), method, sites, length, mlp, init, learningRate, seed },
       train,
       valid: data.valid,
       out: directoryOf(context, run),
@@ -139,6 +140,7 @@ function scheduleOf({ training = {} }: StudySpec): Omit<Schedule, 'learningRate'
     evaluateEvery: training.eval_every ?? TUNE_DEFAULTS.evaluateEvery,
     patience: training.patience,
     checkpointEvery: training.checkpoint_every ?? TUNE_DEFAULTS.checkpointEvery,
+    lossMean: training.loss_mean,
   };
 }
 

@@ -4,6 +4,7 @@ import Value from 'typebox/value';
 import { SCORE_NAMES } from '../evaluation/scores/names.js';
 import { DATA_FORMATS } from '../tuning/data/read-examples.js';
 import { METHODS } from '../tuning/method.js';
+import { LOSS_MEANS } from '../tuning/settings.js';
 import { SpecError } from './errors.js';
 
 const strict = { additionalProperties: false } as const;
@@ -19,6 +20,8 @@ const axes = Type.Object(
   {
     /** `none`: the bare model. */
     method: axis(Type.Enum(['none', ...METHODS])),
+    /** As `--sites`: names separated by commas. */
+    sites: axis(Type.String({ pattern: '^[a-z]+(,[a-z]+)*$', maxLength: 64 })),
     length: axis(whole(1)),
     mlp: axis(whole(0)),
     init: axis(text),
@@ -57,6 +60,7 @@ const training = Type.Object(
     /** Turns early stopping on. */
     patience: Type.Optional(whole(1)),
     checkpoint_every: Type.Optional(whole(1)),
+    loss_mean: Type.Optional(Type.Enum([...LOSS_MEANS])),
   },
   strict,
 );

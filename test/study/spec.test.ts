@@ -50,6 +50,17 @@ describe('a spec', () => {
     ]);
   });
 
+  it('plans sites of an encoder-decoder', () => {
+    const axes = { method: ['none', 'prefix'], sites: ['encoder,decoder,cross', 'decoder'] };
+    const parts = planParts(parseSpec(JSON.stringify({ ...GOOD, parts: [{ title: 'x', axes }] })));
+    expect(parts[0]!.groups.map(({ settings }) => settings.sites)).toEqual([null, 'encoder,decoder,cross', 'decoder']);
+    expect(runNames(parts)).toEqual([
+      'none',
+      'prefix-encoder_decoder_cross-10-mlp-512-random-lr-0.00005-all-seed-101',
+      'prefix-decoder-10-mlp-512-random-lr-0.00005-all-seed-101',
+    ]);
+  });
+
   it('names directories of different runs differently', () => {
     const axes = { init: ['random', 'a b', 'a-b', 'A b'], examples: [5, 6] };
     const runs = runNames(planParts(parseSpec(JSON.stringify({ ...GOOD, parts: [{ title: 'x', axes }] }))));
