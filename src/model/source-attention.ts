@@ -50,8 +50,8 @@ export class SourceAttention {
     buffers.input(binding, 'ungrid', 'int64', [spans.reduce((sum, { tokens }) => sum + tokens.length, 0)]);
     buffers.input(binding, 'cross_lengths', 'int32', [slots]);
     if (form === 'fused') {
-      // The operator takes several queries of several slots only where it believes that there is no past.
-      crossLongest[0] = slots > 1 && queries > 1 ? queries : longest;
+      // The operator takes several queries of several slots, or of a slot that is shorter, only where it believes that there is no past.
+      crossLongest[0] = queries > 1 ? queries : longest;
       buffers.input(binding, 'cross_longest', 'int32', [1]);
     }
     arena.bind(binding, 'cross', first, slots, form === 'fused' ? 1 : 0);

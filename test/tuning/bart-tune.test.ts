@@ -22,7 +22,7 @@ import { tune } from '../../src/tuning/tune.js';
 import { golden } from '../support/goldens.js';
 import { openTestModel } from '../support/models.js';
 import { job, openTrainingModel } from './models.js';
-import { writeTinyBart } from './tiny-bart.js';
+import { writeTinyBart } from '../support/tiny-bart.js';
 
 const SITES = ['encoder', 'decoder', 'cross'];
 const EXAMPLES: readonly TokenExample[] = [
