@@ -22,7 +22,7 @@ import { Sequence } from './sequence.js';
 import { makeTransfers, type Transfer } from './kv/transfers.js';
 import { type SlotMove, Slots } from './kv/slots.js';
 import { statsOf } from './stats.js';
-import { encodePiece } from './step/encode-piece.js';
+import { encodePieces } from './step/encode-piece.js';
 import { sampledSequences, toStepInput } from './step/step-input.js';
 import { acceptStepOutput } from './step/step-output.js';
 import { DeferredWakeups } from './output/deferred-wakeups.js';
@@ -180,17 +180,19 @@ export class Engine {
     await this.#admit();
     const plan = schedule(this.#slots.held, this.#chunkLimits);
     const input = toStepInput(plan, this.#runner.vocabularySize);
-    if (input !== undefined) await this.#compute(plan, input);
-    if (plan.piece && plan.piece.sequence.status !== 'finished') await this.#encode(plan.piece);
+    const seconds = input === undefined ? 0 : await this.#compute(plan, input);
+    if (plan.piece && plan.piece.sequence.status !== 'finished') await this.#encode(plan.piece, seconds);
     else if (input === undefined) this.#wakeups.flush();
   }
 
-  async #compute(plan: Schedule<Sequence>, input: StepInput): Promise<void> {
+  /** @returns seconds that the forward pass took */
+  async #compute(plan: Schedule<Sequence>, input: StepInput): Promise<number> {
     await this.#appendPrefixes(plan);
     const start = this.#observation.now();
     const computing = this.#runner.step(input);
     this.#wakeups.flush(); // consumers of the last step's tokens work while this one is computed
     const output = await computing;
+    const seconds = this.#observation.now() - start;
     this.#failures = 0;
     this.#observation.stepped(plan, start);
     for (const sequence of sampledSequences(plan)) {
@@ -200,11 +202,12 @@ export class Engine {
     const branches = await this.#wakeups.defer(() => acceptStepOutput(plan, output, this.#runner.vocabularySize));
     if (plan.chunk) await this.#promptCache?.keep(plan.chunk.sequence, this.#runner);
     await makeTransfers(this.#runner, startBranches(branches, this.#slots));
+    return seconds;
   }
 
-  async #encode(piece: ScheduledPiece<Sequence>): Promise<void> {
+  async #encode(piece: ScheduledPiece<Sequence>, stepSeconds: number): Promise<void> {
     const start = this.#observation.now();
-    const computing = encodePiece(piece, this.#runner.sources);
+    const computing = encodePieces(piece, this.#runner.sources, stepSeconds, () => this.#observation.now());
     this.#wakeups.flush();
     await computing;
     this.#failures = 0;

@@ -10,7 +10,7 @@ import { packageRoot } from '../../src/config/paths.js';
 import { temporaryDirectory } from '../server/prefix-library.js';
 import { golden } from '../support/goldens.js';
 import { modelCache } from '../support/models.js';
-import { writeTinyBart } from '../tuning/tiny-bart.js';
+import { writeTinyBart } from '../support/tiny-bart.js';
 import { preamble } from './preamble.js';
 
 const ADAPTER = 'adapter_model.safetensors';
