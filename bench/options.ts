@@ -4,7 +4,12 @@ import { defaultConfig } from '#src/config/config.js';
 import { PREFIX_LENGTH } from './load/workload.js';
 
 /** Programs that Preamble is compared with. */
-const PEERS = ['node-llama-cpp', 'transformers-peft', 'onnxruntime-node'] as const;
+export const DECODER_PEERS = ['node-llama-cpp', 'transformers-peft', 'onnxruntime-node'] as const;
+export type DecoderPeerName = (typeof DECODER_PEERS)[number];
+/** Programs that Preamble is compared with where the model is a BART. */
+export const SUMMARY_PEERS = ['transformers-bart', 'ctranslate2'] as const;
+export type SummaryPeerName = (typeof SUMMARY_PEERS)[number];
+const PEERS = [...DECODER_PEERS, ...SUMMARY_PEERS] as const;
 export type PeerName = (typeof PEERS)[number];
 
 export interface Options {

@@ -16,12 +16,12 @@ export interface Shape {
 export const GPT2_124M: Shape = { layers: 12, width: 768, heads: 12, contextLength: 1024 };
 
 const END_OF_TEXT = '<|endoftext|>';
-const MERGES = 50_000;
-const VOCABULARY_SIZE = 256 + MERGES + 1;
+const VOCABULARY_SIZE = 50_257;
 /** Number of values that are made and written at once. */
 const PIECE = 1 << 20;
 
-interface Tensor {
+/** A tensor of a random checkpoint. */
+export interface Tensor {
   readonly name: string;
   readonly shape: readonly number[];
   readonly values: 'random' | 'ones' | 'zeros';
@@ -32,14 +32,33 @@ interface Tensor {
  * The same shape and seed give the same bytes. It appears all at once: an interrupted run leaves nothing that looks finished.
  */
 export async function randomModel(parent: string, shape: Shape = GPT2_124M, seed = 1): Promise<string> {
-  const directory = path.join(parent, `gpt2-${shape.layers}x${shape.width}-${seed}`);
+  return writeCheckpoint(path.join(parent, `gpt2-${shape.layers}x${shape.width}-${seed}`), {
+    config: config(shape),
+    tokenizer: byteLevelBpe(VOCABULARY_SIZE, { after: [END_OF_TEXT] }),
+    tensors: tensors(shape),
+    seed,
+  });
+}
+
+/** Content of a random checkpoint. */
+export interface RandomCheckpoint {
+  readonly config: object;
+  /** Content of `tokenizer.json`. */
+  readonly tokenizer: object;
+  readonly tensors: readonly Tensor[];
+  readonly seed: number;
+}
+
+/** Writes a checkpoint unless its directory is there, and returns the directory. */
+export async function writeCheckpoint(directory: string, checkpoint: RandomCheckpoint): Promise<string> {
   if (await exists(directory)) return directory;
+  const { config, tokenizer, tensors, seed } = checkpoint;
   const unfinished = `${directory}.${process.pid}.tmp`;
   await fs.mkdir(unfinished, { recursive: true });
   try {
-    await fs.writeFile(path.join(unfinished, 'config.json'), JSON.stringify(config(shape), undefined, 2));
-    await fs.writeFile(path.join(unfinished, 'tokenizer.json'), JSON.stringify(tokenizer()));
-    await writeWeights(path.join(unfinished, 'model.safetensors'), tensors(shape), seed);
+    await fs.writeFile(path.join(unfinished, 'config.json'), JSON.stringify(config, undefined, 2));
+    await fs.writeFile(path.join(unfinished, 'tokenizer.json'), JSON.stringify(tokenizer));
+    await writeWeights(path.join(unfinished, 'model.safetensors'), tensors, seed);
     await fs.rename(unfinished, directory);
   } finally {
     await fs.rm(unfinished, { recursive: true, force: true });
@@ -142,25 +161,39 @@ function* pieces({ name, shape, values }: Tensor, seed: number): Generator<Uint8
   }
 }
 
-/** A byte-level BPE of GPT-2's size: the 256 bytes, then pairs and triples of letters and the space, then the end token. */
-function tokenizer(): object {
+/** Special tokens before and after the others. */
+interface SpecialTokens {
+  readonly before?: readonly string[];
+  readonly after?: readonly string[];
+}
+
+/** Content of the `tokenizer.json` of a byte-level BPE: the 256 bytes, then pairs and triples of letters and the space. */
+export function byteLevelBpe(
+  size: number,
+  { before = [], after = [] }: SpecialTokens,
+  postProcessor: object | null = null,
+): object {
   const bytes = byteAlphabet();
   const letters = Array.from('ĠabcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ');
   const extend = (left: readonly string[]): [string, string][] =>
     left.flatMap((a) => letters.map((b): [string, string] => [a, b]));
   const pairs = extend(letters);
-  const merges = [...pairs, ...extend(pairs.map((pair) => pair.join('')))].slice(0, MERGES);
-  const tokens = [...bytes, ...merges.map((merge) => merge.join('')), END_OF_TEXT];
+  const merges = [...pairs, ...extend(pairs.map((pair) => pair.join('')))].slice(
+    0,
+    size - bytes.length - before.length - after.length,
+  );
+  const tokens = [...before, ...bytes, ...merges.map((merge) => merge.join('')), ...after];
+  const special = [...before, ...after];
   const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true };
   const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
   return {
     version: '1.0',
     truncation: null,
     padding: null,
-    added_tokens: [{ id: tokens.length - 1, content: END_OF_TEXT, ...flags }],
+    added_tokens: special.map((content) => ({ id: tokens.indexOf(content), content, ...flags })),
     normalizer: null,
     pre_tokenizer: byteLevel,
-    post_processor: null,
+    post_processor: postProcessor,
     decoder: byteLevel,
     model: {
       type: 'BPE',

@@ -1,6 +1,7 @@
 import type { Engine } from '#src/engine/engine.js';
 import { encodeKv } from '#src/prefix/adapter/kv-file.js';
 import type { PrefixKv } from '#src/prefix/kv.js';
+import type { AdapterContent } from './summaries.js';
 import { streamTogether } from './stream-together.js';
 import { rates, type Rates, type UserRequest } from './workload.js';
 
@@ -42,12 +43,17 @@ export function serverTarget(address: string): Target {
 /** Uploads a user's prefix. */
 export async function uploadPrefix(address: string, user: string, prefix: PrefixKv): Promise<void> {
   const { config, tensors } = peftFiles(prefix);
+  await uploadAdapter(address, user, { config: JSON.parse(config) as object, tensors });
+}
+
+/** Uploads the two files of an adapter. */
+export async function uploadAdapter(address: string, name: string, { config, tensors }: AdapterContent): Promise<void> {
   const form = new FormData();
-  form.set('name', user);
-  form.set('adapter_config', new Blob([config]), 'adapter_config.json');
+  form.set('name', name);
+  form.set('adapter_config', new Blob([JSON.stringify(config)]), 'adapter_config.json');
   form.set('adapter_model', new Blob([tensors]), 'adapter_model.safetensors');
   const answer = await fetch(`${address}/v1/prefixes`, { method: 'POST', body: form });
-  if (!answer.ok) throw new Error(`uploading ${user}: ${answer.status} ${await answer.text()}`);
+  if (!answer.ok) throw new Error(`uploading ${name}: ${answer.status} ${await answer.text()}`);
 }
 
 /** A prefix as the two files that PEFT would have written: `adapter_config.json` and `adapter_model.safetensors`. */

@@ -1,6 +1,6 @@
 import type { Contender } from '../contenders/contender.js';
 import type { EngineContenders } from '../contenders/preamble.js';
-import type { PeerName } from '../options.js';
+import type { DecoderPeerName } from '../options.js';
 import type { BenchContext } from '../suite.js';
 import { PREFIX_LENGTH, randomPrompt, rates, userName } from '../load/workload.js';
 import { prepareNodeLlamaCpp, prepareOnnxRuntimeNode, prepareTransformersPeft } from './prepare.js';
@@ -16,7 +16,7 @@ interface Peer {
   readonly hasPrefix: boolean;
 }
 
-const PEERS: Record<PeerName, Peer> = {
+const PEERS: Record<DecoderPeerName, Peer> = {
   'node-llama-cpp': { prepare: prepareNodeLlamaCpp, hasPrefix: false },
   'transformers-peft': { prepare: prepareTransformersPeft, hasPrefix: true },
   'onnxruntime-node': { prepare: prepareOnnxRuntimeNode, hasPrefix: false },
@@ -27,7 +27,7 @@ const PEERS: Record<PeerName, Peer> = {
  * @throws Error if the peer cannot be installed, or continues a prompt differently from the engine
  */
 export async function openPeer(
-  name: PeerName,
+  name: DecoderPeerName,
   context: BenchContext,
   continueGreedily: EngineContenders['continueGreedily'],
 ): Promise<Contender> {

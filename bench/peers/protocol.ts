@@ -4,6 +4,8 @@ import { createInterface } from 'node:readline';
 export interface PeerRequest {
   readonly prompts: readonly (readonly number[])[];
   readonly count: number;
+  /** Beams of a search that finds each prompt's best continuation; greedy unless given. Times are then those of the end. */
+  readonly beams?: number;
 }
 
 /** Answer to a request, one line of JSON. */

@@ -9,6 +9,7 @@ import { promptCache } from './engine/prompt-cache.js';
 import { roofline } from './engine/roofline.js';
 import { rows } from './engine/rows.js';
 import { soak } from './server/soak.js';
+import { summaries } from './server/summaries.js';
 import { stalls } from './server/stalls.js';
 import { spans } from './engine/spans.js';
 import { start } from './server/start.js';
@@ -19,6 +20,7 @@ import { trainingBesideServing } from './training/training-beside-serving.js';
 /** Every suite, in the order in which they run. */
 export const suites: readonly Suite[] = [
   decode,
+  summaries,
   roofline,
   rows,
   spans,

@@ -1,5 +1,6 @@
 import { openContenders, openServer } from '../../contenders/preamble.js';
 import { type Contender, type Entry, measureRounds, type Rounds } from '../../contenders/contender.js';
+import { DECODER_PEERS } from '../../options.js';
 import { openPeer } from '../../peers/peers.js';
 import { ratios } from '../../report/statistics.js';
 import type { BenchContext, Figure, Finding, Goal, Suite } from '../../suite.js';
@@ -66,7 +67,7 @@ async function openAll(context: BenchContext, entries: Entry[]): Promise<void> {
   const { engine, onePrefix, continueGreedily } = await openContenders(context);
   add(engine);
   add(onePrefix, [Math.max(...rows)]);
-  for (const name of peers) {
+  for (const name of DECODER_PEERS.filter((one) => peers.includes(one))) {
     try {
       add(await openPeer(name, context, continueGreedily));
     } catch (error) {

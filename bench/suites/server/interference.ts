@@ -44,6 +44,21 @@ export const interference: Suite = {
   },
 };
 
+/** What encoding a source, or a long prompt, does to the streams of a server that runs: the longest gaps over those before. */
+export async function disturbedOverSteady(
+  { options, checkpoint, log }: BenchContext,
+  url: string,
+  goalId: string,
+): Promise<Finding[]> {
+  const values: number[] = [];
+  for (let round = 0; round <= options.repeats; round++) {
+    const { steady, disturbed, first } = await measure(url, path.basename(checkpoint), `beside/${round}`);
+    log(`round ${round}  between tokens ${steady.toFixed(0)} ms, then ${disturbed.toFixed(0)} ms; first token ${first.toFixed(0)} ms`);
+    if (round > 0) values.push(disturbed / steady);
+  }
+  return [{ what: 'between tokens, p95, over steady', unit: 'x', values, goal: { id: goalId, atMost: 2 } }];
+}
+
 async function measureChunk(chunk: number, context: BenchContext): Promise<Times[]> {
   const { repeats } = context.options;
   const server = await startServer(context, { PREAMBLE_MAX_CHUNK_TOKENS: String(chunk) });
