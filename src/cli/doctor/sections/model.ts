@@ -34,7 +34,7 @@ export async function examineModel(config: Config): Promise<{ section: Section; 
   } catch (error) {
     const problem: Problem = {
       problem: `the model cannot be served: ${(error as Error).message}`,
-      fix: 'Set PREAMBLE_MODEL to a Hugging Face GPT-2 directory with config.json, tokenizer.json and model.safetensors.',
+      fix: 'Set PREAMBLE_MODEL to a Hugging Face GPT-2 or BART directory with config.json, tokenizer.json and model.safetensors.',
       fatal: true,
     };
     return { section: { name: 'model', facts: { source }, problems: [problem] } };

@@ -21,7 +21,7 @@ export default fp<OpenApiOptions>(
     await app.register(swagger, {
       openapi: {
         openapi: '3.1.0',
-        info: { title: 'Preamble', version, description: 'One frozen GPT-2; each user has prefixes of their own.' },
+        info: { title: 'Preamble', version, description: 'One frozen model; each user has prefixes of their own.' },
         components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
         ...(needsKey && { security: [{ key: [] }] }),
       },
