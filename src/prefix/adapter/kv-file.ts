@@ -1,7 +1,16 @@
 import { decodeFloats, encodeSafetensors, parseSafetensors, type TensorEntry } from '../../safetensors/index.js';
 import { PrefixError } from '../errors.js';
 import { type AdapterFiles, PREFIX_TENSOR } from './format.js';
-import { type BaseModel, hasEncoder, type PrefixKv, rowWidth, selfKv, selfRows, selfSite } from '../kv.js';
+import {
+  type BaseModel,
+  hasEncoder,
+  type ModelShape,
+  type PrefixKv,
+  rowWidth,
+  selfKv,
+  selfRows,
+  selfSite,
+} from '../kv.js';
 import { siteLengths, sitesKvOf, sitesTensors } from './sites-tensors.js';
 import { checkFiniteKv } from './values.js';
 
@@ -36,11 +45,17 @@ export function kvAdapter(kv: PrefixKv, base: BaseModel): AdapterFiles {
   return adapterOf(config, encodeKv(kv));
 }
 
+/** An encoder-decoder that an adapter is written for. */
+export interface SitesBase extends Pick<ModelShape, 'sites' | 'width'> {
+  /** As in `BaseModel`; null if it is not known. */
+  readonly id: string | null;
+}
+
 /**
  * Keys and values of an encoder-decoder as an adapter of those sites where they have rows, whose numbers may differ. There is no program
  * beside this one that loads it. Throws RangeError for what such an adapter cannot hold: embeddings before a source, or counted positions.
  */
-export function sitesAdapter(kv: PrefixKv, base: BaseModel): AdapterFiles {
+export function sitesAdapter(kv: PrefixKv, base: SitesBase): AdapterFiles {
   if (kv.sourceEmbeddings !== undefined || kv.shift !== 0 || kv.rows.size === 0) {
     throw new RangeError('an adapter of sites holds keys and values only, which are not counted as positions');
   }
@@ -55,7 +70,7 @@ export function sitesAdapter(kv: PrefixKv, base: BaseModel): AdapterFiles {
     task_type: 'SEQ_2_SEQ_LM',
     token_dim: base.width,
   };
-  return adapterOf(config, encodeStoredKv(kv, base));
+  return adapterOf(config, encodeSafetensors(sitesTensors(kv, base)));
 }
 
 function adapterOf(config: object, model: Uint8Array): AdapterFiles {

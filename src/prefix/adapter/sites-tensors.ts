@@ -3,7 +3,7 @@ import { PREFIX_TENSOR, type SiteLengths, siteTensor, SOURCE_TENSOR } from './fo
 import { DECODER, ENCODER, type ModelShape, type PrefixKv, rowWidth, siteNamed } from '../kv.js';
 
 /** Virtual tokens at each site where an encoder-decoder's prefix has some. */
-export function siteLengths({ rows }: PrefixKv, shape: ModelShape): SiteLengths {
+export function siteLengths({ rows }: PrefixKv, shape: Pick<ModelShape, 'sites'>): SiteLengths {
   return Object.fromEntries([...rows].map(([site, { length }]) => [site, length / rowWidth(siteNamed(shape, site))]));
 }
 
@@ -44,7 +44,7 @@ export function peftLayers(shape: ModelShape): number[] {
 }
 
 /** Tensors of a file that holds an encoder-decoder's prefix, but for `shift`. */
-export function sitesTensors(kv: PrefixKv, shape: ModelShape): Record<string, FloatTensor> {
+export function sitesTensors(kv: PrefixKv, shape: Pick<ModelShape, 'sites' | 'width'>): Record<string, FloatTensor> {
   const tensors: Record<string, FloatTensor> = {};
   for (const [site, data] of kv.rows) {
     const columns = rowWidth(siteNamed(shape, site));
