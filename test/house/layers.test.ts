@@ -17,6 +17,7 @@ const WIRED = [
   ...LEAVES,
   ...[
     'completions',
+    'conversion',
     'disk',
     'engine',
     'evaluation',
@@ -56,6 +57,8 @@ const REFUSED: readonly (readonly [from: string, to: string])[] = [
   ...['server', 'engine', 'prefix', 'tenancy', 'fine-tuning', 'model'].map((from) => [from, 'redis'] as const),
   // Nothing but wiring knows HTTP.
   ...WIRED.filter((from) => from !== 'server').map((from) => [from, 'server'] as const),
+  // Other programs' files are read on the command line only.
+  ...['server', 'prefix', 'tuning'].map((from) => [from, 'conversion'] as const),
   ['server', 'model'],
   ['server', 'tuning'],
   ['model', 'tuning'],
