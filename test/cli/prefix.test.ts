@@ -1,5 +1,6 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 import { describe, expect, it } from 'vitest';
 
@@ -81,5 +82,51 @@ describe('preamble prefix', () => {
       err: expect.stringContaining('(prefix_name_reserved)'),
     });
     expect((await prefix('ls', '--key', 'wrong')).err).toContain('(invalid_api_key)');
+  });
+});
+
+describe('preamble prefix convert', () => {
+  const goldens = fileURLToPath(new URL('../conversion/goldens', import.meta.url));
+
+  it('writes the two files of a prefix without a server, and says what they hold', async () => {
+    const out = join(await temporaryDirectory(), 'new', 'converted');
+    const source = join(goldens, 'adapterhub');
+    expect(await preamble('prefix', 'convert', source, '--out', out)).toEqual({
+      status: 0,
+      out: `${source} -> ${out}\nvirtual tokens: encoder 3, decoder 3, cross 3\n`,
+      err: '',
+    });
+    expect((await readdir(out)).sort()).toEqual(['adapter_config.json', 'adapter_model.safetensors']);
+
+    const args = [join(source, 'pytorch_adapter.bin'), '--out', out, '--base', 'me/bart', '--json'];
+    const again = await preamble('prefix', 'convert', ...args);
+    const layers = { encoder_layers: 2, decoder_layers: 1 };
+    const sites = { encoder: 3, decoder: 3, cross: 3 };
+    expect(JSON.parse(again.out)).toEqual({ directory: out, sites, ...layers, width: 4 });
+    const config = JSON.parse(await readFile(join(out, 'adapter_config.json'), 'utf8'));
+    expect(config).toMatchObject({ base_model_name_or_path: 'me/bart', sites: ['encoder', 'decoder', 'cross'] });
+  });
+
+  it('fails with the reason, writes nothing then, and never writes to the source', async () => {
+    const scratch = await temporaryDirectory();
+    const source = join(scratch, 'source');
+    await cp(join(goldens, 'adapterhub'), source, { recursive: true });
+    const file = join(source, 'adapter_config.json');
+    const config = await readFile(file, 'utf8');
+    const inPlace = await preamble('prefix', 'convert', source, '--out', `${source}/`);
+    expect(inPlace).toMatchObject({ status: 1, err: expect.stringContaining('--out: must be another directory') });
+    expect(await readFile(file, 'utf8')).toBe(config);
+
+    await writeFile(file, config.replace('"use_gating": false', '"use_gating": true'));
+    const out = join(scratch, 'out');
+    const refused = await preamble('prefix', 'convert', source, '--out', out);
+    expect(refused).toEqual({
+      status: 1,
+      out: '',
+      err: `preamble: ${source}: use_gating: true; accepted is false\n`,
+    });
+    await expect(readdir(out)).rejects.toThrow('ENOENT');
+    expect(await preamble('prefix', 'convert', source)).toMatchObject({ status: 2 });
+    expect(await preamble('prefix', 'convert', source, '--out', out, '--base', '')).toMatchObject({ status: 2 });
   });
 });

@@ -7,6 +7,7 @@ import { replaceFile } from '../../disk/durable.js';
 import type { Prefix, PrefixDetails } from '../../server/prefixes/schema.js';
 import { Client, listAll, withClientOptions, type ClientOptions } from '../client.js';
 import { print, table, type Io } from '../io.js';
+import { addPrefixConvert } from './prefix-convert.js';
 
 const CONFIG = 'adapter_config.json';
 const MODEL = 'adapter_model.safetensors';
@@ -21,9 +22,11 @@ interface PushOptions extends Options {
   readonly force?: boolean;
 }
 
-/** `preamble prefix push | ls | inspect | pull | rm`. */
+/** `preamble prefix push | ls | inspect | pull | rm | convert`. */
 export function addPrefix(program: Command, io: Io): void {
-  const prefix = program.command('prefix').description('Manage the prefixes of a running server.');
+  const prefix = program
+    .command('prefix')
+    .description('Manage the prefixes of a running server, and convert files of other programs.');
   const command = (usage: string, description: string): Command =>
     withClientOptions(prefix.command(usage).description(description)).option('--json', 'print one line of JSON');
   command('push <dir>', `Upload the ${CONFIG} and ${MODEL} of a directory.`)
@@ -41,6 +44,7 @@ export function addPrefix(program: Command, io: Io): void {
   command('rm <name>', 'Delete a prefix.').action(async (name: string, options: Options) =>
     print(io, await remove(name, options)),
   );
+  addPrefixConvert(prefix, io);
 }
 
 async function push(dir: string, options: PushOptions): Promise<string> {
