@@ -10,7 +10,7 @@ export type DecoderPeerName = (typeof DECODER_PEERS)[number];
 export const SUMMARY_PEERS = ['transformers-bart', 'ctranslate2'] as const;
 export type SummaryPeerName = (typeof SUMMARY_PEERS)[number];
 const PEERS = [...DECODER_PEERS, ...SUMMARY_PEERS] as const;
-export type PeerName = (typeof PEERS)[number];
+type PeerName = (typeof PEERS)[number];
 
 export interface Options {
   /** Names of the suites to run, in order. */

@@ -1,12 +1,10 @@
-import { randomSource, SOURCE_TOKENS, threeSitePrefix } from '../load/summaries.js';
+import { randomSource, threeSitePrefix } from '../load/summaries.js';
 import { uploadAdapter } from '../load/targets.js';
 import { TokenStream } from '../load/token-stream.js';
 import { userName } from '../load/workload.js';
 import { startServer } from '../process/server-process.js';
 import type { BenchContext } from '../suite.js';
 import { type Contender, rateOfLengths } from './contender.js';
-
-export { SOURCE_TOKENS };
 
 /** Most new tokens of a stream: it is ended long before, when the others have been measured. */
 const MOST_TOKENS = 1000;

@@ -4,7 +4,7 @@ import { uniform } from '../inputs/random-model.js';
 import { PREFIX_LENGTH } from './workload.js';
 
 /** Tokens of a source. */
-export const SOURCE_TOKENS = 512;
+const SOURCE_TOKENS = 512;
 const { layers, width } = BART_BASE;
 
 /** A source of BART's ids; those of one row are the same in every run. */
