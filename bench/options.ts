@@ -26,6 +26,8 @@ export interface Options {
   /** Threads inside a step; undefined for those that the server chooses by itself (`threadsOf`). */
   readonly threads: number | undefined;
   readonly peers: readonly PeerName[];
+  /** Parts of the names of those costly requests that `stalls` sends; none for all of them. */
+  readonly kinds: readonly string[];
   /** Another commit whose build is measured in turns with this one. */
   readonly beside: string | undefined;
   /** Results to write into docs/performance.md instead of measuring; none to measure. */
@@ -50,6 +52,7 @@ Suites: ${suites.map(({ name }) => name).join(', ')} (all unless named)
   --repeats 5      rounds; medians count, ratios are taken within a round
   --threads N      threads inside a step (physical cores)
   --peers LIST     ${PEERS.join(',')} or none (all)
+  --kinds LIST     of suite stalls, the requests with one of these in their names, such as form,call (all)
   --beside COMMIT  measure this build and that commit's in turns, without peers: both figures and their ratio;
                      --repeats is rounded up to an even number.
                      Suites: ${comparable(suites).join(', ')}
@@ -69,6 +72,7 @@ export function readOptions(args: readonly string[], suites: readonly SuiteEntry
       repeats: { type: 'string', default: '5' },
       threads: { type: 'string' },
       peers: { type: 'string' },
+      kinds: { type: 'string' },
       beside: { type: 'string' },
       'write-docs': { type: 'string', multiple: true, default: [] },
       help: { type: 'boolean', default: false },
@@ -84,6 +88,7 @@ export function readOptions(args: readonly string[], suites: readonly SuiteEntry
     repeats: beside === undefined ? repeats : 2 * Math.ceil(repeats / 2),
     threads: values.threads === undefined ? undefined : positive('--threads', values.threads),
     peers: choosePeers(values.peers, beside !== undefined),
+    kinds: values.kinds?.split(',') ?? [],
     beside,
     writeDocs: values['write-docs'],
     help: values.help,

@@ -1,6 +1,12 @@
-/** A request that costs the server much, answered or refused. */
-export interface CostlyRequest {
+/** A kind of request that costs the server much, answered or refused. */
+export interface CostlyKind {
   readonly name: string;
+  /** Makes the worst of the kind. Its body may be large. */
+  readonly make: () => CostlyRequest;
+}
+
+/** A request as it is posted. */
+export interface CostlyRequest {
   readonly path: string;
   readonly type: string;
   readonly body: string | Buffer;
@@ -10,13 +16,11 @@ export interface CostlyRequest {
 const [VALUES, STRINGS] = [524_000, 65_000];
 const BOUNDARY = 'boundary-of-the-form';
 
-/** The worst request of each kind for a model with GPT-2's vocabulary and context; bodies are made when they are asked for. */
-export function costlyRequests(model: string): readonly (() => CostlyRequest)[] {
-  const json = (name: string, path: string, body: object | string) => (): CostlyRequest => ({
+/** Every kind, for a model with GPT-2's vocabulary and context. */
+export function costlyKinds(model: string): readonly CostlyKind[] {
+  const json = (name: string, path: string, body: object | string): CostlyKind => ({
     name,
-    path,
-    type: 'application/json',
-    body: typeof body === 'string' ? body : JSON.stringify(body),
+    make: () => ({ path, type: 'application/json', body: typeof body === 'string' ? body : JSON.stringify(body) }),
   });
   const complete = (name: string, fields: object) =>
     json(name, '/v1/completions', { model, ignore_eos: true, max_tokens: 20, ...fields });
@@ -55,6 +59,7 @@ export function costlyRequests(model: string): readonly (() => CostlyRequest)[] 
       max_tokens: 1,
     }),
     many('a call of 256 with 128 choices, mostly refused', 256, { prompt: ids(1), n: 128, max_tokens: 1 }),
+    many('a call of 256 with 1100 stop ids each, refused', 256, { prompt: ids(1), stop_token_ids: ids(1100) }),
     complete('32 choices with a repetition penalty', { prompt: ids(400), n: 32, repetition_penalty: 1.3 }),
     complete('32 choices with a bias for every token', {
       prompt: ids(10),
@@ -87,18 +92,24 @@ export function costlyRequests(model: string): readonly (() => CostlyRequest)[] 
       `{"a":{"b":{"constructor":1}},"prompt":[${'1,'.repeat(VALUES)}1]}`,
     ),
     json('a prefix whose text is 524,000 ids', '/v1/prefixes', { name: 'x', text: Array(VALUES).fill(1) }),
-    form('a prefix of 120 MB', '/v1/prefixes', 'adapter_model', Buffer.alloc(120_000_000, 1)),
-    form('training data of 32 MB', '/v1/files', 'file', Buffer.alloc(32_000_000, '{"prompt":"a","completion":"b"}\n')),
+    form('a form with a prefix of 120 MB', '/v1/prefixes', 'adapter_model', Buffer.alloc(120_000_000, 1)),
+    form(
+      'a form with training data of 32 MB',
+      '/v1/files',
+      'file',
+      Buffer.alloc(32_000_000, '{"prompt":"a","completion":"b"}\n'),
+    ),
   ];
 }
 
 /** A form of one file. */
-function form(name: string, path: string, field: string, content: Buffer) {
-  return (): CostlyRequest => {
+function form(name: string, path: string, field: string, content: Buffer): CostlyKind {
+  const make = (): CostlyRequest => {
     const head = `--${BOUNDARY}\r\ncontent-disposition: form-data; name="${field}"; filename="f"\r\n\r\n`;
     const body = Buffer.concat([Buffer.from(head), content, Buffer.from(`\r\n--${BOUNDARY}--\r\n`)]);
-    return { name, path, type: `multipart/form-data; boundary=${BOUNDARY}`, body };
+    return { path, type: `multipart/form-data; boundary=${BOUNDARY}`, body };
   };
+  return { name, make };
 }
 
 /** Token ids that differ from prompt to prompt. */

@@ -21,9 +21,10 @@ describe('options', () => {
   });
 
   it('choose suites, peers and numbers', () => {
-    const args = ['roofline', '--rows', '2,4', '--repeats=3', '--peers', 'none', '--threads', '1'];
+    const args = ['roofline', '--rows', '2,4', '--repeats=3', '--peers', 'none', '--threads', '1', '--kinds', 'a,b c'];
     const options = readOptions(args, suites);
     expect(options).toMatchObject({ suites: ['roofline'], rows: [2, 4], repeats: 3, peers: [], threads: 1 });
+    expect(options.kinds).toEqual(['a', 'b c']);
   });
 
   it('choose what can be measured beside another commit, without peers', () => {

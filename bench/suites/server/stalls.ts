@@ -2,7 +2,7 @@ import { request } from 'node:http';
 import path from 'node:path';
 import { finished } from 'node:stream/promises';
 
-import { type CostlyRequest, costlyRequests } from '../../load/costly-requests.js';
+import { type CostlyKind, costlyKinds, type CostlyRequest } from '../../load/costly-requests.js';
 import { type Delays, DelayWatch } from '../../load/delay-watch.js';
 import { randomModel } from '../../inputs/random-model.js';
 import { type ServerProcess, startServer } from '../../process/server-process.js';
@@ -31,9 +31,9 @@ export const stalls: Suite = {
           );
         }
         if (round > 0) rounds.push(figures);
-        await context.keep(toFindings(rounds));
+        await context.keep(toFindings(rounds, context.options.kinds));
       }
-      return toFindings(rounds);
+      return toFindings(rounds, context.options.kinds);
     } finally {
       await probe.close();
     }
@@ -42,6 +42,7 @@ export const stalls: Suite = {
 };
 
 async function open(context: BenchContext) {
+  const kinds = choose(costlyKinds(NAME), context.options.kinds);
   const checkpoint = await randomModel(path.dirname(context.checkpoint), SHAPE);
   const server = await startServer(context, { PREAMBLE_MODEL: checkpoint, PREAMBLE_MODEL_NAME: NAME });
   const ask = { model: NAME, prompt: [1, 2, 3], maxTokens: 1000 };
@@ -52,9 +53,9 @@ async function open(context: BenchContext) {
     return toFigures(name, await watch.read());
   };
   const idle = () => measure('nobody', () => new Promise((resolve) => setTimeout(resolve, 1000)));
-  const costly = costlyRequests(NAME).map((make) => async () => {
+  const costly = kinds.map(({ name, make }) => async () => {
     const one = make();
-    return measure(one.name, () => send(server, one));
+    return measure(name, () => send(server, one));
   });
   return {
     steps: [idle, ...costly],
@@ -63,6 +64,15 @@ async function open(context: BenchContext) {
       await server.stop();
     },
   };
+}
+
+/** The kinds with one of these words in their names; all of them if there is no word. @throws Error for a word of no kind */
+export function choose(all: readonly CostlyKind[], words: readonly string[]): readonly CostlyKind[] {
+  if (words.length === 0) return all;
+  const without = words.find((word) => !all.some(({ name }) => name.includes(word)));
+  if (without !== undefined)
+    throw new Error(`--kinds: '${without}' is in no name: ${all.map(({ name }) => name).join('; ')}`);
+  return all.filter(({ name }) => words.some((word) => name.includes(word)));
 }
 
 /** Sends a request and reads its answer to the end. A server that refuses a body may hang up before it has all of it. */
@@ -88,11 +98,13 @@ function toFigures(name: string, { livez, gap }: Delays): Figure[] {
   ];
 }
 
-function toFindings(rounds: readonly (readonly Figure[])[]): Finding[] {
+/** @param kinds as `Options.kinds`: the goal is for all of them together */
+function toFindings(rounds: readonly (readonly Figure[])[], kinds: readonly string[]): Finding[] {
   const [first = []] = rounds;
   const each = first.map(({ what, at, unit }, i): Finding => {
     return { what, ...(at && { at }), unit, values: rounds.map((figures) => figures[i]?.value ?? NaN) };
   });
+  if (kinds.length > 0) return each;
   const worst = rounds.map((figures) => {
     const waits = figures.filter(({ what }) => what === 'longest wait for /livez');
     return Math.max(...waits.map(({ value }) => value));
