@@ -1,17 +1,15 @@
 import { afterEach, beforeEach, expect, it, onTestFinished } from 'vitest';
 
-import { FINE_TUNING } from '../../src/fine-tuning/job.js';
 import { RedisConnection } from '../../src/redis/connection.js';
 import { RedisFileStore } from '../../src/redis/files/redis-file-store.js';
-import { RedisJobQueue } from '../../src/redis/jobs/redis-job-queue.js';
 import { RedisPrefixStore } from '../../src/redis/prefixes/redis-prefix-store.js';
 import { RedisTenancyStore } from '../../src/redis/tenancy/redis-tenancy-store.js';
 import type { TenancyChange } from '../../src/tenancy/store.js';
-import { FINGERPRINT } from '../fine-tuning/fixtures.js';
 import { workerOf } from '../jobs/fixtures.js';
 import { base, storeUpload } from '../prefix/fixtures.js';
 import { type MovableAddress, movableAddress } from '../support/movable-address.js';
 import { freePort, RedisServer } from '../support/redis-server.js';
+import { openJobQueue } from './open-job-queue.js';
 
 let primary: RedisServer;
 let replica: RedisServer;
@@ -35,14 +33,7 @@ async function openProcess({ url }: MovableAddress) {
   const tenancy = await RedisTenancyStore.open(connection);
   const heard: (TenancyChange | undefined)[] = [];
   tenancy.onChange((change) => heard.push(change));
-  const queue = new RedisJobQueue({
-    connection,
-    kind: FINE_TUNING,
-    fingerprint: FINGERPRINT,
-    workers: 1,
-    lostAfter: 5000,
-  });
-  onTestFinished(() => queue.close());
+  const queue = openJobQueue(connection);
   const prefixes = new RedisPrefixStore(connection, base.fingerprint);
   return { connection, tenancy, heard, queue, prefixes, files: new RedisFileStore(connection) };
 }

@@ -6,11 +6,11 @@ import { FINE_TUNING, type FineTuningJob } from '../../src/fine-tuning/job.js';
 import { deathProblem } from '../../src/fine-tuning/job-problem.js';
 import { JobWorker } from '../../src/jobs/job-worker.js';
 import { RedisConnection } from '../../src/redis/connection.js';
-import { RedisJobQueue } from '../../src/redis/jobs/redis-job-queue.js';
 import { RedisJobStore } from '../../src/redis/jobs/redis-job-store.js';
-import { FINGERPRINT, job } from '../fine-tuning/fixtures.js';
+import { job } from '../fine-tuning/fixtures.js';
 import { temporaryDirectory } from '../server/prefix-library.js';
 import { RedisServer } from '../support/redis-server.js';
+import { openJobQueue } from './open-job-queue.js';
 
 const LOST_AFTER = 600;
 /** Long enough for every lock to run out. */
@@ -31,15 +31,7 @@ async function connect(): Promise<RedisConnection> {
 /** A machine with a worker: it trains until `end` is called, and counts how often it began. */
 async function startMachine() {
   const connection = await connect();
-  const queue = new RedisJobQueue({
-    connection,
-    kind: FINE_TUNING,
-    fingerprint: FINGERPRINT,
-    workers: 1,
-    lostAfter: LOST_AFTER,
-    retryAfter: 100,
-  });
-  onTestFinished(() => queue.close());
+  const queue = openJobQueue(connection, { lostAfter: LOST_AFTER, retryAfter: 100 });
   const jobs = new RedisJobStore<FineTuningJob>(connection, FINE_TUNING);
   const machine = { queue, jobs, trained: 0, end: (): void => undefined };
   await queue.work(

@@ -9,11 +9,12 @@ import type { JobOutcome, Worker } from '../../src/jobs/job-queue.js';
 import { JobWorker } from '../../src/jobs/job-worker.js';
 import { JobRecovery } from '../../src/jobs/recovery.js';
 import { RedisConnection } from '../../src/redis/connection.js';
-import { RedisJobQueue, type RedisJobQueueOptions } from '../../src/redis/jobs/redis-job-queue.js';
+import type { RedisJobQueue, RedisJobQueueOptions } from '../../src/redis/jobs/redis-job-queue.js';
 import { RedisJobStore } from '../../src/redis/jobs/redis-job-store.js';
 import { FINGERPRINT, job } from '../fine-tuning/fixtures.js';
 import { workerOf } from '../jobs/fixtures.js';
 import { RedisServer } from '../support/redis-server.js';
+import { openJobQueue } from './open-job-queue.js';
 
 /** Milliseconds; its parts are no whole numbers, which Redis refuses for times. */
 const LOST_AFTER = 700;
@@ -36,16 +37,7 @@ async function connect(): Promise<RedisConnection> {
 /** One process's end of the queue. */
 async function openQueue(options: Partial<RedisJobQueueOptions> = {}): Promise<RedisJobQueue> {
   const connection = await connect();
-  const queue = new RedisJobQueue({
-    connection,
-    kind: FINE_TUNING,
-    fingerprint: FINGERPRINT,
-    workers: 1,
-    lostAfter: LOST_AFTER,
-    ...options,
-  });
-  onTestFinished(() => queue.close());
-  return queue;
+  return openJobQueue(connection, { lostAfter: LOST_AFTER, ...options });
 }
 
 /** Work that says what it was given, and goes on until it is told how it ended or is stopped. */

@@ -8,9 +8,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, 
 
 import { openStore } from '../../src/app/open/store.js';
 import type { StoreTls } from '../../src/app/open/store-tls.js';
-import { FINE_TUNING } from '../../src/fine-tuning/job.js';
 import { RedisConnection } from '../../src/redis/connection.js';
-import { RedisJobQueue } from '../../src/redis/jobs/redis-job-queue.js';
 import { preamble } from '../cli/preamble.js';
 import { FINGERPRINT } from '../fine-tuning/fixtures.js';
 import { workerOf } from '../jobs/fixtures.js';
@@ -18,6 +16,7 @@ import { temporaryDirectory } from '../server/prefix-library.js';
 import { Authority, type CertificateFiles } from '../support/certificates.js';
 import { exitStatus, startProgram, testModelCache } from '../support/program.js';
 import { freePort, RedisServer } from '../support/redis-server.js';
+import { openJobQueue } from './open-job-queue.js';
 
 /** Part of every URL that is refused here, and of no message. */
 const SECRET = 'hunter2hunter2';
@@ -203,14 +202,7 @@ describe('TLS', () => {
     };
     const connection = await RedisConnection.open({ url: `rediss://127.0.0.1:${ports.mutual}`, tls });
     onTestFinished(() => connection.close());
-    const queue = new RedisJobQueue({
-      connection,
-      kind: FINE_TUNING,
-      fingerprint: FINGERPRINT,
-      workers: 1,
-      lostAfter: 5000,
-    });
-    onTestFinished(() => queue.close());
+    const queue = openJobQueue(connection);
     const done: string[] = [];
     await queue.work(workerOf(async ({ id }) => (done.push(id), 'done')));
     await queue.add({ tenant: 't', id: 'job' });

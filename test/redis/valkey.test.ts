@@ -1,16 +1,14 @@
-import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 
 import { FINE_TUNING, type FineTuningJob } from '../../src/fine-tuning/job.js';
 import { RedisConnection } from '../../src/redis/connection.js';
 import { RedisFileStore } from '../../src/redis/files/redis-file-store.js';
-import { RedisJobQueue } from '../../src/redis/jobs/redis-job-queue.js';
 import { RedisJobStore } from '../../src/redis/jobs/redis-job-store.js';
 import { RedisPrefixStore } from '../../src/redis/prefixes/redis-prefix-store.js';
 import { requireRights } from '../../src/redis/rights.js';
 import { RedisRateLimiter } from '../../src/redis/tenancy/rate-limiter.js';
 import { RedisTenancyStore } from '../../src/redis/tenancy/redis-tenancy-store.js';
 import { describeFileStore } from '../files/file-store-contract.js';
-import { FINGERPRINT } from '../fine-tuning/fixtures.js';
 import { workerOf } from '../jobs/fixtures.js';
 import { describeJobStore } from '../jobs/job-store-contract.js';
 import { describeStore } from '../prefix/store-contract.js';
@@ -18,6 +16,7 @@ import { RedisServer } from '../support/redis-server.js';
 import { makeDocumentedUser } from '../support/redis-user.js';
 import { describeRateLimiter } from '../tenancy/rate-limiter-contract.js';
 import { describeTenancyStore } from '../tenancy/store-contract.js';
+import { openJobQueue } from './open-job-queue.js';
 
 /** All is done as the documented user. */
 describe.skipIf(inject('valkey') === null)('on Valkey', () => {
@@ -67,9 +66,7 @@ describe.skipIf(inject('valkey') === null)('on Valkey', () => {
   });
 
   it('a job reaches a worker, and nothing of it is left in the queue', async () => {
-    const options = { connection: redis, kind: FINE_TUNING, fingerprint: FINGERPRINT, workers: 1, lostAfter: 5000 };
-    const queue = new RedisJobQueue(options);
-    onTestFinished(() => queue.close());
+    const queue = openJobQueue(redis);
     const done: string[] = [];
     await queue.work(workerOf(async ({ id }) => (done.push(id), 'done')));
     await queue.add({ tenant: 't', id: 'job' });
