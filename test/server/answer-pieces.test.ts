@@ -36,6 +36,19 @@ const answer: CompletionResponse = {
     prompt_tokens_details: { prefix_tokens: 0, cached_tokens: 0 },
   },
 };
+/** An answer with the log-probabilities of 200 tokens. */
+const long: CompletionResponse = {
+  ...answer,
+  choices: answer.choices.map((choice, index) => ({
+    ...choice,
+    logprobs: {
+      tokens: Array.from({ length: 200 }, (_, i) => `"${i}`),
+      token_logprobs: Array.from({ length: 200 }, (_, i) => (i === 0 ? null : -i / 7)),
+      top_logprobs: Array.from({ length: 200 }, (_, i) => (i === 0 ? null : { [`b${i}`]: -index, a: -i })),
+      text_offset: Array.from({ length: 200 }, (_, i) => 2 * i),
+    },
+  })),
+};
 const many: ManyResponse = {
   object: 'list',
   data: [
@@ -50,12 +63,16 @@ describe('the pieces of an answer', () => {
     const app = Fastify();
     app.get('/one', { schema: { response: { 200: completionAnswers } } }, () => answer);
     app.get('/many', { schema: { response: { 200: manyAnswers } } }, () => many);
+    app.get('/long', { schema: { response: { 200: completionAnswers } } }, () => long);
     expect([...completionJson(answer)].join('')).toBe((await app.inject('/one')).payload);
+    expect([...completionJson(long)].join('')).toBe((await app.inject('/long')).payload);
     expect([...manyJson(many)].join('')).toBe((await app.inject('/many')).payload);
   });
 
-  it('are one for each choice', () => {
-    expect([...completionJson(answer)]).toHaveLength(answer.choices.length + 2);
+  it('are short', () => {
+    const whole = JSON.stringify(long).length;
+    expect(Math.max(...[...completionJson(long)].map(({ length }) => length))).toBeLessThan(whole / 10);
+    expect(Math.max(...[...completionJson(answer)].map(({ length }) => length))).toBeLessThan(600);
   });
 });
 
