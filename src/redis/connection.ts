@@ -35,6 +35,8 @@ export class RedisConnection {
   readonly #subscriber: Redis;
   readonly #listeners = new Map<string, (message: string) => void>();
   readonly #reconnected: (() => void)[] = [];
+  /** All that were made. BullMQ opens the copy that it blocks on anew after its end, while Redis hangs, and leaves it open. */
+  readonly #links: Redis[] = [];
   readonly #watch = new PrimaryWatch();
   readonly #checking = setInterval(() => void this.isWorking(), CHECK_EVERY_MS).unref();
   #onFailure: (failure: StoreFailure) => void = () => undefined;
@@ -80,7 +82,7 @@ export class RedisConnection {
   }
 
   /**
-   * Makes another connection, which the caller closes. Its commands wait while Redis is away and have no time limit: it is for BullMQ,
+   * Makes another connection. The caller closes it, but not copies that others make of it: `close` does. Its commands wait while Redis is away and have no time limit: it is for BullMQ,
    * which blocks on commands.
    */
   patientClient(): Redis {
@@ -117,12 +119,12 @@ export class RedisConnection {
     this.#reconnected.push(listener);
   }
 
-  /** Closes all connections at once. */
+  /** Closes all connections at once, patient ones too. Those to a Redis that hangs end within two seconds. */
   close(): void {
     this.#isClosed = true;
     this.#watch.stop();
     clearInterval(this.#checking);
-    for (const client of this.#clients) client.disconnect();
+    for (const link of this.#links) link.disconnect();
   }
 
   get #clients(): Redis[] {
@@ -131,6 +133,7 @@ export class RedisConnection {
 
   get #observer(): LinkObserver {
     return {
+      made: (link) => this.#links.push(link),
       ready: (link) => this.#watch.add(link),
       closed: (link) => this.#watch.remove(link),
       failed: (error) => {

@@ -2,6 +2,8 @@ import { type Command, Redis, type RedisOptions } from 'ioredis';
 
 /** Hears what happens on the links of a connection. */
 export interface LinkObserver {
+  /** The link was made, and opens later. */
+  made(link: Redis): void;
   ready(link: Redis): void;
   /** The link was lost, or given up. */
   closed(link: Redis): void;
@@ -11,6 +13,7 @@ export interface LinkObserver {
 
 /** Observes one link of a connection, and its duplicates too, such as the one that BullMQ makes to block on. Returns the link. */
 export function observe(link: Redis, observer: LinkObserver): Redis {
+  observer.made(link);
   link.on('ready', () => observer.ready(link));
   link.on('close', () => observer.closed(link));
   // Without a listener, an error of the link would end the process.
