@@ -11,8 +11,8 @@ export type CrossForm = 'fused' | 'plain';
  *
  * Inputs: `grid` [slots, queries], tokens by the source slot that they attend to, as indices into the step's; places that are left over
  * hold any. `ungrid` [tokens], where each token is in the grid. `cross_lengths` [slots], each slot's length minus 1; and the slots' keys
- * and values. Fused also: `cross_longest` [1], the longest length, but the number of queries where slots and queries are several; the
- * slots again as outputs.
+ * and values. Fused also: `cross_longest` [1], the longest length, but the number of queries where they are several; the slots again as
+ * outputs.
  */
 export class CrossAttention {
   readonly #grid: Value;
