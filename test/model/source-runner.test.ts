@@ -1,0 +1,26 @@
+import type { OpenModelOptions } from '../../src/model/model.js';
+import { openTestModel } from '../support/models.js';
+import { randomBart, randomPrefix, type VirtualTokens } from '../support/random-bart.js';
+import { describeSources } from '../engine/source-contract.js';
+
+/** How each is opened, and how far logits of the same content may differ: see `runner-contract.test.ts`. */
+const OPENED: readonly [title: string, options: Partial<OpenModelOptions>, tolerance: number][] = [
+  ['float32', {}, 1e-3],
+  ['cross-attention without the operator', { crossAttention: 'plain' }, 1e-3],
+  ['keys and values float16', { kv: 'float16' }, 3e-3],
+  ['cross-attention without the operator, float16', { crossAttention: 'plain', kv: 'float16' }, 3e-3],
+  ['weights float16', { weights: 'float16', kv: 'float16' }, 1e-2],
+  ['weights int8', { weights: 'int8' }, 0.1],
+];
+
+for (const [title, options, tolerance] of OPENED) {
+  const make = async () => {
+    const model = await openTestModel(randomBart().directory, { slots: 4, ...options });
+    return {
+      runner: model.runner,
+      makeKv: (lengths: VirtualTokens, seed: number) => randomPrefix(model.base, lengths, seed),
+      dispose: () => model.dispose(),
+    };
+  };
+  describeSources(`OnnxRunner on a BART, ${title},`, make, { tolerance, distinct: Math.min(2 * tolerance, 0.1) });
+}
