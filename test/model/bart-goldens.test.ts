@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import type { Span } from '../../src/engine/runner.js';
 import type { Model, OpenModelOptions } from '../../src/model/model.js';
-import { bartGolden, bartGoldenNames, type BartGreedyCase } from '../support/bart-goldens.js';
+import { type BartGreedyCase, describeBarts } from '../support/bart-goldens.js';
 import { openTestModel } from '../support/models.js';
 
 const START = 2;
@@ -15,8 +15,7 @@ interface Result {
 }
 
 function describeBart(title: string, options: Partial<OpenModelOptions>, tolerance: number): void {
-  describe.each(bartGoldenNames())(`%s, ${title}`, (name) => {
-    const reference = bartGolden(name);
+  describeBarts(title, (_, reference) => {
     let model: Model;
     beforeAll(async () => {
       model = await openTestModel(reference.directory, { slots: SLOTS, ...options });
