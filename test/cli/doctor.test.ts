@@ -12,6 +12,7 @@ import type { Measured } from '../../src/cli/doctor/measure/measure.js';
 import type { Problem, Section } from '../../src/cli/doctor/report.js';
 import { physicalCores } from '../../src/config/cores.js';
 import { temporaryDirectory } from '../server/prefix-library.js';
+import { randomBart } from '../support/random-bart.js';
 import { RedisServer } from '../support/redis-server.js';
 import { preamble } from './preamble.js';
 
@@ -85,6 +86,19 @@ describe('preamble doctor', () => {
     expect(report['model']?.['compiled']?.value).toBe(false);
     expect(existsSync(join(directory, 'cache'))).toBe(false);
     expect(existsSync(join(directory, 'store'))).toBe(false);
+  });
+
+  it('describes a model with an encoder, and counts its source slots', async () => {
+    const { directory: bart } = randomBart();
+    set({ PREAMBLE_MODEL: bart, PREAMBLE_SLOTS: '3' });
+    const { report, problems } = await doctor();
+    expect(problems).toEqual([]);
+    expect(report['model']).toMatchObject({
+      source: { value: 'random-bart', why: bart },
+      longest_source: { value: 64 },
+      shape: { value: expect.stringContaining('encoder 3 layers of 3 heads') },
+    });
+    expect(report['chosen']?.['kv_memory_bytes']?.value).toBe(3 * (2 * 64 * 2 * 2 * 48 * 4));
   });
 
   it('knows a compiled model', async () => {

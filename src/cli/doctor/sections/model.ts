@@ -63,7 +63,7 @@ function describeShape(shape: ModelShape, weightBytes: number): Record<string, F
       value: hasEncoder(shape) ? `${sites}, width ${width}` : `${layers} layers, width ${width}, ${kvHeads} heads`,
     },
     context: { value: contextLength },
-    ...(sourceLength !== undefined && { source: { value: sourceLength } }),
+    ...(sourceLength !== undefined && { longest_source: { value: sourceLength } }),
     vocabulary: { value: vocabularySize },
     weights_bytes: { value: weightBytes },
   };
