@@ -40,15 +40,10 @@ export class Observation {
     this.observer?.stepped({ kind: 'encode', rows: 0, chunkTokens, seconds: this.now() - start });
   }
 
-  ended({
-    finishReason: reason = 'abort',
-    numPromptTokens,
-    numGeneratedTokens,
-    submittedAt,
-    observer,
-  }: Sequence): void {
+  ended({ finishReason: reason = 'abort', request, numGeneratedTokens, submittedAt, observer }: Sequence): void {
     const seconds = this.now() - submittedAt;
-    const end = { reason, promptTokens: numPromptTokens, generatedTokens: numGeneratedTokens, seconds };
+    const { length: promptTokens } = request.source ?? request.prompt;
+    const end = { reason, promptTokens, generatedTokens: numGeneratedTokens, seconds };
     this.observer?.ended(end);
     observer?.ended(end);
   }

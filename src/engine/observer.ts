@@ -14,7 +14,7 @@ export interface ObservedStep {
 export interface ObservedEnd {
   /** `error`: a step failed. */
   readonly reason: FinishReason | 'error';
-  /** With those of the source. */
+  /** Of a request with a source: its tokens, without those that the decoder starts with. */
   readonly promptTokens: number;
   readonly generatedTokens: number;
   /** Since it was submitted. */

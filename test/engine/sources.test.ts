@@ -121,7 +121,7 @@ describe('a sequence with a source', () => {
     expect(sources.pieces.slice(2)).toEqual([2, 2, 2, 2]);
   });
 
-  test('tells the observer of pieces, and counts source tokens as prompt tokens', async () => {
+  test('tells the observer of pieces, and of the source as the prompt', async () => {
     const steps: unknown[] = [];
     const ends: number[] = [];
     const observer = {
@@ -141,7 +141,7 @@ describe('a sequence with a source', () => {
       ['decode', 1, 0],
       ['decode', 1, 0],
     ]);
-    expect(ends).toEqual([6]);
+    expect(ends).toEqual([5]);
   });
 
   test('choices of one prompt group share one source slot; others have their own', async () => {

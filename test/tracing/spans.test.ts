@@ -4,6 +4,8 @@ import { adapterId } from '../../src/prefix/name.js';
 import type { Config } from '../../src/config/variables.js';
 import { createSampler } from '../../src/tracing/sampler.js';
 import { send, type Answer } from '../support/http.js';
+import { modelCache } from '../support/models.js';
+import { randomBart } from '../support/random-bart.js';
 import { realServer, uploadBundled, type RealServer } from '../support/real-server.js';
 import { attributesOf, collector, type Collector, type ExportedSpan } from './collector.js';
 
@@ -46,6 +48,20 @@ beforeEach(() => {
 });
 
 describe('a traced request', () => {
+  test('of a model with an encoder tells of its source by its length alone', async () => {
+    const { server, collected } = await traced({ model: randomBart().directory, cache: modelCache });
+    const body = { model: 'random-bart', prompt: PROMPT, max_tokens: 6, ignore_eos: true };
+    expect((await complete(server, body)).status).toBe(200);
+    await collected.requests(1);
+    const spans = collected.spans();
+    const [sequence] = named(spans, 'text_completion random-bart');
+    expect(attributesOf(sequence!)).toMatchObject({
+      'gen_ai.usage.input_tokens': PROMPT.length + 2,
+      'gen_ai.usage.output_tokens': 6,
+    });
+    expect(JSON.stringify(collected.exports)).not.toContain(PROMPT);
+  });
+
   test('is a span with one below it for each part of its life, in order, and nothing that it said', async () => {
     const { server, collected } = await traced();
     await uploadBundled(server.url, 'headlines', KEY, PREFIX);
