@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 
 import type { TokenBytes } from '../tokenizer/text-stream.js';
 import { BeamGroup, toSequenceRequest } from './beams/beam-group.js';
+import { chunkLimitsOf, DEFAULT_LIMITS, type EngineLimits } from './engine-limits.js';
 import { EngineError } from './errors.js';
 import { EventStream } from './output/event-stream.js';
 import { type Admission, admit, reservedSlots } from './policy/admission.js';
@@ -12,12 +13,11 @@ import type { EngineObserver, EngineStats } from './observer.js';
 import { OutputText } from './output/output-text.js';
 import { startAdmitted, startBranches } from './kv/start.js';
 import { PromptCache } from './kv/prompt-cache.js';
-import type { QueueLimits } from './policy/queue.js';
 import { randomSeed } from './sampling/random.js';
 import type { BeamRequest, Generation, GenerationRequest, Priority } from './request.js';
 import { checkBeams, checkRequest } from './request-check.js';
 import type { KvCopy, ModelRunner, StepInput } from './runner.js';
-import { type ChunkLimits, schedule, type Schedule, type ScheduledPiece } from './policy/schedule.js';
+import { schedule, type Schedule, type ScheduledPiece } from './policy/schedule.js';
 import { Sequence } from './sequence.js';
 import { makeTransfers, type Transfer } from './kv/transfers.js';
 import { type SlotMove, Slots } from './kv/slots.js';
@@ -27,18 +27,6 @@ import { sampledSequences, toStepInput } from './step/step-input.js';
 import { acceptStepOutput } from './step/step-output.js';
 import { DeferredWakeups } from './output/deferred-wakeups.js';
 import { WorkClass } from './policy/work-class.js';
-
-/** Bounds of the engine's work. */
-export interface EngineLimits extends QueueLimits {
-  /** Prompt tokens that one step computes beside the decode rows. */
-  readonly maxChunkTokens: number;
-  /** Prompt tokens of a step without decode rows; `maxChunkTokens` unless given. */
-  readonly maxLoneChunkTokens?: number;
-  /** Source tokens of one layer that an encoder computes between two steps of decode rows; without rows it computes whole layers. */
-  readonly maxSourceTokens: number;
-  /** Bytes of computed prompts kept for later requests of the same tenant under the same prefix; 0: none, and nothing is looked up. */
-  readonly promptCacheBytes: number;
-}
 
 export interface EngineOptions {
   /** The engine is its only user. */
@@ -50,14 +38,6 @@ export interface EngineOptions {
   readonly limits?: Partial<EngineLimits>;
   readonly observer?: EngineObserver | undefined;
 }
-
-const defaultLimits: EngineLimits = {
-  maxChunkTokens: 32,
-  maxSourceTokens: 128,
-  maxWaitingRequests: 1024,
-  maxWaitingTokens: 2 ** 20,
-  promptCacheBytes: 0,
-};
 
 /** Failed steps in a row after which the runner is taken to be broken. */
 const UNHEALTHY_FAILURES = 3;
@@ -83,7 +63,7 @@ export class Engine {
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#runner = options.runner;
-    this.#limits = { ...defaultLimits, ...options.limits };
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#classes = { interactive: new WorkClass(this.#limits), background: new WorkClass(this.#limits) };
     this.#slots = new Slots(options.runner.slots);
     const { promptCacheBytes } = this.#limits;
@@ -178,7 +158,7 @@ export class Engine {
   async #step(): Promise<void> {
     await makeTransfers(this.#runner, this.#slots.settle());
     await this.#admit();
-    const plan = schedule(this.#slots.held, this.#chunkLimits);
+    const plan = schedule(this.#slots.held, chunkLimitsOf(this.#limits, this.#runner));
     const input = toStepInput(plan, this.#runner.vocabularySize);
     const seconds = input === undefined ? 0 : await this.#compute(plan, input);
     if (plan.piece && plan.piece.sequence.status !== 'finished') await this.#encode(plan.piece, seconds);
@@ -212,16 +192,6 @@ export class Engine {
     await computing;
     this.#failures = 0;
     this.#observation.encoded(piece.sequence, start);
-  }
-
-  get #chunkLimits(): ChunkLimits {
-    const { maxChunkTokens, maxLoneChunkTokens = maxChunkTokens, maxSourceTokens } = this.#limits;
-    const { maxChunkTokens: mostOfRunner = Infinity } = this.#runner;
-    return {
-      maxChunkTokens: Math.min(maxChunkTokens, mostOfRunner),
-      maxLoneChunkTokens: Math.min(maxLoneChunkTokens, mostOfRunner),
-      maxSourceTokens,
-    };
   }
 
   async #admit(): Promise<void> {
