@@ -13,17 +13,22 @@ export interface Measurement {
   readonly eventLoopDelay?: number;
 }
 
-/** Tokens of the two measurements of `rateOfLengths`. */
-const [SHORT, LONG] = [4, 36];
+/** Tokens between the two measurements of `rateOfLengths`. */
+const MORE = 32;
 
 /**
- * Tokens per second of `rows` rows that tell nothing before they end: the time of more tokens less that of fewer, so that what comes before the
- * first token does not count.
+ * Tokens per second of `rows` rows that tell nothing before they end: the time of more tokens less that of `from` tokens, so that what comes before
+ * does not count.
+ * @param from so many that all rows decode together before the first of them ends
  * @param time milliseconds until all rows have `length` tokens
  */
-export async function rateOfLengths(rows: number, time: (length: number) => Promise<number>): Promise<number> {
-  const short = await time(SHORT);
-  return (1000 * rows * (LONG - SHORT)) / ((await time(LONG)) - short);
+export async function rateOfLengths(
+  rows: number,
+  from: number,
+  time: (length: number) => Promise<number>,
+): Promise<number> {
+  const short = await time(from);
+  return (1000 * rows * MORE) / ((await time(from + MORE)) - short);
 }
 
 /** Measurement of a server process. */

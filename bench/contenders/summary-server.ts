@@ -9,6 +9,8 @@ import { type Contender, rateOfLengths } from './contender.js';
 /** Most new tokens of a stream: it is ended long before, when the others have been measured. */
 const MOST_TOKENS = 1000;
 const BEAMS = 4;
+/** Tokens after which all searches decode together, though their sources are encoded one after another. */
+const BEAM_TOKENS = 160;
 
 /** The server with a BART, as several contenders. */
 export interface SummaryServer {
@@ -46,7 +48,7 @@ export async function openSummaryServer(context: BenchContext): Promise<SummaryS
     beams: {
       name: `server, ${BEAMS} beams`,
       measure: async (count) => ({
-        decode: await rateOfLengths(count * BEAMS, (length) => search(url, users(count), length)),
+        decode: await rateOfLengths(count * BEAMS, BEAM_TOKENS, (length) => search(url, users(count), length)),
       }),
       close: none,
     },

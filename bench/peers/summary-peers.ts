@@ -14,6 +14,8 @@ import { type PeerCommand, PeerProcess } from './peer-process.js';
 const scripts = path.join(packageRoot, 'bench/peers');
 const installed = path.join(packageRoot, 'bench/.cache/peers');
 const BEAMS = 4;
+/** A peer encodes all sources first, so its rows decode together from the first token on. */
+const BEAM_TOKENS = 4;
 
 /** A peer that summarises, as two contenders; closing `greedy` closes both. */
 export interface SummaryPeer {
@@ -47,7 +49,9 @@ export async function openSummaryPeer(name: SummaryPeerName, context: BenchConte
     },
     beams: {
       name: `${name}, ${BEAMS} beams`,
-      measure: async (rows) => ({ decode: await rateOfLengths(rows * BEAMS, (count) => time(rows, count)) }),
+      measure: async (rows) => ({
+        decode: await rateOfLengths(rows * BEAMS, BEAM_TOKENS, (count) => time(rows, count)),
+      }),
       close: () => Promise.resolve(),
     },
   };
