@@ -102,8 +102,11 @@ export interface ModelRunner {
   step(input: StepInput): Promise<StepOutput>;
   /** Writes the keys and values of virtual tokens, those of the site that slots hold, at positions `offset` to `offset + kv.length - 1` of a slot. */
   append(slot: number, offset: number, kv: PrefixKv): Promise<void>;
-  /** Copies the first `length` positions of a slot to another one; the source stays as it is. */
-  copySlot(from: number, to: number, length: number): Promise<void>;
+  /**
+   * Copies the first `length` positions of a slot to another one; the source stays as it is.
+   * @param shared leading positions that both have alike, which need not be copied; 0 unless given
+   */
+  copySlot(from: number, to: number, length: number, shared?: number): Promise<void>;
   /** Copies positions `from` to `from + length - 1` out of a slot. */
   readSlot(slot: number, from: number, length: number): Promise<KvCopy>;
   /** Writes a copy that `readSlot` returned into any slot, at the positions that it was read from: those from `from` on. */

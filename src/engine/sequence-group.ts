@@ -4,6 +4,8 @@ import type { LogitsRow } from './sampling/logits-row.js';
 export interface Branch<S> {
   readonly parent: S;
   readonly child: S;
+  /** Leading tokens of which the child's slot has the parent's keys and values already. */
+  readonly numSharedTokens: number;
 }
 
 /** Sequences that run in step and end together, as those of a beam search. */

@@ -163,12 +163,13 @@ export class OnnxRunner implements ModelRunner {
     });
   }
 
-  copySlot(from: number, to: number, length: number): Promise<void> {
+  copySlot(from: number, to: number, length: number, shared = 0): Promise<void> {
     return this.#exclusively(async () => {
       this.#check.slot(from);
       this.#check.slot(to);
       this.#check.range(0, length);
-      await this.parts.arena.copy(from, to, length);
+      this.#check.range(shared, length - shared);
+      await this.parts.arena.copy(from, to, length, shared);
     });
   }
 

@@ -99,7 +99,7 @@ describe('a beam search', () => {
   });
 
   test('ends its hypotheses with end tokens and without', async () => {
-    const found = await searchAlone(makeBeams({ width: 4, maxTokens: 12 }));
+    const found = await searchAlone(makeBeams({ width: 4, maxTokens: 7 }));
     expect(new Set(found.map(({ reason }) => reason))).toEqual(new Set(['stop', 'length']));
     expect(new Set(found.map(({ ids }) => ids.length)).size).toBeGreaterThan(1);
   });
@@ -137,9 +137,9 @@ describe('a beam search', () => {
     const { engine, runner } = setUp({ slots: 6 });
     const copies: [from: number, to: number][] = [];
     const copySlot = runner.copySlot.bind(runner);
-    runner.copySlot = (from, to, length) => {
+    runner.copySlot = (from, to, length, shared) => {
       copies.push([from, to]);
-      return copySlot(from, to, length);
+      return copySlot(from, to, length, shared);
     };
     await collectAll(engine.submitBeams(makeBeams({ width: 6, maxTokens: 2 })));
     expect(runner.steps.map(({ decode, chunk }) => [decode.length, chunk?.tokens.length])).toEqual([
@@ -147,6 +147,30 @@ describe('a beam search', () => {
       [6, undefined],
     ]);
     expect(copies).toEqual([1, 2, 3, 4, 5].map((to) => [0, to]));
+  });
+});
+
+describe('a beam that goes on from another', () => {
+  test('copies what the two do not have from the same ancestor', async () => {
+    const { engine, runner } = setUp({ slots: 4 });
+    const kv = makeFakeKv(5, 1);
+    const copies: { length: number; shared: number }[] = [];
+    const copySlot = runner.copySlot.bind(runner);
+    runner.copySlot = (from, to, length, shared = 0) => {
+      copies.push({ length, shared });
+      return copySlot(from, to, length, shared);
+    };
+    const prompt = [20, 21, 22];
+    await collectAll(
+      engine.submitBeams(makeBeams({ width: 4, maxTokens: 12, prompt, prefix: { kv, placement: 'prefix' } })),
+    );
+    const later = copies.filter(({ shared }) => shared > 0);
+    expect(copies.slice(0, 3).map(({ shared }) => shared)).toEqual([0, 0, 0]); // new slots have nothing yet
+    expect(later.length).toBeGreaterThan(3);
+    for (const { length, shared } of later) {
+      expect(shared).toBeGreaterThanOrEqual(kv.length + prompt.length);
+      expect(shared).toBeLessThan(length);
+    }
   });
 });
 

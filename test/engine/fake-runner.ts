@@ -95,11 +95,11 @@ export class FakeRunner implements ModelRunner {
     });
   }
 
-  copySlot(from: number, to: number, length: number): Promise<void> {
+  copySlot(from: number, to: number, length: number, shared = 0): Promise<void> {
     return this.#exclusively(() => {
       this.#checkRange(from, 0, length);
       this.#checkRange(to, 0, length);
-      this.#slot(to).set(this.#slot(from).subarray(0, length));
+      this.#slot(to).set(this.#slot(from).subarray(shared, length), shared);
     });
   }
 

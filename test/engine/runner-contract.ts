@@ -319,6 +319,15 @@ export function describeRunner(
       expectClose(await prefill(2, [next], prompt.length), expected);
     });
 
+    test('copySlot may leave out positions that both slots have alike', async () => {
+      const [prompt, next] = [tokens(9, 6), 4];
+      const expected = await prefill(3, [...prompt, next]);
+      await prefill(2, prompt);
+      await prefill(0, [...prompt.slice(0, 5), ...tokens(20, 7)]);
+      await runner.copySlot(2, 0, prompt.length, 5);
+      expectClose(first(await logitsOf(row(0, next, prompt.length))), expected);
+    });
+
     test('what readSlot copied out, writeSlot puts into any slot, to the last bit', async () => {
       const [prompt, next] = [tokens(13, 6), 4];
       await runner.append(2, 0, under.makeKv(3, 1));

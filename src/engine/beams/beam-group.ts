@@ -95,7 +95,8 @@ export class BeamGroup implements SequenceGroup<Sequence> {
     const free = this.sequences.filter((sequence) => !parents.includes(sequence));
     this.#running = parents.flatMap((parent, i) => {
       const child = parents.indexOf(parent) === i ? parent : free.shift();
-      if (parent && child && parent !== child) branches.push({ parent, child });
+      if (parent && child && parent !== child)
+        branches.push({ parent, child, numSharedTokens: countShared(parent, child) });
       return child ?? [];
     });
     if (branches.length > 0) for (const sequence of this.sequences) sequence.numSlots = 1;
@@ -114,4 +115,11 @@ export class BeamGroup implements SequenceGroup<Sequence> {
     });
     return [];
   }
+}
+
+/** Leading tokens that two beams have from the same ancestor: two beams of a search never come to the same tokens by themselves. */
+function countShared(parent: Sequence, { tokens, numComputedTokens, slot }: Sequence): number {
+  if (slot === undefined) return 0;
+  const differs = tokens.findIndex((id, index) => index >= numComputedTokens || id !== parent.tokens[index]);
+  return differs < 0 ? tokens.length : differs;
 }

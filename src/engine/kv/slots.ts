@@ -5,6 +5,8 @@ export interface SlotMove {
   readonly from: number;
   readonly to: number;
   readonly length: number;
+  /** Leading positions that the two slots have alike already; 0 unless given. */
+  readonly shared?: number;
 }
 
 /**

@@ -29,10 +29,10 @@ export function startBranches(branches: readonly Branch<Sequence>[], slots: Slot
   if (branches.length === 0) return [];
   // A search begins when the prompt's prefill is over: first its sequence becomes a row.
   const moves = slots.settle();
-  for (const { parent, child } of branches) {
+  for (const { parent, child, numSharedTokens } of branches) {
     child.shareSource(parent);
     if (child.slot === undefined) moves.push(...slots.allocate(child));
-    moves.push(...copyKv(parent, child));
+    moves.push(...copyKv(parent, child, numSharedTokens));
   }
   return moves;
 }
@@ -57,8 +57,13 @@ function writeBlocks(blocks: readonly KvCopy[], sequence: Sequence): Transfer[] 
   return [...virtual, ...writes];
 }
 
-/** Copy that gives a sequence all keys and values that it is to have of another one's. */
-function copyKv(source: Sequence, { slot, kvLength }: Sequence): SlotMove[] {
+/**
+ * Copy that gives a sequence all keys and values that it is to have of another one's.
+ * @param numSharedTokens leading tokens whose keys and values both have
+ */
+function copyKv(source: Sequence, sequence: Sequence, numSharedTokens = 0): SlotMove[] {
+  const { slot, kvLength } = sequence;
   if (source.slot === undefined || slot === undefined || kvLength === 0) return [];
-  return [{ from: source.slot, to: slot, length: kvLength }];
+  const shared = numSharedTokens === 0 ? 0 : sequence.positionOf(numSharedTokens - 1) + 1;
+  return [{ from: source.slot, to: slot, length: kvLength, shared }];
 }

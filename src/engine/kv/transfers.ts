@@ -24,6 +24,6 @@ export async function makeTransfers(runner: ModelRunner, transfers: readonly Tra
   for (const one of transfers) {
     if ('block' in one) await runner.writeSlot(one.to, one.at, one.block);
     else if ('kv' in one) await runner.append(one.to, one.at, one.kv);
-    else await runner.copySlot(one.from, one.to, one.length);
+    else await runner.copySlot(one.from, one.to, one.length, one.shared);
   }
 }

@@ -27,15 +27,20 @@ export class HostArena implements KvArena {
     this.#blocks.bind(binding, group, first, count, nodes);
   }
 
-  async copy(from: number, to: number, length: number): Promise<void> {
+  async copy(from: number, to: number, length: number, shared = 0): Promise<void> {
     const { site, positions } = this.layout;
     const heads = site.kvHeads;
     const headBytes = this.#blocks.slotBytes / heads;
-    const copied = (headBytes / positions) * length;
+    const positionBytes = headBytes / positions;
     for (const block of this.#bytes) {
       for (let h = 0; h < heads; h++) {
         const source = (from * heads + h) * headBytes;
-        block.copyWithin((to * heads + h) * headBytes, source, source + copied);
+        const target = (to * heads + h) * headBytes;
+        block.copyWithin(
+          target + shared * positionBytes,
+          source + shared * positionBytes,
+          source + length * positionBytes,
+        );
       }
     }
   }

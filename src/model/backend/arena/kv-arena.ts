@@ -39,8 +39,11 @@ export interface KvArena {
    * each of its nodes.
    */
   bind(binding: Binding, group: AttentionGroup, first: number, count: number, nodes: number): void;
-  /** Copies the first `length` positions of a slot to another one; what follows them in that one is lost. */
-  copy(from: number, to: number, length: number): Promise<void>;
+  /**
+   * Copies the first `length` positions of a slot to another one; what follows them in that one is lost.
+   * @param shared leading positions that both have alike, which may be left out
+   */
+  copy(from: number, to: number, length: number, shared?: number): Promise<void>;
   /** Copies `length` positions from `from` on out of a slot. */
   read(slot: number, from: number, length: number): Promise<ArenaCopy>;
   /** Copies what `read` returned, of an arena of the same layout, into a slot, at the positions from `from` on. */
