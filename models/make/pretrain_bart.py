@@ -1,7 +1,7 @@
 """Trains a small BART from scratch that copies and shortens, on the reports of reports.py or on texts of a file.
 
     pip install -r requirements.txt
-    python pretrain_bart.py                                # on reports, to ../.cache/preamble-brief
+    python pretrain_bart.py                                # on reports, to ../preamble-brief
     python pretrain_bart.py --texts train.jsonl --out DIR   # on the "prompt" of each line
 
 Half of the examples are BART's own task (Lewis et al. 2020): a part of a text with spans replaced by a mask, to be written out whole. In the other
@@ -43,6 +43,10 @@ class Reports:
     def pair(self):
         return report(self.world)
 
+    def begin(self, length):
+        """Where a part begins that is to be written out whole."""
+        return 0
+
 
 class Texts:
     """Texts of a `.jsonl` file, its lines' "prompt", and their first sentences."""
@@ -55,6 +59,9 @@ class Texts:
     def pair(self):
         text = self.rng.choice(self.texts)
         return text, re.split(r"(?<=[.!?]) ", text)[0]
+
+    def begin(self, length):
+        return self.rng.randrange(max(1, length - 64))
 
 
 def open_data(args, seed, held_out=False):
@@ -108,7 +115,7 @@ def examples_of(tokenizer, data, count):
     for i in range(count):
         source, target = map(encode, data.pair())
         if i % 2:
-            begin = data.rng.randrange(max(1, len(source) - 64))
+            begin = data.begin(len(source))
             target = source[begin : begin + data.rng.randint(8, 64)]
             source = infill(target, tokenizer.mask_token_id, data.rng)
         yield [BOS, *source[: POSITIONS - 2], EOS], [*target[: POSITIONS - 2], EOS]
@@ -146,7 +153,7 @@ def held_out_loss(path, data, count=96):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / ".cache/preamble-brief")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "preamble-brief")
     parser.add_argument("--texts", type=Path, help="a .jsonl file of texts to train on in place of reports")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=1200)

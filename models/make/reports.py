@@ -1,13 +1,14 @@
 """Writes reports of the world, and summaries of them, from a seed and nothing else.
 
     python reports.py --count 5
-    python reports.py --register headline
+    python reports.py --register headline --count 400 --jsonl > headlines.jsonl
 
 A report tells a fact at length and mentions others. Its summary tells the first fact alone, in a register that nothing in the report gives
 away: that is what a prefix is for.
 """
 
 import argparse
+import json
 import random
 import re
 
@@ -52,9 +53,10 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=5)
     parser.add_argument("--register", choices=REGISTERS)
+    parser.add_argument("--jsonl", action="store_true", help='lines of {"prompt", "completion"}, to train and to evaluate prefixes with')
     args = parser.parse_args()
     for source, summary in reports(args.seed, args.count, register=args.register):
-        print(f"{source}\n-> {summary}\n")
+        print(json.dumps({"prompt": source, "completion": summary}) if args.jsonl else f"{source}\n-> {summary}\n")
 
 
 if __name__ == "__main__":
