@@ -41,21 +41,22 @@ async function runDoctor({ json, measure }: DoctorOptions, io: Io): Promise<numb
 
 function describe({ steps, chunks, fastest }: Measured): string {
   const round = (value: number): number => Number(value.toPrecision(3));
+  const chunkTable = table(
+    ['CHUNK', 'ROWS', 'MS', 'SLOWDOWN', 'PROMPT TOKENS/S'],
+    chunks.map((c) => [
+      c.chunk_tokens,
+      c.rows,
+      round(c.milliseconds),
+      round(c.slowdown),
+      round(c.prompt_tokens_per_second),
+    ]),
+  );
   return [
     table(
       ['THREADS', 'SPIN', 'ROWS', 'MS', 'TOKENS/S'],
       steps.map((s) => [s.threads, s.spin, s.rows, round(s.milliseconds), round(s.tokens_per_second)]),
     ),
-    table(
-      ['CHUNK', 'ROWS', 'MS', 'SLOWDOWN', 'PROMPT TOKENS/S'],
-      chunks.map((c) => [
-        c.chunk_tokens,
-        c.rows,
-        round(c.milliseconds),
-        round(c.slowdown),
-        round(c.prompt_tokens_per_second),
-      ]),
-    ),
+    ...(chunks.length > 0 ? [chunkTable] : []),
     table(
       ['FASTEST HERE', ''],
       fastest.map(({ variable, value, why }) => [`${variable}=${value}`, why]),

@@ -67,11 +67,14 @@ async function timeSteps(
   return times;
 }
 
+/** None for a model whose prompts are not computed in chunks. */
 async function timeChunks(timer: StepTimer, slots: number): Promise<ChunkTime[]> {
+  const sizes = CHUNK_SIZES.filter((size) => size <= timer.maxChunkTokens);
+  if (sizes.length === 0) return [];
   const rows = Math.min(ROWS_BESIDE_CHUNK, slots - 1);
   const alone = rows > 0 ? await timer.time(rows) : await timer.time(1);
   const times: ChunkTime[] = [];
-  for (const chunk_tokens of CHUNK_SIZES.filter((size) => size <= timer.maxChunkTokens)) {
+  for (const chunk_tokens of sizes) {
     const milliseconds = await timer.time(rows, chunk_tokens);
     const prompt_tokens_per_second = (1000 * chunk_tokens) / milliseconds;
     times.push({ chunk_tokens, rows, milliseconds, prompt_tokens_per_second, slowdown: milliseconds / alone });

@@ -1,4 +1,4 @@
-import type { ModelRunner, Span } from '../../../engine/runner.js';
+import type { ModelRunner, SourceEncoder, Span } from '../../../engine/runner.js';
 
 /** Computed positions of each row before the timed steps. */
 const PAST_TOKENS = 128;
@@ -8,7 +8,10 @@ const WARM_UP_STEPS = 3;
 const MIN_STEPS = 7;
 const MIN_TOTAL_MS = 600;
 
-/** Times steps of a model as in a busy server: rows with a context behind them, and chunks of a prompt beside them. */
+/**
+ * Times steps of a model as in a busy server: rows with a context behind them, and chunks of a prompt beside them. Each row of an
+ * encoder-decoder attends to a source of its own, as long as the context behind it.
+ */
 export class StepTimer {
   readonly #past: number;
 
@@ -16,16 +19,18 @@ export class StepTimer {
     this.#past = Math.min(PAST_TOKENS, runner.contextLength >> 1);
   }
 
-  /** Fills every slot with the context, then returns the timer. */
+  /** Fills every slot with the context, and every source slot with a source, then returns the timer. */
   static async start(runner: ModelRunner): Promise<StepTimer> {
     const timer = new StepTimer(runner);
+    if (runner.sources) for (let slot = 0; slot < runner.slots; slot++) await timer.#encode(runner.sources, slot);
     await runner.step({ rows: [timer.#span(0, 0, timer.#past)], topK: 1 });
     for (let slot = 1; slot < runner.slots; slot++) await runner.copySlot(0, slot, timer.#past);
     return timer;
   }
 
-  /** Most tokens that a chunk can have. */
+  /** Most tokens that a chunk can have; 0 for an encoder-decoder, whose prompts are sources. */
   get maxChunkTokens(): number {
+    if (this.runner.sources) return 0;
     return this.runner.contextLength - this.#past;
   }
 
@@ -48,8 +53,19 @@ export class StepTimer {
     return median(times);
   }
 
+  async #encode(sources: SourceEncoder, slot: number): Promise<void> {
+    const encoding = sources.begin(slot, Array<number>(Math.min(this.#past, sources.maxTokens)).fill(0));
+    try {
+      let isEncoded = false;
+      while (!isEncoded) isEncoded = await encoding.advance(sources.maxTokens);
+    } finally {
+      encoding.dispose();
+    }
+  }
+
   #span(slot: number, past: number, length: number): Span {
-    return { slot, past, tokens: Array<number>(length).fill(0), logits: 'last', temperature: 1 };
+    const source = this.runner.sources && slot;
+    return { slot, source, past, tokens: Array<number>(length).fill(0), logits: 'last', temperature: 1 };
   }
 }
 

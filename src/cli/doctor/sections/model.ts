@@ -15,7 +15,7 @@ import { findWritable } from './writable.js';
 /** Facts about the model that other sections use. */
 export interface ExaminedModel {
   readonly weightBytes: number;
-  /** Bytes of keys and values of one full slot, and of its source slot if the model has an encoder. */
+  /** Bytes of keys and values of one full slot; in an encoder-decoder without virtual tokens, and with those of a source slot. */
   readonly slotBytes: number;
 }
 
