@@ -107,7 +107,8 @@ function commonSettings(groups: readonly Group[]): string[] {
   const settings = groups.find(({ settings: { method } }) => method !== 'none')?.settings;
   if (settings === undefined) return [];
   const varying = new Set(varyingAxes(groups).map(({ axis }) => axis));
-  const same = (['length', 'mlp', 'init'] as const).filter((axis) => !varying.has(axis));
+  const given = (['sites', 'length', 'mlp', 'init'] as const).filter((axis) => settings[axis] !== null);
+  const same = given.filter((axis) => !varying.has(axis));
   if (same.length === 0) return [];
   return [`Everywhere: ${same.map((axis) => `${AXIS_LABELS[axis]} ${settings[axis]}`).join(', ')}.`, ''];
 }
