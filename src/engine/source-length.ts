@@ -1,11 +1,11 @@
-import type { PrefixKv } from '../prefix/kv.js';
+import { numSourceEmbeddings, type PrefixKv } from '../prefix/kv.js';
 import type { SourceEncoder } from './runner.js';
 
 /** Positions that a source takes in an encoder, with the embeddings that a prefix puts before it. */
 export function sourceLength(
   source: readonly number[],
   prefix: Pick<PrefixKv, 'sourceEmbeddings'> | undefined,
-  { width }: Pick<SourceEncoder, 'width'>,
+  encoder: Pick<SourceEncoder, 'width'>,
 ): number {
-  return source.length + (prefix?.sourceEmbeddings?.length ?? 0) / width;
+  return source.length + numSourceEmbeddings(prefix, encoder);
 }

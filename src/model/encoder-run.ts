@@ -1,16 +1,19 @@
-import { CROSS, ENCODER, type ModelShape, type PrefixKv, rowWidth, siteNamed } from '../prefix/kv.js';
+import {
+  CROSS,
+  ENCODER,
+  type ModelShape,
+  numSourceEmbeddings,
+  numVirtualTokens,
+  type PrefixKv,
+  siteNamed,
+} from '../prefix/kv.js';
 import type { MappedFile } from '../runtime/libc/mapped-file.js';
 import type { Runtime } from '../runtime/ort/runtime.js';
-import type { Binding, Session } from '../runtime/ort/session.js';
-import type { KvArena } from './backend/arena/kv-arena.js';
-import { LayerStates } from './layer-states.js';
 import { ScratchTensors } from '../runtime/ort/scratch-tensors.js';
-
-/** A session and the binding of its inputs and outputs. */
-export interface BoundGraph {
-  readonly session: Session;
-  readonly binding: Binding;
-}
+import type { Binding } from '../runtime/ort/session.js';
+import type { KvArena } from './backend/arena/kv-arena.js';
+import type { BoundGraph } from './bound-graph.js';
+import { LayerStates } from './layer-states.js';
 
 /** What an encoding computes with; it owns none of it. */
 export interface EncoderRunParts {
@@ -51,9 +54,9 @@ export class EncoderRun {
     private readonly prefix: PrefixKv | undefined,
   ) {
     const { runtime, shape } = parts;
-    this.#numEmbeddings = (prefix?.sourceEmbeddings?.length ?? 0) / shape.width;
+    this.#numEmbeddings = numSourceEmbeddings(prefix, shape);
     this.#numTokens = this.#numEmbeddings + source.length;
-    this.#numCross = (prefix?.rows.get(CROSS)?.length ?? 0) / rowWidth(siteNamed(shape, CROSS));
+    this.#numCross = numVirtualTokens(prefix, siteNamed(shape, CROSS));
     this.length = this.#numCross + this.#numTokens;
     this.#states = new LayerStates(runtime, siteNamed(shape, ENCODER), this.#numTokens, prefix?.rows.get(ENCODER));
   }

@@ -2,9 +2,10 @@ import type { KvCopy, ModelRunner, Span, StepInput, StepOutput } from '../engine
 import { type ModelShape, type PrefixKv, rowWidth, slotSite } from '../prefix/kv.js';
 import type { MappedFile } from '../runtime/libc/mapped-file.js';
 import type { Runtime } from '../runtime/ort/runtime.js';
-import type { Binding, Session } from '../runtime/ort/session.js';
+import type { Session } from '../runtime/ort/session.js';
 import { Tensor } from '../runtime/ort/tensor.js';
 import { type KvArena, ArenaCopy } from './backend/arena/kv-arena.js';
+import { bindGraph, type BoundGraph } from './bound-graph.js';
 import type { CrossForm } from './cross-attention.js';
 import { SlotBinding } from './slot-binding.js';
 import { slotPositions } from './slot-positions.js';
@@ -59,12 +60,6 @@ export const MAX_ROW_TOKENS = 16;
  */
 const TOKENS_PER_RELEASE = 32;
 
-/** A session and the binding of its inputs and outputs. */
-interface OpenGraph {
-  readonly session: Session;
-  readonly binding: Binding;
-}
-
 /** Runs the engine's steps on ONNX Runtime. One call at a time; everything it is given is checked before it is lent. */
 export class OnnxRunner implements ModelRunner {
   readonly slots: number;
@@ -73,9 +68,9 @@ export class OnnxRunner implements ModelRunner {
   readonly contextLength: number;
   readonly vocabularySize: number;
   readonly sources: OnnxSourceEncoder | undefined;
-  readonly #graphs: Record<keyof RunnerSessions, OpenGraph>;
+  readonly #graphs: Record<keyof RunnerSessions, BoundGraph>;
   /** Graphs for rows of several tokens, by their number of nodes and whether there is a chunk. */
-  readonly #chains = new Map<string, OpenGraph>();
+  readonly #chains = new Map<string, BoundGraph>();
   readonly #check: StepCheck;
   readonly #slots: SlotBinding;
   readonly #crossAttention: SourceAttention | undefined;
@@ -112,7 +107,8 @@ export class OnnxRunner implements ModelRunner {
       this.sources = encoder;
       this.#crossAttention = new SourceAttention({ arena, form, buffers, lengthOf: (slot) => encoder.lengthOf(slot) });
     }
-    this.#graphs = { uniform: bind(sessions.uniform), mixed: bind(sessions.mixed), append: bind(sessions.append) };
+    const { uniform, mixed, append } = sessions;
+    this.#graphs = { uniform: bindGraph(uniform), mixed: bindGraph(mixed), append: bindGraph(append) };
   }
 
   step(input: StepInput): Promise<StepOutput> {
@@ -203,13 +199,13 @@ export class OnnxRunner implements ModelRunner {
   }
 
   /** The graph of a step; those with several nodes are opened when they are first needed. */
-  async #open({ rows, chunk, nodes }: StepLayout): Promise<OpenGraph> {
+  async #open({ rows, chunk, nodes }: StepLayout): Promise<BoundGraph> {
     if (nodes === 1) return rows.length > 0 && chunk ? this.#graphs.mixed : this.#graphs.uniform;
     const key = `${nodes} ${chunk !== undefined}`;
     const known = this.#chains.get(key);
     if (known !== undefined) return known;
     if (this.parts.openSpans === undefined) throw new RangeError(`rows of ${nodes} tokens`);
-    const opened = bind(await this.parts.openSpans(nodes, chunk !== undefined));
+    const opened = bindGraph(await this.parts.openSpans(nodes, chunk !== undefined));
     this.parts.weights.releasePages(); // the packed copies of the other graphs are what runs
     this.#chains.set(key, opened);
     return opened;
@@ -261,8 +257,4 @@ export class OnnxRunner implements ModelRunner {
       this.#busy = false;
     }
   }
-}
-
-function bind(session: Session): OpenGraph {
-  return { session, binding: session.bind() };
 }

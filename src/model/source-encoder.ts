@@ -1,10 +1,19 @@
 import type { SourceEncoder, SourceEncoding } from '../engine/runner.js';
-import { CROSS, ENCODER, type ModelShape, type PrefixKv, rowWidth, siteNamed } from '../prefix/kv.js';
+import {
+  CROSS,
+  ENCODER,
+  type ModelShape,
+  numSourceEmbeddings,
+  numVirtualTokens,
+  type PrefixKv,
+  siteNamed,
+} from '../prefix/kv.js';
 import type { MappedFile } from '../runtime/libc/mapped-file.js';
 import type { Runtime } from '../runtime/ort/runtime.js';
 import type { Session } from '../runtime/ort/session.js';
 import type { KvArena } from './backend/arena/kv-arena.js';
-import { type BoundGraph, EncoderRun } from './encoder-run.js';
+import { bindGraph, type BoundGraph } from './bound-graph.js';
+import { EncoderRun } from './encoder-run.js';
 
 /** Sessions of the graphs that encode a source, which the encoder borrows. */
 export interface SourceSessions {
@@ -50,8 +59,8 @@ export class OnnxSourceEncoder implements SourceEncoder {
     this.maxTokens = shape.sourceLength;
     this.width = shape.width;
     this.#lengths = new Int32Array(slots);
-    this.#stages = sessions.stages.map(bind);
-    this.#append = bind(sessions.append);
+    this.#stages = sessions.stages.map(bindGraph);
+    this.#append = bindGraph(sessions.append);
   }
 
   begin(slot: number, source: readonly number[], prefix?: PrefixKv): SourceEncoding {
@@ -106,25 +115,21 @@ export class OnnxSourceEncoder implements SourceEncoder {
     for (const id of source) {
       if (!Number.isInteger(id) || id < 0 || id >= shape.vocabularySize) throw new RangeError(`token id ${id}`);
     }
-    const embeddings = prefix?.sourceEmbeddings?.length ?? 0;
-    if (embeddings % shape.width !== 0) {
-      throw new RangeError(`${embeddings} values are no input embeddings of width ${shape.width}`);
+    const embeddings = numSourceEmbeddings(prefix, shape);
+    if (!Number.isInteger(embeddings)) {
+      throw new RangeError(`${embeddings * shape.width} values are no input embeddings of width ${shape.width}`);
     }
-    const tokens = source.length + embeddings / shape.width;
+    const tokens = source.length + embeddings;
     if (tokens > this.maxTokens) throw new RangeError(`a source of ${tokens} tokens: ${this.maxTokens} fit`);
     const limits = [
       [ENCODER, this.maxTokens],
       [CROSS, positions - tokens],
     ] as const;
     for (const [name, limit] of limits) {
-      const rows = (prefix?.rows.get(name)?.length ?? 0) / rowWidth(siteNamed(shape, name));
+      const rows = numVirtualTokens(prefix, siteNamed(shape, name));
       if (!Number.isInteger(rows) || rows > limit) {
         throw new RangeError(`${rows} virtual tokens at the site ${name}: ${limit} fit`);
       }
     }
   }
-}
-
-function bind(session: Session): BoundGraph {
-  return { session, binding: session.bind() };
 }

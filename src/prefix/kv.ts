@@ -95,6 +95,19 @@ export function selfRows({ rows }: PrefixKv): Float32Array {
   return own;
 }
 
+/** Virtual tokens that a prefix, if there is one, has at a site. */
+export function numVirtualTokens(kv: Pick<PrefixKv, 'rows'> | undefined, site: AttentionSite): number {
+  return (kv?.rows.get(site.name)?.length ?? 0) / rowWidth(site);
+}
+
+/** Input embeddings that a prefix, if there is one, puts before a source. */
+export function numSourceEmbeddings(
+  kv: Pick<PrefixKv, 'sourceEmbeddings'> | undefined,
+  { width }: Pick<ModelShape, 'width'>,
+): number {
+  return (kv?.sourceEmbeddings?.length ?? 0) / width;
+}
+
 /** Bytes of a prefix's rows at all sites, and of its embeddings. */
 export function kvBytes({ rows, sourceEmbeddings }: PrefixKv): number {
   return [...rows.values()].reduce((bytes, { byteLength }) => bytes + byteLength, sourceEmbeddings?.byteLength ?? 0);

@@ -1,5 +1,5 @@
 import type { GenerationConfig } from '../../engine/generation-config.js';
-import { type BaseModel, type PrefixKv, rowWidth } from '../../prefix/kv.js';
+import { type BaseModel, numSourceEmbeddings, numVirtualTokens, type PrefixKv } from '../../prefix/kv.js';
 import { CompletionError } from '../errors.js';
 
 /** The room that a prompt, and what is generated, must fit. */
@@ -29,23 +29,17 @@ export function roomOf(
   const { contextLength, sourceLength } = base;
   if (generation === undefined) return { contextLength, virtualTokens: kv?.length ?? 0 };
   if (sourceLength === undefined) throw new Error('a decoder starts, but the model has no sources');
-  const virtualTokens = embeddedTokens(base, kv);
+  const virtualTokens = numSourceEmbeddings(kv, base);
   const source = { sourceLength, virtualTokens, startTokens: generation.decoderStart.length };
   return { contextLength, virtualTokens: kv?.shift ?? 0, source };
 }
 
 /** Virtual tokens of a prefix: of several sites, those of the one that has the most. */
 export function countVirtualTokens(base: BaseModel, kv: PrefixKv | undefined): number {
-  if (kv === undefined) return 0;
-  const atSites = base.sites.map((site) => (kv.rows.get(site.name)?.length ?? 0) / rowWidth(site));
-  return Math.max(kv.length, embeddedTokens(base, kv), ...atSites);
+  return Math.max(numSourceEmbeddings(kv, base), ...base.sites.map((site) => numVirtualTokens(kv, site)));
 }
 
 /** The refusal of a request that does not fit. @param param the field that is at fault */
 export function contextExceeded(param: 'prompt' | 'max_tokens', message: string): CompletionError {
   return new CompletionError('context_length_exceeded', message, { param });
-}
-
-function embeddedTokens({ width }: BaseModel, kv: PrefixKv | undefined): number {
-  return (kv?.sourceEmbeddings?.length ?? 0) / width;
 }

@@ -1,6 +1,7 @@
 import { GraphBuilder, type Value } from '../../onnx/graph.js';
 import { rowWidth } from '../../prefix/kv.js';
 import type { GraphSource } from '../architecture.js';
+import { convert } from '../cached-attention.js';
 import { kvName } from '../graph-names.js';
 import type { KvPrecision } from '../precision.js';
 import type { BartConfig } from './config.js';
@@ -108,8 +109,4 @@ class SourceSlot {
     graph.nodes('TensorScatter', [slot, update, this.#offset], [present as string]);
     graph.output(present as string, this.kv, shape);
   }
-}
-
-function convert(graph: GraphBuilder, x: Value, from: KvPrecision, to: KvPrecision): Value {
-  return from === to ? x : graph.cast(x, to);
 }

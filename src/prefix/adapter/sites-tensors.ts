@@ -1,16 +1,15 @@
 import type { FloatTensor, TensorEntry } from '../../safetensors/index.js';
 import { PREFIX_TENSOR, type SiteLengths, siteTensor, SOURCE_TENSOR } from './format.js';
-import { DECODER, ENCODER, type ModelShape, type PrefixKv, rowWidth, siteNamed } from '../kv.js';
+import { DECODER, ENCODER, type ModelShape, numVirtualTokens, type PrefixKv, rowWidth, siteNamed } from '../kv.js';
 
 /** Virtual tokens at each site where an encoder-decoder's prefix has some. */
 export function siteLengths({ rows }: PrefixKv, shape: Pick<ModelShape, 'sites'>): SiteLengths {
-  return Object.fromEntries([...rows].map(([site, { length }]) => [site, length / rowWidth(siteNamed(shape, site))]));
+  return Object.fromEntries([...rows.keys()].map((site) => [site, numVirtualTokens({ rows }, siteNamed(shape, site))]));
 }
 
 /** An encoder-decoder's prefix whose virtual tokens are not counted as positions, from its rows by site. */
 export function sitesKv(rows: ReadonlyMap<string, Float32Array>, shape: ModelShape): PrefixKv {
-  const length = (rows.get(DECODER)?.length ?? 0) / rowWidth(siteNamed(shape, DECODER));
-  return { length, shift: 0, rows };
+  return { length: numVirtualTokens({ rows }, siteNamed(shape, DECODER)), shift: 0, rows };
 }
 
 /** Embeddings `[P, width]` that stand before an encoder's source, and nothing else. */
