@@ -1,5 +1,6 @@
 import type { RequestPrefix } from '../engine/request.js';
-import { DECODER, type ModelShape, SELF, selfKv } from '../prefix/kv.js';
+import { sitesKv } from '../prefix/adapter/sites-tensors.js';
+import { type ModelShape, SELF, selfKv } from '../prefix/kv.js';
 import type { Model } from '../model/model.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { loadAdapter, type TunedAdapter } from '../tuning/adapter-files.js';
@@ -157,9 +158,9 @@ async function predict(
 }
 
 /** The adapter as requests use it, made as the server makes it at upload. */
-async function toRequestPrefix(adapter: TunedAdapter, { encoder }: Model): Promise<RequestPrefix> {
+async function toRequestPrefix(adapter: TunedAdapter, { base, encoder }: Model): Promise<RequestPrefix> {
   const { method, length, sites, rows } = adapter;
-  if (sites !== undefined) return { kv: { length: sites[DECODER] ?? 0, shift: 0, rows }, placement: 'prefix' };
+  if (sites !== undefined) return { kv: sitesKv(rows, base), placement: 'prefix' };
   const own = rows.get(SELF) as Float32Array;
   if (method !== 'embedding') return { kv: selfKv(length, own), placement: method };
   return { kv: await encoder.encodeEmbeddings(own, length), placement: 'prefix' };

@@ -4,21 +4,25 @@ import fs from 'node:fs/promises';
 import { replaceFile } from '../disk/durable.js';
 import { readAdapter } from '../prefix/adapter/read.js';
 import { type AdapterFiles, CONFIG_FILE, MODEL_FILE, PREFIX_TENSOR } from '../prefix/adapter/format.js';
-import { type BaseModel, DECODER, rowWidth, SELF, selfKv, selfSite } from '../prefix/kv.js';
+import { type BaseModel, SELF, selfKv, selfSite } from '../prefix/kv.js';
 import { kvAdapter, sitesAdapter } from '../prefix/adapter/kv-file.js';
 import { readSitesAdapter } from '../prefix/adapter/read-sites.js';
+import { siteLengths, sitesKv } from '../prefix/adapter/sites-tensors.js';
 import { encodeSafetensors } from '../safetensors/index.js';
 import { TuningError } from './errors.js';
 import type { Method, TunedShape } from './method.js';
 import type { SiteRows } from './training/training-model.js';
 
-/** The adapter's two files: those that PEFT loads, or, of an encoder-decoder, rows at its sites. An infix notes its placement, which PEFT does not know and leaves alone. */
+/**
+ * The adapter's two files: those that PEFT loads, or, of an encoder-decoder, rows at its sites. An infix notes its placement, which PEFT
+ * does not know and leaves alone.
+ */
 export function adapterFiles(
   { method, length, sites }: Omit<TunedShape, 'mlp'>,
   rows: SiteRows,
   base: BaseModel,
 ): AdapterFiles {
-  if (sites !== undefined) return sitesAdapter({ length: sites[DECODER] ?? 0, shift: 0, rows }, base);
+  if (sites !== undefined) return sitesAdapter(sitesKv(rows, base), base);
   const own = rows.get(SELF) as Float32Array;
   if (method === 'embedding') return softPrompt(own, length, base);
   const files = kvAdapter(selfKv(length, own), base);
@@ -83,11 +87,7 @@ export async function loadAdapter(directory: string, base: BaseModel): Promise<T
 function sitesIn(files: AdapterFiles, base: BaseModel): TunedAdapter {
   const { length, kv } = readSitesAdapter(files, base);
   if (kv.shift !== 0 || kv.sourceEmbeddings !== undefined) {
-    throw new Error('a file that PEFT wrote for an encoder-decoder; only rows at sites can be trained');
+    throw new Error('a file that PEFT wrote for an encoder-decoder; only rows at sites can be trained or measured');
   }
-  const sites = base.sites.flatMap((site) => {
-    const rows = kv.rows.get(site.name);
-    return rows === undefined ? [] : [[site.name, rows.length / rowWidth(site)] as const];
-  });
-  return { method: 'prefix', length, sites: Object.fromEntries(sites), rows: kv.rows };
+  return { method: 'prefix', length, sites: siteLengths(kv, base), rows: kv.rows };
 }

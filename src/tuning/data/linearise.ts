@@ -10,7 +10,8 @@ export function writeTriple(triple: Triple): string {
 
 /**
  * `' SOURCE SEPARATOR TARGET END'` as Li and Liang's code writes an example, cut behind the separator; the end token is appended
- * where examples become ids. For an encoder-decoder, where nothing separates them, both as they are. What their code asks for at generation is the source with the separator, and no space behind.
+ * where examples become ids. What their code asks for at generation is the source with the separator, and no space behind.
+ * @param separator empty for an encoder-decoder, where nothing separates them: both are trimmed and otherwise as they are
  */
 export function linearise(
   source: string,

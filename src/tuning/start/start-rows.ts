@@ -68,8 +68,8 @@ async function adapterRows(directory: string, { method, length, base, sites, mlp
   }
   const own = Object.keys(adapter.sites ?? {});
   const asked = sites && trainedSites(base, { method, sites });
-  if (asked?.join() !== (asked && own.join())) {
-    throw new TuningError('sites', `${asked?.join(', ')}, but the adapter has rows at ${own.join(', ')}`);
+  if (asked !== undefined && asked.join() !== own.join()) {
+    throw new TuningError('sites', `${asked.join(', ')}, but the adapter has rows at ${own.join(', ')}`);
   }
   const { rows, ...shape } = adapter;
   return { shape: { ...shape, mlp }, rows };

@@ -6,7 +6,10 @@ import type { IndexInput } from './batch-inputs.js';
  * by side in a packed row: queries, keys and values, or one of them.
  */
 export interface Padding {
-  /** [parts, B, heads, T], without the first where it is 1: which of packed [N, parts, heads] comes where. Padding takes the first token's: nobody sees it. */
+  /**
+   * [parts, B, heads, T], without the first where it is 1: which of packed [N, parts, heads] comes where. Padding takes the first
+   * token's: nobody sees it.
+   */
   readonly pad: IndexInput;
   /** [N * parts * heads]: which of [parts, B, heads, T] brings a piece's gradient back. */
   readonly padBack: IndexInput;
