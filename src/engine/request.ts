@@ -7,7 +7,7 @@ import type { SequenceObserver } from './observer.js';
 export interface LogitAdjustments {
   /** Added to a token's logit. */
   readonly bias: ReadonlyMap<number, number>;
-  /** Above 0. Divides positive logits of tokens in the prompt or generated, and multiplies their negative ones; 1 is off. */
+  /** Above 0. Divides positive logits of tokens in the prompt (not the source) or generated, and multiplies their negative ones; 1 is off. */
   readonly repetitionPenalty: number;
   /** Subtracted once for each time that a token was generated. */
   readonly frequencyPenalty: number;

@@ -38,7 +38,7 @@ export function addPrefix(program: Command, io: Io): void {
   command('inspect <name>', 'Show a prefix and its versions.').action(async (name: string, options: Options) =>
     print(io, await inspect(name, options)),
   );
-  command('pull <name> <dir>', 'Download what PEFT loads.').action(
+  command('pull <name> <dir>', 'Download the two files of an adapter.').action(
     async (name: string, dir: string, options: Options) => print(io, await pull(name, dir, options)),
   );
   command('rm <name>', 'Delete a prefix.').action(async (name: string, options: Options) =>
@@ -73,12 +73,8 @@ async function inspect(name: string, options: Options): Promise<string> {
   if (options.json) return JSON.stringify(details);
   const { versions, warnings, sites, object: _, ...fields } = details;
   const lines = Object.entries(fields).map(([key, value]) => `${key}: ${value}`);
-  if (sites)
-    lines.push(
-      `sites: ${Object.entries(sites)
-        .map((pair) => pair.join(' '))
-        .join(', ')}`,
-    );
+  const atSites = Object.entries(sites ?? {}).map((pair) => pair.join(' '));
+  if (sites) lines.push(`sites: ${atSites.join(', ')}`);
   const rows = versions.map((v) => [shorten(v.version), v.kind, v.placement, v.num_virtual_tokens, v.bytes]);
   const history = table(['VERSION', 'KIND', 'PLACEMENT', 'TOKENS', 'BYTES'], rows);
   return [...lines, ...warnings.map((text) => `warning: ${text}`), history].join('\n');

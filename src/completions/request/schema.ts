@@ -50,7 +50,12 @@ const adjustments = {
     Type.Number({ minimum: -2, maximum: 2, default: 0, description: 'Over generated tokens.' }),
   ),
   repetition_penalty: optional(
-    Type.Number({ exclusiveMinimum: 0, default: 1, description: 'Over prompt and generated tokens; 1 is off.' }),
+    Type.Number({
+      exclusiveMinimum: 0,
+      default: 1,
+      description:
+        'Over prompt and generated tokens; of a model with an encoder, over those that the decoder has. 1 is off.',
+    }),
   ),
 };
 

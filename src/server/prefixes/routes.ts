@@ -42,7 +42,8 @@ const tags = ['prefixes'];
 const uploadSchema = {
   summary: 'Upload a prefix',
   description:
-    'The two files that PEFT wrote, as a form; or a text, as JSON. The same content under the same name is 200. Four forms of a tenant are read at a time; others wait.',
+    'The two files of an adapter, as a form; or, for a model without an encoder, a text, as JSON. The same content under the same name is 200. ' +
+    'Four forms of a tenant are read at a time; others wait.',
   tags,
   body: { content: { 'application/json': { schema: TextUpload }, 'multipart/form-data': { schema: FileUpload } } },
   response: { 200: Prefix, 201: Prefix, ...errorResponses },
@@ -64,7 +65,7 @@ const fileAnswers = {
   content: { 'application/json': { schema: Bytes }, 'application/octet-stream': { schema: Bytes } },
 };
 const fileSchema = {
-  summary: 'Download what PEFT loads',
+  summary: 'Download a file of an adapter',
   tags,
   params: FileParams,
   response: { 200: fileAnswers, ...errorResponses },

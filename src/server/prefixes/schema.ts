@@ -10,7 +10,7 @@ const Name = Type.String({
 /** A file part of a form. OpenAPI shows it as binary; the validator has a keyword of its own for it. */
 const File = Type.Unsafe<Buffer>({ isFile: true });
 
-/** Body of `POST /v1/prefixes` as a form: the two files that PEFT wrote. Form fields are strings. */
+/** Body of `POST /v1/prefixes` as a form: the two files of an adapter. Form fields are strings. */
 export const FileUpload = Type.Object(
   {
     name: Name,
