@@ -52,8 +52,8 @@ export interface Completion {
 }
 
 /**
- * Starts a completion, for which one request is reserved: checks the body, loads its prefix, encodes its prompts, takes its tokens from the tenant's limits and
- * submits its sequences, which are cancelled when the client is gone.
+ * Starts a completion, for which one request is reserved: checks the body, loads its prefix, encodes its prompts, takes its tokens from
+ * the tenant's limits and submits its sequences, which are cancelled when the client is gone.
  * @throws CompletionError or EngineError; then nothing of the request is left in the engine.
  */
 export async function startCompletion(

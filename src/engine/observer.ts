@@ -28,7 +28,10 @@ export interface EngineStats {
   readonly waitingTokens: number;
   readonly running: number;
   readonly slots: number;
-  /** Part of all positions of slots and source slots that running sequences hold, 0 to 1; virtual tokens that are not counted as positions are left out. */
+  /**
+   * Part of all positions of slots and source slots that running sequences hold, 0 to 1. Virtual tokens that are not counted as
+   * positions are left out.
+   */
   readonly kvUsage: number;
   /** Bytes that the prompt cache holds. */
   readonly promptCacheBytes: number;

@@ -10,8 +10,9 @@ export interface SlotMove {
 }
 
 /**
- * KV slots and the sequences that hold them, and the source slots that these use. Decode rows are dense: row i is in slot i. Sequences in prefill are in slots behind them:
- * at most one, or a background one in the last slot while an interactive one goes first. A source never moves.
+ * KV slots and the sequences that hold them, and the source slots that these use. Decode rows are dense: row i is in slot i. Sequences
+ * in prefill are in slots behind them: at most one, or a background one in the last slot while an interactive one goes first. A
+ * source never moves.
  * Methods return the copies that follow; those of one call, then of the next, are to be made in order before the next step.
  */
 export class Slots {

@@ -16,7 +16,10 @@ import { checkFiniteRows } from './values.js';
 const HEADER_ROOM_BYTES = DEFAULT_MAX_HEADER_BYTES + 8;
 const MAX_CONFIG_BYTES = 1 << 16;
 
-/** Checks the sizes of both files. A whole context of float32 rows at each site is the largest that could be meant; longer than allowed is told apart later. */
+/**
+ * Checks the sizes of both files. A whole context of float32 rows at each site is the largest that could be meant; longer than allowed
+ * is told apart later.
+ */
 export function checkSizes({ config, model }: AdapterFiles, { sites, contextLength }: BaseModel): void {
   const width = sites.reduce((sum, site) => sum + rowWidth(site), 0);
   checkSize('adapter_config', config, MAX_CONFIG_BYTES);
