@@ -156,8 +156,8 @@ describe('a beam that goes on from another', () => {
     const kv = makeFakeKv(5, 1);
     const copies: { length: number; shared: number }[] = [];
     const copySlot = runner.copySlot.bind(runner);
-    runner.copySlot = (from, to, length, shared = 0) => {
-      copies.push({ length, shared });
+    runner.copySlot = (from, to, length, shared) => {
+      copies.push({ length, shared: shared ?? 0 });
       return copySlot(from, to, length, shared);
     };
     const prompt = [20, 21, 22];

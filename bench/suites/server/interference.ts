@@ -53,7 +53,9 @@ export async function disturbedOverSteady(
   const values: number[] = [];
   for (let round = 0; round <= options.repeats; round++) {
     const { steady, disturbed, first } = await measure(url, path.basename(checkpoint), `beside/${round}`);
-    log(`round ${round}  between tokens ${steady.toFixed(0)} ms, then ${disturbed.toFixed(0)} ms; first token ${first.toFixed(0)} ms`);
+    log(
+      `round ${round}  between tokens ${steady.toFixed(0)} ms, then ${disturbed.toFixed(0)} ms; first token ${first.toFixed(0)} ms`,
+    );
     if (round > 0) values.push(disturbed / steady);
   }
   return [{ what: 'between tokens, p95, over steady', unit: 'x', values, goal: { id: goalId, atMost: 2 } }];

@@ -95,11 +95,15 @@ function comparisons(entries: readonly Entry[], rounds: Rounds): Finding[] {
     rowsOf(above)
       .filter((rows) => rowsOf(below).includes(rows))
       .map((rows): Finding => {
-        const [over = [], under = []] = [above, below].map((name) =>
-          rounds.of(name, rows).map(({ decode }) => decode),
-        );
+        const [over = [], under = []] = [above, below].map((name) => rounds.of(name, rows).map(({ decode }) => decode));
         const goal = goals[rows];
-        return { what: `${above} over ${below}`, at: { rows }, unit: 'x', values: ratios(over, under), ...(goal && { goal }) };
+        return {
+          what: `${above} over ${below}`,
+          at: { rows },
+          unit: 'x',
+          values: ratios(over, under),
+          ...(goal && { goal }),
+        };
       }),
   );
 }
