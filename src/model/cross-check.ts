@@ -3,11 +3,15 @@ import { CROSS } from '../prefix/kv.js';
 import type { Runtime } from '../runtime/ort/runtime.js';
 import { ScratchTensors } from '../runtime/ort/scratch-tensors.js';
 import { Session } from '../runtime/ort/session.js';
-import type { Tensor } from '../runtime/ort/tensor.js';
+import { elementCount, type Tensor } from '../runtime/ort/tensor.js';
+import { toFloat16 } from './compile/float16.js';
 import { CrossAttention, type CrossForm } from './cross-attention.js';
 import { kvName } from './graph-names.js';
+import type { KvPrecision } from './precision.js';
+import { bytesOf } from './weights.js';
 
-const TOLERANCE = 1e-4;
+/** By type of keys and values: attention in float16 rounds its queries and sums too. */
+const TOLERANCE: Record<KvPrecision, number> = { float32: 1e-4, float16: 1e-2 };
 const QUERIES = 2;
 const HEADS = 2;
 const HEAD_DIM = 8;
@@ -19,30 +23,33 @@ const CASES = [[4, 1, POSITIONS], [1], [POSITIONS]];
 /**
  * Whether ONNX Runtime's operator computes cross-attention as `CrossAttention` uses it: nothing appended, several queries of several
  * slots. Its documentation promises less, so a small case is compared with the plain form.
+ * @param kv type of keys and values
  */
-export async function isFusedExact(runtime: Runtime): Promise<boolean> {
+export async function isFusedExact(runtime: Runtime, kv: KvPrecision): Promise<boolean> {
   for (const lengths of CASES) {
-    const plain = await attend(runtime, 'plain', lengths);
-    const fused = await attend(runtime, 'fused', lengths).catch(() => undefined); // an operator that refuses is as good as a wrong one
-    if (fused?.every((value, i) => Math.abs(value - (plain[i] as number)) < TOLERANCE) !== true) return false;
+    const plain = await attend(runtime, { form: 'plain', kv, lengths });
+    const fused = await attend(runtime, { form: 'fused', kv, lengths }).catch(() => undefined); // an operator that refuses is as good as a wrong one
+    if (fused?.every((value, i) => Math.abs(value - (plain[i] as number)) < TOLERANCE[kv]) !== true) return false;
   }
   return true;
 }
 
-/** A case in one form: `[tokens, width]`. */
-async function attend(runtime: Runtime, form: CrossForm, lengths: readonly number[]): Promise<Float32Array> {
+interface Case {
+  readonly form: CrossForm;
+  readonly kv: KvPrecision;
+  readonly lengths: readonly number[];
+}
+
+/** A case computed: `[tokens, width]`. */
+async function attend(runtime: Runtime, { form, kv: type, lengths }: Case): Promise<Float32Array> {
   const tensors = new ScratchTensors(runtime);
-  const session = await Session.open(runtime, crossGraph(form).toBytes());
+  const session = await Session.open(runtime, crossGraph(form, type).toBytes());
   const binding = session.bind();
-  const floats = (shape: number[], seed: number): Tensor =>
-    tensors.make('float32', shape, (memory) =>
-      memory
-        .float32(
-          0,
-          shape.reduce((a, b) => a * b),
-        )
-        .forEach((_, i, all) => (all[i] = 2 * Math.sin(seed + 1.7 * i))),
-    );
+  const floats = (shape: number[], seed: number, as: KvPrecision = 'float32'): Tensor => {
+    const values = Float32Array.from({ length: elementCount(shape) }, (_, i) => 2 * Math.sin(seed + 1.7 * i));
+    const bytes = bytesOf(as === 'float16' ? toFloat16(values) : values);
+    return tensors.make(as, shape, (memory) => memory.bytesAt(0, bytes.length).set(bytes));
+  };
   const indices = (shape: number[], values: number[]): Tensor =>
     tensors.make('int64', shape, (memory) => memory.int64(0, values.length).set(values.map(BigInt)));
   const int32 = (values: number[]): Tensor =>
@@ -56,7 +63,7 @@ async function attend(runtime: Runtime, form: CrossForm, lengths: readonly numbe
     binding.input('cross_lengths', int32(lengths.map((length) => length - 1)));
     if (form === 'fused') binding.input('cross_longest', int32([QUERIES]));
     for (const kv of [0, 1] as const) {
-      const slots = floats([lengths.length, HEADS, POSITIONS, HEAD_DIM], 2 + kv);
+      const slots = floats([lengths.length, HEADS, POSITIONS, HEAD_DIM], 2 + kv, type);
       binding.input(kvName('past', 'cross', 0, kv), slots);
       if (form === 'fused') binding.output(kvName('present', 'cross', 0, kv), slots);
     }
@@ -71,13 +78,13 @@ async function attend(runtime: Runtime, form: CrossForm, lengths: readonly numbe
   }
 }
 
-function crossGraph(form: CrossForm): GraphBuilder {
+function crossGraph(form: CrossForm, kv: KvPrecision): GraphBuilder {
   const graph = new GraphBuilder('cross-check');
   const site = { name: CROSS, layers: 1, kvHeads: HEADS, headDim: HEAD_DIM };
   const attentionScale = (): number => 1 / Math.sqrt(HEAD_DIM);
   const model = { graph, site, positions: POSITIONS, activationType: 'float32', attentionScale } as const;
   const queries = graph.input('queries', 'float32', ['tokens', WIDTH]);
-  const cross = new CrossAttention(model, 'float32', form);
+  const cross = new CrossAttention(model, kv, form);
   graph.nodes('Identity', [cross.attend(0, queries)], ['attended']);
   graph.output('attended', 'float32', ['tokens', WIDTH]);
   return graph;

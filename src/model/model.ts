@@ -114,14 +114,14 @@ async function load(parts: BackendParts, options: OpenModelOptions): Promise<Mod
 
 /** How cross-attention is computed here; undefined for a decoder-only model. */
 async function crossFormOf(
-  { runtime, manifest }: BackendParts,
+  { runtime, manifest, kv }: BackendParts,
   { provider = 'cpu', memory, crossAttention }: OpenModelOptions,
 ): Promise<CrossForm | undefined> {
   if (manifest.shape.sourceLength === undefined) return undefined;
   if (provider !== 'cpu' || (memory ?? 'host') !== 'host') {
     throw new ProviderError(provider, [`${manifest.architecture} is an encoder-decoder, which runs on the CPU only.`]);
   }
-  return crossAttention ?? ((await isFusedExact(runtime)) ? 'fused' : 'plain');
+  return crossAttention ?? ((await isFusedExact(runtime, kv)) ? 'fused' : 'plain');
 }
 
 async function openPrefixEncoder(
