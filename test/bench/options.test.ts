@@ -15,7 +15,13 @@ describe('options', () => {
     const { suites: chosen, rows, peers, writeDocs, threads } = readOptions([], suites);
     expect(chosen).toEqual(names);
     expect(rows).toEqual([1, 8, 32]);
-    expect(peers).toEqual(['node-llama-cpp', 'transformers-peft', 'onnxruntime-node']);
+    expect(peers).toEqual([
+      'node-llama-cpp',
+      'transformers-peft',
+      'onnxruntime-node',
+      'transformers-bart',
+      'ctranslate2',
+    ]);
     expect(writeDocs).toEqual([]);
     expect(threads).toBeUndefined();
   });
@@ -38,7 +44,7 @@ describe('options', () => {
   it.each([
     [['decode', 'roofline', '--beside', 'HEAD'], "suite: 'roofline' measures this checkout's modules"],
     [['--beside', 'HEAD', '--peers', 'none'], '--peers: no peer runs with --beside'],
-    [['speed'], "suite: 'speed' is none of decode, roofline"],
+    [['speed'], "suite: 'speed' is none of decode, summaries"],
     [['--rows', '1,0'], "--rows: '0' is not a positive number"],
     [['--repeats', 'many'], "--repeats: 'many' is not a positive number"],
     [['--peers', 'vllm'], "--peers: 'vllm' is none of node-llama-cpp, transformers-peft, onnxruntime-node"],

@@ -160,7 +160,7 @@ describe('compileModel', () => {
       await changeConfig(source, { model_type: name });
       await expect(compileModel({ source, cache })).rejects.toMatchObject({
         name: 'CheckpointError',
-        message: `config.json: model_type is ${shown}: supported are gpt2`,
+        message: `config.json: model_type is ${shown}: supported are gpt2, bart`,
       });
     }
     await changeConfig(source, { model_type: undefined });
