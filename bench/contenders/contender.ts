@@ -13,22 +13,25 @@ export interface Measurement {
   readonly eventLoopDelay?: number;
 }
 
-/** Tokens between the two measurements of `rateOfLengths`. */
-const MORE = 32;
+/** Numbers of tokens of the two measurements of `rateOfLengths`. */
+export interface Lengths {
+  /** So many that all rows decode together before the first of them ends. */
+  readonly short: number;
+  readonly long: number;
+}
 
 /**
- * Tokens per second of `rows` rows that tell nothing before they end: the time of more tokens less that of `from` tokens, so that what comes before
- * does not count.
- * @param from so many that all rows decode together before the first of them ends
+ * Tokens per second of `rows` rows that tell nothing before they end: the time of more tokens less that of fewer, so that what comes before does not
+ * count.
  * @param time milliseconds until all rows have `length` tokens
  */
 export async function rateOfLengths(
   rows: number,
-  from: number,
+  { short, long }: Lengths,
   time: (length: number) => Promise<number>,
 ): Promise<number> {
-  const short = await time(from);
-  return (1000 * rows * MORE) / ((await time(from + MORE)) - short);
+  const before = await time(short);
+  return (1000 * rows * (long - short)) / ((await time(long)) - before);
 }
 
 /** Measurement of a server process. */

@@ -9,8 +9,8 @@ import { type Contender, rateOfLengths } from './contender.js';
 /** Most new tokens of a stream: it is ended long before, when the others have been measured. */
 const MOST_TOKENS = 1000;
 const BEAMS = 4;
-/** Tokens after which all searches decode together, though their sources are encoded one after another. */
-const BEAM_TOKENS = 160;
+/** Searches decode together from the first of these on, though their sources are encoded one after another. */
+const BEAM_TOKENS = { short: 160, long: 320 };
 
 /** The server with a BART, as several contenders. */
 export interface SummaryServer {

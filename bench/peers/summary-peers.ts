@@ -15,7 +15,7 @@ const scripts = path.join(packageRoot, 'bench/peers');
 const installed = path.join(packageRoot, 'bench/.cache/peers');
 const BEAMS = 4;
 /** A peer encodes all sources first, so its rows decode together from the first token on. */
-const BEAM_TOKENS = 4;
+const BEAM_TOKENS = { short: 4, long: 36 };
 
 /** A peer that summarises, as two contenders; closing `greedy` closes both. */
 export interface SummaryPeer {
