@@ -42,8 +42,7 @@ export function serverTarget(address: string): Target {
 
 /** Uploads a user's prefix. */
 export async function uploadPrefix(address: string, user: string, prefix: PrefixKv): Promise<void> {
-  const { config, tensors } = peftFiles(prefix);
-  await uploadAdapter(address, user, { config: JSON.parse(config) as object, tensors });
+  await uploadAdapter(address, user, peftFiles(prefix));
 }
 
 /** Uploads the two files of an adapter. */
@@ -57,9 +56,9 @@ export async function uploadAdapter(address: string, name: string, { config, ten
 }
 
 /** A prefix as the two files that PEFT would have written: `adapter_config.json` and `adapter_model.safetensors`. */
-export function peftFiles(kv: PrefixKv): { config: string; tensors: Uint8Array<ArrayBuffer> } {
+export function peftFiles(kv: PrefixKv): AdapterContent {
   const config = { peft_type: 'PREFIX_TUNING', task_type: 'CAUSAL_LM', num_virtual_tokens: kv.length };
-  return { config: JSON.stringify(config), tensors: encodeKv(kv) };
+  return { config, tensors: encodeKv(kv) };
 }
 
 /** Generates greedily and returns the tokens and their times. */

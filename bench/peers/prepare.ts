@@ -8,6 +8,7 @@ import type { Gpt2Config } from '#src/model/gpt2/config.js';
 import { compileModel, type Manifest, readManifest, WEIGHTS_FILE } from '#src/model/compile/compiled-model.js';
 import { threadsOf } from '../options.js';
 import type { BenchContext } from '../suite.js';
+import { type AdapterContent, peftSeq2SeqPrefix } from '../load/summaries.js';
 import { peftFiles } from '../load/targets.js';
 import { PREFIX_COLUMNS, randomPrefix, userName } from '../load/workload.js';
 import { concatGraph } from './concat-graph.js';
@@ -38,24 +39,51 @@ export async function prepareNodeLlamaCpp({ options, checkpoint }: BenchContext)
 
 /** `generate` of Transformers and PEFT on PyTorch's CPU build. */
 export function prepareTransformersPeft(context: BenchContext): Promise<PeerCommand> {
-  return preparePeft('transformers_peft.py', context);
+  return preparePeft('transformers_peft.py', context, firstPrefix());
+}
+
+/** The same of a BART, with a prefix as PEFT has it. */
+export async function prepareTransformersBart(context: BenchContext): Promise<PeerCommand> {
+  const { program, args } = await preparePeft('transformers_peft.py', context, peftSeq2SeqPrefix(userName(0)));
+  return { program, args: [...args, '--encoder-decoder'] };
 }
 
 /** Training with Transformers and PEFT on PyTorch's CPU build. */
 export function preparePeftTrainer(context: BenchContext): Promise<PeerCommand> {
-  return preparePeft('train_peft.py', context);
+  return preparePeft('train_peft.py', context, firstPrefix());
 }
 
-/** A script that gets the model, the first user's prefix as PEFT's two files, and the threads. */
-async function preparePeft(script: string, { options, checkpoint: model }: BenchContext): Promise<PeerCommand> {
+/** The first user's prefix for the bench's GPT-2. */
+function firstPrefix(): AdapterContent {
+  return peftFiles(randomPrefix(userName(0), PREFIX_COLUMNS));
+}
+
+/** A script that gets the model, a prefix as PEFT's two files, and the threads. */
+async function preparePeft(
+  script: string,
+  { options, checkpoint: model }: BenchContext,
+  { config, tensors }: AdapterContent,
+): Promise<PeerCommand> {
   const packages = ['torch', 'transformers', 'peft', 'numpy', 'safetensors'] as const;
   const program = await installPython(path.join(installed, 'transformers-peft'), packages);
-  const adapter = path.join(installed, 'adapter');
+  const adapter = path.join(installed, `adapter-${path.basename(model)}`);
   await fs.mkdir(adapter, { recursive: true });
-  const { config, tensors } = peftFiles(randomPrefix(userName(0), PREFIX_COLUMNS));
-  await fs.writeFile(path.join(adapter, 'adapter_config.json'), config);
+  await fs.writeFile(path.join(adapter, 'adapter_config.json'), JSON.stringify(config));
   await fs.writeFile(path.join(adapter, 'adapter_model.safetensors'), tensors);
   return { program, args: [path.join(scripts, script), ...flags({ model, adapter, threads: threadsOf(options) })] };
+}
+
+/** CTranslate2 in float32, with the checkpoint in its own format. */
+export async function prepareCTranslate2({ options, checkpoint }: BenchContext): Promise<PeerCommand> {
+  const packages = ['ctranslate2', 'torch', 'transformers', 'numpy', 'safetensors'] as const;
+  const program = await installPython(path.join(installed, 'ctranslate2'), packages);
+  const model = path.join(installed, `${path.basename(checkpoint)}.ct2`);
+  if (!(await exists(model))) {
+    const converter = path.join(path.dirname(program), 'ct2-transformers-converter');
+    await run(converter, ['--model', checkpoint, '--output_dir', model], installed);
+  }
+  const args = flags({ model, threads: threadsOf(options) });
+  return { program, args: [path.join(scripts, 'ctranslate2_bart.py'), ...args] };
 }
 
 /** The stock JavaScript binding, which Preamble depends on, and a graph beside a hard link to the compiled weights. */

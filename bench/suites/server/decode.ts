@@ -1,16 +1,9 @@
+import { type Comparison, comparisonFindings, rateFindings } from '../../contenders/comparisons.js';
 import { openContenders, openServer } from '../../contenders/preamble.js';
 import { type Contender, type Entry, measureRounds, type Rounds } from '../../contenders/contender.js';
 import { DECODER_PEERS } from '../../options.js';
 import { openPeer } from '../../peers/peers.js';
-import { ratios } from '../../report/statistics.js';
 import type { BenchContext, Figure, Finding, Goal, Suite } from '../../suite.js';
-
-/** Two contenders whose rates are divided, with the goals by number of rows. */
-interface Comparison {
-  readonly above: string;
-  readonly below: string;
-  readonly goals: Readonly<Record<number, Goal>>;
-}
 
 const COMPARISONS: readonly Comparison[] = [
   {
@@ -77,35 +70,11 @@ async function openAll(context: BenchContext, entries: Entry[]): Promise<void> {
 }
 
 function findings(entries: readonly Entry[], rounds: Rounds): Finding[] {
-  return [...rates(entries, rounds), ...comparisons(entries, rounds), ...delays(entries, rounds)];
-}
-
-function rates(entries: readonly Entry[], rounds: Rounds): Finding[] {
-  return entries.flatMap(({ contender: { name }, rows }) =>
-    rows.map((count): Finding => ({
-      what: name,
-      at: { rows: count },
-      unit: 'tok/s',
-      values: rounds.of(name, count).map((measurement) => measurement.decode),
-    })),
-  );
-}
-
-function comparisons(entries: readonly Entry[], rounds: Rounds): Finding[] {
-  const rowsOf = (name: string): readonly number[] =>
-    entries.find(({ contender }) => contender.name === name)?.rows ?? [];
-  return COMPARISONS.flatMap(({ above, below, goals }) =>
-    rowsOf(above)
-      .filter((rows) => rowsOf(below).includes(rows))
-      .map((rows): Finding => {
-        const values = ratios(
-          rounds.of(above, rows).map(({ decode }) => decode),
-          rounds.of(below, rows).map(({ decode }) => decode),
-        );
-        const goal = goals[rows];
-        return { what: `${above} over ${below}`, at: { rows }, unit: 'x', values, ...(goal && { goal }) };
-      }),
-  );
+  return [
+    ...rateFindings(entries, rounds),
+    ...comparisonFindings(COMPARISONS, entries, rounds),
+    ...delays(entries, rounds),
+  ];
 }
 
 function delays(entries: readonly Entry[], rounds: Rounds): Finding[] {

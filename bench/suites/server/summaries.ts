@@ -1,23 +1,16 @@
 import path from 'node:path';
 
+import { type Comparison, comparisonFindings, rateFindings } from '../../contenders/comparisons.js';
 import { type Entry, measureRounds, type Rounds } from '../../contenders/contender.js';
 import { openSummaryServer } from '../../contenders/summary-server.js';
 import { randomBart } from '../../inputs/random-bart.js';
 import { openSummaryPeer } from '../../peers/summary-peers.js';
 import { SUMMARY_PEERS } from '../../options.js';
-import { ratios } from '../../report/statistics.js';
-import type { BenchContext, Finding, Goal, Suite } from '../../suite.js';
+import type { BenchContext, Finding, Suite } from '../../suite.js';
 import { disturbedOverSteady } from './interference.js';
 
 /** Sources that are summarised together by beam search. */
 const BEAM_SOURCES = 8;
-
-/** Two contenders whose rates are divided, with the goals by number of rows. */
-interface Comparison {
-  readonly above: string;
-  readonly below: string;
-  readonly goals: Readonly<Record<number, Goal>>;
-}
 
 const COMPARISONS: readonly Comparison[] = [
   {
@@ -76,34 +69,5 @@ async function openPeers(context: BenchContext, entries: Entry[]): Promise<void>
 }
 
 function findings(entries: readonly Entry[], rounds: Rounds): Finding[] {
-  return [...rates(entries, rounds), ...comparisons(entries, rounds)];
-}
-
-function rates(entries: readonly Entry[], rounds: Rounds): Finding[] {
-  return entries.flatMap(({ contender: { name }, rows }) =>
-    rows.map((count): Finding => {
-      const values = rounds.of(name, count).map(({ decode }) => decode);
-      return { what: name, at: { rows: count }, unit: 'tok/s', values };
-    }),
-  );
-}
-
-function comparisons(entries: readonly Entry[], rounds: Rounds): Finding[] {
-  const rowsOf = (name: string): readonly number[] =>
-    entries.find(({ contender }) => contender.name === name)?.rows ?? [];
-  return COMPARISONS.flatMap(({ above, below, goals }) =>
-    rowsOf(above)
-      .filter((rows) => rowsOf(below).includes(rows))
-      .map((rows): Finding => {
-        const [over = [], under = []] = [above, below].map((name) => rounds.of(name, rows).map(({ decode }) => decode));
-        const goal = goals[rows];
-        return {
-          what: `${above} over ${below}`,
-          at: { rows },
-          unit: 'x',
-          values: ratios(over, under),
-          ...(goal && { goal }),
-        };
-      }),
-  );
+  return [...rateFindings(entries, rounds), ...comparisonFindings(COMPARISONS, entries, rounds)];
 }
