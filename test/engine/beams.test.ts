@@ -3,10 +3,9 @@ import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 
 import { BeamSearch } from '../../src/engine/beams/beam-search.js';
-import { EngineError } from '../../src/engine/errors.js';
 import type { BeamRequest, Generation, ScoredToken } from '../../src/engine/request.js';
 import { FakeRunner, makeFakeKv, rowOf } from './fake-runner.js';
-import { collect, engineMaker, makeRequest, runAlone, sampled, textOf } from './harness.js';
+import { codeOf, collect, engineMaker, makeRequest, runAlone, sampled, textOf } from './harness.js';
 
 const setUp = engineMaker();
 
@@ -67,15 +66,6 @@ async function collectOne(generation: Generation): Promise<Found> {
 }
 
 const collectAll = (generations: readonly Generation[]): Promise<Found[]> => Promise.all(generations.map(collectOne));
-
-const codeOf = (submit: () => unknown): string | undefined => {
-  try {
-    submit();
-  } catch (error) {
-    return error instanceof EngineError ? error.code : String(error);
-  }
-  return undefined;
-};
 
 const placements = [undefined, 'prefix', 'infix'] as const;
 

@@ -4,7 +4,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { EngineError } from '../../src/engine/errors.js';
 import type { GenerationRequest } from '../../src/engine/request.js';
 import { FakeRunner, makeFakeKv, rowOf } from './fake-runner.js';
-import { collect, engineMaker, makeRequest, runAlone, sampled, textOf } from './harness.js';
+import { codeOf, collect, engineMaker, makeRequest, runAlone, sampled, textOf } from './harness.js';
 
 const setUp = engineMaker();
 
@@ -44,15 +44,6 @@ async function failure(generation: AsyncIterable<unknown>): Promise<unknown> {
   }
   return undefined;
 }
-
-const codeOf = (submit: () => unknown): string | undefined => {
-  try {
-    submit();
-  } catch (error) {
-    return error instanceof EngineError ? error.code : String(error);
-  }
-  return undefined;
-};
 
 describe('one sequence', () => {
   const prompts = [[5], [5, 6], Array.from({ length: 20 }, (_, i) => i)];

@@ -1,6 +1,7 @@
 import { afterEach, expect } from 'vitest';
 
 import { Engine, type EngineOptions } from '../../src/engine/engine.js';
+import { EngineError } from '../../src/engine/errors.js';
 import type { FinishReason } from '../../src/engine/finish-reason.js';
 import type { Generation, GenerationRequest, ScoredToken, TokenEvent } from '../../src/engine/request.js';
 import type { TokenBytes } from '../../src/tokenizer/text-stream.js';
@@ -92,6 +93,16 @@ export async function collect(generation: Generation, leaveAfter = Infinity): Pr
     else if (tokens.push(event) >= leaveAfter) break;
   }
   return { ids: tokens.map(({ id }) => id), text, reason, tokens, prompt };
+}
+
+/** The code that a submission is refused with, or else what it throws; undefined if it is accepted. */
+export function codeOf(submit: () => unknown): string | undefined {
+  try {
+    submit();
+  } catch (error) {
+    return error instanceof EngineError ? error.code : String(error);
+  }
+  return undefined;
 }
 
 /** What the request yields in an engine of its own with one slot. */

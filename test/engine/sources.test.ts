@@ -3,11 +3,10 @@ import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 
 import { BeamSearch } from '../../src/engine/beams/beam-search.js';
-import { EngineError } from '../../src/engine/errors.js';
 import type { BeamRequest, Generation, GenerationRequest, ScoredToken } from '../../src/engine/request.js';
 import { FakeRunner, makeFakeSourceKv } from './fake-runner.js';
 import type { FakeSources } from './fake-sources.js';
-import { collect, type Collected, engineMaker, makeEngine, makeRequest, sampled } from './harness.js';
+import { codeOf, collect, type Collected, engineMaker, makeEngine, makeRequest, sampled } from './harness.js';
 
 const setUp = engineMaker();
 const fake = { sourceLength: 40, slots: 4 };
@@ -78,15 +77,6 @@ const asSequence = ({ source, prompt, prefix }: BeamRequest): Partial<Generation
 const collectBeams = async (generations: readonly Generation[]) => {
   const all = await Promise.all(generations.map((generation) => collect(generation)));
   return all.map(({ ids, reason }) => ({ ids, reason }));
-};
-
-const codeOf = (submit: () => unknown): string | undefined => {
-  try {
-    submit();
-  } catch (error) {
-    return error instanceof EngineError ? error.code : String(error);
-  }
-  return undefined;
 };
 
 describe('a sequence with a source', () => {
