@@ -107,6 +107,31 @@ def loss_of(model, ids, first=None):
     return cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
 
 
+def train(args, optimizers, warmup, loss_at, save, rate):
+    """Trains for args.steps steps on `loss_at(step)`; the rates rise for `warmup` steps, and fall from the middle on. Returns the last 50 losses.
+
+    `save` is called every args.checkpoint steps and at the end; `rate` tells the seconds of a step as text.
+    """
+    def share(step):
+        return min((step + 1) / warmup, 1, max(1.9 * (1 - step / args.steps), 0.01))
+
+    schedules = [torch.optim.lr_scheduler.LambdaLR(o, share) for o in optimizers]
+    began, recent = time.time(), []
+    for step in range(1, args.steps + 1):
+        loss = loss_at(step)
+        loss.backward()
+        for optimizer, schedule in zip(optimizers, schedules):
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+        recent = [*recent[-49:], loss.item()]
+        if step % 20 == 0:
+            print(f"step {step}  loss {sum(recent[-20:]) / 20:.3f}  {rate((time.time() - began) / step)}", flush=True)
+        if step % args.checkpoint == 0 or step == args.steps:
+            save()
+    return recent
+
+
 def save(model, tokenizer, out):
     half = GPT2LMHeadModel(model.config).half()
     half.load_state_dict(model.state_dict())
@@ -154,31 +179,16 @@ def main():
     groups = [{"params": others}, {"params": [positions], "lr": 3e-4}]
     optimizers = [Muon(inner, lr=0.02), torch.optim.AdamW(groups, lr=3e-3, weight_decay=0, betas=(0.9, 0.95))]
 
-    def share(step):
-        return min((step + 1) / 20, 1, max(1.9 * (1 - step / args.steps), 0.01))
-
-    schedules = [torch.optim.lr_scheduler.LambdaLR(o, share) for o in optimizers]
-
     print(f"{model.num_parameters():,} parameters", flush=True)
-    began, recent = time.time(), []
-    for step in range(1, args.steps + 1):
+
+    def loss_at(step):
         # Short rows first: one or two documents, anywhere in the context. The model soon learns to look a fact up in them.
         length = CONTEXT if step > args.short * args.steps else args.short_tokens
         count = args.tokens // length
         first = torch.randint(CONTEXT - length + 1, (count,)) * torch.randint(2, (count,))
-        loss = loss_of(model, rows_of(tokenizer, world, text.REGISTERS, count, length), first)
-        loss.backward()
-        for optimizer, schedule in zip(optimizers, schedules):
-            optimizer.step()
-            schedule.step()
-            optimizer.zero_grad()
-        recent = [*recent[-49:], loss.item()]
-        if step % 20 == 0:
-            rate = step * args.tokens / (time.time() - began)
-            print(f"step {step}  loss {sum(recent[-20:]) / 20:.3f}  {rate:.0f} tokens/s", flush=True)
-        if step % args.checkpoint == 0 or step == args.steps:
-            save(model, tokenizer, args.out)
+        return loss_of(model, rows_of(tokenizer, world, text.REGISTERS, count, length), first)
 
+    recent = train(args, optimizers, 20, loss_at, lambda: save(model, tokenizer, args.out), lambda seconds: f"{args.tokens / seconds:.0f} tokens/s")
     facts = {
         "seed": args.seed, "steps": args.steps, "tokens_per_step": args.tokens, "tokens_seen": args.steps * args.tokens,
         "parameters": model.num_parameters(), "training_loss_of_last_50_steps": round(sum(recent) / len(recent), 4),

@@ -12,7 +12,6 @@ import argparse
 import json
 import random
 import re
-import time
 from pathlib import Path
 
 import safetensors
@@ -23,7 +22,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from torch.nn.functional import cross_entropy, pad
 from transformers import BartConfig, BartForConditionalGeneration, PreTrainedTokenizerFast
 
-from pretrain import HELD_OUT_SEED, Muon, waves
+from pretrain import HELD_OUT_SEED, Muon, train, waves
 from reports import report
 from world import World
 
@@ -178,25 +177,11 @@ def main():
     groups = [{"params": others}, {"params": positions, "lr": 3e-4}]
     optimizers = [Muon(inner, lr=0.01), torch.optim.AdamW(groups, lr=2e-3, weight_decay=0, betas=(0.9, 0.95))]
 
-    def share(step):
-        return min((step + 1) / 50, 1, max(1.9 * (1 - step / args.steps), 0.01))
-
-    schedules = [torch.optim.lr_scheduler.LambdaLR(o, share) for o in optimizers]
     print(f"{model.num_parameters():,} parameters", flush=True)
-    began, recent = time.time(), []
-    for step in range(1, args.steps + 1):
-        loss = loss_of(model, list(examples_of(tokenizer, data, args.examples)))
-        loss.backward()
-        for optimizer, schedule in zip(optimizers, schedules):
-            optimizer.step()
-            schedule.step()
-            optimizer.zero_grad()
-        recent = [*recent[-49:], loss.item()]
-        if step % 20 == 0:
-            print(f"step {step}  loss {sum(recent[-20:]) / 20:.3f}  {(time.time() - began) / step:.2f} s/step", flush=True)
-        if step % args.checkpoint == 0 or step == args.steps:
-            save(model, tokenizer, args.out)
-
+    recent = train(
+        args, optimizers, 50, lambda step: loss_of(model, list(examples_of(tokenizer, data, args.examples))),
+        lambda: save(model, tokenizer, args.out), lambda seconds: f"{seconds:.2f} s/step",
+    )
     facts = {
         "seed": args.seed, "steps": args.steps, "examples_per_step": args.examples, "parameters": model.num_parameters(),
         "training_loss_of_last_50_steps": round(sum(recent) / len(recent), 4), "held_out_loss": round(held_out_loss(args.out, held_out), 4),
