@@ -156,6 +156,11 @@ export class Sequence {
     return this.request.promptLogprobs !== undefined && this.request.prompt.length > 1;
   }
 
+  /** Whether the step that computes its prompt's last token is its last, although others of its prompt group may wait to copy the prompt. */
+  get endsWithPrompt(): boolean {
+    return this.promptGroup !== undefined && this.group === undefined && this.request.maxTokens <= 1;
+  }
+
   /** Index of the token that the virtual tokens stand before; undefined without a prefix. */
   get prefixIndex(): number | undefined {
     const { prefix, prompt } = this.request;

@@ -33,6 +33,17 @@ describe('siblings', () => {
     expect(runner.steps[1]?.decode.map(({ past }) => past)).toEqual([10, 9, 9, 9]);
   });
 
+  test.each([0, 1])(
+    'that end with their prompt, at %i tokens, compute it once for as many as there are slots',
+    async (maxTokens) => {
+      const { engine, runner } = setUp({ slots: 4 });
+      const requests = makeSiblings(8, { maxTokens, promptLogprobs: 2, logprobs: 2 });
+      const together = await Promise.all(requests.map((request) => collect(engine.submit(request))));
+      expect(together).toEqual(await Promise.all(requests.map(runAlone)));
+      expect(countPromptTokens(runner)).toBe(2 * (9 + 4));
+    },
+  );
+
   test('of different requests share nothing', async () => {
     const { engine, runner } = setUp();
     const requests = [...makeSiblings(1), ...makeSiblings(1), makeRequest({ prompt }), makeRequest({ prompt })];

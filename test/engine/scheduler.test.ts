@@ -18,6 +18,7 @@ const one = (name: string, numRemainingTokens: number, numComputedTokens = 0, pr
   numComputedTokens,
   numSlots: 1,
   prefixIndex,
+  endsWithPrompt: false,
   tenant: 't',
   weight: 1,
   promptGroup: undefined,

@@ -53,7 +53,7 @@ function toPromptRequests(
   const { maxTokens, minTokens, forcedFirstToken, forcedLastToken, noRepeatNgramSize } = params;
   const { stopTokenIds, ignoreEos, logprobs, echo } = params;
 
-  const groups = nameGroups(prompts);
+  const groups = nameGroups(prompts, params.bestOf);
   return prompts.map((prompt, index) => ({
     ...scope,
     ...(decoderStart ? { source: prompt, prompt: decoderStart } : { prompt }),
@@ -69,15 +69,13 @@ function toPromptRequests(
   }));
 }
 
-/** One symbol for each prompt, the same for equal ones; no other call returns them. */
-function nameGroups(prompts: readonly (readonly number[])[]): symbol[] {
-  const groups = new Map<string, symbol>();
-  return prompts.map((prompt) => {
-    const key = prompt.join();
-    const group = groups.get(key) ?? Symbol('prompt group');
-    groups.set(key, group);
-    return group;
-  });
+/** A symbol for each prompt that several sequences have, the same for equal ones; no other call returns them. */
+function nameGroups(prompts: readonly (readonly number[])[], bestOf: number): (symbol | undefined)[] {
+  const keys = prompts.map((prompt) => prompt.join());
+  const seen = new Set<string>();
+  const repeated = keys.filter((key) => bestOf > 1 || seen.size === seen.add(key).size);
+  const groups = new Map(repeated.map((key) => [key, Symbol('prompt group')]));
+  return keys.map((key) => groups.get(key));
 }
 
 /** Submits one sequence, or the sequences of one beam search. */

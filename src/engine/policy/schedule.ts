@@ -10,6 +10,8 @@ export interface Schedulable {
   readonly numComputedTokens: number;
   /** Index of the token that virtual tokens stand before: no chunk goes across it. */
   readonly prefixIndex: number | undefined;
+  /** Whether its prompt's last token is left to a row: others copy the prompt before that row ends it. */
+  readonly endsWithPrompt: boolean;
 }
 
 export interface ChunkLimits {
@@ -70,8 +72,8 @@ function holdsUp(decode: readonly Schedulable[], { priority }: Schedulable): boo
 }
 
 function nextChunk<S extends Schedulable>(sequence: S, maxTokens: number): ScheduledChunk<S> {
-  const { numComputedTokens, numRemainingTokens, prefixIndex = 0 } = sequence;
+  const { numComputedTokens, numRemainingTokens, prefixIndex = 0, endsWithPrompt } = sequence;
   const beforePrefix = prefixIndex > numComputedTokens ? prefixIndex - numComputedTokens : numRemainingTokens;
-  const numTokens = Math.min(numRemainingTokens, beforePrefix, maxTokens);
+  const numTokens = Math.min(numRemainingTokens - Number(endsWithPrompt), beforePrefix, maxTokens);
   return { sequence, numTokens, isLast: numTokens === numRemainingTokens };
 }
