@@ -38,7 +38,7 @@ export interface ManyCompletions {
 }
 
 /** Requests that are checked and started in one turn of the event loop. */
-const STARTED_A_TURN = 16;
+const STARTED_A_TURN = 4;
 
 /**
  * Starts many completions; settles when each is admitted or refused.
