@@ -9,7 +9,9 @@ export type DecoderPeerName = (typeof DECODER_PEERS)[number];
 /** Programs that Preamble is compared with where the model is a BART. */
 export const SUMMARY_PEERS = ['transformers-bart', 'ctranslate2'] as const;
 export type SummaryPeerName = (typeof SUMMARY_PEERS)[number];
-const PEERS = [...DECODER_PEERS, ...SUMMARY_PEERS] as const;
+/** Programs that train prefixes of a BART. */
+const SUMMARY_TRAINERS = ['adapters'] as const;
+const PEERS = [...DECODER_PEERS, ...SUMMARY_PEERS, ...SUMMARY_TRAINERS] as const;
 type PeerName = (typeof PEERS)[number];
 
 export interface Options {

@@ -20,13 +20,23 @@ export interface AdapterContent {
   readonly tensors: Uint8Array<ArrayBuffer>;
 }
 
-/** A random prefix at a BART's three sites, `PREFIX_LENGTH` virtual tokens at each. */
+/** Rows of a random prefix at a BART's three sites, `PREFIX_LENGTH` virtual tokens at each. */
+export function threeSites(user: string): Readonly<Record<string, { shape: number[]; data: Float32Array }>> {
+  return Object.fromEntries(['encoder', 'decoder', 'cross'].map((site) => [site, randomRows(`${user}/${site}`)]));
+}
+
+/** The same as an adapter. */
 export function threeSitePrefix(user: string): AdapterContent {
-  const sites = ['encoder', 'decoder', 'cross'];
-  const tensors = Object.fromEntries(sites.map((site) => [`${site}.prompt_embeddings`, randomRows(`${user}/${site}`)]));
+  const sites = threeSites(user);
+  const tensors = Object.entries(sites).map(([site, rows]) => [`${site}.prompt_embeddings`, rows] as const);
   return {
-    config: { peft_type: 'PREFIX_TUNING', task_type: 'SEQ_2_SEQ_LM', sites, num_virtual_tokens: PREFIX_LENGTH },
-    tensors: encodeSafetensors(tensors),
+    config: {
+      peft_type: 'PREFIX_TUNING',
+      task_type: 'SEQ_2_SEQ_LM',
+      sites: Object.keys(sites),
+      num_virtual_tokens: PREFIX_LENGTH,
+    },
+    tensors: encodeSafetensors(Object.fromEntries(tensors)),
   };
 }
 

@@ -8,7 +8,7 @@ import type { Gpt2Config } from '#src/model/gpt2/config.js';
 import { compileModel, type Manifest, readManifest, WEIGHTS_FILE } from '#src/model/compile/compiled-model.js';
 import { threadsOf } from '../options.js';
 import type { BenchContext } from '../suite.js';
-import { type AdapterContent, peftSeq2SeqPrefix } from '../load/summaries.js';
+import { type AdapterContent, peftSeq2SeqPrefix, threeSitePrefix } from '../load/summaries.js';
 import { peftFiles } from '../load/targets.js';
 import { PREFIX_COLUMNS, randomPrefix, userName } from '../load/workload.js';
 import { concatGraph } from './concat-graph.js';
@@ -58,14 +58,25 @@ function firstPrefix(): AdapterContent {
   return peftFiles(randomPrefix(userName(0), PREFIX_COLUMNS));
 }
 
-/** A script that gets the model, a prefix as PEFT's two files, and the threads. */
-async function preparePeft(
+/** Training with AdapterHub's library on PyTorch's CPU build, of a prefix at a BART's three sites. */
+export async function prepareAdaptersTrainer(context: BenchContext): Promise<PeerCommand> {
+  const python = await installPython(path.join(installed, 'adapters'), ['adapters', 'torch', 'numpy', 'safetensors']);
+  return withAdapter(python, 'train_adapters.py', context, threeSitePrefix(userName(0)));
+}
+
+/** A script of Transformers and PEFT that gets the model, a prefix as PEFT's two files, and the threads. */
+async function preparePeft(script: string, context: BenchContext, prefix: AdapterContent): Promise<PeerCommand> {
+  const packages = ['torch', 'transformers', 'peft', 'numpy', 'safetensors'] as const;
+  const python = await installPython(path.join(installed, 'transformers-peft'), packages);
+  return withAdapter(python, script, context, prefix);
+}
+
+async function withAdapter(
+  program: string,
   script: string,
   { options, checkpoint: model }: BenchContext,
   { config, tensors }: AdapterContent,
 ): Promise<PeerCommand> {
-  const packages = ['torch', 'transformers', 'peft', 'numpy', 'safetensors'] as const;
-  const program = await installPython(path.join(installed, 'transformers-peft'), packages);
   const adapter = path.join(installed, `adapter-${path.basename(model)}`);
   await fs.mkdir(adapter, { recursive: true });
   await fs.writeFile(path.join(adapter, 'adapter_config.json'), JSON.stringify(config));

@@ -1,5 +1,6 @@
 /** Exact versions of the peers' packages; onnxruntime-node is Preamble's own dependency. */
 export const VERSIONS = {
+  adapters: '1.3.0', // pins Transformers 4.57
   ctranslate2: '4.8.5',
   'node-llama-cpp': '3.22.1',
   gguf: '0.19.0',

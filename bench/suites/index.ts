@@ -15,6 +15,7 @@ import { spans } from './engine/spans.js';
 import { start } from './server/start.js';
 import { storeSize } from './server/store-size.js';
 import { training } from './training/training.js';
+import { trainingSummaries } from './training/training-summaries.js';
 import { trainingBesideServing } from './training/training-beside-serving.js';
 
 /** Every suite, in the order in which they run. */
@@ -34,6 +35,7 @@ export const suites: readonly Suite[] = [
   start,
   storeSize,
   training,
+  trainingSummaries,
   trainingBesideServing,
   soak,
 ];
