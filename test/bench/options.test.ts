@@ -21,6 +21,7 @@ describe('options', () => {
       'onnxruntime-node',
       'transformers-bart',
       'ctranslate2',
+      'adapters',
     ]);
     expect(writeDocs).toEqual([]);
     expect(threads).toBeUndefined();
