@@ -11,6 +11,14 @@ export interface FilesOptions {
   readonly now: () => number;
 }
 
+/** A page of a tenant's files. */
+export interface FileListOptions extends PageOptions {
+  /** Unless given, files of every purpose are listed. */
+  readonly purpose?: FilePurpose | undefined;
+  /** By the time of their upload; unless given, `desc`: newest first. */
+  readonly order?: 'asc' | 'desc' | undefined;
+}
+
 /** The files of all tenants, as requests use them. Throws `FileError`; a file of another tenant is not found. */
 export class Files {
   constructor(private readonly options: FilesOptions) {}
@@ -31,15 +39,12 @@ export class Files {
     return (await this.options.store.stream(tenant, id)) ?? notFound(id);
   }
 
-  /** @param purpose unless given, files of every purpose are listed */
-  async list(tenant: string, options: PageOptions, purpose?: FilePurpose): Promise<Page<FileRecord>> {
+  async list(tenant: string, { purpose, order = 'desc', ...page }: FileListOptions): Promise<Page<FileRecord>> {
     const { store } = this.options;
-    if (purpose === undefined) return store.list(tenant, options);
-    const all = await everything((page) => store.list(tenant, page));
-    return pageOf(
-      all.filter((file) => file.purpose === purpose),
-      options,
-    );
+    if (purpose === undefined && order === 'desc') return store.list(tenant, page);
+    const all = await everything((options) => store.list(tenant, options));
+    const wanted = all.filter((file) => purpose === undefined || file.purpose === purpose);
+    return pageOf(order === 'asc' ? wanted.reverse() : wanted, page);
   }
 
   /** Deletes a file. A job that is queued with it fails; a job that runs has its own copy. */

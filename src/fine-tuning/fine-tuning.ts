@@ -2,6 +2,7 @@ import type { Files } from '../files/files.js';
 import { newJobId } from '../jobs/job.js';
 import type { JobQueue } from '../jobs/job-queue.js';
 import { Jobs, type JobsOptions } from '../jobs/jobs.js';
+import { everything, type Page, pageOf, type PageOptions } from '../lib/page.js';
 import { FineTuningError } from './errors.js';
 import { FINE_TUNING, type FineTuningJob, type JobRequest } from './job.js';
 
@@ -50,4 +51,25 @@ export class FineTuning extends Jobs<FineTuningJob> {
     await this.add(tenant, job, queue);
     return job;
   }
+
+  /**
+   * Newest first.
+   * @param metadata pairs that a job must have; null: only jobs without any; undefined: all jobs
+   */
+  override async list(
+    tenant: string,
+    options: PageOptions,
+    metadata?: JobRequest['metadata'],
+  ): Promise<Page<FineTuningJob>> {
+    const list = (page: PageOptions): Promise<Page<FineTuningJob>> => super.list(tenant, page);
+    if (metadata === undefined) return list(options);
+    const wanted = (await everything(list)).filter((job) => hasMetadata(job, metadata));
+    return pageOf(wanted, options);
+  }
+}
+
+function hasMetadata(job: FineTuningJob, wanted: JobRequest['metadata']): boolean {
+  const own = job.metadata ?? {};
+  if (wanted === null) return Object.keys(own).length === 0;
+  return Object.entries(wanted).every(([key, value]) => own[key] === value);
 }

@@ -28,6 +28,8 @@ type ServerErrorCode =
   | 'missing_parameter'
   | 'unknown_parameter'
   | 'route_not_found'
+  /** Something that OpenAI's API can do with a thing, and this server cannot. */
+  | 'unsupported_operation'
   | 'invalid_json'
   | 'invalid_multipart'
   | 'invalid_request'
@@ -100,6 +102,7 @@ const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
   missing_parameter: refused,
   unknown_parameter: refused,
   unsupported_parameter: refused,
+  unsupported_operation: refused,
   invalid_json: refused,
   invalid_multipart: refused,
   invalid_request: refused,

@@ -257,6 +257,73 @@ it('does not cancel a job whose prefix is served already', async () => {
   }
 });
 
+it('lists what the official client asks for', async () => {
+  const server = await realServer({ apiKeys });
+  const [client, other] = [clientOf(server, 'alice'), clientOf(server, 'bob')];
+  const files: string[] = [];
+  for (let i = 0; i < 3; i++) files.push(await upload(client, lines(EXAMPLES), `${i}.jsonl`));
+  const listed = async (query: OpenAI.FileListParams): Promise<string[]> => {
+    const found: string[] = [];
+    for await (const { id } of client.files.list(query)) found.push(id);
+    return found;
+  };
+  expect(await listed({ order: 'asc', limit: 2 })).toEqual(files);
+  expect(await listed({ order: 'asc', purpose: 'fine-tune', limit: 10_000 })).toEqual(files);
+  expect(await listed({ order: 'desc', limit: 2 })).toEqual(files.toReversed());
+  await expect(listed({ purpose: 'assistants' })).rejects.toMatchObject({ status: 400, param: 'purpose' });
+
+  const training_file = files[0];
+  const labels = [{ run: 'a b&c', 'x]': '1' }, { run: 'a' }, null, {}];
+  const ids: string[] = [];
+  for (const metadata of labels) ids.push((await create(client, { training_file, metadata })).id);
+  const jobs = async (metadata: Record<string, string> | null, from = client): Promise<string[]> => {
+    const found: string[] = [];
+    for await (const { id } of from.fineTuning.jobs.list({ metadata, limit: 1 })) found.push(id);
+    return found;
+  };
+  expect(await jobs({ run: 'a b&c', 'x]': '1' })).toEqual([ids[0]]);
+  expect(await jobs({ run: 'a' })).toEqual([ids[1]]);
+  expect(await jobs({ run: 'a', other: 'b' })).toEqual([]);
+  expect(await jobs({ toString: 'a' })).toEqual([]);
+  expect(await jobs(null)).toEqual([ids[3], ids[2]]);
+  expect(await jobs({ run: 'a' }, other)).toEqual([]);
+  const headers = { authorization: `Bearer ${KEYS.alice}` };
+  const raw = async (query: string): Promise<unknown> =>
+    (await fetch(`${server.url}/v1/fine_tuning/jobs?${query}`, { headers })).json();
+  expect(await raw('metadata=null')).toMatchObject({ data: [{ id: ids[3] }, { id: ids[2] }] });
+  const error = (param: string) => ({ error: { param } });
+  expect(await raw('metadata=run')).toMatchObject(error('metadata'));
+  expect(await raw('metadata=null&metadata[run]=a')).toMatchObject(error('metadata[run]'));
+  expect(await raw('metadata[run]=a&metadata[run]=b')).toMatchObject(error('metadata.run'));
+  for (const id of ids) await client.fineTuning.jobs.cancel(id).catch(() => undefined); // some have ended
+});
+
+it('has no checkpoints, pauses and expiry, and says what to do instead', async () => {
+  const server = await realServer({ apiKeys, tuningWorkers: 1 });
+  const [client, other] = [clientOf(server, 'alice'), clientOf(server, 'bob')];
+  const { jobs } = client.fineTuning;
+  const { id } = await create(client, { training_file: await upload(client) });
+  expect((await jobs.checkpoints.list(id, { limit: 10 })).data).toEqual([]);
+  const unsupported = { status: 400, code: 'unsupported_operation' };
+  await expect(jobs.pause(id)).rejects.toMatchObject({ ...unsupported, message: expect.stringContaining('/cancel') });
+  await expect(jobs.resume(id)).rejects.toMatchObject({ ...unsupported, message: expect.stringContaining('again') });
+  const missing = { status: 404, code: 'job_not_found' };
+  const theirs = other.fineTuning.jobs;
+  for (const attempt of [theirs.checkpoints.list(id), theirs.pause(id), theirs.resume(id)])
+    await expect(attempt).rejects.toMatchObject(missing);
+
+  const file = await toFile(Buffer.from(lines(EXAMPLES)), 'data.jsonl');
+  const expiring = { file, purpose: 'fine-tune', expires_after: { anchor: 'created_at', seconds: 3600 } } as const;
+  await expect(client.files.create(expiring)).rejects.toMatchObject({
+    status: 400,
+    code: 'unsupported_parameter',
+    param: 'expires_after',
+    message: expect.stringContaining('DELETE'),
+  });
+  expect((await client.files.list()).data).toHaveLength(1);
+  await until(client, id, ...ended);
+});
+
 describe('a job is refused', () => {
   const cases: [Record<string, unknown>, number, string][] = [
     [{ training_file: `file-${'0'.repeat(24)}` }, 404, 'training_file'],

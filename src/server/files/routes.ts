@@ -24,19 +24,28 @@ const FORM_ROOM_BYTES = 2 ** 16;
 const tags = ['fine-tuning'];
 const params = StoredFileParams;
 const createSchema = {
+  operationId: 'createFile',
   summary: 'Upload training data',
   tags,
   body: { content: { 'multipart/form-data': { schema: FileForm } } },
   response: { 200: FileObject, ...errorResponses },
 };
 const listSchema = {
+  operationId: 'listFiles',
   summary: 'List files',
   tags,
   querystring: FileQuery,
   response: { 200: FileList, ...errorResponses },
 };
-const getSchema = { summary: 'A file', tags, params, response: { 200: FileObject, ...errorResponses } };
+const getSchema = {
+  operationId: 'retrieveFile',
+  summary: 'A file',
+  tags,
+  params,
+  response: { 200: FileObject, ...errorResponses },
+};
 const contentSchema = {
+  operationId: 'downloadFile',
   summary: 'Download a file',
   tags,
   params,
@@ -46,6 +55,7 @@ const contentSchema = {
   },
 };
 const deleteSchema = {
+  operationId: 'deleteFile',
   summary: 'Delete a file',
   description: 'A job that is queued with it fails; one that runs has its own copy.',
   tags,
@@ -60,6 +70,7 @@ const fileRoutes: FastifyPluginAsyncTypebox<FileDeps> = async (app, deps) => {
   app.addHook('preValidation', async (request) => {
     if (request.method === 'POST' && !request.isMultipart())
       throw new ApiError('unsupported_media_type', 'A file comes as multipart/form-data.');
+    refuseExpiry(request.body);
   });
 
   app.post('/files', { schema: createSchema }, async ({ tenant, body }) => {
@@ -67,8 +78,8 @@ const fileRoutes: FastifyPluginAsyncTypebox<FileDeps> = async (app, deps) => {
     return toFile(await files.add(tenant, file.filename, purpose, file));
   });
 
-  app.get('/files', { schema: listSchema }, async ({ tenant, query: { after, limit, purpose } }) =>
-    toFileList(await files.list(tenant, { after, limit: Number(limit ?? 20) }, purpose)),
+  app.get('/files', { schema: listSchema }, async ({ tenant, query: { limit, ...options } }) =>
+    toFileList(await files.list(tenant, { ...options, limit: Number(limit ?? 20) })),
   );
 
   app.get('/files/:file_id', { schema: getSchema }, async ({ tenant, params: { file_id } }) =>
@@ -86,3 +97,11 @@ const fileRoutes: FastifyPluginAsyncTypebox<FileDeps> = async (app, deps) => {
 };
 
 export default fileRoutes;
+
+/** Refuses OpenAI's field for files that vanish by themselves, which is written as `expires_after[anchor]` and `expires_after[seconds]`. */
+function refuseExpiry(form: unknown): void {
+  const param = 'expires_after';
+  if (!Object.keys(form ?? {}).some((field) => field.split('[')[0] === param)) return;
+  const message = `'${param}' is not supported: leave it out. A file stays until \`DELETE /v1/files/{file_id}\`.`;
+  throw new ApiError('unsupported_parameter', message, { param });
+}

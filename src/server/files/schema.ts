@@ -47,7 +47,8 @@ export const FileQuery = Type.Object(
   {
     ...PageQuery.properties,
     purpose: Type.Optional(FileObject.properties.purpose),
-    order: Type.Optional(Type.Enum(['desc'], { description: 'By the time of their upload.' })),
+    limit: Type.Optional(Type.String({ pattern: '^([1-9][0-9]{0,3}|10000)$', title: '1 to 10000', default: '20' })),
+    order: Type.Optional(Type.Enum(['asc', 'desc'], { default: 'desc', description: 'By the time of their upload.' })),
   },
   { additionalProperties: false },
 );

@@ -2,6 +2,7 @@ import { Type, type Static, type TSchema } from 'typebox';
 
 import { mapOf } from '../../lib/schema/map-of.js';
 import { nullable, optional } from '../../lib/schema/optional.js';
+import { PageQuery } from '../schema/page-query.js';
 
 function auto<T extends TSchema>(schema: T, title: string) {
   return Type.Optional(Type.Union([schema, Type.Literal('auto')], { title: `${title}, or 'auto'` }));
@@ -188,5 +189,30 @@ export type JobEventObject = Static<typeof JobEventObject>;
 
 export const JobEventList = listOf(JobEventObject, 'FineTuningJobEventList');
 export type JobEventList = Static<typeof JobEventList>;
+
+/** Query of a list of jobs. */
+export const JobQuery = Type.Object(
+  {
+    ...PageQuery.properties,
+    metadata: optional(
+      mapOf(Type.String(), {
+        description: 'Pairs that a job must have, as `metadata[KEY]=VALUE`; `metadata=null`: only jobs without any.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+/** Answer of `GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/checkpoints`. */
+export const CheckpointList = Type.Object(
+  {
+    object: Type.Literal('list'),
+    data: Type.Array(Type.Null(), { maxItems: 0, description: 'Always empty.' }),
+    first_id: Type.Null(),
+    last_id: Type.Null(),
+    has_more: Type.Literal(false),
+  },
+  { title: 'FineTuningJobCheckpointList' },
+);
 
 export const JobParams = Type.Object({ fine_tuning_job_id: Type.String() });
