@@ -118,7 +118,7 @@ export async function buildServer(deps: ServerDeps): Promise<Server> {
   if (!needsKey) await app.register(hostCheck, { allowed: config.allowedHosts });
   await app.register(cors, { allowed: config.allowedOrigins });
   if (!needsKey) await app.register(originCheck, { allowed: config.allowedOrigins });
-  await app.register(openapi, { version, needsKey });
+  await app.register(openapi, { version, needsKey, hasAdmin: config.adminKey !== undefined });
   await app.register(metricsPlugin, { metrics: deps.metrics });
   await app.register(healthRoutes, { drain, engine, storeReady });
   await app.register(apiRoutes, { prefix: '/v1', deps, drain });

@@ -7,7 +7,7 @@ import { testServer } from './harness.js';
 import { adapterFiles, testLibrary } from './prefix-library.js';
 
 /** What anybody may ask. A route that is added later is not public until it is written down here. */
-const PUBLIC = ['/livez', '/readyz', '/metrics', '/openapi.json', '/docs'];
+const PUBLIC = ['/livez', '/readyz', '/health', '/metrics', '/openapi.json', '/docs'];
 /** Where another tenant's key does something on its own behalf, or gets a list of its own; elsewhere nothing is found. */
 const OWN: Readonly<Record<string, number>> = {
   'GET /v1/models': 200,

@@ -68,7 +68,7 @@ describe('the host of a request without keys', () => {
     });
   });
 
-  it.each(['/livez', '/readyz', '/metrics', '/openapi.json', '/docs', '/docs/static/index.css', '/nothing'])(
+  it.each(['/livez', '/readyz', '/health', '/metrics', '/openapi.json', '/docs', '/docs/static/index.css', '/nothing'])(
     'is checked at %s',
     async (url) => {
       const { app } = server();

@@ -1,6 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 
-interface Schema {
+/** A schema of a document, or where in the document it is. */
+export interface Schema {
+  readonly $ref?: string;
+  readonly type?: string | readonly string[];
   readonly examples?: readonly object[];
   readonly example?: object;
 }
@@ -9,6 +12,32 @@ interface Content {
   readonly schema?: Schema;
   readonly example?: object;
   readonly examples?: Readonly<Record<string, { readonly value: object }>>;
+}
+
+type Security = readonly Readonly<Record<string, readonly string[]>>[];
+
+/** One method of one path, as a document describes it. */
+export interface OperationObject {
+  readonly operationId?: string;
+  readonly summary?: string;
+  readonly tags?: readonly string[];
+  readonly security?: Security;
+  readonly parameters?: readonly { readonly name: string; readonly in: string; readonly style?: string }[];
+  readonly requestBody?: { readonly content: Readonly<Record<string, Content>> };
+  readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, Content>> }>>;
+}
+
+/** What a server's `/openapi.json` has. */
+export interface OpenApiDocument {
+  readonly openapi: string;
+  readonly servers: readonly { readonly url: string }[];
+  readonly tags: readonly { readonly name: string }[];
+  readonly security: Security;
+  readonly paths: Readonly<Record<string, Readonly<Record<string, OperationObject>>>>;
+  readonly components: {
+    readonly schemas: Readonly<Record<string, Schema>>;
+    readonly securitySchemes: Readonly<Record<string, object>>;
+  };
 }
 
 /** One method of one path of a server's `/openapi.json`. */
@@ -20,12 +49,20 @@ export interface Operation {
   readonly bodies: Readonly<Record<string, readonly object[]>>;
 }
 
+/** A server's document. */
+export async function documentOf(app: FastifyInstance): Promise<OpenApiDocument> {
+  return (await app.inject({ url: '/openapi.json' })).json<OpenApiDocument>();
+}
+
 /** Every operation that a server describes, with the examples of its bodies. */
 export async function operationsOf(app: FastifyInstance): Promise<Operation[]> {
-  const document = (await app.inject({ url: '/openapi.json' })).json<{
-    paths: Record<string, Record<string, { requestBody?: { content: Record<string, Content> } }>>;
-  }>();
-  return Object.entries(document.paths).flatMap(([path, methods]) =>
+  const { paths, components } = await documentOf(app);
+  const examplesOf = ({ schema = {}, example, examples = {} }: Content): object[] => {
+    const named = Object.values(examples).map(({ value }) => value);
+    const { examples: own = [], example: one } = components.schemas[schema.$ref?.split('/').at(-1) ?? ''] ?? schema;
+    return [...own, one, example, ...named].filter((each) => each !== undefined);
+  };
+  return Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, { requestBody }]) => ({
       method: method.toUpperCase(),
       path,
@@ -34,9 +71,4 @@ export async function operationsOf(app: FastifyInstance): Promise<Operation[]> {
       ),
     })),
   );
-}
-
-function examplesOf({ schema = {}, example, examples = {} }: Content): object[] {
-  const named = Object.values(examples).map(({ value }) => value);
-  return [...(schema.examples ?? []), schema.example, example, ...named].filter((one) => one !== undefined);
 }

@@ -4,6 +4,7 @@ import type { Tenancy } from '../../tenancy/tenancy.js';
 import { toIssuedKey, toKeyList } from './response.js';
 import { IssuedKey, KeyList, KeyParams, KeyQuery, NewKey, RevokedKey } from './schema.js';
 import { errorResponses } from '../schema/error.js';
+import { needsAdminKey } from '../schema/security.js';
 
 /** Parts of the program that the key routes use. */
 export interface AdminKeyDeps {
@@ -11,7 +12,10 @@ export interface AdminKeyDeps {
 }
 
 const tags = ['admin'];
+const security = needsAdminKey;
 const createSchema = {
+  operationId: 'createKey',
+  security,
   summary: 'Create a key',
   description: 'The answer is the only place where the key is ever shown. A tenant that is missing is created.',
   tags,
@@ -19,12 +23,16 @@ const createSchema = {
   response: { 201: IssuedKey, ...errorResponses },
 };
 const listSchema = {
+  operationId: 'listKeys',
+  security,
   summary: 'List keys',
   tags,
   querystring: KeyQuery,
   response: { 200: KeyList, ...errorResponses },
 };
 const revokeSchema = {
+  operationId: 'revokeKey',
+  security,
   summary: 'Revoke a key',
   description: 'Refused on every replica within half a second. Requests that are running finish.',
   tags,

@@ -16,6 +16,7 @@ import {
   TenantQuery,
 } from './schema.js';
 import { errorResponses } from '../schema/error.js';
+import { needsAdminKey } from '../schema/security.js';
 
 /** Parts of the program that the tenant routes use. */
 export interface AdminTenantDeps {
@@ -27,19 +28,26 @@ export interface AdminTenantDeps {
 }
 
 const tags = ['admin'];
+const security = needsAdminKey;
 const listSchema = {
+  operationId: 'listTenants',
+  security,
   summary: 'List tenants and their limits',
   tags,
   querystring: TenantQuery,
   response: { 200: TenantList, ...errorResponses },
 };
 const getSchema = {
+  operationId: 'retrieveTenant',
+  security,
   summary: 'A tenant and its limits',
   tags,
   params: TenantParams,
   response: { 200: Tenant, ...errorResponses },
 };
 const setSchema = {
+  operationId: 'setTenant',
+  security,
   summary: 'Create a tenant, or change its limits',
   description: 'In force on every replica within half a second.',
   tags,
@@ -48,6 +56,8 @@ const setSchema = {
   response: { 200: Tenant, 201: Tenant, ...errorResponses },
 };
 const deleteSchema = {
+  operationId: 'deleteTenant',
+  security,
   summary: 'Delete a tenant and revoke its keys',
   description:
     'Its fine-tuning jobs that are queued or running are cancelled. Its prefixes, files and jobs stay unless `prefixes=true`: a tenant of the same name finds them again.',

@@ -20,12 +20,14 @@ import { manyAnswers, ManyRequest } from './many-schema.js';
 import { completionAnswers } from './schema.js';
 
 const completionSchema = {
+  operationId: 'createCompletion',
   summary: 'Complete a prompt',
   tags: ['completions'],
   body: CompletionRequest,
   response: { 200: completionAnswers, ...errorResponses },
 };
 const manySchema = {
+  operationId: 'createBatchCompletion',
   summary: 'Complete many prompts, each with its own model, in one call',
   description: 'The `x-ratelimit-` headers tell what is left after the last of them was admitted.',
   tags: ['completions'],

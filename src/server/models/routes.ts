@@ -41,7 +41,14 @@ const modelRoutes: FastifyPluginAsyncTypebox<ModelDeps> = async (app, { base, cr
 
   app.get(
     '/models',
-    { schema: { summary: 'List models', tags: ['models'], response: { 200: ModelList, ...errorResponses } } },
+    {
+      schema: {
+        operationId: 'listModels',
+        summary: 'List models',
+        tags: ['models'],
+        response: { 200: ModelList, ...errorResponses },
+      },
+    },
     async ({ tenant }) => {
       const { data } = await library.list(tenant);
       return { object: 'list' as const, data: [baseModel, ...data.map((prefix) => toModel(prefix, tenant))] };
@@ -52,6 +59,7 @@ const modelRoutes: FastifyPluginAsyncTypebox<ModelDeps> = async (app, { base, cr
     '/models/:id',
     {
       schema: {
+        operationId: 'retrieveModel',
         summary: 'One model',
         tags: ['models'],
         params: ModelParams,
@@ -68,6 +76,7 @@ const modelRoutes: FastifyPluginAsyncTypebox<ModelDeps> = async (app, { base, cr
     '/models/:id',
     {
       schema: {
+        operationId: 'deleteModel',
         summary: 'Delete a prefix',
         description: 'As `DELETE /v1/prefixes/{name}`. With `@VERSION` only where that is the only one.',
         tags: ['models'],

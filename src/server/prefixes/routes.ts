@@ -14,6 +14,7 @@ import { toPrefix, toPrefixDetails, toPrefixList } from './response.js';
 import { Bytes } from '../schema/bytes.js';
 import { errorResponses } from '../schema/error.js';
 import {
+  AdapterConfig,
   DeletedPrefix,
   FileParams,
   FileUpload,
@@ -40,6 +41,7 @@ const FORM_ROOM_BYTES = 2 ** 21;
 
 const tags = ['prefixes'];
 const uploadSchema = {
+  operationId: 'createPrefix',
   summary: 'Upload a prefix',
   description:
     'The two files of an adapter, as a form; or, for a model without an encoder, a text, as JSON. The same content under the same name is 200. ' +
@@ -49,28 +51,32 @@ const uploadSchema = {
   response: { 200: Prefix, 201: Prefix, ...errorResponses },
 };
 const listSchema = {
+  operationId: 'listPrefixes',
   summary: 'List prefixes',
   tags,
   querystring: ListQuery,
   response: { 200: PrefixList, ...errorResponses },
 };
 const getSchema = {
+  operationId: 'retrievePrefix',
   summary: 'A prefix and its versions',
   tags,
   params: PrefixParams,
   response: { 200: PrefixDetails, ...errorResponses },
 };
 const fileAnswers = {
-  description: 'The bytes of the file.',
-  content: { 'application/json': { schema: Bytes }, 'application/octet-stream': { schema: Bytes } },
+  description: 'The file: `adapter_config.json` is JSON, `adapter_model.safetensors` bytes.',
+  content: { 'application/json': { schema: AdapterConfig }, 'application/octet-stream': { schema: Bytes } },
 };
 const fileSchema = {
+  operationId: 'downloadPrefixFile',
   summary: 'Download a file of an adapter',
   tags,
   params: FileParams,
   response: { 200: fileAnswers, ...errorResponses },
 };
 const deleteSchema = {
+  operationId: 'deletePrefix',
   summary: 'Delete a prefix',
   description: 'New requests do not find it any more; running ones finish.',
   tags,

@@ -102,6 +102,12 @@ export const ListQuery = Type.Object(
   { additionalProperties: false },
 );
 
+/** Content of a downloaded `adapter_config.json`. */
+export const AdapterConfig = Type.Object(
+  {},
+  { additionalProperties: true, title: 'AdapterConfig', description: 'As PEFT reads it.' },
+);
+
 export const PrefixParams = Type.Object({ name: Type.String() });
 export const FileParams = Type.Object({
   name: Type.String(),

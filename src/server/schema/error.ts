@@ -16,8 +16,10 @@ export const ErrorEnvelope = Type.Object(
 );
 export type ErrorEnvelope = Static<typeof ErrorEnvelope>;
 
+const json = { 'application/json': { schema: ErrorEnvelope } };
+
 /** Error answers that any route may give. */
 export const errorResponses = {
-  '4xx': { ...ErrorEnvelope, description: 'The request is refused; `error.param` names the field.' },
-  '5xx': { ...ErrorEnvelope, description: 'The server failed or is full; `retry-after` says when to try again.' },
+  '4xx': { description: 'The request is refused; `error.param` names the field.', content: json },
+  '5xx': { description: 'The server failed or is full; `retry-after` says when to try again.', content: json },
 };
