@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 
 /** A schema of a document, or where in the document it is. */
-export interface Schema {
+interface Schema {
   readonly $ref?: string;
   readonly type?: string | readonly string[];
   readonly examples?: readonly object[];
