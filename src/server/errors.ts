@@ -30,6 +30,8 @@ type ServerErrorCode =
   | 'route_not_found'
   /** Something that OpenAI's API can do with a thing, and this server cannot. */
   | 'unsupported_operation'
+  /** The path has a route, but for other methods, which the header `allow` names. */
+  | 'method_not_allowed'
   | 'invalid_json'
   | 'invalid_multipart'
   | 'invalid_request'
@@ -108,6 +110,7 @@ const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
   invalid_request: refused,
   model_not_found: missing,
   route_not_found: missing,
+  method_not_allowed: { status: 405, type: 'invalid_request_error' },
   request_too_large: tooLarge,
   headers_too_large: { status: 431, type: 'invalid_request_error' },
   request_timeout: { status: 408, type: 'invalid_request_error' },
@@ -154,7 +157,6 @@ const frameworkErrors: Readonly<Record<string, readonly [ServerErrorCode, string
   FST_ERR_CTP_INVALID_JSON_BODY: ['invalid_json', 'The body is not valid JSON.'],
   FST_ERR_CTP_EMPTY_JSON_BODY: ['invalid_json', 'The body is empty.'],
   FST_ERR_CTP_BODY_TOO_LARGE: ['request_too_large', 'The body is larger than this server accepts.'],
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: ['unsupported_media_type', `This route does not accept the body's content type.`],
   FST_ERR_BAD_URL: ['invalid_request', 'The path is not a valid URL.'],
   FST_ERR_MAX_PARAM_LENGTH: ['route_not_found', 'No such route.'],
   ERR_STREAM_PREMATURE_CLOSE: ['client_closed_request', 'The client went away.'],

@@ -18,6 +18,7 @@ import drainPlugin, { Drain } from './http/plugins/drain.js';
 import errorHandler, { sendError } from './http/plugins/error-handler.js';
 import hostCheck from './http/plugins/host-check.js';
 import { MAX_FORMS } from './http/body/forms.js';
+import methods from './http/plugins/methods.js';
 import metricsPlugin, { type ServerMetrics } from './http/plugins/metrics.js';
 import jsonBody from './http/body/json-body.js';
 import oneAtATime from './http/plugins/one-at-a-time.js';
@@ -118,6 +119,7 @@ export async function buildServer(deps: ServerDeps): Promise<Server> {
   if (!needsKey) await app.register(hostCheck, { allowed: config.allowedHosts });
   await app.register(cors, { allowed: config.allowedOrigins });
   if (!needsKey) await app.register(originCheck, { allowed: config.allowedOrigins });
+  await app.register(methods);
   await app.register(openapi, { version, needsKey, hasAdmin: config.adminKey !== undefined });
   await app.register(metricsPlugin, { metrics: deps.metrics });
   await app.register(healthRoutes, { drain, engine, storeReady });

@@ -66,8 +66,14 @@ describe('a JSON body', () => {
     [
       'a prototype behind many numbers',
       written(`"prompt":[${times(500_000, () => '1')}],"user":{"constructor":{"prototype":1}}`),
-      'invalid_json',
-      null,
+      'unknown_parameter',
+      'user.constructor.prototype',
+    ],
+    [
+      'a prototype in an array',
+      written('"metadata":{"a":[{"b":1},{"__proto__":{}}]}'),
+      'unknown_parameter',
+      'metadata.a[1].__proto__',
     ],
   ])('of %s is refused by the first field at fault', async (_, body, code, param) => {
     expect(await send(body)).toMatchObject({ isParsed: true, code, param });

@@ -4,6 +4,7 @@ import fp from 'fastify-plugin';
 import { StoreError } from '../../../lib/store-error.js';
 import { ApiError, toApiError } from '../../errors.js';
 import type { SchemaError } from '../../../lib/schema/violation.js';
+import { refuseMediaType } from '../media-type.js';
 import { toValidationError } from '../validation.js';
 
 declare module 'fastify' {
@@ -21,16 +22,19 @@ export default fp<Pick<FastifyInstance, 'storeFailed'>>(
   async (app, { storeFailed }) => {
     app.decorate('storeFailed', storeFailed);
     app.setErrorHandler((error, request, reply) => sendError(error, request, reply));
-    app.setNotFoundHandler((request, reply) =>
-      sendError(new ApiError('route_not_found', 'No such route.'), request, reply),
-    );
+    app.setNotFoundHandler((request, reply) => sendError(noRoute(), request, reply));
   },
   { name: 'error-handler', fastify: '5.x' },
 );
 
+/** The refusal of a path that has no route. */
+export function noRoute(): ApiError {
+  return new ApiError('route_not_found', 'No such route.');
+}
+
 /** Answers a request with an error. */
 export function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  const refusal = isValidation(error) ? toValidationError(error.validation) : toApiError(error);
+  const refusal = toRefusal(error, request);
   logError(refusal, request);
   reply.headers(refusal.headers);
   if (refusal.code === 'invalid_api_key') reply.header('www-authenticate', 'Bearer');
@@ -54,6 +58,15 @@ export function logError(error: ApiError, request: FastifyRequest): void {
   if (error.cause instanceof StoreError) request.server.storeFailed(error.cause);
   if (error.status === 500) request.log.error({ err: error.cause ?? error }, 'request failed');
   else request.log.debug({ code: error.code }, 'request refused');
+}
+
+function toRefusal(error: unknown, request: FastifyRequest): ApiError {
+  if (isValidation(error)) return toValidationError(error.validation);
+  return isMediaType(error) ? refuseMediaType(request) : toApiError(error);
+}
+
+function isMediaType(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE';
 }
 
 function isValidation(error: unknown): error is Error & { validation: SchemaError[] } {
