@@ -2,7 +2,8 @@ import type { Admission, RateLimiter } from '../tenancy/rate-limiter.js';
 import type { Caller } from '../tenancy/tenancy.js';
 import { startCompletion, type Completion, type CompletionDeps } from './completion.js';
 import type { RequestContext } from './context.js';
-import { invalidValue, RateLimitError } from './errors.js';
+import { isObject } from '../lib/is-object.js';
+import { CompletionError, invalidValue, RateLimitError } from './errors.js';
 import { Reservation } from './plan/reservation.js';
 
 /** The parts of the program that completions of many requests are made with. */
@@ -11,15 +12,21 @@ export interface ManyDeps extends CompletionDeps {
   readonly maxRequests: number;
 }
 
+/** One of many requests, as it came: but for its name, nothing of it is checked. */
+export interface ManyRequest {
+  readonly custom_id: string;
+  /** Where it is to be sent, as OpenAI's batches have it. */
+  readonly method?: unknown;
+  readonly url?: unknown;
+  /** A completion request. */
+  readonly body?: unknown;
+}
+
 /** Many completion requests of one call. */
 export interface ManyRequests {
   /** Of the first request. Each of the others takes one from the caller's limits. */
   readonly reservation: Reservation;
-  readonly requests: readonly {
-    readonly custom_id: string;
-    /** A completion request, as it came. */
-    readonly body: Readonly<Record<string, unknown>>;
-  }[];
+  readonly requests: readonly ManyRequest[];
   /** Whether the answers are streamed. */
   readonly stream: boolean;
 }
@@ -55,13 +62,13 @@ export async function startMany(
   let admission: Admission | undefined;
   let turn = Promise.resolve();
   const items = await Promise.all(
-    requests.map(async ({ custom_id: customId, body }, index): Promise<ManyItem> => {
+    requests.map(async (request, index): Promise<ManyItem> => {
+      const customId = request.custom_id;
       if (index > 0 && index % STARTED_A_TURN === 0) turn = context.yield();
       try {
         await turn;
         const reservation = index === 0 ? first : await Reservation.ofRequest(deps.limiter, caller);
-        const reserved = { body: withStream(body, stream), reservation };
-        const completion = await startCompletion(deps, caller, reserved, context);
+        const completion = await startCompletion(deps, caller, { body: bodyOf(request, stream), reservation }, context);
         admission = completion.admission;
         return { customId, completion };
       } catch (error) {
@@ -73,9 +80,30 @@ export async function startMany(
   return { items, admission };
 }
 
+/**
+ * The completion request of one of many.
+ * @throws CompletionError for one that is none
+ */
+function bodyOf({ method, url, body }: ManyRequest, stream: boolean): object {
+  refuseOther('method', method, 'POST');
+  refuseOther('url', url, '/v1/completions');
+  if (body === undefined) throw new CompletionError('missing_parameter', `'body' is required.`, { param: 'body' });
+  if (isObject(body) && !Array.isArray(body)) return withStream(body, stream);
+  throw new CompletionError('invalid_type', `'body' must be an object: a completion request.`, { param: 'body' });
+}
+
+/** Refuses a value, if there is one, that would be sent elsewhere. */
+function refuseOther(field: 'method' | 'url', value: unknown, wanted: string): void {
+  if ((value ?? wanted) === wanted) return;
+  throw invalidValue(
+    field,
+    `'${field}' of a request must be ${wanted}, or left out: the others are not done in a batch.`,
+  );
+}
+
 /** Whether answers are streamed is the call's to say; a request may only repeat it. Other values are left to be refused. */
-function withStream(body: Readonly<Record<string, unknown>>, stream: boolean): object {
-  const own = body['stream'] ?? false;
+function withStream(body: object, stream: boolean): object {
+  const own = 'stream' in body ? (body.stream ?? false) : false;
   if (own === true && !stream) throw invalidValue('stream', `Set 'stream' on the batch, not on one of its requests.`);
   return typeof own === 'boolean' ? { ...body, stream } : body;
 }

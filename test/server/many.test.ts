@@ -53,6 +53,32 @@ describe('POST /v1/batch/completions', () => {
     expect(engine.running).toBe(0);
   });
 
+  it.each<[object, string, string]>([
+    [{}, 'body', 'missing_parameter'],
+    ...[null, 'text', [], [{}], 5, true].map((body): [object, string, string] => [{ body }, 'body', 'invalid_type']),
+    [{ ...item('a'), method: 'GET' }, 'method', 'invalid_value'],
+    [{ ...item('a'), method: 5 }, 'method', 'invalid_value'],
+    [{ ...item('a'), url: '/v1/chat/completions' }, 'url', 'invalid_value'],
+  ])('lets %j fail alone, whatever is wrong with it', async (bad, param, code) => {
+    const { app, engine } = await testServer();
+    const requests = [item('x'), { ...bad, custom_id: 'bad' }, item('z')];
+    const { status, body } = await post(app, url, { requests });
+    expect(status).toBe(200);
+    const statuses = body.data.map(({ custom_id, response }) => [custom_id, response.status_code]);
+    expect(statuses).toEqual([['x', 200], ['bad', 400], ['z', 200]]); // prettier-ignore
+    expect(body.data[1]?.response.body.error).toMatchObject({ param, code });
+    const events = eventsOf((await post(app, url, { requests, stream: true })).text);
+    expect(events.filter(({ custom_id }) => custom_id === 'bad')).toMatchObject([{ error: { param, code } }]);
+    expect(engine.submitted).toHaveLength(4);
+  });
+
+  it('takes an item as OpenAI writes it', async () => {
+    const { app } = await testServer();
+    const line = { ...item('ab'), method: 'POST', url: '/v1/completions' };
+    const { body } = await post(app, url, { requests: [line, { ...line, custom_id: 'cd', method: null }] });
+    expect(body.data.map(({ response }) => response.status_code)).toEqual([200, 200]);
+  });
+
   it('takes null for stream as not given', async () => {
     const { app } = await testServer();
     const { status, body } = await post(app, url, { requests: [item('ab')], stream: null });
@@ -82,9 +108,7 @@ describe('POST /v1/batch/completions', () => {
     [{}, 'requests'],
     [{ requests: [item('a'), item('a')] }, 'requests[1].custom_id'],
     [{ requests: [item('')] }, 'requests[0].custom_id'],
-    [{ requests: [{ custom_id: 'a' }] }, 'requests[0].body'],
-    [{ requests: [{ custom_id: 'a', body: 5 }] }, 'requests[0].body'],
-    [{ requests: [{ ...item('a'), url: '/v1/completions' }] }, 'requests[0].url'],
+    [{ requests: [{ ...item('a'), path: '/v1/completions' }] }, 'requests[0].path'],
     [{ requests: [item('a'), item('b'), item('c'), item('d')] }, 'requests'],
     [{ requests: [item('a')], stream: 'yes' }, 'stream'],
     [{ requests: [item('a')], priority: 1 }, 'priority'],

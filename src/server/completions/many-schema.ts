@@ -4,11 +4,13 @@ import { CompletionChunk, CompletionResponse } from '../../completions/answer/sc
 import { optional } from '../../lib/schema/optional.js';
 import { ErrorEnvelope } from '../schema/error.js';
 
-/** One of many requests. Its `body` may be any object here: a bad one is refused alone, by `startCompletion`. */
+/** One of many requests. All but its name may be anything here: what is bad is refused alone, by `startMany`. */
 const ManyItem = Type.Object(
   {
     custom_id: Type.String({ minLength: 1, maxLength: 256 }),
-    body: Type.Unsafe<Record<string, unknown>>({ type: 'object', description: 'A completion request.' }),
+    method: Type.Optional(Type.Unknown({ description: 'POST, as a line of an OpenAI batch has it.' })),
+    url: Type.Optional(Type.Unknown({ description: '/v1/completions, as a line of an OpenAI batch has it.' })),
+    body: Type.Optional(Type.Unknown({ description: 'A completion request; required.' })),
   },
   { additionalProperties: false },
 );
