@@ -11,6 +11,7 @@ import { ChoiceWriter, type RunningChoice } from './answer/choice.js';
 import type { Usage } from './answer/schema.js';
 import { usageOf } from './answer/usage.js';
 import type { RequestContext } from './context.js';
+import { encodeBadWords } from './plan/bad-words.js';
 import { loadPrefix, type PrefixSource } from './plan/prefix.js';
 import { encodePrompts } from './plan/prompts.js';
 import { planSubmissions, submitAll, type CompletionEngine } from './plan/requests.js';
@@ -100,11 +101,12 @@ export async function startPrepared(
   const { tenant, created: tenantCreated, limits } = caller;
   const share = { weight: limits.weight, queueShare: limits.queueShare ?? 1 };
   const observe = trace && (() => trace.sequence());
-  const scope = { tenant, tenantCreated, share, prefix, observe, decoderStart: generation?.decoderStart };
+  const badWords = encodeBadWords(params.badWords, tokenizer);
+  const scope = { tenant, tenantCreated, share, prefix, observe, badWords, decoderStart: generation?.decoderStart };
   const plan = planSubmissions(engine, params, prompts, scope);
   await reservation.takeTokens(params, prompts);
   gone.throwIfAborted();
-  const generations = submitAll(plan);
+  const generations = submitAll(engine, params, plan);
   const virtualTokens = countVirtualTokens(base, prefix?.kv);
   const completion = describe(deps, params, { prompts, generations, reservation, virtualTokens, mayWrite });
   gone.addEventListener('abort', () => completion.cancel(), { once: true });
@@ -126,16 +128,19 @@ function describe(
   params: CompletionParams,
   { prompts, generations, reservation, virtualTokens, mayWrite }: Admitted,
 ): Completion {
-  const { bestOf, logprobs, returnTokenIds, echo } = params;
+  const { bestOf, logprobs, promptLogprobs, skipsSpecialTokens, returnTokenIds, echo } = params;
   const choices = generations.map((generation, index) => {
-    const prompt = prompts[Math.floor(index / bestOf)];
+    const prompt = prompts[Math.floor(index / bestOf)] ?? [];
     const options = {
       index,
-      withLogprobs: logprobs !== undefined,
+      logprobs,
+      promptLogprobs,
+      skipsSpecialTokens,
       promptTokenIds: returnTokenIds ? prompt : undefined,
       echo: echo ? prompt : undefined,
     };
-    return { generation, options, writer: new ChoiceWriter(options, tokenizer) };
+    const writer = new ChoiceWriter(options, tokenizer);
+    return { generation, options, writer, usage: () => usageOf([prompt], virtualTokens, [writer]) };
   });
   const writers = choices.map(({ writer }) => writer);
   const usage = (): Usage => usageOf(prompts, virtualTokens, writers);

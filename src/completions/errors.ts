@@ -17,6 +17,8 @@ export type CompletionErrorCode =
   | PrefixErrorCode;
 
 export interface CompletionErrorOptions extends ErrorOptions {
+  /** Whether the same request is refused however often it is sent, although its values are valid; false unless given. */
+  readonly neverPasses?: boolean;
   /** The field of the request that is at fault. */
   readonly param?: string | undefined;
 }
@@ -25,19 +27,25 @@ export interface CompletionErrorOptions extends ErrorOptions {
 export class CompletionError extends Error {
   override readonly name: string = 'CompletionError';
   readonly param: string | undefined;
+  readonly neverPasses: boolean;
 
   constructor(
     readonly code: CompletionErrorCode,
     message: string,
-    { param, ...options }: CompletionErrorOptions = {},
+    { param, neverPasses = false, ...options }: CompletionErrorOptions = {},
   ) {
     super(message, options);
     this.param = param;
+    this.neverPasses = neverPasses;
   }
 }
 
 /** The refusal of a value of one field. */
-export function invalidValue(param: string, message: string, options?: ErrorOptions): CompletionError {
+export function invalidValue(
+  param: string,
+  message: string,
+  options?: Omit<CompletionErrorOptions, 'param'>,
+): CompletionError {
   return new CompletionError('invalid_value', message, { param, ...options });
 }
 

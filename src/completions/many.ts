@@ -13,7 +13,7 @@ export interface ManyDeps extends CompletionDeps {
 }
 
 /** One of many requests, as it came: but for its name, nothing of it is checked. */
-export interface ManyRequest {
+interface ManyRequest {
   readonly custom_id: string;
   /** Where it is to be sent, as OpenAI's batches have it. */
   readonly method?: unknown;

@@ -1,4 +1,4 @@
-import type { QueueLimits } from './policy/queue.js';
+import type { QueueLimits } from './policy/queue-load.js';
 import type { ChunkLimits } from './policy/schedule.js';
 import type { ModelRunner } from './runner.js';
 

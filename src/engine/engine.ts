@@ -6,6 +6,7 @@ import { chunkLimitsOf, DEFAULT_LIMITS, type EngineLimits } from './engine-limit
 import { EngineError } from './errors.js';
 import { EventStream } from './output/event-stream.js';
 import { type Admission, admit, reservedSlots } from './policy/admission.js';
+import { countFitting } from './policy/capacity.js';
 import { inputCharge, outputCharge } from './policy/fair-share.js';
 import { finish } from './step/next-token.js';
 import { Observation } from './observation.js';
@@ -14,7 +15,7 @@ import { OutputText } from './output/output-text.js';
 import { startAdmitted, startBranches } from './kv/start.js';
 import { PromptCache } from './kv/prompt-cache.js';
 import { randomSeed } from './sampling/random.js';
-import type { BeamRequest, Generation, GenerationRequest, Priority } from './request.js';
+import { type BeamRequest, type Generation, type GenerationRequest, isInstant, type Priority } from './request.js';
 import { checkBeams, checkRequest } from './request-check.js';
 import type { KvCopy, ModelRunner, StepInput } from './runner.js';
 import { schedule, type Schedule, type ScheduledPiece } from './policy/schedule.js';
@@ -83,7 +84,7 @@ export class Engine {
   submit(request: GenerationRequest): Generation {
     this.#check(request);
     const sequence = this.#createSequence(request);
-    if (request.maxTokens === 0 && !sequence.isPromptScored) finish(sequence, 'length');
+    if (isInstant(request)) finish(sequence, 'length');
     else this.#enqueue(sequence);
     return sequence.events;
   }
@@ -101,6 +102,11 @@ export class Engine {
     const group = new BeamGroup([first, ...others], request);
     this.#enqueue(first);
     return group.sequences.map(({ events }) => events);
+  }
+
+  /** As the function `countFitting`, by the limits and slots of this engine. */
+  countFitting(requests: readonly (GenerationRequest | BeamRequest)[]): number {
+    return countFitting(requests, this.#limits, this.#slots.total);
   }
 
   stats(): EngineStats {
@@ -174,12 +180,14 @@ export class Engine {
     const output = await computing;
     const seconds = this.#observation.now() - start;
     this.#failures = 0;
-    this.#observation.stepped(plan, start);
+    const computed = this.#observation.stepped(plan, start);
+    const onToken = (sequence: Sequence): void => this.#observation.tokenComputed(sequence, computed);
     for (const sequence of sampledSequences(plan)) {
       if (sequence.isRepeating) continue;
       this.#classes[sequence.priority].counters.add(sequence.tenant, outputCharge(sequence));
     }
-    const branches = await this.#wakeups.defer(() => acceptStepOutput(plan, output, this.#runner.vocabularySize));
+    const accept = { output, vocabularySize: this.#runner.vocabularySize, onToken };
+    const branches = await this.#wakeups.defer(() => acceptStepOutput(plan, accept));
     if (plan.chunk) await this.#promptCache?.keep(plan.chunk.sequence, this.#runner);
     await makeTransfers(this.#runner, startBranches(branches, this.#slots));
     return seconds;
@@ -255,7 +263,7 @@ export class Engine {
     const sequence: Sequence = new Sequence(request, {
       seed: request.sampling.seed ?? randomSeed(),
       endTokens: new Set([...(request.ignoreEos ? [] : this.#options.eosTokenIds), ...request.stopTokenIds]),
-      text: new OutputText(this.#options.tokenizer, request.stop),
+      text: new OutputText(this.#options.tokenizer, request),
       events: new EventStream(() => this.#cancel(sequence), this.#wakeups.call),
       submittedAt: this.#observation.now(),
       onEnd: (ended) => this.#observation.ended(ended),

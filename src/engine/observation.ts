@@ -1,7 +1,14 @@
 import type { EngineObserver } from './observer.js';
 import type { Schedule } from './policy/schedule.js';
 import type { Sequence } from './sequence.js';
-import { sampledSequences } from './step/step-input.js';
+
+/** What is told of the tokens of a step. */
+interface ComputedStep {
+  /** Decode rows. */
+  readonly rows: number;
+  /** When it ended, in seconds. */
+  readonly end: number;
+}
 
 /** Tells the engine's observer, and those of single sequences, of sequences and schedules. */
 export class Observation {
@@ -18,20 +25,23 @@ export class Observation {
     observer?.admitted(numReusedTokens);
   }
 
-  /** Call it before the tokens that the step has computed are chosen. @param start when the step began */
-  stepped(plan: Schedule<Sequence>, start: number): void {
+  /** A step was computed. @param start when it began */
+  stepped({ decode, chunk }: Schedule<Sequence>, start: number): ComputedStep {
     const end = this.now();
-    const { decode, chunk } = plan;
     const kind = chunk === undefined ? 'decode' : decode.length === 0 ? 'prefill' : 'mixed';
     this.observer?.stepped({ kind, rows: decode.length, chunkTokens: chunk?.numTokens ?? 0, seconds: end - start });
-    for (const sequence of sampledSequences(plan)) {
-      if (sequence.request.maxTokens === 0 || sequence.isRepeating) continue;
-      if (sequence.numGeneratedTokens === 0) {
-        this.observer?.firstToken(end - sequence.submittedAt);
-        sequence.observer?.firstToken(decode.length);
-      } else this.observer?.nextToken(end - sequence.lastTokenAt);
-      sequence.lastTokenAt = end;
-    }
+    return { rows: decode.length, end };
+  }
+
+  /** Call it before the token that a step has computed for a sequence is chosen, and only where it will be: who has left has no token. */
+  tokenComputed(sequence: Sequence, { rows, end }: ComputedStep): void {
+    if (sequence.request.maxTokens === 0 || sequence.isRepeating) return;
+    if (sequence.numGeneratedTokens === 0) {
+      this.observer?.firstToken(end - sequence.submittedAt);
+      sequence.observer?.firstToken(rows);
+    } else this.observer?.nextToken(end - sequence.lastTokenAt);
+    sequence.lastTokenAt = end;
+    sequence.numObservedTokens++;
   }
 
   /** A piece of a source was encoded. @param start when that began */
@@ -40,10 +50,10 @@ export class Observation {
     this.observer?.stepped({ kind: 'encode', rows: 0, chunkTokens, seconds: this.now() - start });
   }
 
-  ended({ finishReason: reason = 'abort', request, numGeneratedTokens, submittedAt, observer }: Sequence): void {
+  ended({ finishReason: reason = 'abort', request, numObservedTokens, submittedAt, observer }: Sequence): void {
     const seconds = this.now() - submittedAt;
     const { length: promptTokens } = request.source ?? request.prompt;
-    const end = { reason, promptTokens, generatedTokens: numGeneratedTokens, seconds };
+    const end = { reason, promptTokens, generatedTokens: numObservedTokens, seconds };
     this.observer?.ended(end);
     observer?.ended(end);
   }

@@ -16,6 +16,7 @@ export interface ObservedEnd {
   readonly reason: FinishReason | 'error';
   /** Of a request with a source: its tokens, without those that the decoder starts with. */
   readonly promptTokens: number;
+  /** As many as the observer was told of by `firstToken` and `nextToken`; a beam that was dropped has generated some too. */
   readonly generatedTokens: number;
   /** Since it was submitted. */
   readonly seconds: number;

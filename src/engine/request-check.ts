@@ -24,7 +24,10 @@ export function checkRequest(request: CheckedRequest, runner: CheckingRunner): v
   const virtual = prefix?.kv.shift ?? 0;
   if (virtual + prompt.length + maxTokens <= contextLength) return;
   const asked = `${virtual} virtual, ${prompt.length} prompt and ${maxTokens} new tokens`;
-  throw new EngineError('context_length_exceeded', `The context is ${contextLength} tokens, but asked are ${asked}.`);
+  throw new EngineError(
+    'context_length_exceeded',
+    `This model's maximum context length is ${contextLength} tokens, but asked are ${asked}.`,
+  );
 }
 
 function checkSource({ source, prefix }: CheckedRequest, { vocabularySize, sources }: CheckingRunner): void {
@@ -38,7 +41,7 @@ function checkSource({ source, prefix }: CheckedRequest, { vocabularySize, sourc
   const length = sourceLength(source, prefix?.kv, sources);
   if (length <= sources.maxTokens) return;
   const asked = `${length - source.length} virtual and ${source.length} tokens`;
-  const message = `A source is at most ${sources.maxTokens} tokens, but asked are ${asked}.`;
+  const message = `This model's maximum context length is ${sources.maxTokens} tokens for its encoder, but asked are ${asked}.`;
   throw new EngineError('context_length_exceeded', message);
 }
 

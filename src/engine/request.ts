@@ -71,8 +71,14 @@ export interface GenerationRequest {
   /** May be 0: then nothing is generated, and the sequence finishes with `length`, once its prompt is scored if that is asked for. */
   readonly maxTokens: number;
   readonly minTokens: number;
-  /** Generation ends before the first of these strings; it is not part of the text. */
+  /** Generation ends before the first of these strings; it is not part of the text unless `includesStop`. */
   readonly stop: readonly string[];
+  /** The text ends with the stop string, or the text of the token, that ended it; false unless given. */
+  readonly includesStop?: boolean | undefined;
+  /** Whether special tokens have no text; undefined or left out: what the tokenizer does by itself. */
+  readonly skipsSpecialTokens?: boolean | undefined;
+  /** Runs of tokens that are not generated whole: the last of one may not follow the others. None unless given. */
+  readonly badWords?: readonly (readonly number[])[] | undefined;
   /** Tokens that end generation, beside the model's end token. */
   readonly stopTokenIds: readonly number[];
   /** Go on after the model's end token. */
@@ -87,6 +93,8 @@ export interface GenerationRequest {
   readonly logprobs: number | undefined;
   /** The same for the prompt's tokens, from the second on; undefined, or left out: the prompt is not scored. */
   readonly promptLogprobs?: number | undefined;
+  /** Report the rank of each of the prompt's tokens too, which reads the whole vocabulary; false unless given. */
+  readonly promptRanks?: boolean | undefined;
   /** Called when the sequence, or the first of a beam search, begins to wait; what it returns is told of that one alone. */
   readonly observe?: (() => SequenceObserver) | undefined;
 }
@@ -120,6 +128,8 @@ export interface TokenLogprob {
 /** A token with its log-probability and the best of its place, best first. */
 export interface ScoredToken extends TokenLogprob {
   readonly top: readonly TokenLogprob[];
+  /** 1 for the best token of the place, 2 for the next; set where `promptRanks` asks for it. */
+  readonly rank?: number;
 }
 
 /** Log-probabilities of the next prompt tokens; the first token of a prompt has none, so they begin with the second. */
@@ -160,4 +170,25 @@ export type GenerationEvent = PromptEvent | TokenEvent | FinishEvent;
 /** A submitted sequence: iterate it once. Leaving the loop early, or `cancel`, frees its slot by the next step. */
 export interface Generation extends AsyncIterable<GenerationEvent> {
   cancel(): void;
+}
+
+/** Most tokens that so many sequences of a request can come to: its source and prompt once, and all that they may generate. */
+export function tokenBudgetOf(
+  { source, prompt, maxTokens }: Pick<GenerationRequest, 'source' | 'prompt' | 'maxTokens'>,
+  sequences: number,
+): number {
+  return (source?.length ?? 0) + prompt.length + sequences * maxTokens;
+}
+
+/** Whether log-probabilities of the prompt are asked for, and it has any. */
+export function isPromptScored({
+  promptLogprobs,
+  prompt,
+}: Pick<GenerationRequest, 'promptLogprobs' | 'prompt'>): boolean {
+  return promptLogprobs !== undefined && prompt.length > 1;
+}
+
+/** Whether nothing has to be computed: the sequence ends as it is submitted, and never waits. */
+export function isInstant(request: Pick<GenerationRequest, 'maxTokens' | 'promptLogprobs' | 'prompt'>): boolean {
+  return request.maxTokens === 0 && !isPromptScored(request);
 }

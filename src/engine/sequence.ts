@@ -3,7 +3,7 @@ import { FULL_SHARE, type TenantShare } from './policy/fair-share.js';
 import type { SequenceObserver } from './observer.js';
 import type { OutputText } from './output/output-text.js';
 import type { FinishReason } from './finish-reason.js';
-import type { GenerationRequest, Priority, ScoredToken } from './request.js';
+import { type GenerationRequest, isPromptScored, type Priority, type ScoredToken, tokenBudgetOf } from './request.js';
 import type { SourceEncoding } from './runner.js';
 import type { SequenceGroup } from './sequence-group.js';
 
@@ -42,6 +42,8 @@ export class Sequence {
   readonly promptScores: ScoredToken[] = [];
   /** Whether it ran before, and gave its slot up. */
   wasPreempted = false;
+  /** Tokens computed for it that the engine's observer was told of: those generated or, as part of a beam search, those of each step. */
+  numObservedTokens = 0;
   /** Most tokens that it had generated when it gave its slot up. */
   #numTokensBefore = 0;
   /** Slots that it needs or holds: its own, and those that it keeps for other beams of its group. */
@@ -148,12 +150,12 @@ export class Sequence {
 
   /** Most tokens that it can come to, with those of the other sequences of its group. */
   get tokenBudget(): number {
-    return this.numPromptTokens + this.sequenceGroup.length * this.request.maxTokens;
+    return tokenBudgetOf(this.request, this.sequenceGroup.length);
   }
 
   /** Whether computing its prompt is worth something although no token may follow, or beside those that do. */
   get isPromptScored(): boolean {
-    return this.request.promptLogprobs !== undefined && this.request.prompt.length > 1;
+    return isPromptScored(this.request);
   }
 
   /** Whether the step that computes its prompt's last token is its last, although others of its prompt group may wait to copy the prompt. */

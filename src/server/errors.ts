@@ -236,7 +236,10 @@ export function toApiError(error: unknown): ApiError {
 /** Converts a completion's error. The log gets its cause, if any, because the error only repeats it in the request's terms. */
 function fromCompletionError(error: CompletionError): ApiError {
   const { code, message, param, cause = error } = error;
-  if (!(error instanceof RateLimitError)) return new ApiError(code, message, { param, cause });
+  if (!(error instanceof RateLimitError)) {
+    const headers = error.neverPasses ? retryHeaders(undefined) : undefined;
+    return new ApiError(code, message, { param, headers, cause });
+  }
   const headers = { ...rateLimitHeaders(error.admission), ...retryHeaders(error.retryAfterMs) };
   return new ApiError(code, message, { type: error.by, headers, cause });
 }

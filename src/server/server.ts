@@ -67,7 +67,7 @@ interface ServerConfig {
 
 /** Parts that the server is built from. */
 export interface ServerDeps extends Omit<ManyDeps, 'maxChoices' | 'maxRequests'>, Omit<ModelDeps, 'created'> {
-  readonly engine: Pick<Engine, 'submit' | 'submitBeams' | 'healthy'>;
+  readonly engine: ManyDeps['engine'] & Pick<Engine, 'healthy'>;
   /** Undefined: there are no routes for files and fine-tuning. */
   readonly fineTuning?: (FineTuningRouteDeps['fineTuning'] & AdminTenantDeps['fineTuning']) | undefined;
   readonly files?: (FileDeps['files'] & AdminTenantDeps['files']) | undefined;

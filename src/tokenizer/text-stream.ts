@@ -2,8 +2,11 @@
 export interface TokenBytes {
   /** The bytes of a token; empty for an unknown id. */
   tokenBytes(id: number): Uint8Array;
-  /** The bytes that a token adds to a text; those of the token unless given. */
-  textBytes?(id: number): Uint8Array;
+  /**
+   * The bytes that a token adds to a text; those of the token unless given.
+   * @param skipsSpecial whether special tokens add none; undefined: what the tokenizer does by itself
+   */
+  textBytes?(id: number, skipsSpecial?: boolean): Uint8Array;
 }
 
 /**
@@ -14,11 +17,15 @@ export class TextStream {
   // Hugging Face keeps a byte order mark as text, and so does this decoder.
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
-  constructor(private readonly tokenizer: TokenBytes) {}
+  /** @param skipsSpecial as of `TokenBytes.textBytes` */
+  constructor(
+    private readonly tokenizer: TokenBytes,
+    private readonly skipsSpecial?: boolean,
+  ) {}
 
   /** Adds a token and returns the text that is now certain; empty while a character is incomplete. */
   push(id: number): string {
-    const bytes = this.tokenizer.textBytes?.(id) ?? this.tokenizer.tokenBytes(id);
+    const bytes = this.tokenizer.textBytes?.(id, this.skipsSpecial) ?? this.tokenizer.tokenBytes(id);
     return this.#decoder.decode(bytes, { stream: true });
   }
 

@@ -102,8 +102,8 @@ export class Tokenizer implements TokenBytes, PromptEncoder {
   }
 
   /** As `tokenBytes`; none for a special token that texts leave out. */
-  textBytes(id: number): Uint8Array {
-    return this.#skipsSpecial && this.#addedTokens.get(id)?.special ? noBytes : this.tokenBytes(id);
+  textBytes(id: number, skipsSpecial = this.#skipsSpecial): Uint8Array {
+    return skipsSpecial && this.#addedTokens.get(id)?.special ? noBytes : this.tokenBytes(id);
   }
 
   /** A decoder for the tokens of one sequence as they arrive. */

@@ -74,7 +74,10 @@ describe('LogprobsWriter', () => {
 
 describe('ChoiceWriter with echo', () => {
   const write = (echo: readonly number[], withLogprobs: boolean, events: readonly GenerationEvent[]) => {
-    const writer = new ChoiceWriter({ index: 0, withLogprobs, promptTokenIds: undefined, echo }, tokenizer);
+    const writer = new ChoiceWriter(
+      { index: 0, logprobs: withLogprobs ? 20 : undefined, promptTokenIds: undefined, echo },
+      tokenizer,
+    );
     return events.map((event) => writer.write(event));
   };
   const generated: GenerationEvent[] = [
@@ -126,7 +129,7 @@ describe('ChoiceWriter', () => {
   ];
 
   it('writes text and the finish reason, and is silent while text is held back', () => {
-    const writer = new ChoiceWriter({ index: 1, withLogprobs: false, promptTokenIds: undefined }, tokenizer);
+    const writer = new ChoiceWriter({ index: 1, logprobs: undefined, promptTokenIds: undefined }, tokenizer);
     const chunks = events.map((event) => writer.write(event));
     expect(chunks.filter((chunk) => !isSilent(chunk))).toEqual([
       { text: 'é', index: 1, logprobs: null, finish_reason: null },
@@ -136,7 +139,7 @@ describe('ChoiceWriter', () => {
   });
 
   it('gives the prompt’s ids with the first chunk and each token’s with its own', () => {
-    const writer = new ChoiceWriter({ index: 0, withLogprobs: false, promptTokenIds: [9] }, tokenizer);
+    const writer = new ChoiceWriter({ index: 0, logprobs: undefined, promptTokenIds: [9] }, tokenizer);
     const ids = events.map((event) => writer.write(event)).map((c) => [c.prompt_token_ids, c.token_ids]);
     expect(ids).toEqual([
       [[9], [1]],
@@ -147,7 +150,7 @@ describe('ChoiceWriter', () => {
 
   it('is judged by the mean log-probability of what is generated, or by the score of a hypothesis', () => {
     const writer = new ChoiceWriter(
-      { index: 0, withLogprobs: false, promptTokenIds: undefined, echo: [0, 4] },
+      { index: 0, logprobs: undefined, promptTokenIds: undefined, echo: [0, 4] },
       tokenizer,
     );
     expect(writer.score).toBe(0);
@@ -159,7 +162,7 @@ describe('ChoiceWriter', () => {
   });
 
   it('makes an error of a sequence that the engine gave up', () => {
-    const writer = new ChoiceWriter({ index: 0, withLogprobs: false, promptTokenIds: undefined }, tokenizer);
+    const writer = new ChoiceWriter({ index: 0, logprobs: undefined, promptTokenIds: undefined }, tokenizer);
     expect(refusal(() => writer.write({ type: 'finish', reason: 'abort', text: '' }))).toMatchObject({
       code: 'generation_aborted',
     });

@@ -14,8 +14,11 @@ describe('encodePrompts', () => {
   };
   const room = { contextLength: 64, virtualTokens: 0 };
   const context = (): RequestContext => requestContext(new AbortController().signal);
-  const encode = (prompts: readonly RawPrompt[], by = encoder, { maxTokens = 0, virtualTokens = 0 } = {}) =>
-    encodePrompts({ prompts, maxTokens }, by, { ...room, virtualTokens }, context().yield);
+  const encode = (
+    prompts: readonly RawPrompt[],
+    by = encoder,
+    { maxTokens = 0, virtualTokens = 0, tokenization = {} } = {},
+  ) => encodePrompts({ prompts, maxTokens, tokenization }, by, { ...room, virtualTokens }, context().yield);
 
   it('encodes texts, and takes ids as they are', async () => {
     expect(await encode(['ab', 'c'])).toEqual([[97, 98], [99]]);
@@ -63,10 +66,15 @@ describe('encodePrompts', () => {
   describe('of an encoder', () => {
     const encodeSources = (
       prompts: readonly RawPrompt[],
-      { by = encoder, virtual = 0, shift = 0, maxTokens = 0 } = {},
+      { by = encoder, virtual = 0, shift = 0, maxTokens = 0, tokenization = {} } = {},
     ) => {
       const source = { sourceLength: 8, virtualTokens: virtual, startTokens: 1 };
-      return encodePrompts({ prompts, maxTokens }, by, { ...room, virtualTokens: shift, source }, context().yield);
+      return encodePrompts(
+        { prompts, maxTokens, tokenization },
+        by,
+        { ...room, virtualTokens: shift, source },
+        context().yield,
+      );
     };
     const code = 'context_length_exceeded';
     const saying = (message: string) => expect.stringContaining(message) as string;
@@ -83,7 +91,7 @@ describe('encodePrompts', () => {
     it('fill it to the last token, behind what a prefix puts before them', async () => {
       expect((await encodeSources(['abcdef']))[0]).toHaveLength(8);
       expect((await encodeSources(['abc'], { virtual: 3 }))[0]).toHaveLength(5);
-      const refused = { code, param: 'prompt', message: saying('reads 8 tokens, but the prompt has 9.') };
+      const refused = { code, param: 'prompt', message: saying('8 tokens for its encoder, but the prompt has 9.') };
       await expect(encodeSources(['abcdefg'])).rejects.toMatchObject(refused);
       const message = saying('the prompt has 6 and the prefix 3.');
       await expect(encodeSources(['abcd'], { virtual: 3 })).rejects.toMatchObject({ code, param: 'prompt', message });
@@ -98,7 +106,7 @@ describe('encodePrompts', () => {
       expect(await encodeSources(['abcdef'], { maxTokens: 63 })).toHaveLength(1);
       expect(await encodeSources(['abcdef'], { maxTokens: 58, shift: 5 })).toHaveLength(1);
       const message = saying(
-        '64 tokens, but this request asks for 65: 5 of the prefix, 1 that it starts with and 59 to',
+        '64 tokens for its decoder, but this request asks for 65: 5 of the prefix, 1 that it starts with and 59 to',
       );
       const refused = { code, param: 'max_tokens', message };
       await expect(encodeSources(['a'], { maxTokens: 59, shift: 5 })).rejects.toMatchObject(refused);
@@ -120,7 +128,7 @@ describe('encodePrompts', () => {
     const shared = context();
     const requests = [['a', 'b'], ['c', 'd', 'e'], ['f']];
     const readers = requests.map((prompts) =>
-      encodePrompts({ prompts, maxTokens: 0 }, { ...encoder, encode: count }, room, shared.yield),
+      encodePrompts({ prompts, maxTokens: 0, tokenization: {} }, { ...encoder, encode: count }, room, shared.yield),
     );
     const prompts = await Promise.all(readers);
     isReading = false;
@@ -135,7 +143,7 @@ describe('encodePrompts', () => {
       if (++encoded === 2) gone.abort();
       return encoder.encode(text);
     };
-    const params = { prompts: ['a', 'b', 'c'], maxTokens: 0 };
+    const params = { prompts: ['a', 'b', 'c'], maxTokens: 0, tokenization: {} };
     const reading = encodePrompts(params, { ...encoder, encode: leave }, room, requestContext(gone.signal).yield);
     await expect(reading).rejects.toMatchObject({ name: 'AbortError' });
     expect(encoded).toBe(2);

@@ -101,6 +101,7 @@ describe('toBeamRequests', () => {
       noRepeatNgramSize: 2,
       stopTokenIds: [9],
       ignoreEos: false,
+      includesStop: false,
       logprobs: 2,
       promptLogprobs: 2,
     });

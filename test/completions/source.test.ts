@@ -97,7 +97,7 @@ describe('a completion of a source', () => {
   it('has no special token in its text', () => {
     const hides = (id: number) => id < 3;
     const textBytes = (id: number) => (hides(id) ? new Uint8Array() : byteTokenizer.tokenBytes(id));
-    const text = new OutputText({ ...byteTokenizer, textBytes }, ['c']);
+    const text = new OutputText({ ...byteTokenizer, textBytes }, { stop: ['c'] });
     expect([0, 97, 1, 0xc3, 2, 0xa9, 99].map((id) => text.push(id, true))).toEqual(['', 'a', '', '', '', 'é', '']);
     expect(text.isStopped).toBe(true);
   });

@@ -23,6 +23,38 @@ async function logprobsOf(tokens: readonly number[]): Promise<number[]> {
   return [...output.logits(0)].map((logit) => logit - (output.lse[0] ?? NaN));
 }
 
+describe('last tokens of bad words', () => {
+  const words = [[7], [1, 2], [1, 2, 3], [9, 9, 5]];
+
+  test.each([
+    [[4], 1, [7]],
+    [[4, 1], 1, [2, 7]],
+    [[4, 1, 2], 2, [3, 7]],
+    [[1, 2], 1, [7]],
+    [[1], 0, [7]],
+    [[9, 9], 2, [5, 7]],
+  ])('behind %j, of which %i are generated, are %j', (tokens, numGeneratedTokens, expected) => {
+    const { endTokens } = history([], 0);
+    const request = { minTokens: 0, maxTokens: 8, badWords: words };
+    expect([...bannedTokens({ tokens, numGeneratedTokens, endTokens, request })].sort()).toEqual(expected);
+  });
+
+  test('are not generated, whether the best token is taken, one is drawn or a beam search goes on', async () => {
+    const { engine } = setUp({ slots: 4 });
+    const plain = (await collect(engine.submit(makeRequest()))).ids;
+    const badWords = [[plain[0] ?? -1], plain.slice(2, 4)];
+    const { ids } = await collect(engine.submit(makeRequest({ badWords })));
+    expect(ids).not.toContain(plain[0]);
+    for (let seed = 0; seed < 8; seed++) {
+      const drawn = await collect(engine.submit(makeRequest({ badWords, sampling: sampled(seed) })));
+      expect(drawn.ids).not.toContain(plain[0]);
+    }
+    const { sampling: _, choice: __, stop: ___, ...rest } = makeRequest({ badWords });
+    const beams = engine.submitBeams({ ...rest, width: 3, lengthPenalty: 1 });
+    for (const beam of await Promise.all(beams.map((one) => collect(one)))) expect(beam.ids).not.toContain(plain[0]);
+  });
+});
+
 describe('tokens that would repeat an n-gram', () => {
   test.each([
     [[1, 2, 3, 1, 2], 3, [3]],

@@ -71,6 +71,30 @@ test('each end is told once, with its reason', async () => {
   expect(observer.ends.map(({ reason }) => reason)).toEqual(['abort', 'error', 'length']);
 });
 
+test('the tokens that it is told of are those of the ends, whoever leaves and whenever', async () => {
+  const observer = new Notebook();
+  const { engine, runner } = makeEngine({ slots: 4 }, { observer });
+  for (const changes of [{}, { sampling: { temperature: 1, topP: 1, topK: 50, seed: 1 } }]) {
+    const requests = [1, 2, 3, 4].map((prompt) => makeRequest({ prompt: [prompt], maxTokens: 60, ...changes }));
+    const generations = requests.map((request) => engine.submit(request));
+    const first = runner.steps.length;
+    // One leaves while a step computes its next token, another as soon as it has one.
+    runner.beforeStep = () => (runner.steps.length > first + 6 ? generations[0]?.cancel() : undefined);
+    await Promise.all(generations.map((generation, i) => collect(generation, i === 0 ? 60 : 5 * i)));
+    await engine.idle();
+    runner.beforeStep = () => undefined;
+  }
+  const { sampling: _, choice: __, stop: ___, ...rest } = makeRequest({ maxTokens: 5 });
+  await Promise.all(engine.submitBeams({ ...rest, width: 3, lengthPenalty: 1 }).map((one) => collect(one)));
+  const [left] = engine.submitBeams({ ...rest, maxTokens: 60, width: 3, lengthPenalty: 1 });
+  const before = runner.steps.length;
+  runner.beforeStep = () => (runner.steps.length > before + 4 ? left?.cancel() : undefined);
+  await engine.idle();
+  const told = observer.calls.filter((call) => call === 'first' || call === 'next');
+  expect(observer.ends.map(({ reason }) => reason)).toContain('abort');
+  expect(observer.ends.reduce((total, { generatedTokens }) => total + generatedTokens, 0)).toBe(told.length);
+});
+
 test('what the prompt cache was asked for, and had, is told of each prompt that may be in it', async () => {
   const observer = new Notebook();
   const { engine } = makeEngine({ slots: 2 }, { observer, limits: { promptCacheBytes: 1e6 } });

@@ -12,7 +12,7 @@ function makeSequence(length: number, numComputedTokens = 0, priority?: Priority
   const sequence = new Sequence(makeRequest({ prompt: Array<number>(length).fill(1), priority }), {
     seed: 0,
     endTokens: new Set(),
-    text: new OutputText(letters, []),
+    text: new OutputText(letters, { stop: [] }),
     events: new EventStream(() => undefined),
     submittedAt: 0,
     onEnd: () => undefined,

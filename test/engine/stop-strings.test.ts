@@ -28,6 +28,20 @@ describe('stop strings', () => {
     expect(feed(['aab'], 'aa', 'a', 'c')).toEqual(['', 'a', 'aac', '']);
   });
 
+  test('one that is part of the text ends it, and nothing is held back', () => {
+    const included = (stop: string[], ...pieces: string[]): string[] => {
+      const strings = new StopStrings(stop, true);
+      return [...pieces.map((piece) => strings.push(piece)), strings.end()];
+    };
+    expect(included(['STOP'], 'one S', 'TO', 'P two', 'x')).toEqual(['one S', 'TO', 'P', '', '']);
+    expect(included(['STOP'], 'ST', 'A', 'STO')).toEqual(['ST', 'A', 'STO', '']);
+    // As in vLLM, the one that is whole first, and not the one that starts first.
+    expect(included(['o wor', 'lo'], 'hello world')).toEqual(['hello', '']);
+    expect(included([], 'a', 'b')).toEqual(['a', 'b', '']);
+    const strings = new StopStrings(['aa'], true);
+    expect([strings.push('xaa', false), strings.push('ab'), strings.isMatched]).toEqual(['xaa', 'a', true]);
+  });
+
   test('the earliest start wins', () => {
     expect(feed(['world', 'lo'], 'hello world')).toEqual(['hel', '']);
     expect(feed(['\n', '\n\n'], 'a\n\nb')).toEqual(['a', '']);

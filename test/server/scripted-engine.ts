@@ -55,6 +55,11 @@ export class ScriptedEngine {
     return Array.from({ length: request.width }, () => this.submit(toSequenceRequest(request)));
   }
 
+  /** All: what it is full of leaves again. */
+  countFitting(requests: readonly unknown[]): number {
+    return requests.length;
+  }
+
   async *#generate(
     request: GenerationRequest,
     isOpen: () => boolean,

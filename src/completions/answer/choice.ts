@@ -2,14 +2,20 @@ import type { Generation, GenerationEvent } from '../../engine/request.js';
 import type { TokenBytes } from '../../tokenizer/text-stream.js';
 import type { RequestContext } from '../context.js';
 import { CompletionError } from '../errors.js';
-import type { Choice, ChunkChoice, Logprobs } from './schema.js';
+import type { Choice, ChunkChoice, Logprobs, PromptLogprobs, Usage } from './schema.js';
 import { appendLogprobs, LogprobsWriter, noLogprobs } from './logprobs.js';
 import { PromptEcho } from './prompt-echo.js';
+import { PromptLogprobsWriter } from './prompt-logprobs.js';
 
 /** Options of one choice: its place, and what it reports beside its text. */
 export interface ChoiceOptions {
   readonly index: number;
-  readonly withLogprobs: boolean;
+  /** Best log-probabilities that each token has beside its own; undefined: none at all. */
+  readonly logprobs: number | undefined;
+  /** The same of the prompt's tokens, for `prompt_logprobs`; left out: none. */
+  readonly promptLogprobs?: number | undefined;
+  /** As in the engine's `GenerationRequest`. */
+  readonly skipsSpecialTokens?: boolean | undefined;
   /** The prompt, when token ids are to be returned; it goes with the choice's first chunk. */
   readonly promptTokenIds: readonly number[] | undefined;
   /** The prompt, when the text is to begin with its text. */
@@ -20,6 +26,7 @@ export interface ChoiceOptions {
 export class ChoiceWriter {
   readonly #logprobs: LogprobsWriter;
   readonly #echo: PromptEcho | undefined;
+  readonly #promptLogprobs: PromptLogprobsWriter | undefined;
   #started = false;
   #tokens = 0;
   #logprob = 0;
@@ -30,9 +37,16 @@ export class ChoiceWriter {
     private readonly options: ChoiceOptions,
     tokenizer: TokenBytes,
   ) {
-    const { echo, withLogprobs } = options;
-    this.#logprobs = new LogprobsWriter(tokenizer);
-    this.#echo = echo && new PromptEcho(echo, withLogprobs ? this.#logprobs : undefined, tokenizer);
+    const { echo, logprobs, promptLogprobs, skipsSpecialTokens } = options;
+    this.#logprobs = new LogprobsWriter(tokenizer, skipsSpecialTokens, echo !== undefined);
+    const scores = logprobs === undefined ? undefined : { writer: this.#logprobs, count: logprobs };
+    this.#echo = echo && new PromptEcho(echo, scores, tokenizer);
+    if (promptLogprobs !== undefined) this.#promptLogprobs = new PromptLogprobsWriter(promptLogprobs, tokenizer);
+  }
+
+  /** Log-probabilities of the prompt so far; undefined unless they are asked for by themselves. */
+  get promptLogprobs(): PromptLogprobs | undefined {
+    return this.#promptLogprobs?.written;
   }
 
   /** Tokens written so far, the end token among them. */
@@ -66,6 +80,7 @@ export class ChoiceWriter {
     const isFirst = !this.#started;
     this.#started = true;
     this.#count(event);
+    if (event.type === 'prompt') this.#promptLogprobs?.write(event.tokens);
     const echoed = this.#echo?.write(event);
     const text = event.type === 'prompt' ? '' : event.text;
     return {
@@ -89,7 +104,8 @@ export class ChoiceWriter {
 
   /** @param logprobs of the prompt, to which the token's are added; null is returned where there are none */
   #writeLogprobs(event: GenerationEvent, logprobs: Logprobs = noLogprobs()): Logprobs | null {
-    if (event.type === 'token' && this.options.withLogprobs) appendLogprobs(logprobs, this.#logprobs.write(event));
+    if (event.type === 'token' && this.options.logprobs !== undefined)
+      appendLogprobs(logprobs, this.#logprobs.write(event));
     return logprobs.tokens.length > 0 ? logprobs : null;
   }
 
@@ -105,6 +121,8 @@ export interface RunningChoice {
   readonly generation: Generation;
   readonly writer: ChoiceWriter;
   readonly options: ChoiceOptions;
+  /** Tokens so far, and those of its prompt. */
+  readonly usage: () => Usage;
 }
 
 /** Whether a chunk has nothing to say: text is held back while it may begin a stop string or is half a character. */
@@ -114,10 +132,12 @@ export function isSilent(chunk: ChunkChoice): boolean {
 
 /** Reads a sequence to its end. @param mayWrite settles when so many pieces may be written */
 export async function collectChoice(
-  { generation, writer, options: { index, withLogprobs, promptTokenIds } }: RunningChoice,
+  { generation, writer, options: { index, logprobs, promptTokenIds } }: RunningChoice,
   mayWrite: RequestContext['mayWrite'],
 ): Promise<Choice> {
-  const choice: Choice = { text: '', index, logprobs: withLogprobs ? noLogprobs() : null, finish_reason: 'length' };
+  const written = logprobs === undefined ? null : noLogprobs();
+  const choice: Choice = { text: '', index, logprobs: written, finish_reason: 'length' };
+  if (writer.promptLogprobs) Object.assign(choice, { prompt_logprobs: writer.promptLogprobs });
   if (promptTokenIds) Object.assign(choice, { prompt_token_ids: [...promptTokenIds], token_ids: [] });
   for await (const event of generation) {
     await mayWrite(writer.piecesOf(event));

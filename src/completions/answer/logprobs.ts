@@ -36,11 +36,19 @@ export interface WrittenToken {
  * continues a character starts where that character does.
  */
 export class LogprobsWriter {
-  readonly #text: TextStream;
+  #text: TextStream;
   #offset = 0;
 
-  constructor(private readonly tokenizer: TokenBytes) {
-    this.#text = new TextStream(tokenizer);
+  /**
+   * @param skipsSpecial whether special tokens that are generated have no text, as of `TokenBytes.textBytes`
+   * @param isEcho whether the text begins with the prompt, whose special tokens are as the tokenizer has them
+   */
+  constructor(
+    private readonly tokenizer: TokenBytes,
+    private readonly skipsSpecial?: boolean,
+    isEcho = false,
+  ) {
+    this.#text = new TextStream(tokenizer, isEcho ? undefined : skipsSpecial);
   }
 
   /**
@@ -77,6 +85,7 @@ export class LogprobsWriter {
   /** Ends one text and begins another: half a character of the prompt is no part of what is generated. */
   endText(): void {
     this.#offset += this.#text.end().length;
+    this.#text = new TextStream(this.tokenizer, this.skipsSpecial);
   }
 }
 

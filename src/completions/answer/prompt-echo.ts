@@ -13,15 +13,22 @@ export interface EchoedText {
   readonly logprobs: Logprobs;
 }
 
+/** How log-probabilities are written. */
+interface Scores {
+  readonly writer: LogprobsWriter;
+  /** Best ones beside each token's own; a token may have been scored with more. */
+  readonly count: number;
+}
+
 /** Writes the prompt of one choice before what is generated: as it is scored, or all at once where it is not. */
 export class PromptEcho {
   readonly #text: TextStream;
   #written = 0;
 
-  /** @param logprobs of the choice, if it has any */
+  /** @param scores how log-probabilities of the choice are written, if it has any */
   constructor(
     private readonly prompt: readonly number[],
-    private readonly logprobs: LogprobsWriter | undefined,
+    private readonly scores: Scores | undefined,
     tokenizer: TokenBytes,
   ) {
     this.#text = new TextStream(tokenizer);
@@ -32,8 +39,8 @@ export class PromptEcho {
     const logprobs = noLogprobs();
     const isFirst = this.#written === 0;
     const scored = event.type === 'prompt' ? event.tokens : [];
-    if (this.logprobs && isFirst) appendLogprobs(logprobs, this.logprobs.write({ id: this.#first, logprob: null }));
-    if (this.logprobs) for (const token of scored) appendLogprobs(logprobs, writeScored(this.logprobs, token));
+    if (this.scores && isFirst) appendLogprobs(logprobs, this.scores.writer.write({ id: this.#first, logprob: null }));
+    if (this.scores) for (const token of scored) appendLogprobs(logprobs, writeScored(this.scores, token));
     const end = event.type === 'prompt' ? this.#written + scored.length + Number(isFirst) : this.prompt.length;
     return { text: this.#take(end), logprobs };
   }
@@ -48,13 +55,13 @@ export class PromptEcho {
     const text = tokens.map((id) => this.#text.push(id)).join('');
     this.#written = end;
     if (end < this.prompt.length || tokens.length === 0) return text;
-    this.logprobs?.endText();
+    this.scores?.writer.endText();
     return text + this.#text.end();
   }
 }
 
-function writeScored(writer: LogprobsWriter, token: ScoredToken): Logprobs {
-  const top = writtenTops.get(token) ?? writer.topOf(token);
+function writeScored({ writer, count }: Scores, token: ScoredToken): Logprobs {
+  const top = writtenTops.get(token) ?? writer.topOf({ ...token, top: token.top.slice(0, count) });
   writtenTops.set(token, top);
   return writer.write(token, top);
 }

@@ -27,13 +27,17 @@ async function collectCandidate(running: RunningChoice, { mayWrite }: Completion
 
 /** Sends each choice's chunks as they come, and the usage at the end if it was asked for. If one fails, the others are cancelled. */
 export async function streamCompletion(completion: Completion, send: Send): Promise<void> {
-  const { includeUsage } = completion.params;
+  const { includeUsage, continuousUsage } = completion.params;
   const chunkHead = { ...head(completion), ...(includeUsage && { usage: null }) };
+  const sendOne = (running: RunningChoice, one: ChunkChoice): Promise<void> =>
+    send({
+      ...chunkHead,
+      choices: [one],
+      ...(continuousUsage && { usage: running.usage() }),
+    } satisfies CompletionChunk);
   try {
     await Promise.all(
-      completion.choices.map((choice) =>
-        streamChoice(choice, completion, (one) => send({ ...chunkHead, choices: [one] })),
-      ),
+      completion.choices.map((choice) => streamChoice(choice, completion, (one) => sendOne(choice, one))),
     );
     if (includeUsage) await send({ ...chunkHead, choices: [], usage: completion.usage() } satisfies CompletionChunk);
   } catch (error) {

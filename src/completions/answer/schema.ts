@@ -12,6 +12,16 @@ export const Logprobs = Type.Object({
 });
 export type Logprobs = Static<typeof Logprobs>;
 
+const PromptLogprob = Type.Object({
+  logprob: Type.Number(),
+  rank: Type.Integer({ description: '1 is the best token of its place.' }),
+  decoded_token: Type.String(),
+});
+
+/** Log-probabilities of a prompt's tokens by token id: of each its own and the best ones. Those of the first token are null. */
+export const PromptLogprobs = Type.Array(nullable(mapOf(PromptLogprob)));
+export type PromptLogprobs = Static<typeof PromptLogprobs>;
+
 const choice = {
   text: Type.String(),
   index: Type.Integer(),
@@ -22,7 +32,11 @@ const choice = {
 const FinishReason = Type.Enum(['stop', 'length']);
 
 /** One choice of an answer. */
-export const Choice = Type.Object({ ...choice, finish_reason: FinishReason });
+export const Choice = Type.Object({
+  ...choice,
+  prompt_logprobs: Type.Optional(PromptLogprobs),
+  finish_reason: FinishReason,
+});
 export type Choice = Static<typeof Choice>;
 
 /** A part of one choice in a stream; the last one of a choice has its finish reason. */
@@ -56,7 +70,10 @@ export const CompletionResponse = Type.Object(
 );
 export type CompletionResponse = Static<typeof CompletionResponse>;
 
-/** One event of a stream. With `include_usage`, all but the last have `usage: null` and the last has no choices. */
+/**
+ * One event of a stream. With `include_usage`, the last has the usage and no choices; the others have `usage: null` or, with
+ * `continuous_usage_stats`, the tokens of their choice so far and of its prompt.
+ */
 export const CompletionChunk = Type.Object(
   { ...head, choices: Type.Array(ChunkChoice), usage: Type.Optional(Type.Union([Usage, Type.Null()])) },
   { title: 'CompletionChunk' },

@@ -1,7 +1,12 @@
 import type { PromptEncoder } from '../../tokenizer/token-encoder.js';
-import { invalidValue } from '../errors.js';
 import type { CompletionParams, RawPrompt } from '../request/params.js';
 import { contextExceeded, type PromptRoom, type SourceRoom } from './room.js';
+import { emptyPrompt, truncate } from './truncation.js';
+
+type PromptParams = Pick<CompletionParams, 'prompts' | 'maxTokens' | 'tokenization'>;
+
+/** Encodes one prompt, and refuses one that does not fit. */
+type EncodePrompt = (prompt: RawPrompt) => readonly number[];
 
 /**
  * The token ids of each prompt, in order: what the model goes on from or, with a `source` room, what its encoder reads. Others are served between
@@ -9,76 +14,100 @@ import { contextExceeded, type PromptRoom, type SourceRoom } from './room.js';
  * @throws CompletionError for a prompt that is empty, or does not fit together with its prefix and what is to be generated
  */
 export async function encodePrompts(
-  { prompts, maxTokens }: Pick<CompletionParams, 'prompts' | 'maxTokens'>,
+  params: PromptParams,
   encoder: PromptEncoder,
   room: PromptRoom,
   yieldTurn: () => Promise<void>,
 ): Promise<(readonly number[])[]> {
   const { source } = room;
-  if (source) refuseLongTarget(room, source, maxTokens);
+  if (source) refuseLongTarget(room, source, params.maxTokens);
+  const encode = source ? sourceEncoder(params, encoder, source) : promptEncoder(params, encoder, room);
   const encoded: (readonly number[])[] = [];
-  for (const prompt of prompts) {
+  for (const prompt of params.prompts) {
     await yieldTurn();
-    encoded.push(source ? encodeSource(prompt, encoder, source) : encodePrompt(prompt, encoder, room, maxTokens));
+    encoded.push(encode(prompt));
   }
   return encoded;
 }
 
-/** A text that is longer than the context is refused before it is tokenized. */
-function encodePrompt(
-  prompt: RawPrompt,
+function promptEncoder(
+  { maxTokens, tokenization }: PromptParams,
   encoder: PromptEncoder,
   { contextLength, virtualTokens }: PromptRoom,
-  maxTokens: number,
-): readonly number[] {
+): EncodePrompt {
   const refuse = (asked: string): never => {
-    throw contextExceeded('prompt', `The model's context is ${contextLength} tokens, but ${asked}`);
+    throw contextExceeded('prompt', { tokens: contextLength }, asked);
   };
   const refuseLonger = (tokens: number, atLeast = ''): void => {
     if (tokens > contextLength) refuse(`the prompt has ${atLeast}${tokens}.`);
   };
-  if (typeof prompt === 'string') refuseLonger(encoder.minTokens(prompt), 'at least ');
-  const tokens = typeof prompt === 'string' ? encoder.encode(prompt) : prompt;
-  refuseEmpty(tokens);
-  refuseLonger(tokens.length);
-  const total = virtualTokens + tokens.length + maxTokens;
-  if (total <= contextLength) return tokens;
-  return refuse(
-    `this request asks for ${total}: ${virtualTokens} of the prefix, ${tokens.length} of the prompt and ` +
-      `${maxTokens} to generate ('max_tokens').`,
-  );
+  const { addsSpecialTokens = false, truncation } = tokenization;
+  const encode = textEncoder(encoder, addsSpecialTokens);
+  if (truncation !== undefined) {
+    const room = contextLength - virtualTokens - maxTokens;
+    if (room < 1)
+      refuse(`the prefix has ${virtualTokens}, 'max_tokens' is ${maxTokens}, and nothing is left for a prompt.`);
+    return truncate({ keeps: truncation, room }, encoder, encode);
+  }
+  return (prompt) => {
+    const tokens = tokensOf(prompt, encoder, encode, refuseLonger);
+    const total = virtualTokens + tokens.length + maxTokens;
+    if (total <= contextLength) return tokens;
+    return refuse(
+      `this request asks for ${total}: ${virtualTokens} of the prefix, ${tokens.length} of the prompt and ` +
+        `${maxTokens} to generate ('max_tokens').`,
+    );
+  };
 }
 
-/** As `encodePrompt`, for what an encoder reads. */
-function encodeSource(
-  prompt: RawPrompt,
+function sourceEncoder(
+  { tokenization }: PromptParams,
   encoder: PromptEncoder,
   { sourceLength, virtualTokens }: SourceRoom,
-): readonly number[] {
+): EncodePrompt {
   const refuseLonger = (tokens: number, atLeast = ''): void => {
     if (virtualTokens + tokens <= sourceLength) return;
     const asked = `the prompt has ${atLeast}${tokens}${virtualTokens > 0 ? ` and the prefix ${virtualTokens}` : ''}.`;
-    throw contextExceeded('prompt', `The model's encoder reads ${sourceLength} tokens, but ${asked}`);
+    throw contextExceeded('prompt', { tokens: sourceLength, of: 'encoder' }, asked);
   };
-  if (typeof prompt === 'string') refuseLonger(encoder.minTokens(prompt), 'at least ');
-  const tokens = typeof prompt === 'string' ? encoder.encodeSource(prompt) : prompt;
-  refuseEmpty(tokens);
-  refuseLonger(tokens.length);
-  return tokens;
+  const { addsSpecialTokens = true, truncation } = tokenization;
+  const encode = textEncoder(encoder, addsSpecialTokens);
+  if (truncation !== undefined) {
+    refuseLonger(1);
+    return truncate({ keeps: truncation, room: sourceLength - virtualTokens }, encoder, encode);
+  }
+  return (prompt) => tokensOf(prompt, encoder, encode, refuseLonger);
 }
 
-function refuseEmpty({ length }: readonly number[]): void {
-  if (length === 0) throw invalidValue('prompt', 'A prompt must have at least one token.');
+function textEncoder(encoder: PromptEncoder, addsSpecialTokens: boolean): (text: string) => readonly number[] {
+  return (text) => (addsSpecialTokens ? encoder.encodeSource(text) : encoder.encode(text));
+}
+
+/** A text that is too long is refused before it is tokenized. */
+function tokensOf(
+  prompt: RawPrompt,
+  encoder: PromptEncoder,
+  encode: (text: string) => readonly number[],
+  refuseLonger: (tokens: number, atLeast?: string) => void,
+): readonly number[] {
+  if (typeof prompt === 'string') refuseLonger(encoder.minTokens(prompt), 'at least ');
+  const tokens = typeof prompt === 'string' ? encode(prompt) : prompt;
+  if (tokens.length === 0) throw emptyPrompt();
+  refuseLonger(tokens.length);
+  return tokens;
 }
 
 function refuseLongTarget(
   { contextLength, virtualTokens }: PromptRoom,
   { startTokens }: SourceRoom,
   maxTokens: number,
-) {
+): void {
   const total = virtualTokens + startTokens + maxTokens;
   if (total <= contextLength) return;
   const parts = `${virtualTokens} of the prefix, ${startTokens} that it starts with and ${maxTokens} to generate ('max_tokens').`;
-  const message = `The context of the model's decoder is ${contextLength} tokens, but this request asks for ${total}: ${parts}`;
-  throw contextExceeded('max_tokens', message);
+  throw contextExceeded(
+    'max_tokens',
+    { tokens: contextLength, of: 'decoder' },
+    `this request asks for ${total}: ${parts}`,
+  );
 }

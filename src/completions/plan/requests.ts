@@ -5,13 +5,15 @@ import { invalidValue } from '../errors.js';
 import type { BeamParams, CompletionParams } from '../request/params.js';
 
 /** The part of the engine that completes. */
-export type CompletionEngine = Pick<Engine, 'submit' | 'submitBeams'>;
+export type CompletionEngine = Pick<Engine, 'submit' | 'submitBeams' | 'countFitting'>;
 
 /** What the engine's requests have that does not come from the request's parameters. */
 export interface RequestScope extends Pick<
   GenerationRequest,
   'tenant' | 'tenantCreated' | 'share' | 'prefix' | 'observe'
 > {
+  /** Tokens of the words that are not generated; undefined or left out: there are none. */
+  readonly badWords?: GenerationRequest['badWords'];
   /** Tokens that a decoder starts with: the prompts are sources. Undefined or left out: it goes on from the prompts. */
   readonly decoderStart?: readonly number[] | undefined;
 }
@@ -51,8 +53,7 @@ function toPromptRequests(
   { decoderStart, ...scope }: RequestScope,
 ) {
   const { maxTokens, minTokens, forcedFirstToken, forcedLastToken, noRepeatNgramSize } = params;
-  const { stopTokenIds, ignoreEos, logprobs, echo } = params;
-
+  const { stopTokenIds, ignoreEos, includesStop, skipsSpecialTokens } = params;
   const groups = nameGroups(prompts, params.bestOf);
   return prompts.map((prompt, index) => ({
     ...scope,
@@ -65,8 +66,17 @@ function toPromptRequests(
     noRepeatNgramSize,
     stopTokenIds,
     ignoreEos,
-    ...(echo && { promptLogprobs: logprobs }),
+    includesStop,
+    skipsSpecialTokens,
+    ...scoresOf(params),
   }));
+}
+
+/** How the prompt is scored: for its echo, by itself, or for both. */
+function scoresOf({ echo, logprobs, promptLogprobs }: CompletionParams): Partial<GenerationRequest> {
+  const echoed = echo ? logprobs : undefined;
+  if (promptLogprobs === undefined) return echoed === undefined ? {} : { promptLogprobs: echoed };
+  return { promptLogprobs: Math.max(promptLogprobs, echoed ?? 0), promptRanks: true };
 }
 
 /** A symbol for each prompt that several sequences have, the same for equal ones; no other call returns them. */
@@ -78,8 +88,11 @@ function nameGroups(prompts: readonly (readonly number[])[], bestOf: number): (s
   return keys.map((key) => groups.get(key));
 }
 
-/** Submits one sequence, or the sequences of one beam search. */
-type Submission = () => Generation[];
+/** One sequence, or the sequences of one beam search. */
+interface Submission {
+  readonly request: GenerationRequest | BeamRequest;
+  readonly submit: () => Generation[];
+}
 
 /** Submissions of a completion, in order: `bestOf` generations of the first prompt, then those of the second, and so on. */
 export function planSubmissions(
@@ -90,21 +103,50 @@ export function planSubmissions(
 ): Submission[] {
   if (params.beams) {
     const requests = toBeamRequests(params, params.beams, prompts, scope);
-    return requests.map((request) => () => submitBeams(engine, request, params));
+    return requests.map((request) => ({ request, submit: () => submitBeams(engine, request, params) }));
   }
-  return toGenerationRequests(params, prompts, scope).map((request) => () => [engine.submit(request)]);
+  const requests = toGenerationRequests(params, prompts, scope);
+  return requests.map((request) => ({ request, submit: () => [engine.submit(request)] }));
 }
 
-/** Submits all of a plan, in order. If that throws, nothing of the request is left in the engine. */
-export function submitAll(plan: readonly Submission[]): Generation[] {
+/**
+ * Submits all of a plan, in order. If that throws, nothing of the request is left in the engine.
+ * @throws CompletionError `invalid_value` for a plan that the queue has no room for at any time; EngineError
+ */
+export function submitAll(
+  engine: CompletionEngine,
+  params: CompletionParams,
+  plan: readonly Submission[],
+): Generation[] {
   const generations: Generation[] = [];
   try {
-    for (const submit of plan) generations.push(...submit());
+    for (const { submit } of plan) generations.push(...submit());
     return generations;
   } catch (error) {
     for (const generation of generations) generation.cancel();
-    throw error;
+    throw isQueueFull(error) ? refuseUnfit(engine, params, plan, error) : error;
   }
+}
+
+function isQueueFull(error: unknown): error is EngineError {
+  return error instanceof EngineError && (error.code === 'queue_full' || error.code === 'tenant_queue_full');
+}
+
+/** The refusal of a plan that found the queue full: for good where it is larger than an empty queue, and for now otherwise. */
+function refuseUnfit(
+  engine: CompletionEngine,
+  { prompts, n, bestOf }: CompletionParams,
+  plan: readonly Submission[],
+  cause: EngineError,
+): Error {
+  const fitting = engine.countFitting(plan.map(({ request }) => request));
+  if (fitting === plan.length) return cause;
+  const param = prompts.length > fitting ? 'prompt' : bestOf > n ? 'best_of' : 'n';
+  const whose = cause.code === 'tenant_queue_full' ? `your part of the server's queue` : `the server's queue`;
+  const message =
+    `This request needs ${plan.length} places at once, and only ${fitting} of them fit an idle server and ${whose}. ` +
+    `It can never pass: ask for fewer choices or prompts in one request, or for fewer tokens.`;
+  return invalidValue(param, message, { cause, neverPasses: true });
 }
 
 /** How wide a search may be is the engine's to say; to a request, the width is `best_of` or `n`. */

@@ -39,7 +39,20 @@ export function countVirtualTokens(base: BaseModel, kv: PrefixKv | undefined): n
   return Math.max(numSourceEmbeddings(kv, base), ...base.sites.map((site) => numVirtualTokens(kv, site)));
 }
 
-/** The refusal of a request that does not fit. @param param the field that is at fault */
-export function contextExceeded(param: 'prompt' | 'max_tokens', message: string): CompletionError {
+/** The part of the model that something does not fit, and its size. */
+interface Limit {
+  readonly tokens: number;
+  /** Left out: there is only one. */
+  readonly of?: 'encoder' | 'decoder';
+}
+
+/**
+ * The refusal of a request that does not fit. It begins as OpenAI's does, because clients look for that sentence.
+ * @param param the field that is at fault
+ * @param asked what there is too much of
+ */
+export function contextExceeded(param: 'prompt' | 'max_tokens', { tokens, of }: Limit, asked: string): CompletionError {
+  const where = of === undefined ? '' : ` for its ${of}`;
+  const message = `This model's maximum context length is ${tokens} tokens${where}, but ${asked}`;
   return new CompletionError('context_length_exceeded', message, { param });
 }

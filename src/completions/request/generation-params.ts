@@ -28,7 +28,8 @@ export function readGeneration(
   vocabularySize: number,
   generation: GenerationConfig | undefined,
 ): GenerationParams {
-  const maxTokens = request.max_tokens ?? generation?.maxTokens ?? MAX_TOKENS;
+  const asked = request.max_tokens ?? request.max_completion_tokens;
+  const maxTokens = asked ?? generation?.maxTokens ?? MAX_TOKENS;
   const forced = (
     field: 'forced_bos_token_id' | 'forced_eos_token_id',
     own: number | null = null,

@@ -8,6 +8,14 @@ import { refuseUnknownIds } from './vocabulary.js';
 /** One prompt as it came: a text, or token ids. */
 export type RawPrompt = string | readonly number[];
 
+/** How prompts become tokens. */
+interface Tokenization {
+  /** Whether texts get special tokens; undefined or left out: the model decides. */
+  readonly addsSpecialTokens?: boolean | undefined;
+  /** Tokens that are left of the end of a prompt; undefined or left out: all; -1: as many as fit. */
+  readonly truncation?: number | undefined;
+}
+
 /** The parameters that are particular to a beam search; its width is `bestOf`. */
 export interface BeamParams {
   readonly lengthPenalty: number;
@@ -27,12 +35,22 @@ export interface CompletionParams extends GenerationParams {
   readonly echo: boolean;
   readonly sampling: SamplingParams;
   readonly stop: readonly string[];
+  /** As in the engine's `GenerationRequest`, and so is the next. */
+  readonly includesStop: boolean;
+  readonly skipsSpecialTokens: boolean | undefined;
+  /** Texts that are not generated. */
+  readonly badWords: readonly string[];
   readonly stopTokenIds: readonly number[];
   readonly ignoreEos: boolean;
   readonly logprobs: number | undefined;
+  /** Of the prompt's tokens, apart from those of `echo`; undefined: none at all; 0: those of the tokens themselves. */
+  readonly promptLogprobs: number | undefined;
+  readonly tokenization: Tokenization;
   readonly returnTokenIds: boolean;
   readonly stream: boolean;
   readonly includeUsage: boolean;
+  /** Whether every chunk has the usage so far. */
+  readonly continuousUsage: boolean;
 }
 
 /** What a request is held against beside its schema. */
@@ -56,7 +74,7 @@ export function readParams(
   request: CompletionRequest,
   { vocabularySize, maxChoices, generation }: ParamLimits,
 ): CompletionParams {
-  if (generation && request.echo) throw refuseEcho();
+  if (generation) refuseWithEncoder(request);
   const n = request.n ?? 1;
   const params = {
     model: request.model,
@@ -68,12 +86,18 @@ export function readParams(
     ...readGeneration(request, vocabularySize, generation),
     sampling: readSampling(request, vocabularySize),
     stop: [request.stop ?? []].flat(),
+    includesStop: request.include_stop_str_in_output ?? false,
+    skipsSpecialTokens: request.skip_special_tokens ?? undefined,
+    badWords: request.bad_words ?? [],
     stopTokenIds: request.stop_token_ids ?? [],
     ignoreEos: request.ignore_eos ?? false,
     logprobs: request.logprobs ?? undefined,
+    promptLogprobs: request.prompt_logprobs ?? undefined,
+    tokenization: readTokenization(request),
     returnTokenIds: request.return_token_ids ?? false,
     stream: request.stream ?? false,
     includeUsage: request.stream_options?.include_usage ?? false,
+    continuousUsage: request.stream_options?.continuous_usage_stats ?? false,
   };
   refuseTooManyChoices(params, maxChoices);
   for (const prompt of params.prompts)
@@ -86,9 +110,23 @@ function readBeams(request: CompletionRequest): BeamParams {
   return { lengthPenalty: request.length_penalty ?? 1, earlyStopping: request.early_stopping ?? false };
 }
 
-function refuseEcho(): CompletionError {
-  const message = `'echo' is not for models with an encoder, whose text does not go on from the prompt; leave it out.`;
-  return new CompletionError('unsupported_parameter', message, { param: 'echo' });
+/** What only a prompt has that the text goes on from. */
+function refuseWithEncoder({ echo, prompt_logprobs: scores }: CompletionRequest): void {
+  const refuse = (param: string): never => {
+    const message = `'${param}' is not for models with an encoder, whose text does not go on from the prompt; leave it out.`;
+    throw new CompletionError('unsupported_parameter', message, { param });
+  };
+  if (echo) refuse('echo');
+  if ((scores ?? undefined) !== undefined) refuse('prompt_logprobs');
+}
+
+function readTokenization({
+  add_special_tokens: adds,
+  truncate_prompt_tokens: keeps,
+}: CompletionRequest): Tokenization {
+  if (keeps === 0)
+    throw invalidValue('truncate_prompt_tokens', `'truncate_prompt_tokens' 0 leaves nothing of a prompt.`);
+  return { addsSpecialTokens: adds ?? undefined, truncation: keeps ?? undefined };
 }
 
 /** An array of numbers is one prompt, every other array has one prompt an entry. */

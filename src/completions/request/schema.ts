@@ -36,6 +36,60 @@ const EarlyStopping = Type.Union([Type.Boolean(), Type.Literal('never'), Type.Nu
     'present length, is no better than the worst of them; `never`: once no beam can become better, however long.',
 });
 
+/** What OpenAI keeps or sorts by. It changes nothing here. */
+const withoutEffect = 'A label: accepted, and without effect.';
+
+/** OpenAI's fields that are only labels. */
+const labels = {
+  user: optional(Type.String({ description: withoutEffect })),
+  metadata: optional(mapOf(Type.String(), { description: withoutEffect })),
+  store: optional(Type.Boolean({ description: `${withoutEffect} Nothing is stored.` })),
+  safety_identifier: optional(Type.String({ description: withoutEffect })),
+  prompt_cache_key: optional(Type.String({ description: withoutEffect })),
+  service_tier: Type.Optional(
+    Type.Union([Type.Literal('auto'), Type.Literal('default'), Type.Null()], {
+      title: 'auto or default: there is one tier',
+      description: withoutEffect,
+    }),
+  ),
+};
+
+/** How a prompt becomes tokens, beside what its model does by itself. */
+const tokenization = {
+  add_special_tokens: optional(
+    Type.Boolean({
+      description:
+        'Whether a text gets the special tokens that the tokenizer puts around it. Left out: of a model with an encoder it does, of others not.',
+    }),
+  ),
+  truncate_prompt_tokens: optional(
+    Type.Integer({
+      minimum: -1,
+      maximum: largest,
+      description:
+        'Only the last so many tokens of each prompt are read; -1: as many as fit beside the prefix and `max_tokens`. The special tokens ' +
+        'around a text stay, and count. At most what fits.',
+    }),
+  ),
+};
+
+/** What of the generated tokens is in the text. */
+const output = {
+  include_stop_str_in_output: optional(
+    Type.Boolean({
+      default: false,
+      description:
+        'The text ends with the stop string, or with the text of the token of `stop_token_ids`, that ended it.',
+    }),
+  ),
+  skip_special_tokens: optional(
+    Type.Boolean({
+      description:
+        'Whether special tokens have no text. Left out: of a model with an encoder they have none, of others they are written.',
+    }),
+  ),
+};
+
 /** Changes of the logits: bias, then penalties, before temperature and truncation. */
 const adjustments = {
   logit_bias: optional(
@@ -59,7 +113,7 @@ const adjustments = {
   ),
 };
 
-/** The body of `POST /v1/completions`: OpenAI's fields and, after `stream_options`, vLLM's. */
+/** The body of `POST /v1/completions`: OpenAI's fields and vLLM's. */
 export const CompletionRequest = Type.Object(
   {
     model: Type.String({
@@ -73,6 +127,9 @@ export const CompletionRequest = Type.Object(
         default: 16,
         description: 'Where a model with an encoder says how many, that is the default.',
       }),
+    ),
+    max_completion_tokens: optional(
+      Type.Integer({ minimum: 0, maximum: largest, description: 'Another name of `max_tokens`.' }),
     ),
     temperature: optional(
       Type.Number({ minimum: 0, maximum: 2, default: 1, description: '0 is greedy, as is all below 0.00001.' }),
@@ -92,13 +149,21 @@ export const CompletionRequest = Type.Object(
     stop: Type.Optional(Stop),
     seed: optional(Type.Integer({ minimum: -largest, maximum: largest })),
     logprobs: optional(Type.Integer({ minimum: 0, maximum: 20 })),
-    user: optional(Type.String()),
     suffix: optional(Type.String({ description: 'Not supported: only `null`.' })),
     stream: optional(Type.Boolean({ default: false })),
     stream_options: optional(
       Type.Object(
         {
-          include_usage: optional(Type.Boolean({ default: false })),
+          include_usage: optional(
+            Type.Boolean({ default: false, description: 'The last chunk has the usage, and no choices.' }),
+          ),
+          continuous_usage_stats: optional(
+            Type.Boolean({
+              default: false,
+              description:
+                'With `include_usage`: every chunk has the usage so far, of its choice and the prompt of that.',
+            }),
+          ),
           include_obfuscation: optional(Type.Boolean({ default: false, description: 'Not supported: only `false`.' })),
         },
         { additionalProperties: false },
@@ -145,6 +210,24 @@ export const CompletionRequest = Type.Object(
         description: `The token that \`max_tokens\` ends with, in models with an encoder alone. ${ofCheckpoint}; null turns it off.`,
       }),
     ),
+    bad_words: optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 256 }), {
+        maxItems: 128,
+        description:
+          'Words that are not generated, with a space before them or without: the last token of a word may not follow its others. ' +
+          'A word that the prompt begins may be ended.',
+      }),
+    ),
+    prompt_logprobs: optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 20,
+        description:
+          'Log-probabilities of the prompt’s tokens, each with so many of the best of its place, in `prompt_logprobs` of each choice. Not in a ' +
+          'stream, nor of a model with an encoder.',
+      }),
+    ),
+    priority: optional(Type.Integer({ description: 'Not supported: only 0, as there is no scheduling by priority.' })),
     return_token_ids: optional(Type.Boolean({ default: false })),
     use_beam_search: optional(
       Type.Boolean({
@@ -163,7 +246,10 @@ export const CompletionRequest = Type.Object(
       }),
     ),
     early_stopping: Type.Optional(EarlyStopping),
+    ...tokenization,
+    ...output,
     ...adjustments,
+    ...labels,
   },
   {
     additionalProperties: false,

@@ -145,20 +145,37 @@ function schemaAt(path: string): object {
   return keys.reduce<object>((schema, key) => schema[key as keyof object], CompletionRequest);
 }
 
-function refuseUnsupported({ suffix, stream_options: options }: CompletionRequest): void {
-  const refuse = (param: string): never => {
-    throw new CompletionError('unsupported_parameter', `'${param}' is not supported; leave it out.`, { param });
+function refuseUnsupported({ suffix, stream_options: options, priority }: CompletionRequest): void {
+  const refuse = (param: string, advice = 'leave it out'): never => {
+    throw new CompletionError('unsupported_parameter', `'${param}' is not supported; ${advice}.`, { param });
   };
   if ((suffix ?? undefined) !== undefined) refuse('suffix');
   if (options?.include_obfuscation) refuse('stream_options.include_obfuscation');
+  if ((priority ?? 0) !== 0) refuse('priority', 'requests wait by tenant, not by priority: send 0 or leave it out');
 }
 
 function refuseContradictions(body: CompletionRequest): void {
   if (body.use_beam_search) refuseBesideBeams(body);
   else refuseWithoutBeams(body);
   refuseBestOf(body);
-  if (body.stream_options && !body.stream)
-    throw invalidValue('stream_options', `'stream_options' needs 'stream' to be true.`);
+  refuseBesideStream(body);
+  refuseTwoLimits(body);
+}
+
+function refuseBesideStream({ stream, stream_options: options, prompt_logprobs: scores }: CompletionRequest): void {
+  if (options && !stream) throw invalidValue('stream_options', `'stream_options' needs 'stream' to be true.`);
+  if (options?.continuous_usage_stats && !options.include_usage) {
+    const field = 'stream_options.continuous_usage_stats';
+    throw invalidValue(field, `'${field}' needs 'stream_options.include_usage' to be true.`);
+  }
+  if (stream && (scores ?? undefined) !== undefined)
+    throw invalidValue('prompt_logprobs', `'prompt_logprobs' cannot be streamed: leave it out, or 'stream'.`);
+}
+
+function refuseTwoLimits({ max_tokens: limit, max_completion_tokens: other }: CompletionRequest): void {
+  if ((limit ?? other) === (other ?? limit)) return;
+  const message = `'max_completion_tokens' is another name of 'max_tokens', and they differ: send one of them.`;
+  throw invalidValue('max_completion_tokens', message);
 }
 
 /** Which choices are best is known when all are whole, so there is nothing to stream. */
@@ -201,5 +218,6 @@ function refuseBesideBeams(body: CompletionRequest): void {
   }
   if ([body.stop ?? []].flat().length > 0) refuse('stop', 'left out');
   if (Object.keys(body.logit_bias ?? {}).length > 0) refuse('logit_bias', 'left out');
-  if (body.max_tokens === 0) refuse('max_tokens', 'at least 1');
+  for (const field of ['max_tokens', 'max_completion_tokens'] as const)
+    if (body[field] === 0) refuse(field, 'at least 1');
 }

@@ -1,6 +1,7 @@
 import type { Sequence } from '../sequence.js';
 import { VirtualCounters } from './fair-share.js';
-import { type QueueLimits, WaitingQueue } from './queue.js';
+import type { QueueLimits } from './queue-load.js';
+import { WaitingQueue } from './queue.js';
 
 /** Waiting sequences of one class of work, and the service that its tenants have had in it. */
 export class WorkClass {

@@ -11,6 +11,7 @@ export interface BanHistory {
     readonly forcedFirstToken?: number | undefined;
     readonly forcedLastToken?: number | undefined;
     readonly noRepeatNgramSize?: number | undefined;
+    readonly badWords?: readonly (readonly number[])[] | undefined;
   };
 }
 
@@ -23,13 +24,32 @@ export function forcedToken({ request, numGeneratedTokens }: BanHistory): number
   return numGeneratedTokens === 0 ? forcedFirstToken : undefined;
 }
 
-/** Tokens that may not come next: end tokens before `minTokens`, and those that would repeat an n-gram. */
-export function bannedTokens({ tokens, numGeneratedTokens, endTokens, request }: BanHistory): ReadonlySet<number> {
-  const { minTokens, noRepeatNgramSize = 0 } = request;
+/** Tokens that may not come next: end tokens before `minTokens`, those that would repeat an n-gram, and those that would end a bad word. */
+export function bannedTokens(history: BanHistory): ReadonlySet<number> {
+  const { tokens, numGeneratedTokens, endTokens, request } = history;
+  const { minTokens, noRepeatNgramSize = 0, badWords } = request;
   const ends = numGeneratedTokens < minTokens ? endTokens : none;
   const repeating = noRepeatNgramSize > 0 ? repeatingTokens(tokens, noRepeatNgramSize) : none;
-  if (repeating.size === 0) return ends;
-  return ends.size === 0 ? repeating : new Set([...ends, ...repeating]);
+  const wordEnds = badWords === undefined ? none : endsOfBadWords(badWords, history);
+  return union(union(ends, repeating), wordEnds);
+}
+
+function union(a: ReadonlySet<number>, b: ReadonlySet<number>): ReadonlySet<number> {
+  if (b.size === 0) return a;
+  return a.size === 0 ? b : new Set([...a, ...b]);
+}
+
+/** Last tokens of the words whose other tokens were just generated. As in vLLM, a word that begins in the prompt may be gone on with. */
+function endsOfBadWords(
+  words: readonly (readonly number[])[],
+  { tokens, numGeneratedTokens }: BanHistory,
+): ReadonlySet<number> {
+  const begun = words.filter((word) => {
+    const start = tokens.length + 1 - word.length;
+    if (word.length > numGeneratedTokens + 1) return false;
+    return word.slice(0, -1).every((id, i) => tokens[start + i] === id);
+  });
+  return new Set(begun.flatMap((word) => word.at(-1) ?? []));
 }
 
 /** Tokens that would make the last `size` tokens a run that is there already, as Transformers' `NoRepeatNGramLogitsProcessor` bans. */

@@ -19,3 +19,16 @@ export function scoreToken(row: LogitsRow, id: number, count: number): ScoredTok
   const logit = rank < 0 ? row.logit(id) : (row.bestLogits[rank] ?? -Infinity);
   return { id, logprob: logit - row.lse, top: bestTokens(row, count) };
 }
+
+/** As `scoreToken`, with the token's rank. Reads the whole vocabulary, unless the token is among the row's best. */
+export function rankToken(row: LogitsRow, id: number, count: number): ScoredToken {
+  const place = row.bestIds.indexOf(id);
+  return { ...scoreToken(row, id, count), rank: place < 0 ? countAtLeast(row.all(), row.logit(id)) : place + 1 };
+}
+
+/** As in vLLM, equal ones are counted with the token itself. */
+function countAtLeast(logits: Float32Array, least: number): number {
+  let count = 0;
+  for (const logit of logits) if (logit >= least) count++;
+  return count;
+}

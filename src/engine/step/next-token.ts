@@ -1,7 +1,7 @@
 import { adjustLogits } from '../sampling/adjustments.js';
 import { bannedTokens, forcedToken } from '../sampling/bans.js';
 import type { Hypothesis } from '../beams/beam-search.js';
-import { scoreForced, scoreToken } from '../sampling/logprobs.js';
+import { rankToken, scoreForced, scoreToken } from '../sampling/logprobs.js';
 import { changeRow, type DrawnRow, type LogitsRow, withoutTokens } from '../sampling/logits-row.js';
 import { uniform } from '../sampling/random.js';
 import type { FinishReason } from '../finish-reason.js';
@@ -24,13 +24,14 @@ export function numBestOf(sequence: Sequence, vocabularySize: number): number {
  * @param start index of the token that the first row is of
  */
 export function emitPromptTokens(sequence: Sequence, start: number, rows: readonly LogitsRow[]): void {
-  const { prompt, promptLogprobs = 0 } = sequence.request;
+  const { prompt, promptLogprobs = 0, promptRanks = false } = sequence.request;
+  const score = promptRanks ? rankToken : scoreToken;
   const numSent = sequence.promptScores.length;
   const next = prompt.slice(start + 1, start + 1 + rows.length);
   sequence.sendPromptScores(
     rows.flatMap((row, i) => {
       const id = next[i];
-      return id === undefined || start + i < numSent ? [] : scoreToken(row, id, promptLogprobs);
+      return id === undefined || start + i < numSent ? [] : score(row, id, promptLogprobs);
     }),
   );
 }
@@ -46,7 +47,8 @@ export function emitNextToken(sequence: Sequence, row: LogitsRow): void {
   const id = forced ?? choose(sequence, row);
   sequence.tokens.push(id);
   const ends = sequence.endTokens.has(id);
-  const text = ends ? '' : sequence.text.push(id, sequence.numGeneratedTokens > request.minTokens);
+  const mayStop = sequence.numGeneratedTokens > request.minTokens;
+  const text = ends ? sequence.text.pushEnd(id) : sequence.text.push(id, mayStop);
   const { logprobs } = request;
   const score =
     logprobs === undefined ? {} : forced === undefined ? scoreToken(row, id, logprobs) : scoreForced(id, logprobs);
@@ -59,7 +61,8 @@ export function emitNextToken(sequence: Sequence, row: LogitsRow): void {
 /** Sends a whole hypothesis of a beam search. */
 export function emitHypothesis(sequence: Sequence, { tokens, reason, score }: Hypothesis): void {
   for (const token of tokens) {
-    const text = sequence.endTokens.has(token.id) ? '' : sequence.text.push(token.id, false);
+    const ends = sequence.endTokens.has(token.id);
+    const text = ends ? sequence.text.pushEnd(token.id) : sequence.text.push(token.id, false);
     sequence.events.push({ type: 'token', text, ...token });
   }
   finish(sequence, reason, score);

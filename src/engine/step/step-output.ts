@@ -7,6 +7,17 @@ import type { StepOutput } from '../runner.js';
 import type { Schedule, ScheduledChunk } from '../policy/schedule.js';
 import type { Sequence } from '../sequence.js';
 
+/** What a step has computed, and who hears of it. */
+interface Computed {
+  readonly output: StepOutput;
+  readonly vocabularySize: number;
+  /** Called for each sequence that the step has a token for, before it is chosen. */
+  readonly onToken: (sequence: Sequence) => void;
+}
+
+/** Prompt tokens that are ranked in one turn of the event loop: each compares a whole vocabulary. */
+const RANKED_A_TURN = 16;
+
 /**
  * Books what the step of a schedule computed, and sends each sequence its next token and its prompt's scores. Other work of the process
  * gets its turn behind each row of which the whole vocabulary was read.
@@ -14,51 +25,52 @@ import type { Sequence } from '../sequence.js';
  */
 export async function acceptStepOutput(
   { decode, chunk }: Schedule<Sequence>,
-  output: StepOutput,
-  vocabularySize: number,
+  computed: Computed,
 ): Promise<Branch<Sequence>[]> {
   for (const [row, sequence] of decode.entries()) {
     sequence.numComputedTokens += 1;
-    await emit(sequence, output, row, vocabularySize);
+    await emit(sequence, computed, row);
   }
-  if (chunk) await acceptChunk(chunk, output, decode.length, vocabularySize);
+  if (chunk) await acceptChunk(chunk, computed, decode.length);
   const sequences = [...decode, ...(chunk ? [chunk.sequence] : [])];
   const groups = new Set(sequences.flatMap(({ status, group }) => (status === 'finished' ? [] : (group ?? []))));
   return [...groups].flatMap((group) => group.advance());
 }
 
 /** @param firstRow the row of the chunk's first token, if it has one */
-async function acceptChunk(
-  chunk: ScheduledChunk<Sequence>,
-  output: StepOutput,
-  firstRow: number,
-  vocabularySize: number,
-): Promise<void> {
+async function acceptChunk(chunk: ScheduledChunk<Sequence>, computed: Computed, firstRow: number): Promise<void> {
   const { sequence, numTokens, isLast } = chunk;
-  if (sequence.isPromptScored) emitPrompt(chunk, output, firstRow, vocabularySize);
+  if (sequence.isPromptScored) await emitPrompt(chunk, computed, firstRow);
   sequence.numComputedTokens += numTokens;
-  if (isLast) await emit(sequence, output, output.rows - 1, vocabularySize);
+  if (isLast) await emit(sequence, computed, computed.output.rows - 1);
 }
 
-async function emit(sequence: Sequence, output: StepOutput, row: number, vocabularySize: number): Promise<void> {
+async function emit(sequence: Sequence, computed: Computed, row: number): Promise<void> {
   if (sequence.status === 'finished') return; // cancelled meanwhile
+  const { output, vocabularySize, onToken } = computed;
   const logits = readRow(output, row, vocabularySize);
   const read = { isWhole: false };
   const all = (): Float32Array => {
     read.isWhole = true;
     return logits.all();
   };
+  onToken(sequence);
   if (sequence.group) sequence.group.read(sequence, logits);
   else emitNextToken(sequence, { ...logits, all });
   if (read.isWhole) await setImmediate();
 }
 
-function emitPrompt(
+async function emitPrompt(
   { sequence, numTokens }: ScheduledChunk<Sequence>,
-  output: StepOutput,
+  { output, vocabularySize }: Computed,
   firstRow: number,
-  vocabularySize: number,
-): void {
-  const rows = Array.from({ length: numTokens }, (_, i) => readRow(output, firstRow + i, vocabularySize));
-  emitPromptTokens(sequence, sequence.numComputedTokens, rows);
+): Promise<void> {
+  const start = sequence.numComputedTokens;
+  const size = sequence.request.promptRanks ? RANKED_A_TURN : numTokens;
+  for (let at = 0; at < numTokens; at += size) {
+    if (at > 0) await setImmediate();
+    const length = Math.min(size, numTokens - at);
+    const rows = Array.from({ length }, (_, i) => readRow(output, firstRow + at + i, vocabularySize));
+    emitPromptTokens(sequence, start + at, rows);
+  }
 }

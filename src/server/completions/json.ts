@@ -1,4 +1,4 @@
-import type { Choice, CompletionResponse, Logprobs } from '../../completions/answer/schema.js';
+import type { Choice, CompletionResponse } from '../../completions/answer/schema.js';
 import type { ManyResponse, ManyResult } from './many-schema.js';
 
 /** Tokens of a choice whose log-probabilities are written in one piece: with 20 for each, some 40 KB. */
@@ -35,25 +35,35 @@ function* bodyJson(body: ManyResult['response']['body']): Generator<string, void
 }
 
 function* choiceJson(choice: Choice): Generator<string, void> {
-  const { logprobs } = choice;
-  if (logprobs === null || logprobs.tokens.length <= TOKENS_A_PIECE) {
+  const { text, index, logprobs, prompt_logprobs: scores, ...end } = choice;
+  if (Math.max(logprobs?.tokens.length ?? 0, scores?.length ?? 0) <= TOKENS_A_PIECE) {
     yield JSON.stringify(choice);
     return;
   }
-  const { text, index, logprobs: _, ...end } = choice;
-  yield `${open({ text, index })}"logprobs":{`;
-  yield* logprobsJson(logprobs);
-  yield `},${JSON.stringify(end).slice(1)}`;
+  yield `${open({ text, index })}"logprobs":`;
+  if (logprobs) yield* listsJson({ ...logprobs });
+  else yield 'null';
+  if (scores) {
+    yield ',"prompt_logprobs":';
+    yield* listJson(scores);
+  }
+  yield `,${JSON.stringify(end).slice(1)}`;
 }
 
-/** The fields of log-probabilities, without braces. */
-function* logprobsJson(logprobs: Logprobs): Generator<string, void> {
-  for (const [i, [name, entries]] of Object.entries<readonly unknown[]>(logprobs).entries()) {
-    yield `${comma(i)}${JSON.stringify(name)}:[`;
-    for (let at = 0; at < entries.length; at += TOKENS_A_PIECE)
-      yield `${comma(at)}${JSON.stringify(entries.slice(at, at + TOKENS_A_PIECE)).slice(1, -1)}`;
-    yield ']';
+/** An object of lists. */
+function* listsJson(lists: Readonly<Record<string, readonly unknown[]>>): Generator<string, void> {
+  for (const [i, [name, entries]] of Object.entries(lists).entries()) {
+    yield `${i === 0 ? '{' : ','}${JSON.stringify(name)}:`;
+    yield* listJson(entries);
   }
+  yield '}';
+}
+
+function* listJson(entries: readonly unknown[]): Generator<string, void> {
+  yield '[';
+  for (let at = 0; at < entries.length; at += TOKENS_A_PIECE)
+    yield `${comma(at)}${JSON.stringify(entries.slice(at, at + TOKENS_A_PIECE)).slice(1, -1)}`;
+  yield ']';
 }
 
 /** The beginning of an object that has fields behind these. */
