@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import * as library from '@huggingface/tokenizers';
 
 import { byteOfCharacter, toBytes } from './byte-alphabet.js';
+import { decoderType } from './decoder-type.js';
 import { type AddedToken, TokenBound } from './token-bound.js';
 import { TextStream, type TokenBytes } from './text-stream.js';
 import type { PromptEncoder } from './token-encoder.js';
@@ -121,8 +122,9 @@ export class Tokenizer implements TokenBytes, PromptEncoder {
 }
 
 function refuseOtherKinds({ model, decoder }: TokenizerJson): void {
-  if (model?.type !== 'BPE' || decoder?.type !== 'ByteLevel') {
-    const found = `model ${String(model?.type)}, decoder ${String(decoder?.type)}`;
+  const decoding = decoderType(decoder);
+  if (model?.type !== 'BPE' || decoding !== 'ByteLevel') {
+    const found = `model ${String(model?.type)}, decoder ${String(decoding)}`;
     throw new TypeError(
       `The tokenizer must be GPT-2's byte-level BPE (model BPE, decoder ByteLevel), but is: ${found}.`,
     );

@@ -163,6 +163,18 @@ describe('loading', () => {
     expect(() => new Tokenizer({ ...json, model: { ...json.model, type: 'Unigram' } })).toThrow(/model Unigram/);
   });
 
+  test('takes a decoder that is a sequence of one, and no other sequence', () => {
+    const json = tinyTokenizerJson();
+    const sequence = (...decoders: unknown[]) => ({ type: 'Sequence', decoders });
+    for (const decoder of [sequence(json['decoder']), sequence(sequence(json['decoder']))]) {
+      const tokenizer = new Tokenizer({ ...json, decoder });
+      expect(tokenizer.decode(tokenizer.encode('hello world'))).toBe('hello world');
+    }
+    for (const decoder of [sequence(), sequence(json['decoder'], { type: 'Strip' }), sequence(null)]) {
+      expect(() => new Tokenizer({ ...json, decoder })).toThrow(/decoder (Sequence|undefined)/);
+    }
+  });
+
   test('refuses a vocabulary that cannot write every byte', () => {
     const json = tinyTokenizerJson();
     const { Q: _, ...vocab } = json.model.vocab;
