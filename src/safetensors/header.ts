@@ -142,11 +142,12 @@ function parseJson(text: string): unknown {
 function parseMetadata(header: Record<string, unknown>): Map<string, string> {
   if (!Object.hasOwn(header, METADATA)) return new Map();
   const metadata = header[METADATA];
+  if (metadata === null) return new Map(); // as the official reader has it
   if (typeof metadata === 'object' && metadata !== null && !Array.isArray(metadata)) {
     const pairs = Object.entries(metadata);
     if (pairs.every((pair): pair is [string, string] => typeof pair[1] === 'string')) return new Map(pairs);
   }
-  throw new SafetensorsError('bad_metadata', `${METADATA} is not an object of strings`);
+  throw new SafetensorsError('bad_metadata', `${METADATA} is neither null nor an object of strings`);
 }
 
 /** Checks that the tensors cover the data exactly, from byte 0 to the last, without gap or overlap. */

@@ -64,6 +64,10 @@ describe('acceptance', () => {
     expect(await readSafetensorsHeader(onDisk)).toEqual(header);
   });
 
+  it('takes metadata that is null for none, as the official reader does', () => {
+    expect(parseSafetensors(file('{"__metadata__":null}')).metadata).toEqual(new Map());
+  });
+
   it('reads a file that lies anywhere in a larger buffer', () => {
     const bytes = encodeSafetensors({ a: { shape: [1], data: Float32Array.of(1) } });
     const shifted = new Uint8Array(bytes.length + 3);
