@@ -2,6 +2,7 @@ import path from 'node:path';
 import fs from 'node:fs/promises';
 
 import { replaceFile } from '../disk/durable.js';
+import { AdapterDirectoryError, readAdapterDirectory } from '../prefix/adapter/directory.js';
 import { readAdapter } from '../prefix/adapter/read.js';
 import { type AdapterFiles, CONFIG_FILE, MODEL_FILE, PREFIX_TENSOR } from '../prefix/adapter/format.js';
 import { type BaseModel, SELF, selfKv, selfSite } from '../prefix/kv.js';
@@ -73,14 +74,13 @@ export interface TunedAdapter {
 /** Reads the two files. Throws `TuningError` naming the directory where they cannot be read or do not fit the model. */
 export async function loadAdapter(directory: string, base: BaseModel): Promise<TunedAdapter> {
   try {
-    // One after another: of two missing files, the same is named every time.
-    const config = await fs.readFile(path.join(directory, CONFIG_FILE));
-    const model = await fs.readFile(path.join(directory, MODEL_FILE));
-    if (base.sourceLength !== undefined) return sitesIn({ config, model }, base);
-    const { kind, placement, length, rows } = readAdapter({ config, model }, base);
+    const files = await readAdapterDirectory(directory);
+    if (base.sourceLength !== undefined) return sitesIn(files, base);
+    const { kind, placement, length, rows } = readAdapter(files, base);
     return { method: kind === 'soft_prompt' ? 'embedding' : placement, length, rows: new Map([[SELF, rows]]) };
   } catch (error) {
-    throw new TuningError('adapter', (error as Error).message, { where: directory, cause: error });
+    const problem = error instanceof AdapterDirectoryError ? error.problem : (error as Error).message;
+    throw new TuningError('adapter', problem, { where: directory, cause: error });
   }
 }
 

@@ -1,4 +1,4 @@
-import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -62,6 +62,20 @@ describe('preamble prefix', () => {
     expect(JSON.parse(out)).toMatchObject({ name: 'n', placement: 'infix', warnings: [] });
     const refused = await prefix('push', adapter, '--name', 'n', '--placement', 'prefix');
     expect(refused).toMatchObject({ status: 1, err: expect.stringContaining('placement_conflict') });
+  });
+
+  it('pushes the directory of an adapter, and says which one that is', async () => {
+    const { prefix, adapter, scratch } = await setUp();
+    expect(await prefix('push', scratch, '--name', 'n')).toEqual({
+      status: 1,
+      out: '',
+      err: `preamble: ${scratch}: no adapter_config.json and no adapter_model.safetensors in it; did you mean ${adapter}?\n`,
+    });
+    await rename(join(adapter, 'adapter_model.safetensors'), join(adapter, 'adapter_model.bin'));
+    const pickle = await prefix('push', adapter, '--name', 'n');
+    expect(pickle).toMatchObject({ status: 1, out: '' });
+    expect(pickle.err).toMatch(/^(.+\n){4}$/);
+    expect(pickle.err).toContain(`\n  tensors = torch.load("${adapter}/adapter_model.bin", `);
   });
 
   it('lists more than a page', async () => {

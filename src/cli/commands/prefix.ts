@@ -1,9 +1,10 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { Option, type Command } from 'commander';
 
 import { replaceFile } from '../../disk/durable.js';
+import { readAdapterDirectory } from '../../prefix/adapter/directory.js';
 import type { Prefix, PrefixDetails } from '../../server/prefixes/schema.js';
 import { Client, listAll, withClientOptions, type ClientOptions } from '../client.js';
 import { print, table, type Io } from '../io.js';
@@ -48,14 +49,13 @@ export function addPrefix(program: Command, io: Io): void {
 }
 
 async function push(dir: string, options: PushOptions): Promise<string> {
-  const config = await readFile(join(dir, CONFIG));
-  const model = await readFile(join(dir, MODEL));
+  const { config, model } = await readAdapterDirectory(dir);
   const form = new FormData();
   form.set('name', options.name);
   if (options.placement) form.set('placement', options.placement);
   if (options.force) form.set('force', 'true');
-  form.set('adapter_config', new Blob([config]), CONFIG);
-  form.set('adapter_model', new Blob([model]), MODEL);
+  form.set('adapter_config', new Blob([config as Uint8Array<ArrayBuffer>]), CONFIG);
+  form.set('adapter_model', new Blob([model as Uint8Array<ArrayBuffer>]), MODEL);
   const pushed = await new Client(options).form<Prefix>('/v1/prefixes', form);
   if (options.json) return JSON.stringify(pushed);
   return [`${pushed.name}@${shorten(pushed.version)}`, ...pushed.warnings.map((text) => `warning: ${text}`)].join('\n');
