@@ -52,7 +52,7 @@ describe('refusals', () => {
       { changes: { peft_type: 'LORA' } },
       { changes: { task_type: 'X' } },
       { changes: { num_layers: 1 } },
-      { changes: { modules_to_save: [] } },
+      { changes: { modules_to_save: ['lm_head'] } },
       { model: encodeSafetensors({ other: two }) },
       { model: model(3, 1, values(3)) },
       { model: model(3, columns, floats(NaN)) },
@@ -69,8 +69,33 @@ describe('refusals', () => {
     }
   });
 
-  it('name the conversion of a pickle', () => {
-    expect((read({ model: text('PK\x03\x04') }) as PrefixError).message).toContain('safe_serialization=True');
+  it('name the conversion of a pickle, however large', () => {
+    const large = new Uint8Array((1 << 20) + 9 + 16 * columns * 4);
+    large.set(text('PK\x03\x04'));
+    for (const pickle of [text('PK\x03\x04'), large]) {
+      const { code, message } = read({ model: pickle }) as PrefixError;
+      expect(code).toBe('adapter_model_pickle');
+      expect(message).toContain('torch.load("adapter_model.bin", map_location="cpu", weights_only=True)');
+    }
+  });
+
+  it('say what to do about embeddings that PEFT saved along', () => {
+    const embeddings = { prompt_embeddings: two, 'base_model.transformer.wte.weight': two };
+    const changes = { num_virtual_tokens: null };
+    const { message } = read({ changes, model: encodeSafetensors(embeddings) }) as PrefixError;
+    expect(message).toContain('"base_model.transformer.wte.weight" is not prompt_embeddings, the only one accepted; ');
+    expect(message).toContain('save_pretrained(DIR, save_embedding_layers=False)');
+    const large = new Uint8Array((1 << 20) + 9 + 16 * columns * 4);
+    expect((read({ model: large }) as PrefixError).message).toContain('save_embedding_layers=False');
+    const other = read({ changes, model: encodeSafetensors({ prompt_embeddings: two, x: two }) }) as PrefixError;
+    expect(other.message).not.toContain('save_embedding_layers');
+  });
+
+  it('name what a file has instead of the tensor', () => {
+    const { message } = read({ model: encodeSafetensors({ 'prefix_encoder.embedding.weight': two }) }) as PrefixError;
+    expect(message).toBe(
+      'adapter_model: the tensor prompt_embeddings is missing; the file has "prefix_encoder.embedding.weight"',
+    );
   });
 });
 
@@ -96,7 +121,24 @@ describe('acceptance', () => {
     const bare = text('{"peft_type":"PREFIX_TUNING","__proto__":{"num_layers":9},"later":[1]}');
     const adapter = read({ config: bare });
     expect(adapter).toMatchObject({ kind: 'prefix', length: 3 });
-    expect(adapter).toHaveProperty('warnings.length', 2);
+    expect(adapter).toHaveProperty('warnings.length', 3);
+  });
+
+  it('takes an empty list of modules for none, as PEFT does', () => {
+    expect(read({ changes: { modules_to_save: [] } })).toMatchObject({ length: 3, warnings: [] });
+  });
+
+  it('takes fields that other versions of PEFT write', () => {
+    const changes = {
+      auto_mapping: { base_model_class: 'GPT2LMHeadModel', parent_library: 'transformers' },
+      peft_version: '0.21.2',
+      revision: 'main',
+      encoder_hidden_size: 8,
+      prefix_projection: true,
+      inference_mode: false,
+      layers_to_transform: null,
+    };
+    expect(read({ changes })).toMatchObject({ length: 3, warnings: [] });
   });
 
   it('takes half of the context, and as much as is configured', () => {
@@ -140,6 +182,11 @@ describe('warnings', () => {
     ['another base model', { changes: { base_model_name_or_path: 'openai-community/gpt2' } }, /gpt2/],
     ['no base model', { changes: { base_model_name_or_path: null } }, /base_model_name_or_path/],
     ['an unknown head count', { changes: { num_attention_heads: null } }, /num_attention_heads/],
+    [
+      'a task that PEFT does nothing for',
+      { changes: { task_type: null } },
+      /task_type is missing.*task_type="CAUSAL_LM"/,
+    ],
     ['rows of zeros', { model: model(3, columns, values(3 * columns).fill(0, columns)) }, /^2 of 3/],
     ['huge values', { model: model(3, columns, floats(-1e9)) }, /1\.00e\+9/],
   ])('%s', (_, of, warning) => {

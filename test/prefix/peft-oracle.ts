@@ -69,12 +69,17 @@ function fits(settings: Json, { rows, base }: { rows: number; base: BaseModel })
     num_attention_heads: base.sites[0]?.kvHeads,
     token_dim: base.width,
     num_virtual_tokens: rows,
-    modules_to_save: null,
   };
   return (
     rows <= base.contextLength / 2 &&
+    isEmpty(settings['modules_to_save']) &&
     Object.entries(expected).every(([name, value]) => (settings[name] ?? null) === null || settings[name] === value)
   );
+}
+
+/** PEFT asks only whether there is a module in the list. */
+function isEmpty(modules: unknown): boolean {
+  return (modules ?? null) === null || (Array.isArray(modules) && modules.length === 0);
 }
 
 /** Looks at the upper 16 bits of each value: they have the whole exponent. */

@@ -45,6 +45,15 @@ export function checkField(config: Json, name: string, expected: string | number
 
 const TASKS = { CAUSAL_LM: 'a decoder-only model', SEQ_2_SEQ_LM: 'an encoder-decoder' } as const;
 
+/** Warns of a file without a task_type. PEFT runs the bare model with it, in training too, so its rows may never have been trained. */
+export function taskTypeWarning(config: Json, expected: keyof typeof TASKS): string[] {
+  if (field(config, 'task_type') !== null) return [];
+  return [
+    `adapter_config.task_type is missing: served as ${expected}, but PEFT does nothing with such a file and does not train it; ` +
+      `give get_peft_model's config task_type="${expected}"`,
+  ];
+}
+
 /** Checks that a task_type, if there is one, is that of the base model's family. */
 export function checkTaskType(config: Json, expected: keyof typeof TASKS, base: BaseModel): void {
   const task = field(config, 'task_type');
@@ -55,12 +64,13 @@ export function checkTaskType(config: Json, expected: keyof typeof TASKS, base: 
   );
 }
 
-/** Checks that the adapter brings no modules of its own. */
+/** Checks that the adapter brings no modules of its own. An empty list is none, as for PEFT. */
 export function checkModules(config: Json): void {
-  if (field(config, 'modules_to_save') === null) return;
+  const modules = field(config, 'modules_to_save');
+  if (modules === null || (Array.isArray(modules) && modules.length === 0)) return;
   throw new PrefixError(
     'modules_to_save_unsupported',
-    'adapter_config.modules_to_save: not null; the base model is frozen and modules of an adapter are not loaded',
+    'adapter_config.modules_to_save: must be null or an empty list; the base model is frozen and modules of an adapter are not loaded',
   );
 }
 

@@ -10,6 +10,7 @@ import {
   parseJson,
   placementOf,
   shown,
+  taskTypeWarning,
 } from './config-fields.js';
 import { PrefixError } from '../errors.js';
 import type { AdapterKind, Placement } from './format.js';
@@ -47,7 +48,11 @@ export function parseAdapterConfig(
   return {
     kind,
     placement: decidePlacement(config, kind, placement),
-    warnings: [...missingHeadsWarning(config, kind), ...(force ? [] : baseNameWarning(config, base))],
+    warnings: [
+      ...taskTypeWarning(config, 'CAUSAL_LM'),
+      ...missingHeadsWarning(config, kind),
+      ...(force ? [] : baseNameWarning(config, base)),
+    ],
   };
 }
 

@@ -25,14 +25,16 @@ export function encodeStoredKv(kv: PrefixKv, base: BaseModel): Uint8Array<ArrayB
   return hasEncoder(base) ? encodeSafetensors(sitesTensors(kv, base)) : encodeKv(kv);
 }
 
-/** Keys and values of a decoder-only model as an adapter that PEFT loads: `PeftModel.from_pretrained(model, directory)`. */
+/**
+ * Keys and values of a decoder-only model as an adapter that PEFT loads: `PeftModel.from_pretrained(model, directory)`. Its fields are those
+ * that every PEFT since prefix tuning came to it knows: one that does not know a field refuses the file.
+ */
 export function kvAdapter(kv: PrefixKv, base: BaseModel): AdapterFiles {
   const { layers, kvHeads, headDim } = selfSite(base);
   const config = {
     base_model_name_or_path: base.id,
     encoder_hidden_size: base.width,
     inference_mode: true,
-    modules_to_save: null,
     num_attention_heads: kvHeads,
     num_layers: layers,
     num_transformer_submodules: 1,
@@ -63,7 +65,6 @@ export function sitesAdapter(kv: PrefixKv, base: SitesBase): AdapterFiles {
   const [length] = lengths;
   const config = {
     base_model_name_or_path: base.id,
-    modules_to_save: null,
     num_virtual_tokens: lengths.size === 1 ? length : null,
     peft_type: 'PREFIX_TUNING',
     sites: [...kv.rows.keys()],

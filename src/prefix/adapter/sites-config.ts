@@ -10,6 +10,7 @@ import {
   parseJson,
   placementOf,
   shown,
+  taskTypeWarning,
 } from './config-fields.js';
 import { PrefixError } from '../errors.js';
 import { type AdapterKind, PREFIX_TENSOR, siteTensor } from './format.js';
@@ -56,7 +57,12 @@ export function parseSitesConfig(
       `placement: ${base.id} is an encoder-decoder, whose virtual tokens stand before the source and the target; an infix has no place`,
     );
   }
-  return { kind, sites: isOfSites ? stored : undefined, warnings: force ? [] : baseNameWarning(config, base) };
+  const warnings = [
+    // Rows at sites are no file of PEFT's.
+    ...(isOfSites ? [] : taskTypeWarning(config, 'SEQ_2_SEQ_LM')),
+    ...(force ? [] : baseNameWarning(config, base)),
+  ];
+  return { kind, sites: isOfSites ? stored : undefined, warnings };
 }
 
 /** Layers and heads are those of the sites that have rows; where those differ, there is no number that fits. */

@@ -7,14 +7,22 @@ import {
   type SafetensorsHeader,
   type TensorEntry,
 } from '../../safetensors/index.js';
+import { shown } from './config-fields.js';
 import { PrefixError } from '../errors.js';
 import { type AdapterFiles, PREFIX_TENSOR } from './format.js';
 import { type BaseModel, rowWidth } from '../kv.js';
+import { conversion, isPickle } from './pickle.js';
 import { checkFiniteRows } from './values.js';
 
 /** Room for the header and its length, beside the data. */
 const HEADER_ROOM_BYTES = DEFAULT_MAX_HEADER_BYTES + 8;
 const MAX_CONFIG_BYTES = 1 << 16;
+
+/** Names of embeddings and heads of base models, which PEFT saves along with an adapter where a vocabulary was resized. */
+const EMBEDDINGS = /(^|\.)(wte|embed_tokens|shared|lm_head)\./;
+const WITHOUT_EMBEDDINGS =
+  'the embeddings of a resized vocabulary are part of the base model. If the prefix does without the new tokens, save it with ' +
+  'save_pretrained(DIR, save_embedding_layers=False); otherwise save the resized model too, and serve that';
 
 /**
  * Checks the sizes of both files. A whole context of float32 rows at each site is the largest that could be meant; longer than allowed
@@ -23,12 +31,25 @@ const MAX_CONFIG_BYTES = 1 << 16;
 export function checkSizes({ config, model }: AdapterFiles, { sites, contextLength }: BaseModel): void {
   const width = sites.reduce((sum, site) => sum + rowWidth(site), 0);
   checkSize('adapter_config', config, MAX_CONFIG_BYTES);
-  checkSize('adapter_model', model, HEADER_ROOM_BYTES + contextLength * width * Float32Array.BYTES_PER_ELEMENT);
+  const limit = HEADER_ROOM_BYTES + contextLength * width * Float32Array.BYTES_PER_ELEMENT;
+  const isPickled = isPickle(model); // told below, whatever its size
+  if (!isPickled)
+    checkSize(
+      'adapter_model',
+      model,
+      limit,
+      `. A prefix has no more: if PEFT saved embeddings along, ${WITHOUT_EMBEDDINGS}`,
+    );
 }
 
-function checkSize(param: 'adapter_config' | 'adapter_model', { length }: Uint8Array, limit: number): void {
+function checkSize(
+  param: 'adapter_config' | 'adapter_model',
+  { length }: Uint8Array,
+  limit: number,
+  remedy = '',
+): void {
   if (length <= limit) return;
-  throw new PrefixError(`${param}_too_large`, `${param}: ${length} bytes; at most ${limit} are accepted`);
+  throw new PrefixError(`${param}_too_large`, `${param}: ${length} bytes; at most ${limit} are accepted${remedy}`);
 }
 
 /** Parses the header of an `adapter_model.safetensors`. Throws `adapter_model_pickle`, or a code that begins with `safetensors_`. */
@@ -36,8 +57,8 @@ export function parseHeader(model: Uint8Array): SafetensorsHeader {
   if (isPickle(model)) {
     throw new PrefixError(
       'adapter_model_pickle',
-      'adapter_model: a PyTorch pickle (adapter_model.bin) can run code when it is read and is never accepted; convert it ' +
-        'where it was trained: PeftModel.from_pretrained(model, DIR).save_pretrained(OUT, safe_serialization=True)',
+      'adapter_model: a PyTorch pickle (adapter_model.bin) can run code when it is read and is never accepted; ' +
+        `write its tensors as safetensors, in Python: ${conversion().join('; ')}`,
     );
   }
   try {
@@ -48,27 +69,25 @@ export function parseHeader(model: Uint8Array): SafetensorsHeader {
   }
 }
 
-/** A zip archive, as torch.save writes since 1.6, or a bare pickle of protocol 2 to 5 where no JSON header begins. */
-function isPickle(model: Uint8Array): boolean {
-  const [first, second = 0, third, fourth] = model;
-  if (first === 0x50 && second === 0x4b) return third === 3 && fourth === 4;
-  return first === 0x80 && second >= 2 && second <= 5 && model[8] !== 0x7b;
-}
-
 /** The tensors of these names, in their order. Refuses a file in which one is missing or has another dtype, or that has others too. */
 export function tensorsNamed<const Names extends readonly string[]>(
   { tensors, others }: SafetensorsHeader,
   names: Names,
 ): { [Name in keyof Names]: TensorEntry } {
+  const all = [...tensors.keys(), ...others.keys()];
+  const extra = all.find((name) => !names.includes(name));
+  const found =
+    extra === undefined
+      ? 'the file has no other'
+      : `the file has ${shown(extra)}${all.length > 1 ? ' and others' : ''}`;
   const missing = names.find((name) => !tensors.has(name) && !others.has(name));
   if (missing !== undefined) {
-    throw new PrefixError('tensor_missing', `adapter_model: the tensor ${missing} is missing`);
+    throw new PrefixError('tensor_missing', `adapter_model: the tensor ${missing} is missing; ${found}`);
   }
-  const extra = [...tensors.keys(), ...others.keys()].find((name) => !names.includes(name));
   if (extra !== undefined) {
     const accepted = names.length === 1 ? `${names[0]}, the only one accepted` : `one of ${names.join(', ')}`;
-    const name = JSON.stringify(extra.slice(0, 100));
-    throw new PrefixError('tensor_unexpected', `adapter_model: the tensor ${name} is not ${accepted}`);
+    const remedy = EMBEDDINGS.test(extra) ? `; ${WITHOUT_EMBEDDINGS}` : '';
+    throw new PrefixError('tensor_unexpected', `adapter_model: the tensor ${shown(extra)} is not ${accepted}${remedy}`);
   }
   return names.map((name) => tensors.get(name) ?? refuseDtype(others.get(name))) as {
     [Name in keyof Names]: TensorEntry;
