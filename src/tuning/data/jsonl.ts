@@ -2,6 +2,7 @@ import type { TextOrIds, TrainingExample } from './example.js';
 import { yieldBetween } from '../../lib/yield-between.js';
 import { Field } from './field.js';
 import { type Line, linesOf } from './lines.js';
+import { otherShape } from './other-shapes.js';
 
 /**
  * Lines of `{"prompt", "completion", "category"?}`; prompt and completion are each a string or an array of token ids. Throws the
@@ -13,10 +14,14 @@ export function parseJsonl(text: string, file: string, signal?: AbortSignal): Pr
 
 function parseLine({ line, where }: Line): TrainingExample {
   const fields = Field.parse(line, where);
-  if (fields.has('messages')) throw fields.refuse('messages of a chat, instead of prompt and completion');
+  const [prompt, completion] = [fields.get('prompt'), fields.get('completion')];
+  if (fields.has('messages') || !isTextOrIds(prompt.value) || !isTextOrIds(completion.value)) {
+    const other = otherShape(fields);
+    if (other !== undefined) throw other;
+  }
   return {
-    source: textOrIds(fields.get('prompt')),
-    targets: [textOrIds(fields.get('completion'))],
+    source: textOrIds(prompt),
+    targets: [textOrIds(completion)],
     category: fields.has('category') ? fields.get('category').string() : undefined,
     where,
   };
@@ -24,7 +29,10 @@ function parseLine({ line, where }: Line): TrainingExample {
 
 function textOrIds(field: Field): TextOrIds {
   const { value } = field;
-  if (typeof value === 'string') return value;
-  if (Array.isArray(value) && value.every(Number.isInteger)) return value as number[];
+  if (isTextOrIds(value)) return value;
   throw field.refuse('neither a string nor an array of token ids');
+}
+
+function isTextOrIds(value: unknown): value is TextOrIds {
+  return typeof value === 'string' || (Array.isArray(value) && value.every(Number.isInteger));
 }
