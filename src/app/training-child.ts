@@ -60,6 +60,7 @@ async function train(host: TrainingHost, task: TrainingTask): Promise<Stop> {
       maxSeconds: task.maxSeconds,
       signal,
       onProgress: report,
+      onTooLong: (long) => void tell({ type: 'too_long', ...long }),
     });
     return result.stop;
   } finally {
@@ -68,10 +69,10 @@ async function train(host: TrainingHost, task: TrainingTask): Promise<Stop> {
 }
 
 /** The error as the job's owner may read it: files are named without the path to the job's directory, and the adapter's is the server's. */
-function refusal({ subject, problem, where }: TuningError, { train }: TrainingTask): FromChild {
+function refusal({ subject, problem, where, remedy }: TuningError, { train }: TrainingTask): FromChild {
   const hidePath = (text: string): string => text.replaceAll(`${dirname(train)}${sep}`, '');
   const place = subject === 'adapter' || where === undefined ? undefined : hidePath(where);
-  return { type: 'refused', subject, problem: hidePath(problem), where: place };
+  return { type: 'refused', subject, problem: hidePath(problem), where: place, remedy };
 }
 
 let reported = -Infinity;

@@ -13,6 +13,7 @@ const OPTIONS: Readonly<Record<TuningSubject, string>> = {
   sites: '--sites',
   length: '--length',
   mlp: '--mlp',
+  tooLong: '--too-long',
   learningRate: '--lr',
   patience: '--patience',
 };
@@ -30,16 +31,27 @@ const SPEC_FIELDS: Readonly<Record<TuningSubject, string>> = {
   sites: 'axes.sites',
   length: 'axes.length',
   mlp: 'axes.mlp',
+  tooLong: 'training.too_long',
   learningRate: 'axes.lr',
   patience: 'training.patience',
 };
 
+/** The option that a subject was given with. */
+export function optionOf(subject: TuningSubject): string {
+  return OPTIONS[subject];
+}
+
+/** The field of a study's spec that a subject was given with. */
+export function specFieldOf(subject: TuningSubject): string {
+  return SPEC_FIELDS[subject];
+}
+
 /** The message of an error of training, by the option that its subject was given with. */
 export function byOption(error: TuningError): string {
-  return error.messageAs(OPTIONS[error.subject]);
+  return error.messageAs(optionOf);
 }
 
 /** The message of an error of a study's run, by the field of the spec. */
 export function bySpecField(error: TuningError): string {
-  return error.messageAs(SPEC_FIELDS[error.subject]);
+  return error.messageAs(specFieldOf);
 }

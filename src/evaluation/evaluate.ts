@@ -10,6 +10,7 @@ import { meanLoss, type MeanLoss } from '../tuning/training/mean-loss.js';
 import type { Method, TunedShape } from '../tuning/method.js';
 import { directValues } from '../tuning/start/initial-values.js';
 import { tokenExamples } from '../tuning/data/tokens.js';
+import type { TooLong } from '../tuning/data/too-long.js';
 import type { TrainingModel } from '../tuning/training/training-model.js';
 import { generate, type GenerationSettings } from './generate.js';
 import { defaultScores, type ScoreName } from './scores/names.js';
@@ -32,6 +33,8 @@ export interface EvaluateOptions {
   readonly generation: GenerationSettings | undefined;
   /** Scores of the texts; `defaultScores` of the model unless given. */
   readonly scores?: readonly ScoreName[] | undefined;
+  /** What becomes of examples whose loss cannot be measured because they do not fit; `fail` unless given. */
+  readonly tooLong?: TooLong | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: EvaluationProgress) => void) | undefined;
 }
@@ -92,17 +95,18 @@ const BATCH_SIZE = 8;
 async function learnedLoss(
   { training, tokenizer }: EvaluationModel,
   adapter: TunedAdapter | undefined,
-  { examples, signal, onProgress }: EvaluateOptions,
+  { examples, tooLong, signal, onProgress }: EvaluateOptions,
 ): Promise<MeanLoss> {
   const { manifest } = training.options;
   const { rows, ...of } = adapter ?? noAdapter(manifest.shape);
   const shape: TunedShape = { ...of, mlp: 0 };
-  const tokens = await tokenExamples(examples, {
+  const { examples: tokens } = await tokenExamples(examples, {
     encoder: tokenizer,
     manifest,
     generation: training.generation,
     length: shape.length,
     subject: 'data',
+    tooLong,
     signal,
   });
   const graph = await training.openLoss(shape, false);

@@ -1,6 +1,7 @@
 import type { TuningError } from '../tuning/errors.js';
 import type { ProgressLine } from '../tuning/progress/progress-meter.js';
 import type { Stop } from '../tuning/training/trainer.js';
+import type { TooLongReport } from '../tuning/tune.js';
 import type { TrainingDiskError, TrainingTask } from './trainer.js';
 
 /** The frozen model, and how much of the machine training may take. */
@@ -30,8 +31,10 @@ export type ToChild =
 /** A message from the training process. The last one is `done`, `refused` or `disk`, but missing if the process was stopped before training began. */
 export type FromChild =
   | { readonly type: 'progress'; readonly line: ProgressLine }
+  /** Some examples did not fit, and training goes on. */
+  | ({ readonly type: 'too_long' } & TooLongReport)
   | { readonly type: 'done'; readonly stop: Stop }
   /** Its files could not be read or written. */
   | ({ readonly type: 'disk' } & Pick<TrainingDiskError, 'code' | 'syscall'>)
   /** The data or the settings are at fault. */
-  | ({ readonly type: 'refused' } & Pick<TuningError, 'subject' | 'problem' | 'where'>);
+  | ({ readonly type: 'refused' } & Pick<TuningError, 'subject' | 'problem' | 'where' | 'remedy'>);

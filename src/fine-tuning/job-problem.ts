@@ -25,6 +25,7 @@ const FIELDS: Readonly<Record<TuningSubject, string | null>> = {
   sites: 'prefix_tuning.sites',
   length: 'prefix_tuning.length',
   mlp: 'prefix_tuning.mlp',
+  tooLong: 'prefix_tuning.too_long',
   learningRate: 'prefix_tuning.learning_rate',
   patience: 'prefix_tuning.patience',
   model: null,
@@ -54,11 +55,16 @@ export function problemOf(error: unknown): JobProblem | undefined {
   return { code: error.code, message: renamed(error.message, error.param, param), param };
 }
 
+/** The field of the request, or the subject where a request does not name it. */
+export function fieldOf(subject: TuningSubject): string {
+  return FIELDS[subject] ?? subject;
+}
+
 function refusal(error: TuningError): JobProblem {
   const { subject } = error;
   const param = FIELDS[subject];
   const code = subject === 'train' || subject === 'valid' ? 'invalid_training_file' : 'invalid_value';
-  return { code, message: error.messageAs(param ?? subject), param };
+  return { code, message: error.messageAs(fieldOf), param };
 }
 
 /** With the request's field at the beginning of the message. */

@@ -34,6 +34,12 @@ export class ProgressReporter {
     this.#write(() => this.jobs.change(tenant, id, ['running'], { estimatedFinish: now + secondsLeft * 1000 }));
   }
 
+  /** Adds a warning to the events. */
+  warn(message: string): void {
+    const event = newEvent(FINE_TUNING, this.now(), { level: 'warn', message });
+    this.#write(() => this.jobs.addEvent(this.job.tenant, this.job.id, event));
+  }
+
   /** Settles when all is written. */
   async settle(): Promise<void> {
     await this.#writing;

@@ -21,6 +21,7 @@ export const JOB_DEFAULTS = {
   patience: null,
   sites: null,
   lossMean: 'sentences',
+  tooLong: 'fail',
 } satisfies JobSettings;
 
 /** Settings for the training process. */
@@ -30,6 +31,7 @@ export function toTuneSettings({
   patience,
   sites,
   lossMean,
+  tooLong,
   ...settings
 }: JobSettings): TuneSettings {
   return {
@@ -39,6 +41,7 @@ export function toTuneSettings({
     patience: patience ?? undefined,
     sites: sites ?? undefined,
     lossMean: lossMean ?? undefined,
+    tooLong: tooLong ?? undefined,
     checkpointEvery,
   };
 }

@@ -1,5 +1,6 @@
 import type { ProgressLine } from '../tuning/progress/progress-meter.js';
 import type { Stop } from '../tuning/training/trainer.js';
+import type { TooLongReport } from '../tuning/tune.js';
 import type { JobSettings } from './settings.js';
 
 /** One job's training, with everything that it may see. */
@@ -16,10 +17,13 @@ export interface TrainingTask {
   readonly maxSeconds: number;
 }
 
-interface TrainingOptions {
+/** How a training is stopped, and what it tells. */
+export interface TrainingOptions {
   /** Ends training after the step under way, or in the midst of one that takes too long. */
   readonly signal: AbortSignal;
   readonly onProgress: (line: ProgressLine) => void;
+  /** Called once for a file that has examples that do not fit, if the settings let training go on. */
+  readonly onTooLong: (report: TooLongReport) => void;
 }
 
 /**

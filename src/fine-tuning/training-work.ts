@@ -11,9 +11,11 @@ import { type JobWork, type RunningJob, whenStoreIsBack } from '../jobs/job-work
 import { CONFIG_FILE, MODEL_FILE } from '../prefix/adapter/format.js';
 import type { PrefixLibrary, PrefixQuota } from '../prefix/library.js';
 import type { ProgressLine } from '../tuning/progress/progress-meter.js';
+import { tooLongWords } from '../tuning/data/too-long.js';
 import type { Stop } from '../tuning/training/trainer.js';
+import type { TooLongReport } from '../tuning/tune.js';
 import { FINE_TUNING, type FineTuningJob } from './job.js';
-import { deathProblem, problemOf, serverFault } from './job-problem.js';
+import { deathProblem, fieldOf, problemOf, serverFault } from './job-problem.js';
 import { prepareTask } from './prepare-task.js';
 import { ProgressReporter } from './progress-reporter.js';
 import { type Trainer, TrainingCrashedError, type TrainingTask } from './trainer.js';
@@ -89,9 +91,11 @@ export class TrainingWork implements JobWork<FineTuningJob> {
     await tell({ message: 'Training started' });
     try {
       const onProgress = (line: ProgressLine): void => reporter.report(line);
+      const onTooLong = ({ subject, ...counts }: TooLongReport): void =>
+        reporter.warn(`${fieldOf(subject)}: ${tooLongWords(counts)}`);
       for (let attempt = 1; ; attempt++) {
         try {
-          return await trainer(task, { signal, onProgress });
+          return await trainer(task, { signal, onProgress, onTooLong });
         } catch (error) {
           if (!(error instanceof TrainingCrashedError) || attempt === ATTEMPTS) throw error;
           await tell({ level: 'warn', message: 'The training process ended; it is started again' });

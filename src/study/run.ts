@@ -12,7 +12,7 @@ import { parameterCount, storedCount, tunedShape } from '../tuning/method.js';
 import type { ProgressLine } from '../tuning/progress/progress-meter.js';
 import type { Stop } from '../tuning/training/trainer.js';
 import { type Schedule, TUNE_DEFAULTS, type TuneSettings } from '../tuning/settings.js';
-import { tune } from '../tuning/tune.js';
+import { type TooLongReport, tune } from '../tuning/tune.js';
 import { drawExamples, splitTest, type StudyData } from './data.js';
 import type { PlannedRun, RunSettings } from './plan.js';
 import { recorded } from './record.js';
@@ -29,6 +29,8 @@ export interface RunContext {
   /** Directory of the study; each run has a directory in it. */
   readonly out: string;
   readonly signal: AbortSignal | undefined;
+  /** Called before a run is trained whose data has examples that do not fit. */
+  readonly onTooLong?: ((run: PlannedRun, report: TooLongReport) => void) | undefined;
   readonly onTraining: ((run: PlannedRun, line: ProgressLine) => void) | undefined;
   readonly onEvaluation: ((run: PlannedRun, progress: EvaluationProgress) => void) | undefined;
 }
@@ -80,9 +82,16 @@ export function trainRun(context: RunContext, run: PlannedRun): Promise<Trained>
   });
 }
 
-async function validateBare({ model, data: { valid }, signal }: RunContext): Promise<Trained> {
+async function validateBare({ spec, model, data: { valid }, signal }: RunContext): Promise<Trained> {
   const measured =
-    valid && (await evaluate(model, { examples: valid, adapter: undefined, generation: undefined, signal }));
+    valid &&
+    (await evaluate(model, {
+      examples: valid,
+      adapter: undefined,
+      generation: undefined,
+      tooLong: spec.training?.too_long,
+      signal,
+    }));
   return {
     stop: 'not_trained',
     steps: 0,
@@ -100,7 +109,8 @@ async function trainPrefix(
   settings: RunSettings & Pick<TuneSettings, 'method'>,
   train: readonly TrainingExample[],
 ): Promise<Trained> {
-  const { model, base, data, signal, onTraining } = context;
+  const { spec, model, base, data, signal, onTraining, onTooLong } = context;
+  const tooLong = spec.training?.too_long;
   const frozen = model.training.options.manifest.shape;
   const { method, length, mlp, init, lr: learningRate, seed } = settings;
   const sites = settings.sites?.split(',');
@@ -114,11 +124,12 @@ async function trainPrefix(
       model: model.training,
       base,
       encoder: model.tokenizer,
-      settings: { ...scheduleOf(context.spec), method, sites, length, mlp, init, learningRate, seed },
+      settings: { ...scheduleOf(spec), method, sites, length, mlp, init, learningRate, seed, tooLong },
       train,
       valid: data.valid,
       out: directoryOf(context, run),
       signal,
+      ...(onTooLong && { onTooLong: (report: TooLongReport) => onTooLong(run, report) }),
       ...(onTraining && { onProgress: (line: ProgressLine) => onTraining(run, line) }),
     });
     if (result.stop === 'interrupted') signal?.throwIfAborted();

@@ -3,6 +3,7 @@ import Value from 'typebox/value';
 
 import { SCORE_NAMES } from '../evaluation/scores/names.js';
 import { DATA_FORMATS } from '../tuning/data/read-examples.js';
+import { TOO_LONG } from '../tuning/data/too-long.js';
 import { METHODS } from '../tuning/method.js';
 import { LOSS_MEANS } from '../tuning/settings.js';
 import { SpecError } from './errors.js';
@@ -61,6 +62,8 @@ const training = Type.Object(
     patience: Type.Optional(whole(1)),
     checkpoint_every: Type.Optional(whole(1)),
     loss_mean: Type.Optional(Type.Enum([...LOSS_MEANS])),
+    /** Of training and validation data. */
+    too_long: Type.Optional(Type.Enum([...TOO_LONG])),
   },
   strict,
 );

@@ -16,6 +16,7 @@ export type TuningSubject =
   | 'sites'
   | 'length'
   | 'mlp'
+  | 'tooLong'
   | 'learningRate'
   | 'patience';
 
@@ -25,6 +26,14 @@ export type DataSubject = Extract<TuningSubject, 'train' | 'valid' | 'data'>;
 export interface TuningErrorOptions extends ErrorOptions {
   /** Place in a file, or the file: more precise than the subject, and said instead of it. */
   readonly where?: string | undefined;
+  readonly remedy?: Remedy | undefined;
+}
+
+/** A setting that lets a run go on in spite of the problem. */
+export interface Remedy {
+  readonly subject: TuningSubject;
+  /** What it may be; said behind its name. */
+  readonly text: string;
 }
 
 /**
@@ -34,20 +43,33 @@ export interface TuningErrorOptions extends ErrorOptions {
 export class TuningError extends Error {
   override readonly name: string = 'TuningError';
   readonly where: string | undefined;
+  readonly remedy: Remedy | undefined;
 
   constructor(
     readonly subject: TuningSubject,
     readonly problem: string,
-    { where, ...options }: TuningErrorOptions = {},
+    { where, remedy, ...options }: TuningErrorOptions = {},
   ) {
-    super(`${where ?? subject}: ${problem}`, options);
+    super(
+      messageOf({ subject, problem, where, remedy }, (name) => name),
+      options,
+    );
     this.where = where;
+    this.remedy = remedy;
   }
 
-  /** The message for a reader who knows the subject by another name. */
-  messageAs(name: string): string {
-    return `${this.where ?? name}: ${this.problem}`;
+  /** The message for a reader who knows subjects by other names. */
+  messageAs(nameOf: (subject: TuningSubject) => string): string {
+    return messageOf(this, nameOf);
   }
+}
+
+function messageOf(
+  { subject, problem, where, remedy }: Pick<TuningError, 'subject' | 'problem' | 'where' | 'remedy'>,
+  nameOf: (subject: TuningSubject) => string,
+): string {
+  const message = `${where ?? nameOf(subject)}: ${problem}`;
+  return remedy === undefined ? message : `${message}; ${nameOf(remedy.subject)} ${remedy.text}`;
 }
 
 /** The loss, or a trained value, is NaN or infinite. */

@@ -1,3 +1,4 @@
+import type { TooLong } from './data/too-long.js';
 import type { Method } from './method.js';
 
 /** When a run trains, validates, saves and ends, and at which learning rate. */
@@ -40,6 +41,8 @@ export interface TuneSettings extends Schedule {
   readonly init: string;
   /** Sites of an encoder-decoder that get virtual tokens; all of them unless given. */
   readonly sites?: readonly string[] | undefined;
+  /** What becomes of examples that do not fit the context; `fail` unless given. */
+  readonly tooLong?: TooLong | undefined;
 }
 
 /** Settings of the command line, jobs and studies unless given: the paper's. */

@@ -14,7 +14,8 @@ import { type ProgressLine, ProgressMeter } from './progress/progress-meter.js';
 import { RandomStream } from './start/random-stream.js';
 import { startRows } from './start/start-rows.js';
 import type { PromptEncoder } from '../tokenizer/token-encoder.js';
-import { tokenExamples } from './data/tokens.js';
+import { type FittingExamples, tokenExamples } from './data/tokens.js';
+import type { TooLongCounts } from './data/too-long.js';
 import type { TuneSettings } from './settings.js';
 import { type Stop, totalSteps, train } from './training/trainer.js';
 import type { TrainingModel } from './training/training-model.js';
@@ -36,6 +37,13 @@ export interface TuneJob {
   readonly maxSeconds?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (line: ProgressLine) => void;
+  /** Called before training for data with examples that do not fit, unless they end the run. */
+  readonly onTooLong?: ((report: TooLongReport) => void) | undefined;
+}
+
+/** Examples that did not fit, and the data that they are of. */
+export interface TooLongReport extends TooLongCounts {
+  readonly subject: DataSubject;
 }
 
 /** Losses are means per learned token, in nats. */
@@ -56,6 +64,11 @@ export interface TuneResult {
   readonly num_virtual_tokens: number;
   /** Virtual tokens at each trained site of an encoder-decoder. */
   readonly sites?: Readonly<Record<string, number>>;
+  /** Examples of the training data that did not fit the context, and those of the validation data, if there is any. */
+  readonly too_long: {
+    readonly train: Pick<TooLongCounts, 'skipped' | 'cut'>;
+    readonly valid: Pick<TooLongCounts, 'skipped' | 'cut'> | null;
+  };
 }
 
 /**
@@ -72,16 +85,22 @@ export async function tune(job: TuneJob): Promise<TuneResult> {
   if (shape.length > (job.maxLength ?? Infinity)) {
     throw new TuningError('length', `${shape.length} virtual tokens; at most ${job.maxLength} are accepted`);
   }
-  const toTokens = (examples: readonly TrainingExample[], subject: DataSubject) =>
-    tokenExamples(examples, { encoder, manifest, generation: model.generation, length: shape.length, subject, signal });
-  const examples = await toTokens(job.train, 'train');
-  const valid = job.valid && (await toTokens(job.valid, 'valid'));
+  const { tooLong, ...decisive } = settings; // the examples tell it
+  const toTokens = async (all: readonly TrainingExample[], subject: DataSubject): Promise<FittingExamples> => {
+    const { generation } = model;
+    const options = { encoder, manifest, generation, length: shape.length, subject, tooLong, signal };
+    const fitting = await tokenExamples(all, options);
+    if (fitting.counts.skipped + fitting.counts.cut > 0) job.onTooLong?.({ subject, ...fitting.counts });
+    return fitting;
+  };
+  const { examples, counts } = await toTokens(job.train, 'train');
+  const { examples: valid, counts: validCounts } = (job.valid && (await toTokens(job.valid, 'valid'))) ?? {};
   if (settings.patience !== undefined && valid === undefined)
     throw new TuningError('patience', 'early stopping needs validation data');
 
   await fs.mkdir(out, { recursive: true });
   const rows = start.rows && sha256(...start.rows.values());
-  const run = sha256(JSON.stringify({ settings, shape, rows, examples, valid, base: base.fingerprint }));
+  const run = sha256(JSON.stringify({ settings: decisive, shape, rows, examples, valid, base: base.fingerprint }));
   const checkpoints = new TrainingCheckpoints(out, run);
   const saved = await checkpoints.load();
   const random = new RandomStream(settings.seed, 0);
@@ -122,7 +141,12 @@ export async function tune(job: TuneJob): Promise<TuneResult> {
     method: shape.method,
     num_virtual_tokens: shape.length,
     ...(shape.sites && { sites: shape.sites }),
+    too_long: { train: leftOutAndCut(counts), valid: validCounts ? leftOutAndCut(validCounts) : null },
   };
+}
+
+function leftOutAndCut({ skipped, cut }: TooLongCounts): Pick<TooLongCounts, 'skipped' | 'cut'> {
+  return { skipped, cut };
 }
 
 /** A run that wrote over its own start could not be gone on with. */

@@ -126,12 +126,34 @@ describe('preamble tune', () => {
     [['--early-stopping'], '--early-stopping needs --valid'],
     [['--patience', '2'], '--patience needs --early-stopping'],
     [['--method', 'suffix'], 'Allowed choices are prefix, embedding, infix'],
+    [['--too-long', 'drop'], 'Allowed choices are fail, skip, cut'],
     [['--length', '0'], 'not a whole number from 1'],
     [['--lr', '-1'], 'not a positive number'],
   ])('is used wrongly with %s', async (args, message) => {
     const { status, err } = await preamble('tune', '--train', 'data.jsonl', '--out', 'out', ...args);
     expect(status).toBe(2);
     expect(err).toContain(message);
+  });
+
+  it('goes on without examples that do not fit, or with shorter ones, and counts them', async () => {
+    const long = JSON.stringify({ prompt: Array(200).fill(7), completion: [20] });
+    const { data, out } = await files(`${DATA}\n${long}\n`);
+    const args = ['--model', golden('tiny-a').directory, '--train', data, '--valid', data, '--out', out, '--json'];
+    const tune = (...more: string[]) => preamble('tune', ...args, '--mlp', '0', '--max-steps', '1', ...more);
+    const refused = await tune();
+    expect(refused.status).toBe(1);
+    expect(refused.err).toContain(
+      'preamble: data.jsonl line 11: 211 tokens with the 10 virtual ones; the context has 160; 1 of 11 examples is too long; ' +
+        '--too-long may be skip, which leaves such examples out, or cut, which shortens their sources\n',
+    );
+    for (const [tooLong, what, counts] of [
+      ['skip', '1 left out', { skipped: 1, cut: 0 }],
+      ['cut', '1 with the source cut', { skipped: 0, cut: 1 }],
+    ] as const) {
+      const { out: printed, err } = await tune('--too-long', tooLong);
+      expect(err).toContain(`--train: 1 of 11 examples is too long: ${what}\n--valid: 1 of 11 examples is too long`);
+      expect(JSON.parse(printed)).toMatchObject({ steps: 1, too_long: { train: counts, valid: counts } });
+    }
   });
 
   it('refuses a prefix that the server would refuse', async () => {

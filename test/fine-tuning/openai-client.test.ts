@@ -322,6 +322,33 @@ it('has no checkpoints, pauses and expiry, and says what to do instead', async (
   });
   expect((await client.files.list()).data).toHaveLength(1);
   await until(client, id, ...ended);
+
+describe('examples that do not fit the context', () => {
+  it('fail the job, or are left out or cut where it says so, with an event', async () => {
+    const client = clientOf(await realServer({ apiKeys }), 'alice');
+    const long = { prompt: 'word '.repeat(2000), completion: ' Forty-two.' };
+    const training_file = await upload(client, lines([...EXAMPLES, long]));
+    const train = async (too_long: string): Promise<Job> => {
+      const { id } = await create(client, { training_file, prefix_tuning: { ...quick, max_steps: 1, too_long } });
+      return until(client, id, ...ended);
+    };
+    const failed = await train('fail');
+    expect(failed.error).toMatchObject({ code: 'invalid_training_file', param: 'training_file' });
+    expect(failed.error!.message).toMatch(/^training_file\.jsonl line 9: .*; prefix_tuning\.too_long may be skip, /);
+    expect(failed.error!.message).toContain('; 1 of 9 examples is too long; ');
+    for (const [too_long, what] of [
+      ['skip', '1 left out'],
+      ['cut', '1 with the source cut'],
+    ] as const) {
+      const job = await train(too_long);
+      expect(job).toMatchObject({ status: 'succeeded', prefix_tuning: { too_long } });
+      const events = (await client.fineTuning.jobs.listEvents(job.id, { limit: 100 })).data;
+      expect(events.filter(({ level }) => level === 'warn').map(({ message }) => message)).toEqual([
+        `training_file: 1 of 9 examples is too long: ${what}`,
+      ]);
+    }
+    await expect(train('drop')).rejects.toMatchObject({ status: 400, param: 'prefix_tuning.too_long' });
+  });
 });
 
 describe('a job is refused', () => {

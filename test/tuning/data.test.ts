@@ -81,12 +81,13 @@ describe('data as the paper writes it (A13)', () => {
     expect(separatorOf({ eosTokenIds: [0] }, decode)).toBe(separator);
     const examples = await read('train.txt', 'name : Ada||Ada is north . ');
     const manifest = { eosTokenIds: [0], shape: { sites: [], width: 64, vocabularySize: 400, contextLength: 160 } };
-    const [example] = await tokenExamples(examples, {
+    const { examples: tokens } = await tokenExamples(examples, {
       encoder: tokenizer,
       manifest,
       length: 5,
       subject: 'data' as const,
     });
+    const [example] = tokens;
     expect([...example!.source, ...example!.target]).toEqual(
       encode(' name : Ada <|endoftext|> Ada is north .  <|endoftext|>'),
     );
@@ -103,10 +104,10 @@ describe('many examples, and long ones', () => {
     const encode = vi.fn((short: string) => tokenizer.encode(short));
     const encoder = { encode, encodeSource: encode, minTokens: (any: string) => tokenizer.minTokens(any) };
     const long = 'a'.repeat(1e6);
-    const least = tokenizer.minTokens(long) + 5;
+    const least = tokenizer.minTokens(long) + 1 + 5;
     for (const [example, tokens] of [
       [text(long, 'b'), least],
-      [text('b', long), least + 1],
+      [text('b', long), least],
     ] as const) {
       await expect(
         tokenExamples([example], { encoder, manifest, length: 5, subject: 'data' as const }),

@@ -14,7 +14,8 @@ import { SpecError } from '../../study/errors.js';
 import type { StudySpec } from '../../study/spec.js';
 import type { StudyOutcome } from '../../study/study.js';
 import { type Io, print } from '../io.js';
-import { bySpecField } from '../tuning-options.js';
+import { tooLongWords } from '../../tuning/data/too-long.js';
+import { bySpecField, specFieldOf } from '../tuning-options.js';
 import { progressPrinter as evaluationPrinter } from './evaluate.js';
 import { progressPrinter as trainingPrinter } from './tune.js';
 
@@ -94,6 +95,9 @@ async function runSpec({ spec, directory, out }: StudyJob, io: Io): Promise<Stud
         data,
         out,
         signal: interrupt.signal,
+        onTooLong: ({ name }, { subject, ...counts }) => {
+          io.stderr.write(`${name}: ${specFieldOf(subject)}: ${tooLongWords(counts)}\n`);
+        },
         onTraining: perRun((name) => trainingPrinter(io, name)),
         onEvaluation: perRun((name) => evaluationPrinter(io, name)),
       });

@@ -8,6 +8,7 @@ import { compileProgress } from '../../app/compile-progress.js';
 import { DATA_FORMATS, type DataFormat, readExamples, separatorOf } from '../../tuning/data/read-examples.js';
 import type { DataSubject } from '../../tuning/errors.js';
 import type { TrainingExample } from '../../tuning/data/example.js';
+import { TOO_LONG, type TooLong, tooLongWords } from '../../tuning/data/too-long.js';
 import type { ProgressLine } from '../../tuning/progress/progress-meter.js';
 import {
   DEFAULT_PATIENCE,
@@ -20,6 +21,7 @@ import type { TuneResult } from '../../tuning/tune.js';
 import { METHODS, type Method } from '../../tuning/method.js';
 import { type Io, print } from '../io.js';
 import { count, positive } from '../numbers.js';
+import { optionOf } from '../tuning-options.js';
 
 interface TuneOptions {
   readonly model?: string;
@@ -33,6 +35,7 @@ interface TuneOptions {
   readonly mlp: number;
   readonly init: string;
   readonly lossMean: LossMean;
+  readonly tooLong: TooLong;
   readonly lr: number;
   readonly epochs: number;
   readonly maxSteps?: number;
@@ -58,6 +61,11 @@ export function addTune(program: Command, io: Io): void {
     .requiredOption('--train <file>', 'data: .jsonl, .txt (E2E) or .json (WebNLG, DART); see docs/tuning.md')
     .option('--valid <file>', 'validation data: the best prefix is kept')
     .addOption(new Option('--format <format>', 'of the data (default: by the name)').choices(DATA_FORMATS))
+    .addOption(
+      new Option('--too-long <what>', 'what becomes of examples that do not fit the context; cut: with shorter sources')
+        .choices(TOO_LONG)
+        .default(TOO_LONG[0]),
+    )
     .requiredOption('--out <dir>', 'receives adapter, curves and checkpoints; a run that was cut off goes on there')
     .addOption(new Option('--method <method>', 'what is trained').choices(METHODS).default(defaults.method))
     .option('--sites <names>', 'of an encoder-decoder: any of encoder,decoder,cross (default: all)', commaSeparated)
@@ -136,6 +144,9 @@ async function runTune(options: TuneOptions, io: Io): Promise<TuneResult> {
       out: resolve(options.out),
       signal: interrupt.signal,
       onProgress: progressPrinter(io),
+      onTooLong: ({ subject, ...counts }) => {
+        io.stderr.write(`${optionOf(subject)}: ${tooLongWords(counts)}\n`);
+      },
     });
   } finally {
     process.off('SIGINT', onSigint);
@@ -151,6 +162,7 @@ function settingsOf(options: TuneOptions): TuneSettings {
     mlp: options.mlp,
     init: options.init,
     lossMean: options.lossMean,
+    tooLong: options.tooLong,
     learningRate: options.lr,
     epochs: options.epochs,
     maxSteps: options.maxSteps,

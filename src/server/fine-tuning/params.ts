@@ -60,6 +60,7 @@ function toSettings(
     evaluateEvery: given.eval_every ?? JOB_DEFAULTS.evaluateEvery,
     patience: toPatience(given, body),
     lossMean: given.loss_mean ?? JOB_DEFAULTS.lossMean,
+    tooLong: given.too_long ?? JOB_DEFAULTS.tooLong,
     seed: body.seed ?? JOB_DEFAULTS.seed,
   };
 }

@@ -42,6 +42,7 @@ export function toJob(job: FineTuningJob, tenant: string): Job {
       eval_every: settings.evaluateEvery,
       sites: settings.sites && [...settings.sites],
       loss_mean: settings.lossMean ?? 'sentences',
+      too_long: settings.tooLong ?? 'fail',
     },
     seed: settings.seed,
     metadata: job.metadata && { ...job.metadata },

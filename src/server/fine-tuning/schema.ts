@@ -68,6 +68,12 @@ const PrefixTuning = Type.Object(
         description: "The loss is the mean over a batch's sentences, each the sum of its tokens', or over its tokens.",
       }),
     ),
+    too_long: Type.Optional(
+      Type.Enum(['fail', 'skip', 'cut'], {
+        description:
+          'What becomes of examples that do not fit the context: the job fails, they are left out, or their sources are cut. An event says how many there are.',
+      }),
+    ),
   },
   { additionalProperties: false, title: 'PrefixTuning' },
 );
@@ -157,6 +163,7 @@ export const Job = Type.Object(
       eval_every: Type.Integer(),
       sites: nullable(Type.Array(Type.String())),
       loss_mean: Type.String(),
+      too_long: Type.String(),
     }),
     seed: Type.Integer(),
     metadata: nullable(mapOf(Type.String())),
