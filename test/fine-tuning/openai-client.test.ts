@@ -322,6 +322,7 @@ it('has no checkpoints, pauses and expiry, and says what to do instead', async (
   });
   expect((await client.files.list()).data).toHaveLength(1);
   await until(client, id, ...ended);
+});
 
 describe('examples that do not fit the context', () => {
   it('fail the job, or are left out or cut where it says so, with an event', async () => {

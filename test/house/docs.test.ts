@@ -16,6 +16,7 @@ const pages = [
   'docs/clients.md',
   'docs/devices.md',
   'docs/glossary.md',
+  'docs/models.md',
   'docs/operations.md',
   'docs/performance.md',
   'docs/settings.md',

@@ -12,8 +12,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { bundledModel } from '../../src/config/paths.js';
 import { compileModel, findCompiled, type Manifest, readManifest } from '../../src/model/compile/compiled-model.js';
 import { openModel } from '../../src/model/model.js';
-import { encodeSafetensors, type FloatTensor } from '../../src/safetensors/index.js';
-import { golden, goldenNames, readTensors } from '../support/goldens.js';
+import { CheckpointCopy } from '../support/checkpoint-copy.js';
+import { type FloatTensor, golden, goldenNames } from '../support/goldens.js';
 
 const tinyA = golden('tiny-a').directory;
 let directory: string;
@@ -26,23 +26,8 @@ beforeEach(async () => {
 afterEach(() => fs.rm(directory, { recursive: true }));
 
 /** A copy of tiny-a to change. */
-async function copyOfTinyA(name = 'copy'): Promise<string> {
-  const target = path.join(directory, name);
-  await fs.cp(tinyA, target, { recursive: true });
-  for (const file of await fs.readdir(target)) await fs.chmod(path.join(target, file), 0o644);
-  return target;
-}
-
-async function changeConfig(source: string, change: Record<string, unknown>): Promise<void> {
-  const file = path.join(source, 'config.json');
-  await fs.writeFile(file, JSON.stringify({ ...(JSON.parse(await fs.readFile(file, 'utf8')) as object), ...change }));
-}
-
-async function changeTensors(source: string, change: (tensors: Record<string, FloatTensor>) => void): Promise<void> {
-  const file = path.join(source, 'model.safetensors');
-  const tensors = readTensors(file);
-  change(tensors);
-  await fs.writeFile(file, encodeSafetensors(tensors));
+function copyOfTinyA(name = 'copy'): Promise<CheckpointCopy> {
+  return CheckpointCopy.of(tinyA, path.join(directory, name));
 }
 
 async function hashes(folder: string): Promise<Record<string, string>> {
@@ -75,22 +60,22 @@ describe('compileModel', () => {
   it('gives the same fingerprint to the same model in other files, and another one to another model', async () => {
     const original = await fingerprint(tinyA);
     const prefixed = await copyOfTinyA('renamed');
-    await changeTensors(prefixed, (tensors) => {
+    await prefixed.changeTensors((tensors) => {
       for (const [name, tensor] of Object.entries(tensors)) {
         delete tensors[name];
         tensors[name.replace('transformer.', '')] = tensor;
       }
     });
-    expect(await fingerprint(prefixed)).toBe(original);
+    expect(await fingerprint(prefixed.directory)).toBe(original);
     const changed = await copyOfTinyA('changed');
-    await changeTensors(changed, (tensors) => {
+    await changed.changeTensors((tensors) => {
       const data = tensors['transformer.wte.weight']?.data as Float32Array;
       data[5] = (data[5] as number) + 1e-3;
     });
-    expect(await fingerprint(changed)).not.toBe(original);
+    expect(await fingerprint(changed.directory)).not.toBe(original);
     const scaled = await copyOfTinyA('scaled');
-    await changeConfig(scaled, { scale_attn_by_inverse_layer_idx: true });
-    expect(await fingerprint(scaled)).not.toBe(original);
+    await scaled.changeConfig({ scale_attn_by_inverse_layer_idx: true });
+    expect(await fingerprint(scaled.directory)).not.toBe(original);
   });
 
   it.each([
@@ -102,9 +87,9 @@ describe('compileModel', () => {
 
   it('compiles again when a file of the checkpoint has changed', async () => {
     const source = await copyOfTinyA();
-    const first = await compileModel({ source, cache });
-    await changeConfig(source, { layer_norm_epsilon: 1e-6 });
-    expect(await compileModel({ source, cache })).not.toBe(first);
+    const first = await compileModel({ source: source.directory, cache });
+    await source.changeConfig({ layer_norm_epsilon: 1e-6 });
+    expect(await compileModel({ source: source.directory, cache })).not.toBe(first);
   });
 
   /** What a version of before made of tiny-a: the same files, but for the manifest. */
@@ -157,14 +142,16 @@ describe('compileModel', () => {
       ['llama', '"llama"'],
       [{}, '{}'],
     ] as const) {
-      await changeConfig(source, { model_type: name });
-      await expect(compileModel({ source, cache })).rejects.toMatchObject({
+      await source.changeConfig({ model_type: name });
+      await expect(compileModel({ source: source.directory, cache })).rejects.toMatchObject({
         name: 'CheckpointError',
         message: `config.json: model_type is ${shown}: supported are gpt2, bart`,
       });
     }
-    await changeConfig(source, { model_type: undefined });
-    expect(await readManifest(await compileModel({ source, cache }))).toMatchObject({ architecture: 'gpt2' });
+    await source.changeConfig({ model_type: undefined });
+    expect(await readManifest(await compileModel({ source: source.directory, cache }))).toMatchObject({
+      architecture: 'gpt2',
+    });
   });
 
   it.each([
@@ -190,8 +177,8 @@ describe('compileModel', () => {
     ],
   ])('refuses %s, and leaves nothing behind', async (_what, change, message) => {
     const source = await copyOfTinyA();
-    await changeTensors(source, change);
-    await expect(compileModel({ source, cache })).rejects.toThrow(message);
+    await source.changeTensors(change);
+    await expect(compileModel({ source: source.directory, cache })).rejects.toThrow(message);
     expect(await fs.readdir(cache).catch(() => [])).toEqual([]);
   });
 
@@ -201,16 +188,16 @@ describe('compileModel', () => {
     ['model.safetensors', 'must be converted'],
   ])('names a missing %s', async (file, message) => {
     const source = await copyOfTinyA();
-    await fs.rm(path.join(source, file));
-    await expect(compileModel({ source, cache })).rejects.toThrow(message);
+    await fs.rm(source.file(file));
+    await expect(compileModel({ source: source.directory, cache })).rejects.toThrow(message);
   });
 
   it('refuses an index that names a file elsewhere', async () => {
     const source = await copyOfTinyA();
-    await fs.rename(path.join(source, 'model.safetensors'), path.join(directory, 'outside.safetensors'));
+    await fs.rename(source.file('model.safetensors'), path.join(directory, 'outside.safetensors'));
     const index = { weight_map: { 'transformer.wte.weight': '../outside.safetensors' } };
-    await fs.writeFile(path.join(source, 'model.safetensors.index.json'), JSON.stringify(index));
-    await expect(compileModel({ source, cache })).rejects.toThrow(
+    await fs.writeFile(source.file('model.safetensors.index.json'), JSON.stringify(index));
+    await expect(compileModel({ source: source.directory, cache })).rejects.toThrow(
       '"../outside.safetensors" is not a file of the checkpoint',
     );
   });
@@ -251,22 +238,24 @@ describe('compileModel', () => {
 describe('openModel', () => {
   it('honours an untied head, other activations and attention scales', async () => {
     const source = await copyOfTinyA();
-    await changeConfig(source, { tie_word_embeddings: false, activation_function: 'relu', scale_attn_weights: false });
-    await changeTensors(source, (tensors) => {
+    await source.changeConfig({ tie_word_embeddings: false, activation_function: 'relu', scale_attn_weights: false });
+    await source.changeTensors((tensors) => {
       const wte = tensors['transformer.wte.weight'] as FloatTensor;
       tensors['lm_head.weight'] = { shape: wte.shape, data: wte.data.map((value) => -value) };
     });
-    const model = await openModel({ source, cache, slots: 1, threads: 1 });
+    const model = await openModel({ source: source.directory, cache, slots: 1, threads: 1 });
     const output = await model.runner.step({
       rows: [{ slot: 0, tokens: [1], past: 0, logits: 'last', temperature: 1 }],
       topK: 400,
     });
     const untied = output.logits(0).slice();
     await model.dispose();
-    await changeTensors(source, (tensors) => void delete tensors['lm_head.weight']);
-    await expect(openModel({ source, cache, slots: 1, threads: 1 })).rejects.toThrow('lm_head.weight is missing');
-    await changeConfig(source, { tie_word_embeddings: true });
-    const tied = await openModel({ source, cache, slots: 1, threads: 1 });
+    await source.changeTensors((tensors) => void delete tensors['lm_head.weight']);
+    await expect(openModel({ source: source.directory, cache, slots: 1, threads: 1 })).rejects.toThrow(
+      'lm_head.weight is missing',
+    );
+    await source.changeConfig({ tie_word_embeddings: true });
+    const tied = await openModel({ source: source.directory, cache, slots: 1, threads: 1 });
     const again = await tied.runner.step({
       rows: [{ slot: 0, tokens: [1], past: 0, logits: 'last', temperature: 1 }],
       topK: 1,
