@@ -168,7 +168,7 @@ class ExampleEncoder {
     const { encoder, manifest } = this.options;
     const { vocabularySize } = manifest.shape;
     const least = typeof text === 'string' && most !== Infinity ? encoder.minTokens(text) : 0;
-    if (least > most) return { tokens: least };
+    if (typeof text === 'string' && least > most) return { tokens: least };
     const ids = typeof text === 'string' ? encode(text) : text;
     const unknown = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize);
     if (unknown !== undefined) throw this.#refuse(`token id ${unknown} is not in the vocabulary of ${vocabularySize}`);
