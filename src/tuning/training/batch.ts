@@ -9,7 +9,7 @@ import { makePadding } from './padding.js';
 import { makeSourceBatch } from './source-batch.js';
 
 /** Tokens of an example that a decoder-only model reads: all but the last target. */
-export function inputLength({ source, target }: Pick<TokenExample, 'source' | 'target'>): number {
+function inputLength({ source, target }: Pick<TokenExample, 'source' | 'target'>): number {
   return source.length + target.length - 1;
 }
 
