@@ -21,6 +21,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.nn.functional import cross_entropy
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
+from tokenizer_files import save_tokenizer
+
 END = "<|endoftext|>"
 VOCABULARY, CONTEXT = 2048, 512
 HELD_OUT_SEED = 900_001
@@ -137,7 +139,7 @@ def save(model, tokenizer, out):
     half.load_state_dict(model.state_dict())
     half.config.activation_function = "gelu_new"
     half.save_pretrained(out)
-    tokenizer.save_pretrained(out)
+    save_tokenizer(tokenizer, out)
 
 
 def held_out_loss(path, text, count=48):

@@ -24,6 +24,7 @@ from transformers import BartConfig, BartForConditionalGeneration, PreTrainedTok
 
 from pretrain import HELD_OUT_SEED, Muon, train, waves
 from reports import report
+from tokenizer_files import save_tokenizer
 from world import World
 
 VOCABULARY, POSITIONS = 2048, 512
@@ -138,7 +139,7 @@ def save(model, tokenizer, out):
     half = BartForConditionalGeneration(model.config).half()
     half.load_state_dict(model.state_dict())
     half.save_pretrained(out)
-    tokenizer.save_pretrained(out)
+    save_tokenizer(tokenizer, out)
 
 
 def held_out_loss(path, data, count=96):
