@@ -1,7 +1,7 @@
 import { Engine } from '#src/engine/engine.js';
 import { openModel } from '#src/model/model.js';
 import { type PrefixKv, rowWidth, selfSite } from '#src/prefix/kv.js';
-import { Tokenizer } from '#src/tokenizer/tokenizer.js';
+import { loadTokenizer } from '#src/tokenizer/load-tokenizer.js';
 import { threadsOf } from '../options.js';
 import type { BenchContext } from '../suite.js';
 import { engineTarget, type Target } from '../load/targets.js';
@@ -20,7 +20,7 @@ export interface OpenEngine {
 export async function openEngine({ checkpoint, cache, options }: BenchContext, slots: number): Promise<OpenEngine> {
   const model = await openModel({ source: checkpoint, cache, slots, threads: threadsOf(options) });
   try {
-    const tokenizer = await Tokenizer.load(model.tokenizerDirectory);
+    const tokenizer = await loadTokenizer(model.tokenizerDirectory);
     const { base, runner, eosTokenIds } = model;
     const engine = new Engine({ runner, tokenizer, eosTokenIds });
     return {

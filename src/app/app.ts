@@ -6,7 +6,7 @@ import type { JobObserver } from '../jobs/job-worker.js';
 import { Metrics } from '../metrics/metrics.js';
 import type { Model } from '../model/model.js';
 import { openFineTuning } from './open/fine-tuning.js';
-import { openServedModel } from './open/model.js';
+import { openServedModel, openServedTokenizer } from './open/model.js';
 import { openStore } from './open/store.js';
 import { openTenancy } from './open/tenancy.js';
 import { openTracing } from './open/tracing.js';
@@ -18,12 +18,13 @@ import type { StoreError } from '../lib/store-error.js';
 import { failureOf } from '../lib/store-health.js';
 import { loggedError } from '../logging/logged-error.js';
 import type { Server } from '../server/server.js';
-import { Tokenizer } from '../tokenizer/tokenizer.js';
+import type { ModelTokenizer } from '../tokenizer/token-encoder.js';
 import type { Tracing } from '../tracing/tracing.js';
 
 /** Everything that serves, wired together and ready to listen. */
 export interface App {
   readonly model: Model;
+  readonly tokenizer: ModelTokenizer;
   readonly engine: Engine;
   readonly server: Server;
   /** Interrupts the jobs that this process trains, within half a minute. */
@@ -39,6 +40,7 @@ export interface AppOptions {
 
 /** Opens the model and builds everything on it. */
 export async function createApp(config: Config, { onProgress }: AppOptions = {}): Promise<App> {
+  const tokenizer = await openServedTokenizer(config);
   // The model opens on another thread; meanwhile this one loads the server's modules.
   const [model, { buildServer }] = await Promise.all([
     openServedModel(config, onProgress),
@@ -47,8 +49,6 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
   const release: (() => void)[] = [];
   try {
     const { base, generation } = model;
-    const skipSpecialTokens = base.sourceLength !== undefined;
-    const tokenizer = await Tokenizer.load(model.tokenizerDirectory, { skipSpecialTokens });
     const opened = await openStore(config.store, base.fingerprint, config);
     const { store, connection, health, ready: storeReady, close: closeStore } = opened;
     release.push(closeStore);
@@ -93,6 +93,7 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
     };
     return {
       model,
+      tokenizer,
       engine,
       server,
       stopTraining: () => tuning.close(),
@@ -108,7 +109,7 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
 function createEngine(
   config: Config,
   { runner, eosTokenIds }: Model,
-  tokenizer: Tokenizer,
+  tokenizer: ModelTokenizer,
   observer: EngineObserver,
 ): Engine {
   const { maxChunkTokens, maxWaitingRequests, maxWaitingTokens, promptCacheBytes } = config;

@@ -72,13 +72,16 @@ async function drain({ server }: App, seconds: number): Promise<void> {
   deadline.abort();
 }
 
-function banner({ model, server }: App, config: Config): string {
+function banner({ model, tokenizer, server }: App, config: Config): string {
   const url = addressOf(server.app.server.address() as AddressInfo);
-  const body = JSON.stringify({ model: model.base.id, prompt: 'The', max_tokens: 24 });
+  const { textProblem } = tokenizer;
+  const prompt = textProblem === undefined ? { prompt: 'The' } : { prompt: [0], return_token_ids: true };
+  const body = JSON.stringify({ model: model.base.id, ...prompt, max_tokens: 24 });
   const key = needsKey(config) ? ` -H "Authorization: Bearer $KEY"` : '';
   return [
     `Preamble listens on ${url} (try it in a browser: ${url}/docs)`,
     `  model  ${model.base.id}${describePrecision(config)}`,
+    ...(textProblem === undefined ? [] : [`         ${textProblem}`]),
     `  store  ${describeStore(config.store)}`,
     `  try    curl -s ${url}/v1/completions -H 'content-type: application/json'${key} -d '${body}'`,
     ...(key ? [`         with KEY set to ${whichKey(config)}`] : []),

@@ -11,6 +11,7 @@ import { ChoiceWriter, type RunningChoice } from './answer/choice.js';
 import type { Usage } from './answer/schema.js';
 import { usageOf } from './answer/usage.js';
 import type { RequestContext } from './context.js';
+import { textUnsupported } from './errors.js';
 import { encodeBadWords } from './plan/bad-words.js';
 import { loadPrefix, type PrefixSource } from './plan/prefix.js';
 import { encodePrompts } from './plan/prompts.js';
@@ -97,6 +98,9 @@ export async function startPrepared(
   { gone, trace, yield: yieldTurn, mayWrite }: RequestContext,
 ): Promise<Completion> {
   const { engine, tokenizer, base, generation } = deps;
+  const { textProblem } = tokenizer;
+  if (textProblem !== undefined && params.stop.length > 0) throw textUnsupported('stop', textProblem);
+  if (textProblem !== undefined && params.badWords.length > 0) throw textUnsupported('bad_words', textProblem);
   const prompts = await encodePrompts(params, tokenizer, roomOf(base, prefix?.kv, generation), yieldTurn);
   const { tenant, created: tenantCreated, limits } = caller;
   const share = { weight: limits.weight, queueShare: limits.queueShare ?? 1 };

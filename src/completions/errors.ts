@@ -49,6 +49,11 @@ export function invalidValue(
   return new CompletionError('invalid_value', message, { param, ...options });
 }
 
+/** The refusal of a field with a text, of a model that reads none. */
+export function textUnsupported(param: string, problem: string): CompletionError {
+  return new CompletionError('text_unsupported', `'${param}' cannot be text: ${problem}.`, { param });
+}
+
 /** A completion that one of its tenant's rate limits refuses. */
 export class RateLimitError extends CompletionError {
   override readonly name = 'RateLimitError';

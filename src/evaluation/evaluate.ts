@@ -2,7 +2,7 @@ import type { RequestPrefix } from '../engine/request.js';
 import { sitesKv } from '../prefix/adapter/sites-tensors.js';
 import { type ModelShape, SELF, selfKv } from '../prefix/kv.js';
 import type { Model } from '../model/model.js';
-import type { Tokenizer } from '../tokenizer/tokenizer.js';
+import type { ModelTokenizer } from '../tokenizer/token-encoder.js';
 import { loadAdapter, type TunedAdapter } from '../tuning/adapter-files.js';
 import { TuningError } from '../tuning/errors.js';
 import type { TextOrIds, TrainingExample } from '../tuning/data/example.js';
@@ -22,7 +22,7 @@ export interface EvaluationModel {
   readonly training: TrainingModel;
   /** For the evaluation alone. */
   readonly served: Model;
-  readonly tokenizer: Tokenizer;
+  readonly tokenizer: ModelTokenizer;
 }
 
 export interface EvaluateOptions {
@@ -138,6 +138,12 @@ async function predict(
   { examples, signal, onProgress }: EvaluateOptions,
   generation: GenerationSettings,
 ): Promise<Prediction[]> {
+  if (tokenizer.textProblem !== undefined) {
+    throw new TuningError(
+      'data',
+      `no text can be generated and scored: ${tokenizer.textProblem}; measure the loss alone`,
+    );
+  }
   const text = (one: TextOrIds): string => (typeof one === 'string' ? one : tokenizer.decode(one));
   const groups = groupBySource(examples).map(({ example: { source, where = 'data' }, references }) => {
     if (references.length === 0) throw new TuningError('data', 'no text to compare with', { where });

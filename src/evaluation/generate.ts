@@ -13,7 +13,7 @@ import type { BeamRequest, RequestPrefix } from '../engine/request.js';
 import type { Model } from '../model/model.js';
 import { NO_LIMITS } from '../tenancy/limits.js';
 import { MemoryRateLimiter } from '../tenancy/memory-rate-limiter.js';
-import type { Tokenizer } from '../tokenizer/tokenizer.js';
+import type { ModelTokenizer } from '../tokenizer/token-encoder.js';
 import type { TextOrIds } from '../tuning/data/example.js';
 import { TuningError } from '../tuning/errors.js';
 
@@ -35,7 +35,7 @@ export interface Prompt {
 export interface GenerateOptions extends GenerationSettings {
   /** Its runner is for this evaluation alone. */
   readonly model: Pick<Model, 'runner' | 'eosTokenIds' | 'base'> & Pick<CompletionDeps, 'generation'>;
-  readonly tokenizer: Tokenizer;
+  readonly tokenizer: ModelTokenizer;
   readonly prefix: RequestPrefix | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called as each text is ready. */

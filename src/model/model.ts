@@ -46,7 +46,7 @@ export interface Model {
   readonly base: BaseModel;
   readonly runner: OnnxRunner;
   readonly encoder: PrefixEncoder;
-  /** Holds `tokenizer.json`. */
+  /** Holds the tokenizer's files, if the model has a tokenizer. */
   readonly tokenizerDirectory: string;
   readonly eosTokenIds: readonly number[];
   /** What an encoder-decoder's checkpoint asks of generation; undefined for a decoder-only model. */

@@ -71,7 +71,7 @@ export const PREFIX_ERRORS = {
   ...CONFIG_ERRORS,
   ...MODEL_ERRORS,
   ...safetensorsErrors,
-  /** A text for an encoder-decoder. */
+  /** A text for an encoder-decoder, or for a model without a tokenizer. */
   text_unsupported: invalid('text'),
   text_empty: invalid('text'),
   text_too_long: invalid('text'),

@@ -17,6 +17,18 @@ function buildAlphabet(): Map<string, number> {
   return alphabet;
 }
 
+const characterOfByte: readonly string[] = [...byteOfCharacter]
+  .sort(([, a], [, b]) => a - b)
+  .map(([character]) => character);
+const encoder = new TextEncoder();
+
+/** A text in the alphabet, a character for each byte of its UTF-8. */
+export function toCharacters(text: string): string {
+  let characters = '';
+  for (const byte of encoder.encode(text)) characters += characterOfByte[byte] ?? '';
+  return characters;
+}
+
 /** The bytes of a vocabulary token; undefined if one of its characters is not in the alphabet. */
 export function toBytes(token: string): Uint8Array | undefined {
   const bytes = new Uint8Array(token.length);

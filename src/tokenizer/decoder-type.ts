@@ -1,5 +1,5 @@
 /** A decoder as `tokenizer.json` has it. */
-interface Decoder {
+export interface Decoder {
   readonly type?: unknown;
   readonly decoders?: unknown;
 }

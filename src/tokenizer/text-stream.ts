@@ -7,6 +7,8 @@ export interface TokenBytes {
    * @param skipsSpecial whether special tokens add none; undefined: what the tokenizer does by itself
    */
   textBytes?(id: number, skipsSpecial?: boolean): Uint8Array;
+  /** Whether the token has the bytes of another one that has a lower id; false unless given. */
+  isNamesake?(id: number): boolean;
 }
 
 /**

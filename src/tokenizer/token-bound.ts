@@ -1,11 +1,5 @@
-/** A token of `tokenizer.json` beside the vocabulary. */
-export interface AddedToken {
-  readonly content: string;
-  /** Whether the white space before it is dropped. */
-  readonly lstrip?: boolean;
-  /** Whether the white space behind it is dropped. */
-  readonly rstrip?: boolean;
-}
+import type { AddedToken } from './added-tokens.js';
+import { isSpaceAt } from './unicode.js';
 
 /** A lower bound on the number of tokens of a text, for a byte-level BPE. */
 export class TokenBound {
@@ -15,7 +9,7 @@ export class TokenBound {
 
   /**
    * @param vocabulary tokens in the byte-level alphabet, each character a byte
-   * @param isExact false: a normalizer may drop any text, so the bound is 0
+   * @param isExact false: a normalizer or a pre-tokenizer may drop any text, so the bound is 0
    */
   constructor(vocabulary: readonly string[], added: readonly AddedToken[], isExact: boolean) {
     const lengths = [
@@ -54,16 +48,12 @@ function droppedBytes(text: string, { content, lstrip, rstrip }: AddedToken): nu
 
 function startOfSpace(text: string, end: number, least: number): number {
   let start = end;
-  while (start > least && isSpace(text, start - 1)) start--;
+  while (start > least && isSpaceAt(text, start - 1)) start--;
   return start;
 }
 
 function endOfSpace(text: string, start: number): number {
   let end = start;
-  while (end < text.length && isSpace(text, end)) end++;
+  while (end < text.length && isSpaceAt(text, end)) end++;
   return end;
-}
-
-function isSpace(text: string, index: number): boolean {
-  return text.charAt(index).trim() === '';
 }

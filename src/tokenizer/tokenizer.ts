@@ -1,42 +1,29 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-
 import * as library from '@huggingface/tokenizers';
 
-import { byteOfCharacter, toBytes } from './byte-alphabet.js';
-import { decoderType } from './decoder-type.js';
-import { type AddedToken, TokenBound } from './token-bound.js';
-import { TextStream, type TokenBytes } from './text-stream.js';
-import type { PromptEncoder } from './token-encoder.js';
-
-interface LibraryToken {
-  readonly content: string;
-  readonly special: boolean;
-}
+import { type AddedToken, AddedTokens, isNormalized } from './added-tokens.js';
+import { toBytes, toCharacters } from './byte-alphabet.js';
+import { createNormalizer, type Normalize } from './normalizer.js';
+import { createPreTokenizer, type PreTokenizer } from './pre-tokenizer.js';
+import { type SurroundingIds, surroundingIds } from './special-tokens.js';
+import { TextStream } from './text-stream.js';
+import { TokenBound } from './token-bound.js';
+import type { ModelTokenizer } from './token-encoder.js';
+import { checkTokenizerJson, type TokenizerJson } from './tokenizer-json.js';
 
 /**
  * The part of the library's class in use. (The library's own declarations do not resolve under Node's module
  * resolution.)
  */
-interface ByteLevelBpe {
-  encode(text: string, options: { add_special_tokens: boolean }): { ids: number[] };
-  id_to_token(id: number): string | undefined;
-  get_added_tokens_decoder(): ReadonlyMap<number, LibraryToken>;
+interface Bpe {
+  readonly tokens_to_ids: ReadonlyMap<string, number>;
+  readonly vocab: readonly (string | undefined)[];
+  encode(pieces: readonly string[]): readonly string[];
 }
 
-const { Tokenizer: ByteLevelBpe } = library as unknown as {
-  readonly Tokenizer: new (tokenizer: object, config: object) => ByteLevelBpe;
-};
+const { BPE } = library as unknown as { readonly BPE: new (model: TokenizerJson['model']) => Bpe };
 
 const noBytes = new Uint8Array(0);
-
-/** The parts of `tokenizer.json` that are checked here; the library reads the rest. */
-interface TokenizerJson {
-  readonly model?: { readonly type?: string; readonly vocab?: Readonly<Record<string, number>> };
-  readonly normalizer?: object | null;
-  readonly added_tokens?: readonly AddedToken[];
-  readonly decoder?: { readonly type?: string } | null;
-}
+const encoder = new TextEncoder();
 
 export interface TokenizerOptions {
   /** Whether texts leave special tokens out, as Transformers' `skip_special_tokens` has it; false unless given. */
@@ -44,43 +31,59 @@ export interface TokenizerOptions {
 }
 
 /** GPT-2's byte-level BPE, which BART has too, with the same ids and texts as Hugging Face's tokenizer. */
-export class Tokenizer implements TokenBytes, PromptEncoder {
-  readonly #bpe: ByteLevelBpe;
-  readonly #addedTokens: ReadonlyMap<number, LibraryToken>;
+export class Tokenizer implements ModelTokenizer {
+  /** The largest id of the vocabulary, added tokens left out. */
+  readonly largestId: number;
+  readonly #bpe: Bpe;
+  readonly #added: ReadonlyMap<number, AddedToken>;
+  /** Added tokens that are found in a text as it is written, and those that are found behind the normalizer. */
+  readonly #written: AddedTokens;
+  readonly #normalized: AddedTokens;
+  readonly #normalize: Normalize;
+  readonly #preTokenizer: PreTokenizer;
+  readonly #around: SurroundingIds;
   readonly #bytes: (Uint8Array | undefined)[] = [];
+  readonly #namesakes: ReadonlySet<number>;
   readonly #bound: TokenBound;
   readonly #skipsSpecial: boolean;
 
   /**
-   * @param tokenizer content of `tokenizer.json`
-   * @param config content of `tokenizer_config.json`
-   * @throws TypeError when the tokenizer is not a byte-level BPE that can write every byte
+   * @param content of `tokenizer.json`
+   * @throws TokenizerError when the tokenizer is not a byte-level BPE that can write every byte, or has a part that is not known here
    */
-  constructor(tokenizer: object, config: object = {}, { skipSpecialTokens = false }: TokenizerOptions = {}) {
-    refuseOtherKinds(tokenizer);
+  constructor(content: object, { skipSpecialTokens = false }: TokenizerOptions = {}) {
+    const json = checkTokenizerJson(content);
+    const { added_tokens: added, model } = json;
+    const normalize = createNormalizer(json.normalizer);
     this.#skipsSpecial = skipSpecialTokens;
-    this.#bpe = new ByteLevelBpe(tokenizer, config);
-    this.#addedTokens = this.#bpe.get_added_tokens_decoder();
-    this.#bound = toBound(tokenizer);
-  }
-
-  /** Loads `tokenizer.json` and, if present, `tokenizer_config.json` from a checkpoint directory. */
-  static async load(directory: string, options?: TokenizerOptions): Promise<Tokenizer> {
-    const [tokenizer, config] = await Promise.all([
-      readJson(join(directory, 'tokenizer.json')),
-      readJson(join(directory, 'tokenizer_config.json')).catch(emptyIfMissing),
-    ]);
-    return new Tokenizer(tokenizer, config, options);
+    this.#bpe = new BPE(model);
+    this.#added = new Map(added.map((token) => [token.id, token]));
+    this.#normalize = normalize ?? ((text) => text);
+    this.#written = new AddedTokens(added.filter((token) => !isNormalized(token)));
+    this.#normalized = new AddedTokens(added.filter(isNormalized), ({ content: text }) => this.#normalize(text));
+    this.#preTokenizer = createPreTokenizer(json.pre_tokenizer);
+    const ids = new Map(added.map((token) => [token.content, token.id]));
+    const idOf = (token: string): number | undefined => ids.get(token) ?? this.#bpe.tokens_to_ids.get(token);
+    this.#around = surroundingIds(json.post_processor, idOf);
+    const tokens = Object.keys(model.vocab);
+    this.#bound = new TokenBound(tokens, added, normalize === undefined && !this.#preTokenizer.drops);
+    this.largestId = Object.values(model.vocab).reduce((largest, id) => Math.max(largest, id), 0);
+    this.#namesakes = namesakesOf(added, tokens, this.#bpe.tokens_to_ids);
   }
 
   /** Token ids of a text. Special tokens written in the text are recognised; none is added. */
   encode(text: string): number[] {
-    return text === '' ? [] : this.#bpe.encode(text, { add_special_tokens: false }).ids;
+    const ids: number[] = [];
+    for (const piece of this.#written.split(text)) {
+      if (typeof piece === 'number') ids.push(piece);
+      else for (const part of this.#normalized.split(this.#normalize(piece))) this.#encodePart(part, ids);
+    }
+    return ids;
   }
 
   /** As `encode`, with the special tokens that the tokenizer puts around a text: `<s>` and `</s>` in BART, none in GPT-2. */
   encodeSource(text: string): number[] {
-    return this.#bpe.encode(text, { add_special_tokens: true }).ids;
+    return [...this.#around.before, ...this.encode(text), ...this.#around.behind];
   }
 
   /**
@@ -104,7 +107,11 @@ export class Tokenizer implements TokenBytes, PromptEncoder {
 
   /** As `tokenBytes`; none for a special token that texts leave out. */
   textBytes(id: number, skipsSpecial = this.#skipsSpecial): Uint8Array {
-    return skipsSpecial && this.#addedTokens.get(id)?.special ? noBytes : this.tokenBytes(id);
+    return skipsSpecial && this.#added.get(id)?.special ? noBytes : this.tokenBytes(id);
+  }
+
+  isNamesake(id: number): boolean {
+    return this.#namesakes.has(id);
   }
 
   /** A decoder for the tokens of one sequence as they arrive. */
@@ -112,39 +119,46 @@ export class Tokenizer implements TokenBytes, PromptEncoder {
     return new TextStream(this);
   }
 
+  #encodePart(part: string | number, ids: number[]): void {
+    if (typeof part === 'number') {
+      ids.push(part);
+      return;
+    }
+    for (const token of this.#bpe.encode(this.#preTokenizer.cut(part))) {
+      const id = this.#bpe.tokens_to_ids.get(token);
+      if (id !== undefined) ids.push(id);
+    }
+  }
+
   #bytesOf(id: number): Uint8Array {
-    const added = this.#addedTokens.get(id);
-    if (added) return new TextEncoder().encode(added.content);
-    const token = this.#bpe.id_to_token(id);
-    if (token === undefined) return noBytes;
-    return toBytes(token) ?? new TextEncoder().encode(token);
+    const token = this.#added.get(id)?.content;
+    if (token !== undefined) return encoder.encode(token);
+    return bytesOfToken(this.#bpe.vocab[id] ?? '');
   }
 }
 
-function refuseOtherKinds({ model, decoder }: TokenizerJson): void {
-  const decoding = decoderType(decoder);
-  if (model?.type !== 'BPE' || decoding !== 'ByteLevel') {
-    const found = `model ${String(model?.type)}, decoder ${String(decoding)}`;
-    throw new TypeError(
-      `The tokenizer must be GPT-2's byte-level BPE (model BPE, decoder ByteLevel), but is: ${found}.`,
-    );
+/** A token that is not written in the alphabet stands for its own characters. */
+function bytesOfToken(token: string): Uint8Array {
+  return toBytes(token) ?? encoder.encode(token);
+}
+
+/** Ids of tokens with the bytes of another token that has a lower id. Tokens in the alphabet all differ: one of two is not, or is added. */
+function namesakesOf(
+  added: readonly AddedToken[],
+  vocabulary: readonly string[],
+  idOf: ReadonlyMap<string, number>,
+): ReadonlySet<number> {
+  const written = vocabulary
+    .filter((token) => toBytes(token) === undefined)
+    .map((token) => ({ content: token, id: idOf.get(token) ?? 0 }));
+  const addedIds = new Set(added.map(({ id }) => id));
+  const ids = new Map<string, Set<number>>();
+  for (const { content, id } of [...added, ...written.filter((token) => !addedIds.has(token.id))]) {
+    const own = ids.get(content) ?? new Set();
+    const other = idOf.get(toCharacters(content));
+    if (other !== undefined && !addedIds.has(other)) own.add(other);
+    ids.set(content, own.add(id));
   }
-  const missing = [...byteOfCharacter].filter(([character]) => model.vocab?.[character] === undefined);
-  if (missing.length === 0) return;
-  throw new TypeError(
-    `The tokenizer's vocabulary lacks ${missing.length} of the 256 single bytes: it cannot write every text.`,
-  );
-}
-
-function toBound({ model, normalizer, added_tokens: added = [] }: TokenizerJson): TokenBound {
-  return new TokenBound(Object.keys(model?.vocab ?? {}), added, !normalizer);
-}
-
-async function readJson(path: string): Promise<object> {
-  return JSON.parse(await readFile(path, 'utf8')) as object;
-}
-
-function emptyIfMissing(error: NodeJS.ErrnoException): object {
-  if (error.code === 'ENOENT') return {};
-  throw error;
+  const namesakes = [...ids.values()].flatMap((same) => [...same].sort((a, b) => a - b).slice(1));
+  return new Set(namesakes);
 }

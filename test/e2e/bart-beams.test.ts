@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Engine } from '../../src/engine/engine.js';
 import type { Generation, RequestPrefix } from '../../src/engine/request.js';
 import type { Model } from '../../src/model/model.js';
-import { Tokenizer } from '../../src/tokenizer/tokenizer.js';
+import { loadTokenizer } from '../../src/tokenizer/load-tokenizer.js';
 import { type BartBeamCase, bartBeamCases, describeBarts } from '../support/bart-goldens.js';
 import { openTestModel } from '../support/models.js';
 
@@ -26,7 +26,7 @@ describeBarts('beam searches', (name, reference) => {
   beforeAll(async () => {
     cases = bartBeamCases(name);
     model = await openTestModel(reference.directory, { slots: 8 });
-    const tokenizer = await Tokenizer.load(model.tokenizerDirectory);
+    const tokenizer = await loadTokenizer(model.tokenizerDirectory);
     engine = new Engine({
       runner: model.runner,
       tokenizer,

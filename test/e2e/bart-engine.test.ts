@@ -6,7 +6,7 @@ import { Engine } from '../../src/engine/engine.js';
 import type { Generation, GenerationRequest, Priority } from '../../src/engine/request.js';
 import type { CrossForm } from '../../src/model/cross-attention.js';
 import type { Model } from '../../src/model/model.js';
-import { Tokenizer } from '../../src/tokenizer/tokenizer.js';
+import { loadTokenizer } from '../../src/tokenizer/load-tokenizer.js';
 import { openTestModel } from '../support/models.js';
 import { randomBart, randomPrefix, type VirtualTokens } from '../support/random-bart.js';
 
@@ -39,7 +39,7 @@ describe.each<CrossForm>(['fused', 'plain'])('a BART through the engine, cross-a
   beforeAll(async () => {
     model = await openTestModel(directory, { slots: 4, crossAttention });
     const { runner, eosTokenIds } = model;
-    const tokenizer = await Tokenizer.load(model.tokenizerDirectory);
+    const tokenizer = await loadTokenizer(model.tokenizerDirectory);
     engine = new Engine({ runner, tokenizer, eosTokenIds, limits: { maxSourceTokens: 4, maxLoneChunkTokens: 64 } });
     requests = PREFIXES.flatMap((tokens, i) => [2, 11, 29].map((length) => makeCase(tokens, i, length)));
   });

@@ -6,7 +6,8 @@ import { Engine } from '../../src/engine/engine.js';
 import type { BeamRequest, Generation, RequestPrefix } from '../../src/engine/request.js';
 import type { Model } from '../../src/model/model.js';
 import { selfKv } from '../../src/prefix/kv.js';
-import { Tokenizer } from '../../src/tokenizer/tokenizer.js';
+import type { ModelTokenizer } from '../../src/tokenizer/token-encoder.js';
+import { loadTokenizer } from '../../src/tokenizer/load-tokenizer.js';
 import { type BeamCase, beamGoldens, type FloatTensor, golden, readTensors } from '../support/goldens.js';
 import { openTestModel } from '../support/models.js';
 
@@ -34,13 +35,13 @@ async function collect(generation: Generation): Promise<Hypothesis> {
 
 describe.each(beamGoldens())('beam search with %s', (adapter, cases) => {
   let model: Model;
-  let tokenizer: Tokenizer;
+  let tokenizer: ModelTokenizer;
   let engine: Engine;
   let prefix: RequestPrefix | undefined;
 
   beforeAll(async () => {
     model = await openTestModel(reference.directory, { slots: 8 });
-    tokenizer = await Tokenizer.load(model.tokenizerDirectory);
+    tokenizer = await loadTokenizer(model.tokenizerDirectory);
     if (adapter === 'base') return;
     const tensors = readTensors(path.join(reference.adapter(adapter), 'adapter_model.safetensors'));
     const { shape, data } = tensors['prompt_embeddings'] as FloatTensor;

@@ -6,7 +6,7 @@ import { Engine } from '../../src/engine/engine.js';
 import type { GenerationRequest, RequestPrefix } from '../../src/engine/request.js';
 import type { Model } from '../../src/model/model.js';
 import type { PrefixKv } from '../../src/prefix/kv.js';
-import { Tokenizer } from '../../src/tokenizer/tokenizer.js';
+import { loadTokenizer } from '../../src/tokenizer/load-tokenizer.js';
 import { prefixOf } from '../support/golden-prefix.js';
 import { golden, goldenNames, type GreedyCase } from '../support/goldens.js';
 import { openTestModel } from '../support/models.js';
@@ -36,7 +36,7 @@ describe.each(goldenNames())('%s through the engine', (name) => {
   afterAll(() => model.dispose());
 
   async function start(maxChunkTokens: number): Promise<void> {
-    const tokenizer = await Tokenizer.load(model.tokenizerDirectory);
+    const tokenizer = await loadTokenizer(model.tokenizerDirectory);
     const { runner, eosTokenIds } = model;
     engine = new Engine({ runner, tokenizer, eosTokenIds, limits: { maxChunkTokens } });
   }

@@ -8,7 +8,7 @@ import { Engine } from '../../src/engine/engine.js';
 import { evaluate, type EvaluateOptions, type EvaluationModel } from '../../src/evaluation/evaluate.js';
 import { generate } from '../../src/evaluation/generate.js';
 import { firstSources, groupBySource } from '../../src/evaluation/sources.js';
-import { Tokenizer } from '../../src/tokenizer/tokenizer.js';
+import { loadTokenizer } from '../../src/tokenizer/load-tokenizer.js';
 import type { TrainingExample } from '../../src/tuning/data/example.js';
 import type { TuneSettings } from '../../src/tuning/settings.js';
 import { tune } from '../../src/tuning/tune.js';
@@ -29,7 +29,7 @@ let model: EvaluationModel;
 
 async function open(source: string): Promise<EvaluationModel> {
   const training = await openTrainingModel(source);
-  return { training, served: await openTestModel(source), tokenizer: await Tokenizer.load(source) };
+  return { training, served: await openTestModel(source), tokenizer: await loadTokenizer(source) };
 }
 
 async function close({ served, training }: EvaluationModel): Promise<void> {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
+import { loadTokenizer } from '../../src/tokenizer/load-tokenizer.js';
 import { Tokenizer } from '../../src/tokenizer/tokenizer.js';
 import { tinyTokenizerJson } from './tiny-tokenizer.js';
 
@@ -78,7 +79,7 @@ describe('a byte-level tokenizer', () => {
 
   test('puts special tokens around a source, and leaves them out of texts if it is told to', () => {
     const json = { ...tinyTokenizerJson(), ...roberta };
-    const bart = new Tokenizer(json, {}, { skipSpecialTokens: true });
+    const bart = new Tokenizer(json, { skipSpecialTokens: true });
     expect(bart.encodeSource('')).toEqual([262, 0]);
     expect(bart.encodeSource('hello')).toEqual([262, ...tokens, 0]);
     expect(bart.encode('hello')).toEqual(tokens);
@@ -184,11 +185,10 @@ describe('loading', () => {
   test('reads a checkpoint directory, with or without a tokenizer_config.json', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'tokenizer-'));
     try {
-      await expect(Tokenizer.load(directory)).rejects.toThrow(/tokenizer\.json/);
       await writeFile(join(directory, 'tokenizer.json'), JSON.stringify(tinyTokenizerJson()));
-      expect((await Tokenizer.load(directory)).encode('hello')).toEqual(tokens);
+      expect((await loadTokenizer(directory)).encode('hello')).toEqual(tokens);
       await writeFile(join(directory, 'tokenizer_config.json'), '{"clean_up_tokenization_spaces":true}');
-      expect((await Tokenizer.load(directory)).decode(tokens)).toBe('hello');
+      expect((await loadTokenizer(directory)).decode(tokens)).toBe('hello');
     } finally {
       await rm(directory, { recursive: true });
     }

@@ -3,7 +3,7 @@ import path from 'node:path';
 
 import { describe, expect, it, vi } from 'vitest';
 
-import { Tokenizer } from '../../src/tokenizer/tokenizer.js';
+import { loadTokenizer } from '../../src/tokenizer/load-tokenizer.js';
 import { type DataFormat, readExamples, separatorOf } from '../../src/tuning/data/read-examples.js';
 import type { TrainingExample } from '../../src/tuning/data/example.js';
 import { tokenExamples } from '../../src/tuning/data/tokens.js';
@@ -75,7 +75,7 @@ describe('data as the paper writes it (A13)', () => {
   });
 
   it('has the ids of the whole string, the separator being one of them', async () => {
-    const tokenizer = await Tokenizer.load(golden('tiny-a').directory);
+    const tokenizer = await loadTokenizer(golden('tiny-a').directory);
     const encode = (text: string): number[] => tokenizer.encode(text);
     const decode = (ids: readonly number[]): string => tokenizer.decode(ids);
     expect(separatorOf({ eosTokenIds: [0] }, decode)).toBe(separator);
@@ -100,7 +100,7 @@ describe('many examples, and long ones', () => {
   const text = (source: string, target: string): TrainingExample => ({ source, targets: [target], where: 'x line 7' });
 
   it('refuses a text that cannot fit the context before it is encoded', async () => {
-    const tokenizer = await Tokenizer.load(golden('tiny-a').directory);
+    const tokenizer = await loadTokenizer(golden('tiny-a').directory);
     const encode = vi.fn((short: string) => tokenizer.encode(short));
     const encoder = { encode, encodeSource: encode, minTokens: (any: string) => tokenizer.minTokens(any) };
     const long = 'a'.repeat(1e6);

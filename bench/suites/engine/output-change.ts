@@ -4,7 +4,7 @@ import path from 'node:path';
 import { packageRoot } from '#src/config/paths.js';
 import type { ModelRunner } from '#src/engine/runner.js';
 import type { Model } from '#src/model/model.js';
-import { Tokenizer } from '#src/tokenizer/tokenizer.js';
+import { loadTokenizer } from '#src/tokenizer/load-tokenizer.js';
 
 /**
  * Text that the bundled model was not trained on, documents between empty lines:
@@ -35,7 +35,7 @@ export interface OutputChange {
 
 /** The held-out texts as token ids, each behind an end token. */
 export async function heldOutTexts({ tokenizerDirectory, eosTokenIds }: Model): Promise<number[][]> {
-  const tokenizer = await Tokenizer.load(tokenizerDirectory);
+  const tokenizer = await loadTokenizer(tokenizerDirectory);
   const documents = (await fs.readFile(HELD_OUT, 'utf8')).split('\n\n').filter((text) => text.trim() !== '');
   return documents.map((text) => [...eosTokenIds.slice(0, 1), ...tokenizer.encode(text.trim())]);
 }

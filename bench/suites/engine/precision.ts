@@ -2,7 +2,7 @@ import { bundledModel } from '#src/config/paths.js';
 import { Engine } from '#src/engine/engine.js';
 import { type Model, openModel } from '#src/model/model.js';
 import type { KvPrecision, WeightPrecision } from '#src/model/precision.js';
-import { Tokenizer } from '#src/tokenizer/tokenizer.js';
+import { loadTokenizer } from '#src/tokenizer/load-tokenizer.js';
 import { type Entry, type Measurement, measureRounds, type Rounds } from '../../contenders/contender.js';
 import { type Options, threadsOf } from '../../options.js';
 import { heldOutTexts, type Opinion, opinionOn, outputChange } from './output-change.js';
@@ -60,7 +60,7 @@ function open(variant: Variant, { options, checkpoint: source, cache }: BenchCon
 
 /** Contenders for decode rows and for a prompt. They share the model and do not dispose it. */
 async function contenders(name: string, model: Model, options: Options): Promise<Entry[]> {
-  const tokenizer = await Tokenizer.load(model.tokenizerDirectory);
+  const tokenizer = await loadTokenizer(model.tokenizerDirectory);
   const engine = new Engine({ runner: model.runner, tokenizer, eosTokenIds: model.eosTokenIds });
   const users = Array.from({ length: Math.max(...options.rows) }, (_, row) => userName(row));
   const prefixes = new Map(users.map((user) => [user, randomPrefix(user, PREFIX_COLUMNS)]));

@@ -1,7 +1,7 @@
 import { Engine } from '#src/engine/engine.js';
 import type { GenerationRequest } from '#src/engine/request.js';
 import { type Model, openModel } from '#src/model/model.js';
-import { Tokenizer } from '#src/tokenizer/tokenizer.js';
+import { loadTokenizer } from '#src/tokenizer/load-tokenizer.js';
 import { threadsOf } from '../../options.js';
 import { median, ratios } from '../../report/statistics.js';
 import type { BenchContext, Finding, Suite } from '../../suite.js';
@@ -30,7 +30,7 @@ export const promptCache: Suite = {
 };
 
 async function measure(model: Model, { options, log }: BenchContext): Promise<Finding[]> {
-  const tokenizer = await Tokenizer.load(model.tokenizerDirectory);
+  const tokenizer = await loadTokenizer(model.tokenizerDirectory);
   const engineWith = (promptCacheBytes: number): Engine =>
     new Engine({ runner: model.runner, tokenizer, eosTokenIds: [], limits: { promptCacheBytes } });
   const rounds: Round[] = [];

@@ -5,6 +5,9 @@ import type { Settings } from '../../config/variables.js';
 import type { CompileProgress } from '../../model/compile/compiled-model.js';
 import { CheckpointError } from '../../model/checkpoint-error.js';
 import { openModel, type Model } from '../../model/model.js';
+import type { ModelTokenizer } from '../../tokenizer/token-encoder.js';
+import { TokenizerError } from '../../tokenizer/tokenizer-error.js';
+import { openTokenizer } from './tokenizer.js';
 
 /**
  * Opens the model that the settings describe, compiling it if needed.
@@ -43,9 +46,7 @@ export function rethrowNaming({ cache }: Pick<Settings<'model'>, 'cache'>): (err
  * @throws ConfigError naming the variable, also for a fault of the model's files and for settings that do not fit the model
  */
 export async function openServedModel(config: Settings<'model'>, onProgress?: CompileProgress): Promise<Model> {
-  const model = await openConfiguredModel(config, onProgress).catch((error: unknown) => {
-    throw namingModel(error);
-  });
+  const model = await openConfiguredModel(config, onProgress).catch(rethrowNamingModel);
   const most = model.base.contextLength - 2; // a prompt, or what a decoder starts with, and the answer have a token each
   if ((config.maxVirtualTokens ?? 0) <= most) return model;
   await model.dispose();
@@ -53,7 +54,14 @@ export async function openServedModel(config: Settings<'model'>, onProgress?: Co
   throw new ConfigError('PREAMBLE_MAX_VIRTUAL_TOKENS', problem);
 }
 
-function namingModel(error: unknown): unknown {
-  const ofModel = systemError(error) ?? (error instanceof CheckpointError ? error : undefined);
-  return ofModel ? new ConfigError('PREAMBLE_MODEL', ofModel.message) : error;
+/** The tokenizer of the model that the settings name. @throws ConfigError naming the variable */
+export function openServedTokenizer({ model }: Pick<Settings<'model'>, 'model'>): Promise<ModelTokenizer> {
+  return openTokenizer(model).catch(rethrowNamingModel);
+}
+
+/** Rethrows an error of the model's files as a `ConfigError`. */
+function rethrowNamingModel(error: unknown): never {
+  const isOfFiles = error instanceof CheckpointError || error instanceof TokenizerError;
+  const ofModel = systemError(error) ?? (isOfFiles ? error : undefined);
+  throw ofModel ? new ConfigError('PREAMBLE_MODEL', ofModel.message) : error;
 }

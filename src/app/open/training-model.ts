@@ -5,14 +5,15 @@ import { compileModel, type CompileProgress, type Manifest, readManifest } from 
 import { baseModel } from '../../model/model.js';
 import type { BaseModel } from '../../prefix/kv.js';
 import { rethrowNaming } from './model.js';
-import { Tokenizer } from '../../tokenizer/tokenizer.js';
+import { openTokenizer } from './tokenizer.js';
+import type { ModelTokenizer } from '../../tokenizer/token-encoder.js';
 import { TrainingModel } from '../../tuning/training/training-model.js';
 
 /** A frozen model that prefixes are trained on, with its tokenizer. */
 export interface OpenTrainingModel {
   readonly training: TrainingModel;
   readonly base: BaseModel;
-  readonly tokenizer: Tokenizer;
+  readonly tokenizer: ModelTokenizer;
 }
 
 /** Opens the model in `config` for training, compiling it if needed. The caller disposes of `training`. Throws `ConfigError` for a cache that cannot be used. */
@@ -21,11 +22,10 @@ export async function openTrainingModel(
   onProgress?: CompileProgress,
 ): Promise<OpenTrainingModel> {
   const { model: source, modelName, cache, threads, spin } = config;
+  const tokenizer = await openTokenizer(source);
   const options = { source, cache, ...(onProgress && { onProgress }) };
   const directory = await compileModel(options).catch(rethrowNaming(config));
   const manifest = (await readManifest(directory)) as Manifest;
-  const skipSpecialTokens = manifest.shape.sourceLength !== undefined;
-  const tokenizer = await Tokenizer.load(directory, { skipSpecialTokens });
   const training = await TrainingModel.open({ directory, manifest, threads, spin: spin === 'on' });
   return { training, base: baseModel(modelName ?? basename(resolve(source)), manifest), tokenizer };
 }

@@ -18,11 +18,14 @@ export function addImportModel(program: Command, io: Io): void {
     .option('--json', 'print one line of JSON')
     .action(async (dir: string, { json }: { json?: boolean }) => {
       const { rethrowNaming } = await import('../../app/open/model.js');
+      const { openTokenizer } = await import('../../app/open/tokenizer.js');
       const { compileModel } = await import('../../model/compile/compiled-model.js');
       const onProgress = compileProgress(io.stderr);
       const config = readSettings(['model']);
+      const source = resolve(dir);
+      await openTokenizer(source); // a wrong one is refused before compiling
       const directory = await compileModel({
-        source: resolve(dir),
+        source,
         cache: config.cache,
         weights: precisions(config).weights,
         onProgress,

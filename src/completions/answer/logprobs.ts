@@ -24,6 +24,15 @@ function decodeToken(bytes: Uint8Array): string {
   }
 }
 
+/**
+ * A token as `tokenText` writes it, and `token_id:N` where that would not tell it from another: a token without text, as there are in a vocabulary
+ * that is padded, and one with the text of a token that has a lower id.
+ */
+export function tokenName(id: number, tokenizer: TokenBytes): string {
+  const bytes = tokenizer.tokenBytes(id);
+  return bytes.length === 0 || tokenizer.isNamesake?.(id) ? `token_id:${id}` : tokenText(bytes);
+}
+
 /** A token and its log-probability, which is null for the first token of a prompt. */
 export interface WrittenToken {
   readonly id: number;
@@ -58,7 +67,7 @@ export class LogprobsWriter {
   write(token: WrittenToken, top = this.topOf(token)): Logprobs {
     const { id, logprob = 0 } = token;
     const entry = {
-      tokens: [tokenText(this.tokenizer.tokenBytes(id))],
+      tokens: [tokenName(id, this.tokenizer)],
       token_logprobs: [logprob],
       top_logprobs: [top],
       text_offset: [this.#offset],
@@ -69,15 +78,15 @@ export class LogprobsWriter {
 
   /** The best log-probabilities of a token's place, the token's own among them; null where it has none. */
   topOf({ id, logprob = 0, top = [] }: WrittenToken): Record<string, number> | null {
-    return logprob === null ? null : this.#byText([...top, { id, logprob }]);
+    return logprob === null ? null : this.#byName([...top, { id, logprob }]);
   }
 
-  /** Log-probabilities by text, best first. Of several ids with one text, as those behind the tokenizer's last, the best is kept. */
-  #byText(tokens: readonly TokenLogprob[]): Record<string, number> {
+  /** Log-probabilities by the tokens' names, best first. The token itself may be among the best. */
+  #byName(tokens: readonly TokenLogprob[]): Record<string, number> {
     const entries = new Map<string, number>();
     for (const { id, logprob } of tokens) {
-      const text = tokenText(this.tokenizer.tokenBytes(id));
-      if (!entries.has(text)) entries.set(text, logprob);
+      const name = tokenName(id, this.tokenizer);
+      if (!entries.has(name)) entries.set(name, logprob);
     }
     return Object.fromEntries(entries);
   }

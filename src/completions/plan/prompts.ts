@@ -1,4 +1,5 @@
 import type { PromptEncoder } from '../../tokenizer/token-encoder.js';
+import { textUnsupported } from '../errors.js';
 import type { CompletionParams, RawPrompt } from '../request/params.js';
 import { contextExceeded, type PromptRoom, type SourceRoom } from './room.js';
 import { emptyPrompt, truncate } from './truncation.js';
@@ -11,7 +12,8 @@ type EncodePrompt = (prompt: RawPrompt) => readonly number[];
 /**
  * The token ids of each prompt, in order: what the model goes on from or, with a `source` room, what its encoder reads. Others are served between
  * two prompts, and nobody while a text is tokenized.
- * @throws CompletionError for a prompt that is empty, or does not fit together with its prefix and what is to be generated
+ * @throws CompletionError for a text where the model has no tokenizer, and for a prompt that is empty, or does not fit together with its
+ * prefix and what is to be generated
  */
 export async function encodePrompts(
   params: PromptParams,
@@ -20,6 +22,10 @@ export async function encodePrompts(
   yieldTurn: () => Promise<void>,
 ): Promise<(readonly number[])[]> {
   const { source } = room;
+  const { textProblem } = encoder;
+  if (textProblem !== undefined && params.prompts.some((prompt) => typeof prompt === 'string')) {
+    throw textUnsupported('prompt', textProblem);
+  }
   if (source) refuseLongTarget(room, source, params.maxTokens);
   const encode = source ? sourceEncoder(params, encoder, source) : promptEncoder(params, encoder, room);
   const encoded: (readonly number[])[] = [];

@@ -9,11 +9,12 @@ import type { Architecture, Matrix } from '../architecture.js';
 import { architectureNamed } from '../architectures.js';
 import { CheckpointError } from '../checkpoint-error.js';
 import { graphFile } from '../graph-names.js';
-import { ModelCheckpoint, sourceFiles, TOKENIZER_FILES } from './model-checkpoint.js';
+import { ModelCheckpoint, sourceFiles } from './model-checkpoint.js';
 import { deriveWeights, type DerivedPrecision } from './derived-weights.js';
 import { buildDirectory } from './draft.js';
 import { KV_PRECISIONS, type WeightPrecision } from '../precision.js';
 import { bytesOf, layOut, type WeightSpan, type WeightSpec } from '../weights.js';
+import { tokenizerFiles } from './tokenizer-files.js';
 import { widenRows } from './widen-rows.js';
 
 /** Changes whenever a compiled model of an older version must be made anew. */
@@ -171,7 +172,7 @@ async function writeModel(checkpoint: ModelCheckpoint, directory: string, onProg
   const { spans, bytes } = layOut(architecture.compiledWeights(config));
   const hash = createHash('sha256').update(architecture.fingerprintText(config));
   await writeWeights(checkpoint, spans, bytes, path.join(directory, WEIGHTS_FILE), hash, onProgress);
-  for (const file of TOKENIZER_FILES.filter((name) => checkpoint.files.includes(name))) {
+  for (const file of tokenizerFiles(new Set(checkpoint.files))) {
     const content = await fs.readFile(path.join(checkpoint.directory, file));
     hash.update(file).update(content);
     await fs.writeFile(path.join(directory, file), content);
@@ -203,8 +204,7 @@ async function writeDerived(
   const matrixOf = (weight: WeightSpec): Matrix | undefined => architecture.matrixOf(weight, manifest.config);
   const sourceWeights = manifest.weights;
   const { spans, bytes } = await deriveWeights({ source, sourceWeights, matrixOf, precision, target, onProgress });
-  const present = new Set(await fs.readdir(base));
-  for (const file of TOKENIZER_FILES.filter((name) => present.has(name))) {
+  for (const file of tokenizerFiles(new Set(await fs.readdir(base)))) {
     await fs.copyFile(path.join(base, file), path.join(directory, file));
   }
   const derived = { ...manifest, precision, weights: spans, weightBytes: bytes };

@@ -6,6 +6,7 @@ import { CheckpointError } from '../checkpoint-error.js';
 import type { Architecture, Json } from '../architecture.js';
 import { architectureOf } from '../architectures.js';
 import type { WeightSpec } from '../weights.js';
+import { tokenizerFiles } from './tokenizer-files.js';
 
 /** A tensor of a checkpoint: where its bytes lie. */
 interface SourceTensor {
@@ -17,8 +18,6 @@ interface SourceTensor {
   readonly end: number;
 }
 
-/** Files beside the weights that are part of the model. */
-export const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json'] as const;
 const INDEX_FILE = 'model.safetensors.index.json';
 const SINGLE_FILE = 'model.safetensors';
 /** Safetensors allows headers of 100 MB; a model's is far below. */
@@ -94,12 +93,10 @@ export class ModelCheckpoint {
 
 /** Name, size and time of change of every file that a compiled model depends on. */
 export async function sourceFiles(directory: string): Promise<string[]> {
-  const wanted = ['config.json', 'generation_config.json', ...TOKENIZER_FILES, ...(await findWeightFiles(directory))];
   const present = new Set(await fs.readdir(directory));
-  for (const file of ['config.json', 'tokenizer.json']) {
-    if (!present.has(file)) missing(directory, file);
-  }
-  return wanted.filter((file) => present.has(file));
+  if (!present.has('config.json')) missing(directory, 'config.json');
+  const configs = ['config.json', 'generation_config.json'].filter((file) => present.has(file));
+  return [...configs, ...tokenizerFiles(present), ...(await findWeightFiles(directory))];
 }
 
 async function findWeightFiles(directory: string): Promise<string[]> {

@@ -14,7 +14,7 @@ export type StartingModel =
 /** Parts of the program that a job's request is checked with. */
 export interface JobRequestDeps {
   readonly base: BaseModel;
-  readonly tokenizer: Pick<TokenEncoder, 'encode'>;
+  readonly tokenizer: Pick<TokenEncoder, 'encode' | 'textProblem'>;
   readonly library: Pick<PrefixLibrary, 'maxLength'>;
 }
 
@@ -98,14 +98,21 @@ function toSites({ sites = null }: PrefixTuning, method: JobSettings['method'], 
 }
 
 function toLength({ length, init }: PrefixTuning, deps: JobRequestDeps, start: StartingModel): number | null {
-  const { tokenizer, library } = deps;
-  const words = isGiven(init) && init !== JOB_DEFAULTS.init ? tokenizer.encode(init).length : undefined;
+  const { library } = deps;
+  const words = isGiven(init) && init !== JOB_DEFAULTS.init ? countTokens(init, deps) : undefined;
   const ofStart = start?.numVirtualTokens ?? words;
   const used = length ?? ofStart ?? JOB_DEFAULTS.length;
   if (used <= library.maxLength) return length ?? (ofStart === undefined ? JOB_DEFAULTS.length : null);
   const param = 'prefix_tuning.length';
   const what = isGiven(length) ? `is ${used}` : `is ${used} unless given`;
   throw new ApiError('invalid_value', `'${param}' ${what}, and may be ${library.maxLength} at most.`, { param });
+}
+
+function countTokens(init: string, { tokenizer }: JobRequestDeps): number {
+  const { textProblem } = tokenizer;
+  if (textProblem === undefined) return tokenizer.encode(init).length;
+  const param = 'prefix_tuning.init';
+  throw new ApiError('text_unsupported', `'${param}' cannot be words: ${textProblem}.`, { param });
 }
 
 function toInit({ init }: PrefixTuning, start: StartingModel): string {

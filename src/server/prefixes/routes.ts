@@ -135,6 +135,8 @@ export default prefixRoutes;
 
 /** Tokenizes a text. Refuses a text longer than the context before tokenizing it, which would block the event loop. */
 function encodeText(text: string, tokenizer: TokenEncoder, { contextLength }: BaseModel): number[] {
+  const { textProblem } = tokenizer;
+  if (textProblem !== undefined) throw new PrefixError('text_unsupported', `text: ${textProblem}`);
   const least = tokenizer.minTokens(text);
   if (least <= contextLength) return tokenizer.encode(text);
   throw new PrefixError('text_too_long', `text: at least ${least} tokens; the model's context is ${contextLength}`);

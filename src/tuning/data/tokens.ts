@@ -167,6 +167,9 @@ class ExampleEncoder {
   #side(text: TextOrIds, encode: (text: string) => number[], most: number): Side {
     const { encoder, manifest } = this.options;
     const { vocabularySize } = manifest.shape;
+    if (typeof text === 'string' && encoder.textProblem !== undefined) {
+      throw this.#refuse(`a text, but ${encoder.textProblem}; write lists of token ids`);
+    }
     const least = typeof text === 'string' && most !== Infinity ? encoder.minTokens(text) : 0;
     if (typeof text === 'string' && least > most) return { tokens: least };
     const ids = typeof text === 'string' ? encode(text) : text;

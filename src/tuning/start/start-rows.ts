@@ -77,6 +77,7 @@ async function adapterRows(directory: string, { method, length, base, sites, mlp
 
 async function wordRows(model: TrainingModel, options: StartOptions): Promise<Start> {
   const { init, method, length, base, encoder } = options;
+  if (encoder.textProblem !== undefined) throw new TuningError('init', `words, but ${encoder.textProblem}`);
   const words = encoder.encode(init);
   if (words.length === 0) throw new TuningError('init', 'no words');
   const tokens = Array.from({ length: length ?? words.length }, (_, p) => words[p % words.length] as number);

@@ -1,6 +1,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
+import { openTokenizer } from '../../../app/open/tokenizer.js';
 import { precisions } from '../../../config/rules.js';
 import type { Config } from '../../../config/variables.js';
 import { ModelCheckpoint } from '../../../model/compile/model-checkpoint.js';
@@ -27,9 +28,14 @@ export async function examineModel(config: Config): Promise<{ section: Section; 
     const directory = await findCompiled({ source: config.model, cache: config.cache, weights });
     const manifest = directory === undefined ? undefined : await readManifest(directory);
     const { shape, weightBytes } = manifest ?? (await measureCheckpoint(config.model));
+    const { textProblem } = await openTokenizer(config.model);
+    const tokenizer: Fact =
+      textProblem === undefined
+        ? { value: 'byte-level BPE' }
+        : { value: 'none', why: 'token ids alone are read and written' };
     const problems = manifest === undefined ? await checkCache(config.cache, weightBytes) : [];
     const model = { weightBytes, slotBytes: bytesOfSlot(shape, kv) };
-    const facts = { source, ...describeShape(shape, weightBytes), compiled: describeCompiled(directory) };
+    const facts = { source, ...describeShape(shape, weightBytes), tokenizer, compiled: describeCompiled(directory) };
     return { section: { name: 'model', facts, problems }, model };
   } catch (error) {
     const problem: Problem = {

@@ -1,0 +1,33 @@
+/** What a file turns out to be instead of what its name promises, and what to do about it: two parts of a sentence. */
+export interface FileKind {
+  readonly what: string;
+  readonly help: string;
+}
+
+const POINTER: FileKind = {
+  what: 'a Git LFS pointer, not the file itself',
+  help: 'fetch the file with `git lfs pull`',
+};
+const PAGE: FileKind = { what: 'a web page', help: 'download the file itself' };
+const ARCHIVE: FileKind = { what: 'a ZIP archive, as torch.save writes it', help: 'save it as safetensors' };
+const PICKLE: FileKind = { what: 'a pickle, as old versions of torch.save write it', help: 'save it as safetensors' };
+const GGUF: FileKind = { what: 'a GGUF file', help: 'convert it with Transformers' };
+const EMPTY: FileKind = { what: 'empty', help: 'download it again' };
+
+const POINTER_START = 'version https://git-lfs.github.com/spec/';
+const STARTS: readonly (readonly [RegExp, FileKind])[] = [
+  [new RegExp(`^${POINTER_START}`), POINTER],
+  [/^\uFEFF?\s*<(!doctype|html|head|\?xml|!--)/i, PAGE],
+  [/^PK\u0003\u0004/, ARCHIVE],
+  [/^\u0080[\u0002-\u0005]/, PICKLE],
+  [/^GGUF/, GGUF],
+];
+/** Bytes of a file's start that `fileKind` looks at. */
+export const KIND_BYTES = 64;
+
+/** What a file is by its first bytes; undefined where they say nothing. No JSON and no safetensors begins so. */
+export function fileKind(start: Uint8Array): FileKind | undefined {
+  if (start.length === 0) return EMPTY;
+  const text = Buffer.from(start.buffer, start.byteOffset, Math.min(start.length, KIND_BYTES)).toString('latin1');
+  return STARTS.find(([pattern]) => pattern.test(text.replace('\u00EF\u00BB\u00BF', '\uFEFF')))?.[1];
+}
