@@ -184,7 +184,6 @@ describe('compileModel', () => {
 
   it.each([
     ['config.json', 'config.json is missing'],
-    ['tokenizer.json', 'tokenizer.json is missing'],
     ['model.safetensors', 'must be converted'],
   ])('names a missing %s', async (file, message) => {
     const source = await copyOfTinyA();
