@@ -13,7 +13,7 @@ export interface Gpt2Files {
 }
 
 /** Kinds of tokenizer with these files. They differ in their special tokens. */
-export type Gpt2Kind = 'gpt2' | 'bart';
+type Gpt2Kind = 'gpt2' | 'bart';
 
 const KIND_OF_CLASS: Readonly<Record<string, Gpt2Kind>> = { GPT2: 'gpt2', Bart: 'bart', Roberta: 'bart' };
 const end = '<|endoftext|>';

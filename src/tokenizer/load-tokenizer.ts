@@ -8,7 +8,7 @@ import type { ModelTokenizer } from './token-encoder.js';
 import { Tokenizer } from './tokenizer.js';
 import { BY_IDS, TokenizerError } from './tokenizer-error.js';
 
-export interface LoadOptions {
+interface LoadOptions {
   /** Whether the model has an encoder, as BART: then texts leave special tokens out. False unless given. */
   readonly hasEncoder?: boolean;
   /** Ids that the model has; not checked unless given. */

@@ -28,7 +28,7 @@ function decodeToken(bytes: Uint8Array): string {
  * A token as `tokenText` writes it, and `token_id:N` where that would not tell it from another: a token without text, as there are in a vocabulary
  * that is padded, and one with the text of a token that has a lower id.
  */
-export function tokenName(id: number, tokenizer: TokenBytes): string {
+function tokenName(id: number, tokenizer: TokenBytes): string {
   const bytes = tokenizer.tokenBytes(id);
   return bytes.length === 0 || tokenizer.isNamesake?.(id) ? `token_id:${id}` : tokenText(bytes);
 }
