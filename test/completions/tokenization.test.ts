@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 
 import { encodeBadWords } from '../../src/completions/plan/bad-words.js';
 import { encodePrompts } from '../../src/completions/plan/prompts.js';
-import { Tokenizer } from '../../src/tokenizer/tokenizer.js';
+import { loadTokenizer } from '../../src/tokenizer/load-tokenizer.js';
 
-const load = (model: string) => Tokenizer.load(new URL(`../../models/${model}`, import.meta.url).pathname);
+const load = (model: string) => loadTokenizer(new URL(`../../models/${model}`, import.meta.url).pathname);
 const yieldTurn = () => Promise.resolve();
 
 /** Words, numbers, signs and lines, of which no two parts are alike. */
