@@ -12,11 +12,11 @@ export interface SourceTensor {
 /** The tensors of a file by name. */
 export type SourceTensors = ReadonlyMap<string, SourceTensor>;
 
-/** The tensors of a safetensors file. Throws ConversionError for a damaged file, and for a tensor that is not F32, F16 or BF16. */
+/** The tensors of a safetensors file. Throws ConversionError for a damaged file, and for a tensor that is not F32, F16, BF16 or F64. */
 export function readSafetensorsFile(file: Uint8Array): SourceTensors {
   const { tensors, others } = parse(file);
   for (const [name, dtype] of others) {
-    throw new ConversionError(`the tensor ${shown(name)} is ${dtype}; F32, F16 and BF16 are accepted`);
+    throw new ConversionError(`the tensor ${shown(name)} is ${dtype}; F32, F16, BF16 and F64 are accepted`);
   }
   return new Map(
     [...tensors].map(([name, { shape, dtype, begin, end }]) => [

@@ -14,14 +14,16 @@ const PICKLE: FileKind = { what: 'a pickle, as old versions of torch.save write 
 const GGUF: FileKind = { what: 'a GGUF file', help: 'convert it with Transformers' };
 const EMPTY: FileKind = { what: 'empty', help: 'download it again' };
 
-const POINTER_START = 'version https://git-lfs.github.com/spec/';
-const STARTS: readonly (readonly [RegExp, FileKind])[] = [
-  [new RegExp(`^${POINTER_START}`), POINTER],
-  [/^\uFEFF?\s*<(!doctype|html|head|\?xml|!--)/i, PAGE],
-  [/^PK\u0003\u0004/, ARCHIVE],
-  [/^\u0080[\u0002-\u0005]/, PICKLE],
-  [/^GGUF/, GGUF],
+/** How the text of a file begins, bytes as characters, without spaces in front. */
+const STARTS: readonly (readonly [readonly string[], FileKind])[] = [
+  [['version https://git-lfs.github.com/spec/'], POINTER],
+  [['<!doctype', '<html', '<head', '<?xml', '<!--'], PAGE],
+  [['pk\x03\x04'], ARCHIVE],
+  [['\x80\x02', '\x80\x03', '\x80\x04', '\x80\x05'], PICKLE],
+  [['gguf'], GGUF],
 ];
+/** UTF-8's byte order mark. */
+const MARK = '\xEF\xBB\xBF';
 /** Bytes of a file's start that `fileKind` looks at. */
 export const KIND_BYTES = 64;
 
@@ -29,5 +31,6 @@ export const KIND_BYTES = 64;
 export function fileKind(start: Uint8Array): FileKind | undefined {
   if (start.length === 0) return EMPTY;
   const text = Buffer.from(start.buffer, start.byteOffset, Math.min(start.length, KIND_BYTES)).toString('latin1');
-  return STARTS.find(([pattern]) => pattern.test(text.replace('\u00EF\u00BB\u00BF', '\uFEFF')))?.[1];
+  const begin = (text.startsWith(MARK) ? text.slice(MARK.length) : text).trimStart().toLowerCase();
+  return STARTS.find(([starts]) => starts.some((known) => begin.startsWith(known)))?.[1];
 }

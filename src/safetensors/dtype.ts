@@ -1,5 +1,5 @@
 /** Element types that can be decoded, and their sizes in bytes. */
-export const DTYPE_BYTES = { F32: 4, F16: 2, BF16: 2 } as const;
+export const DTYPE_BYTES = { F64: 8, F32: 4, F16: 2, BF16: 2 } as const;
 
 /** An element type that can be decoded. */
 export type Dtype = keyof typeof DTYPE_BYTES;
@@ -9,7 +9,6 @@ export type Dtype = keyof typeof DTYPE_BYTES;
  * not decoded.
  */
 export const OTHER_DTYPE_BYTES = {
-  F64: 8,
   C64: 8,
   I64: 8,
   U64: 8,
@@ -25,12 +24,12 @@ export const OTHER_DTYPE_BYTES = {
   BOOL: 1,
 } as const;
 
-/** Bit mask of the exponent. All bits set: infinity or NaN. */
+/** Bit mask of the exponent of the types that float32 holds exactly. All bits set: infinity or NaN. */
 const EXPONENT_BITS = { F32: 0x7f800000, F16: 0x7c00, BF16: 0x7f80 } as const;
 
 /**
  * Decodes little-endian floats of any alignment to float32. F16 and BF16 values, NaN and infinities included, are
- * converted exactly.
+ * converted exactly, F64 values to the nearest; those too large for float32 become infinite.
  * @param out where to write, with room for all values; a new array unless given
  * @returns the part of `out` that was written
  * @throws RangeError when `bytes` is not a whole number of elements, or `out` is too small
@@ -47,6 +46,10 @@ export function decodeFloats(
     new Uint8Array(values.buffer, values.byteOffset, bytes.length).set(bytes);
     return values;
   }
+  if (dtype === 'F64') {
+    values.set(doubles(bytes));
+    return values;
+  }
   // Written as bits: a NaN that passes through a JavaScript number may lose its payload.
   const bits = new Uint32Array(values.buffer, values.byteOffset, count);
   if (dtype === 'F16') widenHalves(words16(bytes), bits);
@@ -54,9 +57,10 @@ export function decodeFloats(
   return values;
 }
 
-/** Whether no element is infinite or NaN. Throws RangeError when `bytes` is not a whole number of elements. */
+/** Whether no element is infinite or NaN as float32. Throws RangeError when `bytes` is not a whole number of elements. */
 export function allFinite(bytes: Uint8Array, dtype: Dtype): boolean {
   elementCount(bytes, dtype);
+  if (dtype === 'F64') return doubles(bytes).every((value) => Number.isFinite(Math.fround(value)));
   const exponent = EXPONENT_BITS[dtype];
   const words = dtype === 'F32' ? words32(bytes) : words16(bytes);
   for (let i = 0; i < words.length; i++) if (((words[i] as number) & exponent) === exponent) return false;
@@ -76,6 +80,11 @@ function elementCount(bytes: Uint8Array, dtype: Dtype): number {
 function words16(bytes: Uint8Array): Uint16Array {
   const aligned = bytes.byteOffset % 2 === 0 ? bytes : new Uint8Array(bytes);
   return new Uint16Array(aligned.buffer, aligned.byteOffset, aligned.length / 2);
+}
+
+function doubles(bytes: Uint8Array): Float64Array {
+  const aligned = bytes.byteOffset % 8 === 0 ? bytes : new Uint8Array(bytes);
+  return new Float64Array(aligned.buffer, aligned.byteOffset, aligned.length / 8);
 }
 
 function words32(bytes: Uint8Array): Uint32Array {

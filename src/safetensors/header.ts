@@ -1,5 +1,6 @@
 import fs from 'node:fs/promises';
 
+import { fileKind, KIND_BYTES } from '../lib/file-kind.js';
 import type { Dtype } from './dtype.js';
 import { DTYPE_BYTES } from './dtype.js';
 import { type RawEntry, parseEntry, quoted } from './entry.js';
@@ -40,8 +41,12 @@ const METADATA = '__metadata__';
  * Parses the header of a whole file in memory. Every length is checked before it is used. Throws `SafetensorsError`.
  */
 export function parseSafetensors(file: Uint8Array, options: HeaderOptions = {}): SafetensorsHeader {
-  const length = headerLength(file.subarray(0, LENGTH_BYTES), file.length, options);
-  return parseHeader(file.subarray(LENGTH_BYTES, LENGTH_BYTES + length), file.length);
+  try {
+    const length = headerLength(file.subarray(0, LENGTH_BYTES), file.length, options);
+    return parseHeader(file.subarray(LENGTH_BYTES, LENGTH_BYTES + length), file.length);
+  } catch (error) {
+    throw namingKind(error, file);
+  }
 }
 
 /** Parses the header of the file at `path` without reading the data. Throws `SafetensorsError`, and errors of `fs`. */
@@ -49,12 +54,23 @@ export async function readSafetensorsHeader(path: string, options: HeaderOptions
   const file = await fs.open(path, 'r');
   try {
     const { size } = await file.stat();
-    const start = await readExactly(file, 0, Math.min(LENGTH_BYTES, size));
-    const header = await readExactly(file, LENGTH_BYTES, headerLength(start, size, options));
-    return parseHeader(header, size);
+    const start = await readExactly(file, 0, Math.min(KIND_BYTES, size));
+    try {
+      const length = headerLength(start.subarray(0, LENGTH_BYTES), size, options);
+      return parseHeader(await readExactly(file, LENGTH_BYTES, length), size);
+    } catch (error) {
+      throw namingKind(error, start);
+    }
   } finally {
     await file.close();
   }
+}
+
+/** The error with a message that says what the file is instead, where its start tells. */
+function namingKind(error: unknown, start: Uint8Array): unknown {
+  const kind = error instanceof SafetensorsError ? fileKind(start) : undefined;
+  if (kind === undefined) return error;
+  return new SafetensorsError((error as SafetensorsError).code, `the file is ${kind.what}: ${kind.help}`);
 }
 
 /** Reads exactly `length` bytes; one `read` may return fewer. Throws `truncated` when the file ends early. */

@@ -82,9 +82,9 @@ export const refusals: Refusal[] = [
   { code: 'tensor_width_mismatch', what: 'a prefix as soft prompt', changes: { peft_type: 'PROMPT_TUNING' } },
   {
     code: 'tensor_dtype_unsupported',
-    what: 'float64',
+    what: 'whole numbers',
     changes: { num_virtual_tokens: null },
-    model: rawModel('F64', [1, columns], new Uint8Array(8 * columns)),
+    model: rawModel('I64', [1, columns], new Uint8Array(8 * columns)),
   },
   { code: 'tensor_not_finite', what: 'NaN', model: model(3, columns, floats(NaN)) },
   { code: 'tensor_not_finite', what: 'infinity', model: model(3, columns, floats(-Infinity)) },
@@ -93,6 +93,12 @@ export const refusals: Refusal[] = [
     what: 'a half-precision infinity',
     changes: { num_virtual_tokens: null },
     model: rawModel('F16', [1, columns], new Uint8Array(Uint16Array.from({ length: columns }, () => 0x7c00).buffer)),
+  },
+  {
+    code: 'tensor_not_finite',
+    what: 'a float64 too large for float32',
+    changes: { num_virtual_tokens: null },
+    model: rawModel('F64', [1, columns], new Uint8Array(Float64Array.from({ length: columns }, () => 1e39).buffer)),
   },
   {
     code: 'tensor_not_finite',

@@ -35,7 +35,7 @@ describe.each([
 });
 
 describe('decodeFloats', () => {
-  it.each(['F32', 'F16', 'BF16'] as const)('decodes %s from any alignment', (dtype) => {
+  it.each(['F64', 'F32', 'F16', 'BF16'] as const)('decodes %s from any alignment', (dtype) => {
     const bytes = all.subarray(0, 4096);
     for (let offset = 1; offset < 8; offset++) {
       const shifted = new Uint8Array(bytes.length + offset);
@@ -51,6 +51,22 @@ describe('decodeFloats', () => {
     expect(new Uint32Array(decoded.buffer)).toEqual(bits);
     expect(allFinite(new Uint8Array(bits.buffer, 0, 16), 'F32')).toBe(true);
     for (const at of [4, 5, 6]) expect(allFinite(new Uint8Array(bits.buffer, at * 4, 4), 'F32')).toBe(false);
+  });
+
+  it('rounds a float64 to the nearest float32, and says which values float32 cannot hold', () => {
+    const values = [1 / 3, 1e-300, -2, 3.4e38, 1e39, -1e39, NaN, Infinity];
+    const bytes = (part: number[]): Uint8Array => new Uint8Array(Float64Array.from(part).buffer);
+    expect([...decodeFloats(bytes(values), 'F64')]).toEqual(values.map(Math.fround));
+    expect(values.map((value) => allFinite(bytes([value]), 'F64'))).toEqual([
+      true,
+      true,
+      true,
+      true,
+      false,
+      false,
+      false,
+      false,
+    ]);
   });
 
   it('copies: the values outlive the bytes', () => {
@@ -69,6 +85,7 @@ describe('decodeFloats', () => {
   });
 
   it.each([
+    ['F64', 12],
     ['F32', 6],
     ['F16', 3],
     ['BF16', 1],

@@ -37,6 +37,23 @@ describe('refusals', () => {
     await expect(readSafetensorsHeader(onDisk)).rejects.toMatchObject({ code });
   });
 
+  it.each([
+    [
+      'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 5481\n',
+      'a Git LFS pointer, not the file itself',
+    ],
+    ['<!DOCTYPE html>\n<html></html>', 'a web page'],
+    ['\ufeff<html lang="en">', 'a web page'],
+    ['PK\u0003\u0004................', 'a ZIP archive'],
+    ['GGUF................', 'a GGUF file'],
+    ['', 'empty'],
+  ])('say what a file is that begins %j', async (text, what) => {
+    const onDisk = path.join(directory, 'mistaken.safetensors');
+    fs.writeFileSync(onDisk, text);
+    expect(() => parseSafetensors(Buffer.from(text))).toThrow(`the file is ${what}`);
+    await expect(readSafetensorsHeader(onDisk)).rejects.toThrow(`the file is ${what}`);
+  });
+
   it('has a case for every code', () => {
     expect(new Set(refusedFiles.map(([code]) => code))).toEqual(new Set(SAFETENSORS_ERROR_CODES));
   });

@@ -95,7 +95,10 @@ export function tensorsNamed<const Names extends readonly string[]>(
 }
 
 function refuseDtype(dtype: string | undefined): never {
-  throw new PrefixError('tensor_dtype_unsupported', `adapter_model: dtype ${dtype}; F32, F16 and BF16 are accepted`);
+  throw new PrefixError(
+    'tensor_dtype_unsupported',
+    `adapter_model: dtype ${dtype}; F32, F16, BF16 and F64 are accepted`,
+  );
 }
 
 /** Limits of a tensor of virtual tokens. */
