@@ -11,6 +11,7 @@ import { limitHeapGrowth } from './heap.js';
 import { describeStore } from './open/store.js';
 import { outliveOutputs } from './outputs.js';
 import { compileProgress } from './compile-progress.js';
+import { printModelWarnings } from './model-warnings.js';
 import { firstSignal } from './signals.js';
 
 interface Output {
@@ -29,6 +30,7 @@ export async function serve(config: Config, { stdout, stderr }: Output): Promise
   limitHeapGrowth();
   outliveOutputs();
   const app = await createApp(config, { onProgress: compileProgress(stderr) });
+  printModelWarnings(stderr, app.model.warnings);
   try {
     const signal = firstSignal(); // before the banner: its reader may send a signal at once
     await listen(app, config);

@@ -10,6 +10,7 @@ import { openServedModel } from './open/model.js';
 import { describeStore, openStore } from './open/store.js';
 import { openTenancy } from './open/tenancy.js';
 import { PrefixLibrary } from '../prefix/library.js';
+import { printModelWarnings } from './model-warnings.js';
 import { compileProgress } from './compile-progress.js';
 import { loggedError } from '../logging/logged-error.js';
 import { loggerOptions } from '../logging/logger.js';
@@ -36,6 +37,7 @@ export async function work(config: WorkerSettings, { stdout, stderr }: Output): 
   outliveOutputs();
   // One slot: a soft prompt runs through the model when it is stored.
   const model = await openServedModel({ ...config, slots: 1 }, compileProgress(stderr));
+  printModelWarnings(stderr, model.warnings);
   const close: (() => void | Promise<void>)[] = [() => model.dispose()];
   try {
     const { base, encoder } = model;

@@ -9,6 +9,9 @@ import type { WeightSpan, WeightSpec } from './weights.js';
 /** A JSON object from a checkpoint. */
 export type Json = Readonly<Record<string, unknown>>;
 
+/** Told, in a line, what somebody who starts the model should know of its files. */
+export type Warn = (warning: string) => void;
+
 /** The kind of processor that a graph is written for: the CPU, where some operators are faster, or a device, where some are missing. */
 export type GraphTarget = 'cpu' | 'device';
 
@@ -27,6 +30,9 @@ export interface GraphSource<Config = unknown> extends WeightSource<Config> {
   /** The CPU unless given. */
   readonly target?: GraphTarget;
 }
+
+/** The weight with a head's matrix, `[vocabulary, width]`, where the head is not the token embeddings. */
+export const HEAD_WEIGHT = 'lm_head.weight';
 
 /** The matrix product that a weight belongs to. */
 export interface Matrix {
@@ -51,19 +57,26 @@ export interface Architecture<Config = unknown> {
   readonly title: string;
   /** The weight with the embeddings of tokens, `[vocabulary, width]`. */
   readonly tokenEmbeddings: string;
+  /** Names of weights that are the token embeddings again, unless a checkpoint says otherwise: the head's, and where a side has its own name. */
+  readonly embeddingCopies: readonly string[];
+  /** Weights that are zeros where a checkpoint does not hold them; none unless given. */
+  readonly zeros?: ReadonlySet<string>;
   /**
    * Reads `config.json`, and `generation_config.json`, whose values go first.
    * Throws `CheckpointError` naming the field for a model that would be computed wrongly.
+   * @param warn told what of the files has no effect
    */
-  parseConfig(config: Json, generation?: Json): Config;
+  parseConfig(config: Json, generation?: Json, warn?: Warn): Config;
+  /** The configuration of the same model with a head of its own. */
+  withOwnHead(config: Config): Config;
   shape(config: Config): ModelShape;
   eosTokenIds(config: Config): readonly number[];
   /** What an encoder-decoder's checkpoint asks of generation; undefined, or left out, for a decoder-only model. */
   generation?(config: Config): GenerationConfig;
   /** Everything of a configuration that changes results, as text that never changes: the model's fingerprint covers it. */
   fingerprintText(config: Config): string;
-  /** The name of the weight that a checkpoint's tensor holds; undefined for a tensor that the model does not need. */
-  weightName(tensor: string, config: Config): string | undefined;
+  /** The name of the weight that a checkpoint's tensor holds, or of the copy; undefined for a tensor that the model does not need. */
+  weightName(tensor: string): string | undefined;
   /** Every weight in float32, as a checkpoint holds it. */
   weights(config: Config): readonly WeightSpec[];
   /** The same weights in the same order, as a compiled model holds them: rows may be wider, with zeros at their ends. */

@@ -8,9 +8,24 @@ const ARCHITECTURES: ReadonlyMap<unknown, Architecture> = new Map(
   [gpt2, bart].map((known): [string, Architecture] => [known.name, known as Architecture]),
 );
 
-/** The architecture of a checkpoint; one whose `config.json` names none is a GPT-2. Throws `CheckpointError` for an unknown one. */
+/** Ends a message: which families there are. */
+const FAMILIES = `the families that can be served are ${[...ARCHITECTURES.values()]
+  .map(({ name, title }) => `${name} (${title})`)
+  .join(' and ')}`;
+
+/**
+ * The architecture of a checkpoint. One whose `config.json` names none is a GPT-2 of before Transformers wrote `model_type`, unless it names
+ * another class. Throws `CheckpointError` for an unknown one.
+ */
 export function architectureOf(config: Json): Architecture {
-  return architectureNamed(config['model_type'] ?? gpt2.name, 'config.json: model_type');
+  const type = config['model_type'] ?? null;
+  if (type !== null) return architectureNamed(type, 'config.json: model_type');
+  const classes = config['architectures'];
+  const name: unknown = Array.isArray(classes) ? classes[0] : undefined;
+  if (typeof name !== 'string' || name.startsWith('GPT2')) return architectureNamed(gpt2.name);
+  throw new CheckpointError(
+    `config.json: model_type is missing, and architectures is ${JSON.stringify(name)}: ${FAMILIES}`,
+  );
 }
 
 /**
@@ -20,6 +35,5 @@ export function architectureOf(config: Json): Architecture {
 export function architectureNamed(name: unknown, where = 'model.json: architecture'): Architecture {
   const known = ARCHITECTURES.get(name);
   if (known !== undefined) return known;
-  const names = [...ARCHITECTURES.keys()].join(', ');
-  throw new CheckpointError(`${where} is ${JSON.stringify(name)}: supported are ${names}`);
+  throw new CheckpointError(`${where} is ${JSON.stringify(name)}: ${FAMILIES}`);
 }

@@ -1,27 +1,42 @@
 import { type Activation, ACTIVATIONS } from './activations.js';
-import type { Json } from './architecture.js';
+import type { Json, Warn } from './architecture.js';
 import { CheckpointError } from './checkpoint-error.js';
+import { GENERATION_FIELDS, isOff } from './generation-fields.js';
 
 /** Fields of every architecture's `config.json` that change nothing that is served, or are read elsewhere. */
 const WITHOUT_EFFECT = new Set(
-  `architectures initializer_range bos_token_id eos_token_id pad_token_id sep_token_id
-   use_cache dtype torch_dtype transformers_version model_type task_specific_params _name_or_path name_or_path
-   _attn_implementation_autoset attn_implementation return_dict gradient_checkpointing
-   output_attentions output_hidden_states return_dict_in_generate id2label label2id problem_type chunk_size_feed_forward
-   finetuning_task tokenizer_class prefix auto_map _commit_hash generation_config
-   _num_labels num_labels output_past torchscript xla_device
-   max_length min_length do_sample num_beams num_beam_groups diversity_penalty early_stopping temperature top_k top_p typical_p
-   repetition_penalty length_penalty num_return_sequences`.split(/\s+/),
+  `architectures initializer_range sep_token_id dtype torch_dtype transformers_version model_type task_specific_params _name_or_path name_or_path
+   _attn_implementation_autoset attn_implementation return_dict gradient_checkpointing id2label label2id problem_type chunk_size_feed_forward
+   finetuning_task tokenizer_class prefix _commit_hash generation_config
+   _num_labels num_labels output_past torchscript xla_device tf_legacy_loss tie_last_hidden_states`.split(/\s+/),
 );
+
+/** Fields of every architecture that change what a model computes, and that no architecture here has. */
+const REFUSED = new Set(['quantization_config', 'compression_config', 'pruned_heads', 'per_layer_config']);
 
 /** Reads fields of a checkpoint's configuration file, remembering which ones were asked for. Errors name the file and the field. */
 export class ConfigFields {
   readonly #seen = new Set<string>();
+  private readonly json: Json;
 
+  /** @param aliases other names that Transformers has for fields; where both are there, they must agree */
   constructor(
-    private readonly json: Json,
+    json: Json,
     private readonly file = 'config.json',
-  ) {}
+    aliases: Readonly<Record<string, string>> = {},
+  ) {
+    const named: Record<string, unknown> = { ...json };
+    this.json = named;
+    for (const [alias, field] of Object.entries(aliases)) {
+      this.skip(alias);
+      const value = named[alias] ?? null;
+      if (value === null) continue;
+      if ((named[field] ?? value) !== value) {
+        throw this.refuse(alias, `it is another name of ${field}, which is ${JSON.stringify(named[field])}`);
+      }
+      named[field] = value;
+    }
+  }
 
   /** Whether the field is there, be it null. */
   has(field: string): boolean {
@@ -62,15 +77,29 @@ export class ConfigFields {
     throw this.refuse(field, `supported are ${Object.keys(ACTIVATIONS).join(', ')}`);
   }
 
+  /**
+   * The tokens that end a text: one or several, none where the field is null or missing. What is no token of the vocabulary ends
+   * nothing, in Transformers either, and is left out.
+   */
+  endTokens(field: string, vocabularySize: number, warn: Warn): number[] {
+    const ids = this.#ids(field);
+    const [known, unknown] = [true, false].map((isKnown) =>
+      ids.filter((id) => (id >= 0 && id < vocabularySize) === isKnown),
+    ) as [number[], number[]];
+    if (unknown.length > 0) {
+      const whole = known.length === 0 ? ': no token ends a text' : '';
+      warn(
+        `${this.file}: ${field} ${unknown.join(', ')} is not below vocab_size ${vocabularySize} and is ignored${whole}`,
+      );
+    }
+    return known;
+  }
+
   /** One token id or several; none where the field is null or missing. */
   tokens(field: string, vocabularySize: number): number[] {
-    this.#seen.add(field);
-    const value = this.json[field];
-    const ids: unknown[] = value === undefined || value === null ? [] : Array.isArray(value) ? value : [value];
-    return ids.map((id) => {
-      if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < vocabularySize) return id;
-      throw this.refuse(field, `a token id below vocab_size ${vocabularySize} is needed`);
-    });
+    const ids = this.#ids(field);
+    if (ids.every((id) => id >= 0 && id < vocabularySize)) return ids;
+    throw this.refuse(field, `a token id below vocab_size ${vocabularySize} is needed`);
   }
 
   /** One token id; null where the field is null or missing. */
@@ -89,18 +118,31 @@ export class ConfigFields {
   }
 
   /**
-   * Throws for a field that nobody asked for, that is not off, and that is not known to be without effect.
+   * Tells, in one line, which fields nobody asked for, those left out that are off or that Transformers writes without need. Throws for a
+   * field that is known to change what a model computes.
+   * @param owner the kind of model, with an article
    * @param withoutEffect fields of this architecture that are
    */
-  expectNothingElse(withoutEffect: ReadonlySet<string>): void {
-    for (const [field, value] of Object.entries(this.json)) {
-      if (this.#seen.has(field) || WITHOUT_EFFECT.has(field) || withoutEffect.has(field) || isOff(value)) continue;
-      throw this.refuse(field, 'not supported');
-    }
+  warnOfOthers(owner: string, withoutEffect: ReadonlySet<string>, warn: Warn): void {
+    const isKnown = (field: string): boolean =>
+      this.#seen.has(field) || WITHOUT_EFFECT.has(field) || withoutEffect.has(field) || GENERATION_FIELDS.has(field);
+    const others = Object.keys(this.json).filter((field) => !isKnown(field) && !isOff(this.json[field]));
+    const changing = others.find((field) => REFUSED.has(field));
+    if (changing !== undefined) throw this.refuse(changing, 'not supported');
+    if (others.length > 0)
+      warn(`${this.file}: fields that ${owner} does not read have no effect: ${others.join(', ')}`);
   }
 
   refuse(field: string, why: string): CheckpointError {
     return new CheckpointError(`${this.file}: ${field} is ${JSON.stringify(this.json[field])}: ${why}`);
+  }
+
+  #ids(field: string): number[] {
+    this.#seen.add(field);
+    const value = this.json[field] ?? [];
+    const ids: unknown[] = Array.isArray(value) ? value : [value];
+    if (ids.every((id): id is number => Number.isSafeInteger(id))) return ids;
+    throw this.refuse(field, 'token ids are whole numbers');
   }
 
   #whole(field: string, fallback: number, least: 0 | 1): number {
@@ -117,14 +159,22 @@ export class ConfigFields {
   }
 }
 
-/** The end tokens: `generation_config.json`'s if it has any, else those that `config.json` has. */
-export function endTokens(config: ConfigFields, generation: Json, vocabularySize: number): number[] {
-  const hasOwn = (generation['eos_token_id'] ?? null) !== null;
-  const fields = hasOwn ? new ConfigFields(generation, 'generation_config.json') : config;
-  return fields.tokens('eos_token_id', vocabularySize);
-}
-
-/** Null, false, zero, or empty: a feature that is not used. */
-function isOff(value: unknown): boolean {
-  return !value || (typeof value === 'object' && Object.keys(value).length === 0);
+/**
+ * The end tokens: `generation_config.json`'s if it has any, else those that `config.json` has.
+ * @param fallback what Transformers takes where neither file says anything; not an end token where the vocabulary is smaller
+ */
+export function endTokens(
+  config: ConfigFields,
+  generation: Json | undefined,
+  vocabularySize: number,
+  { fallback, warn }: { readonly fallback: number; readonly warn: Warn },
+): number[] {
+  config.skip('eos_token_id');
+  if ((generation?.['eos_token_id'] ?? null) !== null) {
+    const fields = new ConfigFields(generation as Json, 'generation_config.json');
+    return fields.endTokens('eos_token_id', vocabularySize, warn);
+  }
+  if (config.has('eos_token_id') || generation !== undefined)
+    return config.endTokens('eos_token_id', vocabularySize, warn);
+  return fallback < vocabularySize ? [fallback] : [];
 }

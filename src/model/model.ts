@@ -49,6 +49,8 @@ export interface Model {
   /** Holds the tokenizer's files, if the model has a tokenizer. */
   readonly tokenizerDirectory: string;
   readonly eosTokenIds: readonly number[];
+  /** What somebody who starts the model should know of its checkpoint's files, a line each. */
+  readonly warnings: readonly string[];
   /** What an encoder-decoder's checkpoint asks of generation; undefined for a decoder-only model. */
   readonly generation: GenerationConfig | undefined;
   /** Waits for the run in flight, then releases everything. */
@@ -107,6 +109,7 @@ async function load(parts: BackendParts, options: OpenModelOptions): Promise<Mod
     encoder,
     tokenizerDirectory: directory,
     eosTokenIds,
+    warnings: manifest.warnings,
     generation: architectureNamed(manifest.architecture).generation?.(manifest.config),
     dispose: () => resources.dispose(),
   };

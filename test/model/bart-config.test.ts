@@ -47,6 +47,28 @@ describe('parseConfig of a BART', () => {
     expect(own).toEqual({ ...none, decoderStart: [7], maxTokens: undefined });
   });
 
+  it("forces Transformers' last token where config.json, alone, says nothing of it", () => {
+    expect(parseConfig(tiny)).toMatchObject({ eosTokenIds: [2], generation: { forcedEosTokenId: 2 } });
+    expect(parseConfig({ ...tiny, forced_eos_token_id: null }).generation.forcedEosTokenId).toBeNull();
+  });
+
+  it('warns once of what it does not read or apply', () => {
+    const warnings: string[] = [];
+    const config = { ...tiny, ...summaries, type_vocab_size: 2, eos_token_id: 100, num_hidden_layers: 12 };
+    expect(parseConfig(config, undefined, (warning) => warnings.push(warning)).eosTokenIds).toEqual([]);
+    expect(warnings).toEqual([
+      'config.json: eos_token_id 100 is not below vocab_size 100 and is ignored: no token ends a text',
+      'config.json: fields that a BART does not read have no effect: type_vocab_size',
+      'config.json: num_beams 4, length_penalty 2, early_stopping true are not applied: a request has what it asks for itself',
+    ]);
+  });
+
+  it('takes num_hidden_layers for the layers of the encoder only where nothing else says them', () => {
+    const { encoder_layers: layers, ...rest } = tiny;
+    expect(parseConfig({ ...rest, num_hidden_layers: layers })).toEqual(parseConfig(tiny));
+    expect(parseConfig({ ...tiny, num_hidden_layers: 12 })).toEqual(parseConfig(tiny));
+  });
+
   it('forces the first token where an old checkpoint asks for it', () => {
     const old = { ...tiny, force_bos_token_to_be_generated: true, bos_token_id: 5 };
     expect(parseConfig(old).generation.forcedBosTokenId).toBe(5);
@@ -56,7 +78,9 @@ describe('parseConfig of a BART', () => {
   it('has one fingerprint whatever the checkpoint asks of generation', () => {
     const text = bart.fingerprintText(parseConfig(tiny));
     expect(bart.fingerprintText(parseConfig({ ...tiny, ...summaries }))).toBe(text);
+    expect(text).not.toContain('ownHead'); // prefixes of tied models were stored before it was read
     expect(bart.fingerprintText(parseConfig({ ...tiny, scale_embedding: true }))).not.toBe(text);
+    expect(bart.fingerprintText(parseConfig({ ...tiny, tie_word_embeddings: false }))).not.toBe(text);
   });
 
   it.each([
@@ -65,7 +89,9 @@ describe('parseConfig of a BART', () => {
     ['static_position_embeddings', true],
     ['extra_pos_embeddings', 3],
     ['is_encoder_decoder', false],
-    ['tie_word_embeddings', false],
+    ['tie_encoder_decoder', true],
+    ['hidden_size', 32],
+    ['decoder_start_token_id', 100],
     ['encoder_attention_heads', 5],
     ['decoder_attention_heads', 16], // 4 wide each
     ['decoder_layers', 0],

@@ -132,7 +132,7 @@ describe('compileModel', () => {
     const source = await compiledBefore();
     await fs.writeFile(path.join(source, 'model.json'), JSON.stringify({ format: 'preamble-model-2' }));
     await expect(compileModel({ source, cache })).rejects.toThrow(
-      `${source}: compiled as preamble-model-2, this version needs preamble-model-4; compile it again`,
+      `${source}: compiled as preamble-model-2, this version needs preamble-model-5; compile it again`,
     );
   });
 
@@ -145,10 +145,14 @@ describe('compileModel', () => {
       await source.changeConfig({ model_type: name });
       await expect(compileModel({ source: source.directory, cache })).rejects.toMatchObject({
         name: 'CheckpointError',
-        message: `config.json: model_type is ${shown}: supported are gpt2, bart`,
+        message: `config.json: model_type is ${shown}: the families that can be served are gpt2 (a GPT-2 with a language-model head) and bart (a BART with a language-model head)`,
       });
     }
-    await source.changeConfig({ model_type: undefined });
+    await source.changeConfig({ model_type: undefined, architectures: ['LlamaForCausalLM'] });
+    await expect(compileModel({ source: source.directory, cache })).rejects.toThrow(
+      'config.json: model_type is missing, and architectures is "LlamaForCausalLM": the families',
+    );
+    await source.changeConfig({ architectures: undefined });
     expect(await readManifest(await compileModel({ source: source.directory, cache }))).toMatchObject({
       architecture: 'gpt2',
     });
@@ -184,7 +188,7 @@ describe('compileModel', () => {
 
   it.each([
     ['config.json', 'config.json is missing'],
-    ['model.safetensors', 'must be converted'],
+    ['model.safetensors', 'model.safetensors is missing'],
   ])('names a missing %s', async (file, message) => {
     const source = await copyOfTinyA();
     await fs.rm(source.file(file));
@@ -263,6 +267,28 @@ describe('openModel', () => {
       expect(logit).toBeCloseTo(-(untied[id] as number), 4);
     });
     await tied.dispose();
+  });
+
+  it('serves a head that differs from the embeddings although they are said to be tied, in every precision', async () => {
+    const logitsOf = async (source: string, weights: 'float32' | 'float16' | 'int8'): Promise<Float32Array> => {
+      const model = await openModel({ source, cache, slots: 1, threads: 1, weights });
+      const rows = [{ slot: 0, tokens: [1, 5], past: 0, logits: 'last', temperature: 1 }] as const;
+      const logits = (await model.runner.step({ rows, topK: 1 })).logits(0).slice();
+      expect(model.warnings).toHaveLength(source === tinyA ? 0 : 1);
+      await model.dispose();
+      return logits;
+    };
+    const source = await copyOfTinyA();
+    await source.changeTensors((tensors) => {
+      const wte = tensors['transformer.wte.weight'] as FloatTensor;
+      tensors['lm_head.weight'] = { shape: wte.shape, data: wte.data.map((value) => -value) };
+    });
+    for (const weights of ['float32', 'float16', 'int8'] as const) {
+      const tied = await logitsOf(tinyA, weights);
+      const own = await logitsOf(source.directory, weights);
+      const error = Math.max(...own.map((logit, id) => Math.abs(logit + (tied[id] as number))));
+      expect(error, weights).toBeLessThan(weights === 'int8' ? 0.05 * Math.max(...tied.map(Math.abs)) : 1e-4);
+    }
   });
 
   it('refuses weights that were cut short', async () => {

@@ -39,8 +39,9 @@ export class BartReference {
       x = this.#norm(sum(this.#linear(attended, `${cross}.out_proj`), x), `${cross}_layer_norm`);
       x = this.#mlp('decoder', layer, x);
     }
+    const head = this.config.ownHead ? 'lm_head.weight' : 'shared.weight';
     const bias = this.#weight('final_logits_bias');
-    return x.map((row) => Array.from(bias, (b, id) => b + dot(row, this.#row('shared.weight', id))));
+    return x.map((row) => Array.from(bias, (b, id) => b + dot(row, this.#row(head, id))));
   }
 
   #encode(source: readonly number[], prefix?: PrefixKv): Rows {

@@ -5,10 +5,10 @@ import { describe, expect, it } from 'vitest';
 const page = new URL('../../docs/models.md', import.meta.url);
 
 /** What becomes of a file. `taken`: it is used as it is. `converted`: what is served is made from it. `refused`: a message says why. */
-export type Outcome = 'taken' | 'converted' | 'refused';
+type Outcome = 'taken' | 'converted' | 'refused';
 
 /** A row of a table in docs/models.md. */
-export interface DocumentedRow {
+interface DocumentedRow {
   /** The first cell. */
   readonly input: string;
   /** The second cell. */
@@ -25,7 +25,7 @@ export interface SeenOutcome {
 }
 
 /** The rows of all tables of a section of docs/models.md, its subsections included. Throws for a section that is not there. */
-export function documentedRows(section: string): DocumentedRow[] {
+function documentedRows(section: string): DocumentedRow[] {
   const text = fs.readFileSync(page, 'utf8');
   const [, body] = text.split(`\n## ${section}\n`);
   if (body === undefined) throw new Error(`docs/models.md has no section ${section}`);
@@ -56,7 +56,7 @@ export function testDocumentedRows<Case>(
       expect(rows.map(({ input }) => input).sort()).toEqual(Object.keys(cases).sort());
     });
 
-    it.each(rows)('$input: $outcome', async ({ input, outcome, quotes }) => {
+    it.each(rows.map((row) => [row.input, row] as const))('%s', async (input, { outcome, quotes }) => {
       const seen = await see(cases[input] as Case);
       expect(seen.outcome).toBe(outcome);
       // What the program says of an input is in the page, and what the page quotes is said.

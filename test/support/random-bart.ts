@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 
 import { bart } from '../../src/model/bart/architecture.js';
-import { parseConfig } from '../../src/model/bart/config.js';
+import { type BartConfig, parseConfig } from '../../src/model/bart/config.js';
 import { type BaseModel, type PrefixKv, rowWidth, siteNamed } from '../../src/prefix/kv.js';
 import { encodeSafetensors } from '../../src/safetensors/index.js';
 import { byteOfCharacter } from '../../src/tokenizer/byte-alphabet.js';
@@ -27,12 +27,14 @@ const CONFIG = {
   bos_token_id: 0,
   pad_token_id: 1,
   eos_token_id: 2,
+  forced_eos_token_id: null,
 };
 const SPECIAL = ['<s>', '<pad>', '</s>', '<unk>'];
 
 /** A BART's checkpoint, and what it computes. */
 export interface RandomBart {
   readonly directory: string;
+  readonly config: BartConfig;
   readonly reference: BartReference;
 }
 
@@ -94,7 +96,7 @@ function make(): RandomBart {
   fs.writeFileSync(path.join(directory, 'config.json'), JSON.stringify(CONFIG));
   fs.writeFileSync(path.join(directory, 'tokenizer.json'), JSON.stringify(tokenizerJson()));
   const values = new Map(tensors.map(([name, , data]) => [name, data]));
-  return { directory, reference: new BartReference(config, values) };
+  return { directory, config, reference: new BartReference(config, values) };
 }
 
 function tokenizerJson(): object {

@@ -46,7 +46,7 @@ export function rethrowNaming({ cache }: Pick<Settings<'model'>, 'cache'>): (err
  * @throws ConfigError naming the variable, also for a fault of the model's files and for settings that do not fit the model
  */
 export async function openServedModel(config: Settings<'model'>, onProgress?: CompileProgress): Promise<Model> {
-  const model = await openConfiguredModel(config, onProgress).catch(rethrowNamingModel);
+  const model = await openConfiguredModel(config, onProgress).catch(rethrowAs('PREAMBLE_MODEL'));
   const most = model.base.contextLength - 2; // a prompt, or what a decoder starts with, and the answer have a token each
   if ((config.maxVirtualTokens ?? 0) <= most) return model;
   await model.dispose();
@@ -56,12 +56,19 @@ export async function openServedModel(config: Settings<'model'>, onProgress?: Co
 
 /** The tokenizer of the model that the settings name. @throws ConfigError naming the variable */
 export function openServedTokenizer({ model }: Pick<Settings<'model'>, 'model'>): Promise<ModelTokenizer> {
-  return openTokenizer(model).catch(rethrowNamingModel);
+  return openTokenizer(model).catch(rethrowAs('PREAMBLE_MODEL'));
 }
 
-/** Rethrows an error of the model's files as a `ConfigError`. */
-function rethrowNamingModel(error: unknown): never {
-  const isOfFiles = error instanceof CheckpointError || error instanceof TokenizerError;
-  const ofModel = systemError(error) ?? (isOfFiles ? error : undefined);
-  throw ofModel ? new ConfigError('PREAMBLE_MODEL', ofModel.message) : error;
+/**
+ * Makes a function that rethrows an error of the model's files in the name of what says where they are: the variable, by a `ConfigError`,
+ * part of a command line, or a study's field.
+ */
+export function rethrowAs(name: 'PREAMBLE_MODEL' | '--model' | 'model' | '<dir>'): (error: unknown) => never {
+  return (error) => {
+    const isOfFiles = error instanceof CheckpointError || error instanceof TokenizerError;
+    const ofModel = systemError(error) ?? (isOfFiles ? error : undefined);
+    if (ofModel === undefined) throw error;
+    if (name === 'PREAMBLE_MODEL') throw new ConfigError(name, ofModel.message);
+    throw new CheckpointError(`${name}: ${ofModel.message}`);
+  };
 }

@@ -1,5 +1,5 @@
 import { readManifest } from '../../model/compile/compiled-model.js';
-import { ModelCheckpoint } from '../../model/compile/model-checkpoint.js';
+import { readShape } from '../../model/compile/model-checkpoint.js';
 import type { ModelShape } from '../../prefix/kv.js';
 import { loadTokenizer } from '../../tokenizer/load-tokenizer.js';
 import type { ModelTokenizer } from '../../tokenizer/token-encoder.js';
@@ -14,8 +14,5 @@ export async function openTokenizer(source: string): Promise<ModelTokenizer> {
 }
 
 async function shapeOf(source: string): Promise<ModelShape> {
-  const manifest = await readManifest(source);
-  if (manifest) return manifest.shape;
-  const { architecture, config } = await ModelCheckpoint.open(source);
-  return architecture.shape(config);
+  return (await readManifest(source))?.shape ?? readShape(source);
 }

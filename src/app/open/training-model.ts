@@ -14,6 +14,8 @@ export interface OpenTrainingModel {
   readonly training: TrainingModel;
   readonly base: BaseModel;
   readonly tokenizer: ModelTokenizer;
+  /** What somebody who starts the model should know of its checkpoint's files, a line each. */
+  readonly warnings: readonly string[];
 }
 
 /** Opens the model in `config` for training, compiling it if needed. The caller disposes of `training`. Throws `ConfigError` for a cache that cannot be used. */
@@ -27,5 +29,10 @@ export async function openTrainingModel(
   const directory = await compileModel(options).catch(rethrowNaming(config));
   const manifest = (await readManifest(directory)) as Manifest;
   const training = await TrainingModel.open({ directory, manifest, threads, spin: spin === 'on' });
-  return { training, base: baseModel(modelName ?? basename(resolve(source)), manifest), tokenizer };
+  return {
+    training,
+    base: baseModel(modelName ?? basename(resolve(source)), manifest),
+    tokenizer,
+    warnings: manifest.warnings,
+  };
 }

@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { readSettings } from '../../config/config.js';
 import { precisions } from '../../config/rules.js';
 import { compileProgress } from '../../app/compile-progress.js';
+import { printModelWarnings } from '../../app/model-warnings.js';
 import { print, type Io } from '../io.js';
 
 /** `preamble import-model DIR`. */
@@ -17,19 +18,18 @@ export function addImportModel(program: Command, io: Io): void {
     .argument('<dir>', 'checkpoint directory; it is not written to')
     .option('--json', 'print one line of JSON')
     .action(async (dir: string, { json }: { json?: boolean }) => {
-      const { rethrowNaming } = await import('../../app/open/model.js');
+      const { rethrowAs, rethrowNaming } = await import('../../app/open/model.js');
       const { openTokenizer } = await import('../../app/open/tokenizer.js');
-      const { compileModel } = await import('../../model/compile/compiled-model.js');
+      const { compileModel, readManifest } = await import('../../model/compile/compiled-model.js');
       const onProgress = compileProgress(io.stderr);
       const config = readSettings(['model']);
-      const source = resolve(dir);
-      await openTokenizer(source); // a wrong one is refused before compiling
-      const directory = await compileModel({
-        source,
-        cache: config.cache,
-        weights: precisions(config).weights,
-        onProgress,
-      }).catch(rethrowNaming(config));
-      print(io, json ? JSON.stringify({ directory }) : `compiled: ${directory}`);
+      const options = { source: resolve(dir), cache: config.cache, weights: precisions(config).weights, onProgress };
+      const directory = await openTokenizer(options.source) // a wrong one is refused before compiling
+        .then(() => compileModel(options))
+        .catch(rethrowNaming(config))
+        .catch(rethrowAs('<dir>'));
+      const warnings = (await readManifest(directory))?.warnings ?? [];
+      printModelWarnings(io.stderr, warnings);
+      print(io, json ? JSON.stringify({ directory, warnings }) : `compiled: ${directory}`);
     });
 }

@@ -4,10 +4,11 @@ import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 
 import { readSettings } from '../../config/config.js';
-import { openConfiguredModel } from '../../app/open/model.js';
+import { openConfiguredModel, rethrowAs } from '../../app/open/model.js';
 import { openTrainingModel } from '../../app/open/training-model.js';
 import { defaultMaxLength } from '../../prefix/adapter/format.js';
 import { compileProgress } from '../../app/compile-progress.js';
+import { printModelWarnings } from '../../app/model-warnings.js';
 import { separatorOf } from '../../tuning/data/read-examples.js';
 import { TuningError } from '../../tuning/errors.js';
 import { SpecError } from '../../study/errors.js';
@@ -81,7 +82,11 @@ async function runSpec({ spec, directory, out }: StudyJob, io: Io): Promise<Stud
   const interrupt = new AbortController();
   const onSigint = (): void => interrupt.abort();
   process.once('SIGINT', onSigint); // a second Ctrl-C ends the process at once
-  const { training, base, tokenizer } = await openTrainingModel(config, compileProgress(io.stderr));
+  const opened = openTrainingModel(config, compileProgress(io.stderr));
+  const { training, base, tokenizer, warnings } = await opened.catch(
+    rethrowAs(spec.model === undefined ? 'PREAMBLE_MODEL' : 'model'),
+  );
+  printModelWarnings(io.stderr, warnings);
   try {
     const separator = separatorOf(training.options.manifest, (ids) => tokenizer.decode(ids));
     const data = await readStudyData(spec, directory, separator);

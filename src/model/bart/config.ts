@@ -1,8 +1,9 @@
 import { type AttentionSite, CROSS, DECODER, ENCODER, type ModelShape } from '../../prefix/kv.js';
 import type { Activation } from '../activations.js';
-import type { Json } from '../architecture.js';
+import type { Json, Warn } from '../architecture.js';
 import { ConfigFields, endTokens } from '../config-fields.js';
-import { type GenerationDefaults, parseGeneration } from './generation.js';
+import { checkGeneration } from '../generation-fields.js';
+import { APPLIED, type GenerationDefaults, parseGeneration } from './generation.js';
 
 /** One side of a BART: its encoder or its decoder. */
 interface BartSide {
@@ -25,6 +26,8 @@ export interface BartConfig extends Record<SideName, BartSide> {
   readonly activation: Activation;
   /** Token embeddings are multiplied by sqrt(width) where they are inputs. */
   readonly scaleEmbedding: boolean;
+  /** The head's matrix is not the token embeddings. */
+  readonly ownHead: boolean;
   readonly eosTokenIds: readonly number[];
   /** It changes no logits. */
   readonly generation: GenerationDefaults;
@@ -38,11 +41,19 @@ const WITHOUT_EFFECT = new Set(
    add_bos_token add_eos_token`.split(/\s+/),
 );
 
+/**
+ * Other names of fields in Transformers. `num_hidden_layers` is one in Transformers 5 only: others wrote it into configurations beside
+ * `encoder_layers`, with the number of either side.
+ */
+const ALIASES = { hidden_size: 'd_model', num_attention_heads: 'encoder_attention_heads' };
+/** `</s>`, the end token. */
+const END = 2;
+
 /** Variants that are computed otherwise, and the only values of theirs that are served. */
 const FIXED: Readonly<Record<string, readonly (boolean | number)[]>> = {
   is_encoder_decoder: [true],
   is_decoder: [false],
-  tie_word_embeddings: [true],
+  tie_encoder_decoder: [false],
   normalize_before: [false],
   normalize_embedding: [true],
   add_final_layer_norm: [false],
@@ -55,8 +66,11 @@ const FIXED: Readonly<Record<string, readonly (boolean | number)[]>> = {
  * Reads `config.json`, and of `generation_config.json`, where it is there, what it says of generation.
  * Throws `CheckpointError` naming the file and the field for anything that a plain BART does not have.
  */
-export function parseConfig(config: Json, generation?: Json): BartConfig {
-  const read = new ConfigFields(config);
+export function parseConfig(config: Json, generation?: Json, warn: Warn = () => undefined): BartConfig {
+  const read = new ConfigFields(config, 'config.json', {
+    ...ALIASES,
+    ...(!('encoder_layers' in config) && { num_hidden_layers: 'encoder_layers' }),
+  });
   for (const [field, values] of Object.entries(FIXED)) read.expect(field, ...values);
   const width = read.positive('d_model', 1024);
   const side = (name: SideName): BartSide => {
@@ -77,10 +91,13 @@ export function parseConfig(config: Json, generation?: Json): BartConfig {
     vocabularySize,
     activation: read.activation('activation_function', 'gelu'),
     scaleEmbedding: read.boolean('scale_embedding', false),
-    eosTokenIds: endTokens(read, generation ?? {}, vocabularySize),
+    ownHead: !read.boolean('tie_word_embeddings', true),
+    eosTokenIds: endTokens(read, generation, vocabularySize, { fallback: END, warn }),
     generation: parseGeneration(read, generation, vocabularySize),
   };
-  read.expectNothingElse(WITHOUT_EFFECT);
+  read.warnOfOthers('a BART', WITHOUT_EFFECT, warn);
+  const file = generation === undefined ? 'config.json' : 'generation_config.json';
+  checkGeneration(generation ?? config, file, APPLIED, warn);
   return result;
 }
 

@@ -9,6 +9,8 @@ export interface GenerationDefaults extends Omit<GenerationConfig, 'maxTokens'> 
 
 /** `</s>`, with which every BART's decoder starts. */
 const DECODER_START = 2;
+/** `</s>`, which every BART is forced to end with where its files say nothing else. */
+const END = 2;
 /** `<s>`. */
 const BOS = 0;
 
@@ -27,27 +29,24 @@ export function parseGeneration(
   // What came before `forced_bos_token_id`; today's Transformers knows it no more.
   const isBosForced = config.boolean('force_bos_token_to_be_generated', false);
   const fallback = isBosForced ? (config.token('bos_token_id', vocabularySize) ?? BOS) : null;
-  const result = {
+  return {
     decoderStart: [start ?? DECODER_START],
     forcedBosTokenId: read.has('forced_bos_token_id') ? token('forced_bos_token_id') : fallback,
-    forcedEosTokenId: token('forced_eos_token_id'),
+    forcedEosTokenId: read === config && !config.has('forced_eos_token_id') ? END : token('forced_eos_token_id'),
     noRepeatNgramSize: read.count('no_repeat_ngram_size', 0),
     minTokens: read.count('min_new_tokens', Math.max(0, read.count('min_length', 0) - 1)),
     maxTokens: maxTokens(read),
   };
-  // Fields of `config.json` that `generation_config.json` overrules are read elsewhere.
-  for (const field of OVERRULED) config.skip(field);
-  return result;
 }
 
-const OVERRULED = [
-  'decoder_start_token_id',
+/** Settings that are served as the checkpoint has them. */
+export const APPLIED: ReadonlySet<string> = new Set([
   'forced_bos_token_id',
   'forced_eos_token_id',
   'no_repeat_ngram_size',
+  'min_length',
   'min_new_tokens',
-  'max_new_tokens',
-];
+]);
 
 function maxTokens(read: ConfigFields): number | null {
   const given = read.count('max_new_tokens', 0);

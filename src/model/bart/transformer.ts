@@ -1,7 +1,7 @@
 import type { GraphBuilder, Value } from '../../onnx/graph.js';
 import { type AttentionSite, CROSS, DECODER, ENCODER } from '../../prefix/kv.js';
 import { activate } from '../activations.js';
-import type { WeightSource } from '../architecture.js';
+import { HEAD_WEIGHT, type WeightSource } from '../architecture.js';
 import type { Attend, EncoderDecoder, Projections, Side } from '../encoder-decoder.js';
 import type { TransformerForm } from '../transformer.js';
 import { WeightNodes } from '../weight-nodes.js';
@@ -115,7 +115,7 @@ export class BartTransformer implements EncoderDecoder {
   }
 
   headMatrix(): Value {
-    return this.#weights.weight(EMBEDDINGS);
+    return this.#weights.weight(this.config.ownHead ? HEAD_WEIGHT : EMBEDDINGS);
   }
 
   headBias(): Value {

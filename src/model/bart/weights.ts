@@ -1,4 +1,4 @@
-import type { Matrix } from '../architecture.js';
+import { HEAD_WEIGHT, type Matrix } from '../architecture.js';
 import type { WeightSpec } from '../weights.js';
 import { type BartConfig, SIDES } from './config.js';
 
@@ -9,16 +9,13 @@ export const EMBEDDINGS = 'shared.weight';
 /** What is added to the logits: zeros, unless a checkpoint has it. */
 export const LOGITS_BIAS = 'final_logits_bias';
 
-/** Copies of the token embeddings, and what old checkpoints carry: not weights. */
-const SKIPPED = new Set([
-  'encoder.embed_tokens.weight',
-  'decoder.embed_tokens.weight',
-  'lm_head.weight',
-  'encoder.version',
-  'decoder.version',
-]);
+/** The embeddings of tokens again: the head's matrix, and each side's own name for them. */
+export const EMBEDDING_COPIES = [HEAD_WEIGHT, 'encoder.embed_tokens.weight', 'decoder.embed_tokens.weight'] as const;
 
-/** The name of the weight that a checkpoint's tensor holds; undefined for a copy of another one. */
+/** What old checkpoints carry that is no weight. */
+const SKIPPED = new Set(['encoder.version', 'decoder.version']);
+
+/** The name of the weight that a checkpoint's tensor holds, or of a copy of the embeddings; undefined for what is no weight. */
 export function weightName(tensor: string): string | undefined {
   const name = tensor.replace(/^model\./, '');
   return SKIPPED.has(name) ? undefined : name;
@@ -41,6 +38,7 @@ export function weightSpecs(config: BartConfig): WeightSpec[] {
     for (const part of ['q_proj', 'k_proj', 'v_proj', 'out_proj']) linear(`${name}.${part}`, d, d);
     vectors(`${name}_layer_norm`);
   };
+  if (config.ownHead) specs.push({ name: HEAD_WEIGHT, shape: [vocabularySize, d] });
   for (const side of SIDES) {
     specs.push({ name: `${side}.embed_positions.weight`, shape: [contextLength + POSITION_OFFSET, d] });
     vectors(`${side}.layernorm_embedding`);
@@ -65,10 +63,11 @@ export function compiledSpecs(config: BartConfig): WeightSpec[] {
 }
 
 /** The matrix product that a compiled weight belongs to; undefined where it belongs to none. */
-export function matrixOf({ name, shape }: WeightSpec): Matrix | undefined {
+export function matrixOf({ name, shape }: WeightSpec, { ownHead }: BartConfig): Matrix | undefined {
   const [outputs, inputs] = shape;
   if (outputs === undefined || inputs === undefined || name.endsWith('embed_positions.weight')) return undefined;
   const isEmbedding = name === EMBEDDINGS;
+  if (isEmbedding && ownHead) return undefined;
   const layer = isEmbedding ? 'lm_head' : name.replace(/\.weight$/, '');
   return { name: layer, inputs, outputs, outputsFirst: true, isEmbedding };
 }

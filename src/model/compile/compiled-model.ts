@@ -9,7 +9,8 @@ import type { Architecture, Matrix } from '../architecture.js';
 import { architectureNamed } from '../architectures.js';
 import { CheckpointError } from '../checkpoint-error.js';
 import { graphFile } from '../graph-names.js';
-import { ModelCheckpoint, sourceFiles } from './model-checkpoint.js';
+import { sourceFiles } from './checkpoint-files.js';
+import { ModelCheckpoint } from './model-checkpoint.js';
 import { deriveWeights, type DerivedPrecision } from './derived-weights.js';
 import { buildDirectory } from './draft.js';
 import { KV_PRECISIONS, type WeightPrecision } from '../precision.js';
@@ -18,7 +19,9 @@ import { tokenizerFiles } from './tokenizer-files.js';
 import { widenRows } from './widen-rows.js';
 
 /** Changes whenever a compiled model of an older version must be made anew. */
-const FORMAT = 'preamble-model-4';
+const FORMAT = 'preamble-model-5';
+/** The format before a head that differs from the embeddings was looked for; all else is the same. */
+const BEFORE_HEADS = 'preamble-model-4';
 /** The format before manifests named an architecture: all were GPT-2, and the other files are the same. */
 const GPT2_FORMAT = 'preamble-model-3';
 const MANIFEST_FILE = 'model.json';
@@ -36,6 +39,8 @@ export interface Manifest {
   readonly config: unknown;
   readonly shape: ModelShape;
   readonly eosTokenIds: readonly number[];
+  /** What somebody who starts the model should know of its checkpoint's files, a line each. */
+  readonly warnings: readonly string[];
   readonly weights: readonly WeightSpan[];
   readonly weightBytes: number;
 }
@@ -115,7 +120,10 @@ export async function readManifest(directory: string): Promise<Manifest | undefi
 
 /** As `readManifest`, for a directory of the cache: there, another version's model is made anew. */
 async function readCached(directory: string): Promise<Manifest | undefined> {
-  const manifest = await readAnyManifest(directory);
+  const manifest = await readAnyManifest(directory).catch((error: unknown) => {
+    if (error instanceof CheckpointError) return undefined;
+    throw error;
+  });
   return manifest !== undefined && isCurrent(manifest) ? manifest : undefined;
 }
 
@@ -129,20 +137,27 @@ async function readAnyManifest(directory: string): Promise<AnyManifest | undefin
     throw error;
   });
   if (text === undefined) return undefined;
-  const manifest = JSON.parse(text) as AnyManifest;
-  return manifest.format === GPT2_FORMAT ? nameArchitecture(manifest as Gpt2Manifest) : manifest;
+  return inThisFormat(parseManifest(directory, text));
 }
 
-/** A manifest of `GPT2_FORMAT`. */
-interface Gpt2Manifest extends Omit<Manifest, 'format' | 'architecture' | 'shape' | 'eosTokenIds'> {
-  readonly format: typeof GPT2_FORMAT;
+function parseManifest(directory: string, text: string): AnyManifest {
+  try {
+    const manifest: unknown = JSON.parse(text);
+    if (typeof manifest === 'object' && manifest !== null && 'format' in manifest) return manifest as AnyManifest;
+  } catch {
+    // Refused below.
+  }
+  throw new CheckpointError(`${directory}: ${MANIFEST_FILE} is damaged; compile the model again`);
 }
 
-function nameArchitecture(manifest: Gpt2Manifest): Manifest {
-  const { config } = manifest;
+/** The manifest of an older version as this one writes it, where that is possible. */
+function inThisFormat(manifest: AnyManifest): AnyManifest {
+  if (manifest.format === BEFORE_HEADS) return { warnings: [], ...manifest, format: FORMAT } as AnyManifest;
+  if (manifest.format !== GPT2_FORMAT) return manifest;
+  const { config } = manifest as Manifest;
   const gpt2 = architectureNamed('gpt2');
   const read = { architecture: gpt2.name, shape: gpt2.shape(config), eosTokenIds: gpt2.eosTokenIds(config) };
-  return { ...manifest, ...read, format: FORMAT };
+  return { ...manifest, ...read, warnings: [], format: FORMAT } as AnyManifest;
 }
 
 function isCurrent(manifest: AnyManifest): manifest is Manifest {
@@ -151,9 +166,10 @@ function isCurrent(manifest: AnyManifest): manifest is Manifest {
 
 /** A name for the compiled form of the checkpoint as it is now, without reading its weights. */
 async function cacheKey(source: string): Promise<string> {
+  const files = await sourceFiles(source);
   const real = await fs.realpath(source);
   const hash = createHash('sha256').update(`${FORMAT}\n${real}\n`);
-  for (const file of await sourceFiles(source)) {
+  for (const file of files) {
     const { size, mtimeMs } = await fs.stat(path.join(source, file));
     hash.update(`${file} ${size} ${mtimeMs}\n`);
   }
@@ -186,6 +202,7 @@ async function writeModel(checkpoint: ModelCheckpoint, directory: string, onProg
     config,
     shape: architecture.shape(config),
     eosTokenIds: architecture.eosTokenIds(config),
+    warnings: checkpoint.warnings,
     weights: spans,
     weightBytes: bytes,
   });

@@ -1,29 +1,23 @@
-import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import { type Dtype, DTYPE_BYTES, decodeFloats, readSafetensorsHeader } from '../../safetensors/index.js';
+import { elementCount } from '../../runtime/ort/tensor.js';
+import { readSafetensorsHeader, SafetensorsError } from '../../safetensors/index.js';
 import { CheckpointError } from '../checkpoint-error.js';
-import type { Architecture, Json } from '../architecture.js';
+import type { ModelShape } from '../../prefix/kv.js';
+import type { Architecture, Warn } from '../architecture.js';
 import { architectureOf } from '../architectures.js';
 import type { WeightSpec } from '../weights.js';
-import { tokenizerFiles } from './tokenizer-files.js';
+import { findWeightFiles, readJson, readJsonIfThere, sourceFiles } from './checkpoint-files.js';
+import { fetchLine } from './missing-files.js';
+import { readValues, type SourceTensor } from './source-tensor.js';
+import { resolveTies } from './tied-embeddings.js';
 
-/** A tensor of a checkpoint: where its bytes lie. */
-interface SourceTensor {
-  readonly file: string;
-  readonly dtype: Dtype;
-  readonly shape: readonly number[];
-  /** Absolute byte offset in the file. */
-  readonly begin: number;
-  readonly end: number;
-}
-
-const INDEX_FILE = 'model.safetensors.index.json';
-const SINGLE_FILE = 'model.safetensors';
 /** Safetensors allows headers of 100 MB; a model's is far below. */
 const MAX_HEADER_BYTES = 16 << 20;
-/** Bytes read, converted and handed on at once. */
-const PIECE_BYTES = 4 << 20;
+/** Elements of a piece of zeros. */
+const ZEROS = 1 << 20;
+/** Names of all element types that are served. */
+const SERVED_TYPES = 'F32, F16, BF16 and F64 are converted; save the model in one of them';
 
 /** A model's directory as Hugging Face's `save_pretrained` writes it: read only, never written. */
 export class ModelCheckpoint {
@@ -34,41 +28,31 @@ export class ModelCheckpoint {
     readonly config: unknown,
     /** Files that the compiled model depends on. */
     readonly files: readonly string[],
+    /** What somebody who starts the model should know of its files, a line each. */
+    readonly warnings: readonly string[],
     private readonly tensors: ReadonlyMap<string, SourceTensor>,
   ) {}
 
   /** Reads the configuration and the tensors' headers. Throws `CheckpointError` naming what is missing or wrong. */
   static async open(directory: string): Promise<ModelCheckpoint> {
-    const generation = await readJsonIfThere(directory, 'generation_config.json');
-    const json = await readJson(directory, 'config.json');
-    const architecture = architectureOf(json);
-    const config = architecture.parseConfig(json, generation);
-    const weightFiles = await findWeightFiles(directory);
-    const tensors = new Map<string, SourceTensor>();
-    const nameOf = (tensor: string): string | undefined => architecture.weightName(tensor, config);
-    for (const file of weightFiles) await addTensors(path.join(directory, file), nameOf, tensors);
-    const checkpoint = new ModelCheckpoint(directory, architecture, config, await sourceFiles(directory), tensors);
+    const warnings: string[] = [];
+    const warn = (warning: string): void => void warnings.push(warning);
+    const { architecture, config: parsed } = await readConfig(directory, warn);
+    const tensors = await readTensors(directory, architecture);
+    const config = await resolveTies(architecture, parsed, tensors, warn);
+    const files = await sourceFiles(directory);
+    const checkpoint = new ModelCheckpoint(directory, architecture, config, files, warnings, tensors);
     checkpoint.#checkTensors();
     return checkpoint;
   }
 
-  /** The values of a weight in order, in pieces of a few megabytes. Throws for a value that is not finite. */
+  /** The values of a weight in order, in pieces of a few megabytes. Throws for a value that is not finite as float32. */
   async *read(spec: WeightSpec): AsyncGenerator<Float32Array<ArrayBuffer>> {
-    const source = this.tensors.get(spec.name) as SourceTensor;
-    const file = await fs.open(source.file, 'r');
-    try {
-      const bytes = new Uint8Array(PIECE_BYTES);
-      for (let at = source.begin; at < source.end;) {
-        const { bytesRead } = await file.read(bytes, 0, Math.min(PIECE_BYTES, source.end - at), at);
-        const whole = bytesRead - (bytesRead % DTYPE_BYTES[source.dtype]);
-        if (whole === 0) throw new CheckpointError(`${path.basename(source.file)}: ended within ${spec.name}`);
-        const values = decodeFloats(bytes.subarray(0, whole), source.dtype);
-        if (!values.every(Number.isFinite)) throw new CheckpointError(`${spec.name} holds a value that is not finite`);
-        yield values;
-        at += whole;
-      }
-    } finally {
-      await file.close();
+    const source = this.tensors.get(spec.name);
+    if (source === undefined) return void (yield* zeros(elementCount(spec.shape)));
+    for await (const values of readValues(source, spec.name)) {
+      if (!values.every(Number.isFinite)) throw new CheckpointError(`${spec.name} holds a value that is not finite`);
+      yield values;
     }
   }
 
@@ -78,6 +62,7 @@ export class ModelCheckpoint {
     for (const { name, shape } of this.architecture.weights(this.config)) {
       expected.add(name);
       const found = this.tensors.get(name);
+      if (found === undefined && this.architecture.zeros?.has(name)) continue;
       if (found === undefined) throw new CheckpointError(`weight ${name} is missing`);
       if (found.shape.join() !== shape.join()) {
         throw new CheckpointError(
@@ -91,65 +76,44 @@ export class ModelCheckpoint {
   }
 }
 
-/** Name, size and time of change of every file that a compiled model depends on. */
-export async function sourceFiles(directory: string): Promise<string[]> {
-  const present = new Set(await fs.readdir(directory));
-  if (!present.has('config.json')) missing(directory, 'config.json');
-  const configs = ['config.json', 'generation_config.json'].filter((file) => present.has(file));
-  return [...configs, ...tokenizerFiles(present), ...(await findWeightFiles(directory))];
+/** The shape of a checkpoint's model, from its configuration alone. Throws `CheckpointError` naming what is missing or wrong. */
+export async function readShape(directory: string): Promise<ModelShape> {
+  const { architecture, config } = await readConfig(directory);
+  return architecture.shape(config);
 }
 
-async function findWeightFiles(directory: string): Promise<string[]> {
-  const present = new Set(await fs.readdir(directory));
-  if (present.has(SINGLE_FILE)) return [SINGLE_FILE];
-  if (!present.has(INDEX_FILE)) {
-    throw new CheckpointError(
-      `${directory}: ${SINGLE_FILE} is missing; a pytorch_model.bin must be converted with Transformers' save_pretrained`,
-    );
+async function readConfig(directory: string, warn?: Warn): Promise<{ architecture: Architecture; config: unknown }> {
+  await sourceFiles(directory);
+  const generation = await readJsonIfThere(directory, 'generation_config.json');
+  const json = await readJson(directory, 'config.json');
+  const architecture = architectureOf(json);
+  return { architecture, config: architecture.parseConfig(json, generation, warn) };
+}
+
+function* zeros(count: number): Generator<Float32Array<ArrayBuffer>> {
+  for (let at = 0; at < count; at += ZEROS) yield new Float32Array(Math.min(ZEROS, count - at));
+}
+
+/** The tensors of all files that the architecture has a name for. */
+async function readTensors(directory: string, architecture: Architecture): Promise<Map<string, SourceTensor>> {
+  const tensors = new Map<string, SourceTensor>();
+  for (const name of await findWeightFiles(directory)) {
+    const file = path.join(directory, name);
+    const header = await readSafetensorsHeader(file, { maxHeaderBytes: MAX_HEADER_BYTES }).catch((error: unknown) => {
+      if (!(error instanceof SafetensorsError)) throw error;
+      throw new CheckpointError(`${file}: ${error.message}; ${fetchLine(directory, name)}`);
+    });
+    for (const [tensorName, type] of header.others) {
+      const weight = architecture.weightName(tensorName);
+      if (weight !== undefined)
+        throw new CheckpointError(`${file}: weight ${weight} is of type ${type}: ${SERVED_TYPES}`);
+    }
+    for (const [tensorName, tensor] of header.tensors) {
+      const weight = architecture.weightName(tensorName);
+      if (weight === undefined) continue;
+      if (tensors.has(weight)) throw new CheckpointError(`weight ${weight} is there twice`);
+      tensors.set(weight, { ...tensor, file });
+    }
   }
-  const index = await readJson(directory, INDEX_FILE);
-  const map = index['weight_map'];
-  if (typeof map !== 'object' || map === null) throw new CheckpointError(`${INDEX_FILE}: weight_map is not an object`);
-  const files = [...new Set(Object.values(map) as unknown[])].sort();
-  return files.map((file) => {
-    if (typeof file === 'string' && present.has(file)) return file; // a name in this directory, so no path out of it
-    throw new CheckpointError(`${INDEX_FILE}: ${JSON.stringify(file)} is not a file of the checkpoint`);
-  });
-}
-
-async function addTensors(
-  file: string,
-  nameOf: (tensor: string) => string | undefined,
-  tensors: Map<string, SourceTensor>,
-): Promise<void> {
-  const header = await readSafetensorsHeader(file, { maxHeaderBytes: MAX_HEADER_BYTES });
-  for (const [tensorName, tensor] of header.tensors) {
-    const name = nameOf(tensorName);
-    if (name === undefined) continue;
-    if (tensors.has(name)) throw new CheckpointError(`weight ${name} is there twice`);
-    tensors.set(name, { ...tensor, file });
-  }
-}
-
-async function readJson(directory: string, file: string): Promise<Json> {
-  return (await readJsonIfThere(directory, file)) ?? missing(directory, file);
-}
-
-async function readJsonIfThere(directory: string, file: string): Promise<Json | undefined> {
-  const text = await fs.readFile(path.join(directory, file), 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
-  if (text === undefined) return undefined;
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json;
-  } catch {
-    // Refused below, as JSON that is no object.
-  }
-  throw new CheckpointError(`${directory}: ${file} is not a JSON object`);
-}
-
-function missing(directory: string, file: string): never {
-  throw new CheckpointError(`${directory}: ${file} is missing`);
+  return tensors;
 }

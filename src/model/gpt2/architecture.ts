@@ -1,4 +1,4 @@
-import type { Architecture, Matrix } from '../architecture.js';
+import { type Architecture, HEAD_WEIGHT, type Matrix } from '../architecture.js';
 import type { WeightSpec } from '../weights.js';
 import { type Gpt2Config, parseConfig, shapeOf } from './config.js';
 import { type GraphName, GRAPHS, spansGraph } from './graphs.js';
@@ -13,7 +13,9 @@ export const gpt2: Architecture<Gpt2Config> = {
   name: 'gpt2',
   title: 'a GPT-2 with a language-model head',
   tokenEmbeddings: 'wte.weight',
+  embeddingCopies: [HEAD_WEIGHT],
   parseConfig,
+  withOwnHead: (config) => ({ ...config, tiedHead: false }),
   shape: shapeOf,
   eosTokenIds: ({ eosTokenIds }) => eosTokenIds,
   fingerprintText,
@@ -33,9 +35,9 @@ function fingerprintText(config: Gpt2Config): string {
   return JSON.stringify(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-function weightName(tensor: string, { tiedHead }: Gpt2Config): string | undefined {
+function weightName(tensor: string): string | undefined {
   const name = tensor.replace(/^transformer\./, '');
-  return CAUSAL_MASK.test(name) || (tiedHead && name === 'lm_head.weight') ? undefined : name;
+  return CAUSAL_MASK.test(name) ? undefined : name;
 }
 
 function matrixOf({ name, shape }: WeightSpec, { tiedHead }: Gpt2Config): Matrix | undefined {
@@ -43,7 +45,7 @@ function matrixOf({ name, shape }: WeightSpec, { tiedHead }: Gpt2Config): Matrix
   if (first === undefined || second === undefined || name === 'wpe.weight') return undefined;
   const isEmbedding = name === 'wte.weight';
   if (isEmbedding && !tiedHead) return undefined;
-  if (isEmbedding || name === 'lm_head.weight') {
+  if (isEmbedding || name === HEAD_WEIGHT) {
     return { name: 'lm_head', inputs: second, outputs: first, outputsFirst: true, isEmbedding };
   }
   return { name: name.replace(/\.weight$/, ''), inputs: first, outputs: second, outputsFirst: false, isEmbedding };

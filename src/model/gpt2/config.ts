@@ -1,7 +1,8 @@
 import { type AttentionSite, type ModelShape, SELF } from '../../prefix/kv.js';
 import type { Activation } from '../activations.js';
-import type { Json } from '../architecture.js';
+import type { Json, Warn } from '../architecture.js';
 import { ConfigFields, endTokens } from '../config-fields.js';
+import { checkGeneration } from '../generation-fields.js';
 
 /** Everything of a GPT-2 checkpoint's `config.json` that changes what the model computes. */
 export interface Gpt2Config {
@@ -30,12 +31,24 @@ const WITHOUT_EFFECT = new Set(
    summary_activation summary_first_dropout summary_proj_to_labels summary_type summary_use_proj`.split(/\s+/),
 );
 
+/** Other names of fields in Transformers. */
+const ALIASES = {
+  hidden_size: 'n_embd',
+  max_position_embeddings: 'n_positions',
+  num_attention_heads: 'n_head',
+  num_hidden_layers: 'n_layer',
+};
+/** `<|endoftext|>` in GPT-2's vocabulary. */
+const END_OF_TEXT = 50256;
+
 /**
  * Reads `config.json` (and `generation_config.json`'s end tokens, which go first, as in Transformers).
  * Throws `CheckpointError` naming the field for anything that a plain GPT-2 does not have.
  */
-export function parseConfig(config: Json, generation: Json = {}): Gpt2Config {
-  const read = new ConfigFields(config);
+export function parseConfig(config: Json, generation?: Json, warn: Warn = () => undefined): Gpt2Config {
+  const read = new ConfigFields(config, 'config.json', ALIASES);
+  read.expect('add_cross_attention', false);
+  read.expect('is_encoder_decoder', false);
   const width = read.positive('n_embd', 768);
   const heads = read.positive('n_head', 12);
   if (width % heads !== 0) throw read.refuse('n_head', `does not divide n_embd ${width}`);
@@ -54,9 +67,11 @@ export function parseConfig(config: Json, generation: Json = {}): Gpt2Config {
     scaleAttention: read.boolean('scale_attn_weights', true),
     scaleByInverseLayer: read.boolean('scale_attn_by_inverse_layer_idx', false),
     tiedHead: read.boolean('tie_word_embeddings', true),
-    eosTokenIds: endTokens(read, generation, vocabularySize),
+    eosTokenIds: endTokens(read, generation, vocabularySize, { fallback: END_OF_TEXT, warn }),
   };
-  read.expectNothingElse(WITHOUT_EFFECT);
+  read.warnOfOthers('a GPT-2', WITHOUT_EFFECT, warn);
+  const file = generation === undefined ? 'config.json' : 'generation_config.json';
+  checkGeneration(generation ?? config, file, new Set(), warn);
   return result;
 }
 

@@ -1,6 +1,6 @@
 import type { GraphBuilder, Value } from '../../onnx/graph.js';
 import type { AttentionSite } from '../../prefix/kv.js';
-import type { WeightSource } from '../architecture.js';
+import { HEAD_WEIGHT, type WeightSource } from '../architecture.js';
 import type { SlotAttention } from '../cached-attention.js';
 import type { Transformer, TransformerForm } from '../transformer.js';
 import { activate } from '../activations.js';
@@ -63,7 +63,7 @@ export class Gpt2Transformer implements Transformer, SlotAttention {
   }
 
   headMatrix(): Value {
-    return this.#weights.weight(this.config.tiedHead ? 'wte.weight' : 'lm_head.weight');
+    return this.#weights.weight(this.config.tiedHead ? 'wte.weight' : HEAD_WEIGHT);
   }
 
   /** Hidden states `[rows, width]` to float32 logits `[rows, vocabulary]`, under the name `output`. */

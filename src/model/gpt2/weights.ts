@@ -1,3 +1,4 @@
+import { HEAD_WEIGHT } from '../architecture.js';
 import type { WeightSpec } from '../weights.js';
 import type { Gpt2Config } from './config.js';
 
@@ -24,7 +25,7 @@ export function weightSpecs(config: Gpt2Config): WeightSpec[] {
     linear(`${h}.mlp.c_proj`, inner, d);
   }
   vectors('ln_f', d);
-  if (!config.tiedHead) specs.push({ name: 'lm_head.weight', shape: [vocabularySize, d] });
+  if (!config.tiedHead) specs.push({ name: HEAD_WEIGHT, shape: [vocabularySize, d] });
   return specs;
 }
 

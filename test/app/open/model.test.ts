@@ -22,7 +22,7 @@ it('names the variable that is put right: that of the weights, or that of the mo
   });
   await expect(open(modelCache)).rejects.toMatchObject({
     variable: 'PREAMBLE_MODEL',
-    message: `PREAMBLE_MODEL: ${modelCache}: model.safetensors is missing; a pytorch_model.bin must be converted with Transformers' save_pretrained`,
+    message: `PREAMBLE_MODEL: ${modelCache}: config.json is missing; \`hf download OWNER/NAME config.json --local-dir ${modelCache}\` fetches it`,
   });
 });
 

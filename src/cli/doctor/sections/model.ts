@@ -27,13 +27,14 @@ export async function examineModel(config: Config): Promise<{ section: Section; 
     const { weights, kv } = precisions(config);
     const directory = await findCompiled({ source: config.model, cache: config.cache, weights });
     const manifest = directory === undefined ? undefined : await readManifest(directory);
-    const { shape, weightBytes } = manifest ?? (await measureCheckpoint(config.model));
+    const { shape, weightBytes, warnings } = manifest ?? (await measureCheckpoint(config.model));
     const { textProblem } = await openTokenizer(config.model);
     const tokenizer: Fact =
       textProblem === undefined
         ? { value: 'byte-level BPE' }
         : { value: 'none', why: 'token ids alone are read and written' };
-    const problems = manifest === undefined ? await checkCache(config.cache, weightBytes) : [];
+    const problems = warnings.map(toProblem);
+    if (manifest === undefined) problems.push(...(await checkCache(config.cache, weightBytes)));
     const model = { weightBytes, slotBytes: bytesOfSlot(shape, kv) };
     const facts = { source, ...describeShape(shape, weightBytes), tokenizer, compiled: describeCompiled(directory) };
     return { section: { name: 'model', facts, problems }, model };
@@ -48,9 +49,15 @@ export async function examineModel(config: Config): Promise<{ section: Section; 
 }
 
 /** Shape and size of a model that is still to be compiled. */
-async function measureCheckpoint(directory: string): Promise<Pick<Manifest, 'shape' | 'weightBytes'>> {
-  const { architecture, config } = await ModelCheckpoint.open(directory);
-  return { shape: architecture.shape(config), weightBytes: layOut(architecture.compiledWeights(config)).bytes };
+async function measureCheckpoint(directory: string): Promise<Pick<Manifest, 'shape' | 'weightBytes' | 'warnings'>> {
+  const { architecture, config, warnings } = await ModelCheckpoint.open(directory);
+  const weightBytes = layOut(architecture.compiledWeights(config)).bytes;
+  return { shape: architecture.shape(config), weightBytes, warnings };
+}
+
+function toProblem(warning: string): Problem {
+  const fix = 'The model is served so; docs/models.md says what is read of its files.';
+  return { problem: warning, fix, fatal: false };
 }
 
 /** Of an encoder-decoder, with those of a full source slot. */
