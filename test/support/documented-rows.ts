@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 const page = new URL('../../docs/models.md', import.meta.url);
 
 /** What becomes of a file. `taken`: it is used as it is. `converted`: what is served is made from it. `refused`: a message says why. */
-type Outcome = 'taken' | 'converted' | 'refused';
+export type Outcome = 'taken' | 'converted' | 'refused';
 
 /** A row of a table in docs/models.md. */
 interface DocumentedRow {
