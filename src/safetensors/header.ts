@@ -159,7 +159,7 @@ function parseMetadata(header: Record<string, unknown>): Map<string, string> {
   if (!Object.hasOwn(header, METADATA)) return new Map();
   const metadata = header[METADATA];
   if (metadata === null) return new Map(); // as the official reader has it
-  if (typeof metadata === 'object' && metadata !== null && !Array.isArray(metadata)) {
+  if (typeof metadata === 'object' && !Array.isArray(metadata)) {
     const pairs = Object.entries(metadata);
     if (pairs.every((pair): pair is [string, string] => typeof pair[1] === 'string')) return new Map(pairs);
   }
