@@ -23,8 +23,10 @@ const NEWER_COMPATIBLE =
 const NEWER_CANONICAL =
   '\\u{105c9}\\u{105e4}\\u{11383}\\u{11385}\\u{1138e}\\u{11391}\\u{113c5}\\u{113c7}\\u{113c8}\\u{11938}\\u{16121}-\\u{16128}' +
   '\\u{16d68}-\\u{16d6a}';
+/* eslint-disable no-misleading-character-class -- each is meant by itself, combining or not */
 const newer = new RegExp(`([${NEWER_COMPATIBLE}${NEWER_CANONICAL}])`, 'u');
 const composed = new RegExp(`[${NEWER_CANONICAL}]`, 'gu');
+/* eslint-enable no-misleading-character-class */
 
 /** Changes a text before it is cut into pieces. */
 export type Normalize = (text: string) => string;
@@ -59,6 +61,7 @@ export function createNormalizer(json: NormalizerJson | null | undefined, field 
           .map((run) => (run.isMatch ? content : run.text))
           .join('');
     }
+    case undefined:
     default:
       return refuseField(
         field,

@@ -60,6 +60,7 @@ function toCut(part: PreTokenizerJson, field: string): Cut {
       return digits(part);
     case 'Split':
       return split(part, field);
+    case undefined:
     default:
       return refuseField(field, `is ${String(part.type)}; supported are ByteLevel, Split, Digits and Sequence`);
   }

@@ -68,7 +68,9 @@ describe('LogprobsWriter', () => {
     expect(writer.write({ id: 0, logprob: -0.5, top }).top_logprobs[0]).not.toHaveProperty('b');
     expect(writer.write({ id: 0, logprob: -0.5, top: [] }).top_logprobs).toEqual([{ a: -0.5 }]);
     const beyond = [90, 91].map((id) => ({ id, logprob: -id })); // ids that the tokenizer does not have
-    expect(writer.write({ id: 0, logprob: -99, top: beyond }).top_logprobs).toEqual([{ 'token_id:90': -90, 'token_id:91': -91, a: -99 }]);
+    expect(writer.write({ id: 0, logprob: -99, top: beyond }).top_logprobs).toEqual([
+      { 'token_id:90': -90, 'token_id:91': -91, a: -99 },
+    ]);
   });
 });
 

@@ -80,6 +80,11 @@ describe('compileModel', () => {
 
   it.each([
     ['the bundled model', bundledModel, 'f06365e67bd50625165241fb6de9c85e05350516b1f0a96ecc4cf95d951cc6ea'],
+    [
+      'the bundled model with an encoder',
+      path.join(path.dirname(bundledModel), 'preamble-brief'),
+      '9d47809dae6cdfef1d1b9f2e64a143e5545e661c05b7b037f8dc447242f1920e',
+    ],
     ['tiny-a', tinyA, '17852222237593408bfd1d4718271b204888db846b002c5fbe1ff405829820e2'],
   ])('keeps the fingerprint that stored prefixes of %s are found by', async (_what, source, known) => {
     expect(await fingerprint(source)).toBe(known);

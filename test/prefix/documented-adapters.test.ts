@@ -72,7 +72,7 @@ const CASES: Readonly<Record<string, Upload>> = {
 const encoder: PrefixEncoder = {
   encodeEmbeddings: () => Promise.reject(new Error('ran the encoder')),
   encodeTokens: () => Promise.reject(new Error('ran the encoder')),
-} as never;
+};
 
 testDocumentedRows('Adapters', CASES, async ({ files, to = base }): Promise<SeenOutcome> => {
   try {

@@ -261,9 +261,9 @@ describe('a request that an idle server has no room for', () => {
   it('is not one that finds others waiting', async () => {
     const { complete } = await completer();
     const [first, second] = await Promise.all([complete({ n: 8, temperature: 1 }), complete({ n: 8, temperature: 1 })]);
-    expect(first?.status).toBe(200);
-    expect([second?.status, second?.headers['retry-after']]).toEqual([503, '1']);
-    expect(second?.headers).not.toHaveProperty('x-should-retry');
+    expect(first.status).toBe(200);
+    expect([second.status, second.headers['retry-after']]).toEqual([503, '1']);
+    expect(second.headers).not.toHaveProperty('x-should-retry');
   });
 });
 

@@ -19,7 +19,7 @@ describe('every code point is cut and stripped as by Hugging Face', () => {
   /** Lengths of a text's pieces, in characters. */
   const lengths = (pieces: readonly string[]): string =>
     pieces
-      .map((piece) => [...utf8.decode(Uint8Array.from(piece, (unit) => byteOfCharacter.get(unit) ?? 0))].length)
+      .map((piece) => Array.from(utf8.decode(Uint8Array.from(piece, (unit) => byteOfCharacter.get(unit) ?? 0))).length)
       .join(' ');
   const cutter = (pattern?: string): ((text: string) => string) => {
     const bytes = { type: 'ByteLevel', add_prefix_space: false, use_regex: pattern === undefined };

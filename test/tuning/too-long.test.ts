@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { TokenExample, TrainingExample } from '../../src/tuning/data/example.js';
 import { tokenExamples, type TokenOptions } from '../../src/tuning/data/tokens.js';
 import { shortened, type TooLong, tooLongWords } from '../../src/tuning/data/too-long.js';
-import { TuningError } from '../../src/tuning/errors.js';
+import { type TuningError } from '../../src/tuning/errors.js';
 
 const END = 2;
 

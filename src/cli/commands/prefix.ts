@@ -54,8 +54,8 @@ async function push(dir: string, options: PushOptions): Promise<string> {
   form.set('name', options.name);
   if (options.placement) form.set('placement', options.placement);
   if (options.force) form.set('force', 'true');
-  form.set('adapter_config', new Blob([config as Uint8Array<ArrayBuffer>]), CONFIG);
-  form.set('adapter_model', new Blob([model as Uint8Array<ArrayBuffer>]), MODEL);
+  form.set('adapter_config', new Blob([config]), CONFIG);
+  form.set('adapter_model', new Blob([model]), MODEL);
   const pushed = await new Client(options).form<Prefix>('/v1/prefixes', form);
   if (options.json) return JSON.stringify(pushed);
   return [`${pushed.name}@${shorten(pushed.version)}`, ...pushed.warnings.map((text) => `warning: ${text}`)].join('\n');

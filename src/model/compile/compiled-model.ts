@@ -15,6 +15,7 @@ import { deriveWeights, type DerivedPrecision } from './derived-weights.js';
 import { buildDirectory } from './draft.js';
 import { KV_PRECISIONS, type WeightPrecision } from '../precision.js';
 import { bytesOf, layOut, type WeightSpan, type WeightSpec } from '../weights.js';
+import { knownFingerprint } from './rewritten-models.js';
 import { tokenizerFiles } from './tokenizer-files.js';
 import { widenRows } from './widen-rows.js';
 
@@ -193,7 +194,7 @@ async function writeModel(checkpoint: ModelCheckpoint, directory: string, onProg
     hash.update(file).update(content);
     await fs.writeFile(path.join(directory, file), content);
   }
-  const fingerprint = hash.digest('hex');
+  const fingerprint = knownFingerprint(hash.digest('hex'));
   await writeGraphsAndManifest(directory, architecture, {
     format: FORMAT,
     fingerprint,
