@@ -58,6 +58,6 @@ describe('preamble', () => {
   it('is 1 for files that are not there', async () => {
     const { status, err } = await preamble('prefix', 'push', '/nowhere', '--name', 'n');
     expect(status).toBe(1);
-    expect(err).toContain('/nowhere/adapter_config.json');
+    expect(err).toContain('/nowhere: no such directory');
   });
 });

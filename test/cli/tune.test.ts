@@ -79,7 +79,6 @@ describe('preamble tune', () => {
     const { directory, data, out } = await files();
     const model = path.join(directory, 'bart');
     await writeTinyBart(model);
-    await fs.copyFile(path.join(golden('tiny-a').directory, 'tokenizer.json'), path.join(model, 'tokenizer.json'));
     const args = ['--model', model, '--train', data, '--out', out, '--mlp', '0', '--max-steps', '2', '--json'];
     const trained = await preamble(
       'tune',
