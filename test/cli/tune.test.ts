@@ -79,6 +79,7 @@ describe('preamble tune', () => {
     const { directory, data, out } = await files();
     const model = path.join(directory, 'bart');
     await writeTinyBart(model);
+    await fs.rm(path.join(model, 'tokenizer.json')); // the data has ids
     const args = ['--model', model, '--train', data, '--out', out, '--mlp', '0', '--max-steps', '2', '--json'];
     const trained = await preamble(
       'tune',
