@@ -54,4 +54,11 @@ describe('bad words', () => {
     expect(words('weather')).toEqual([weather]);
     expect(() => words(' ')).toThrow(expect.objectContaining({ param: 'bad_words' }));
   });
+
+  it('lose the white space before them as the tokenizer knows it, which is not as JavaScript does', async () => {
+    const tokenizer = await load('preamble-demo');
+    const words = (word: string) => encodeBadWords([word], tokenizer);
+    expect(words('\ufeffs')?.[0]).toEqual(tokenizer.encode('\ufeffs'));
+    expect(words('\u0085s')).toEqual(words('s'));
+  });
 });
