@@ -38,12 +38,18 @@ export class Pattern {
       from = end;
     };
     for (const match of matchable(text).matchAll(this.#expression)) {
+      if (isInPair(text, match.index)) continue; // where lookbehind finds no character, but half of one
       push(match.index, false);
       push(match.index + match[0].length, true);
     }
     push(text.length, false);
     return runs;
   }
+}
+
+/** Whether an index is between the two surrogates of a character. */
+function isInPair(text: string, index: number): boolean {
+  return index > 0 && (text.codePointAt(index - 1) ?? 0) > 0xffff;
 }
 
 function compile(pattern: PatternJson | undefined, field: string): RegExp {

@@ -62,13 +62,30 @@ export function checkTokenizerJson(json: object): TokenizerJson {
   if (missing.length > 0) {
     refuseField('model.vocab', `lacks ${missing.length} of the 256 single bytes: it cannot write every text`);
   }
+  checkMerges(merges, vocab);
   return { ...(json as TokenizerJson), added_tokens: renumber(added, vocab) };
 }
 
-/** The tokens with the ids that Hugging Face's library gives them, whatever the file says: the vocabulary's, else the next free ones. */
+/** All pairs or all texts, as the first is; what is merged, and what comes of it, are tokens. A text may be the line of a version instead. */
+function checkMerges(merges: readonly unknown[], vocab: Readonly<Record<string, number>>): void {
+  const arePairs = Array.isArray(merges[0]);
+  const isToken = (token: unknown): boolean => typeof token === 'string' && Object.hasOwn(vocab, token);
+  merges.forEach((merge, i) => {
+    if (!arePairs && typeof merge === 'string' && merge.startsWith('#version')) return;
+    const pair: unknown = !arePairs && typeof merge === 'string' ? merge.split(' ') : arePairs && merge;
+    const isPair = Array.isArray(pair) && pair.length === 2 && pair.every(isToken) && isToken(pair.join(''));
+    if (!isPair) refuseField(`model.merges[${i}]`, 'is not two tokens that make a third, all of them in model.vocab');
+  });
+}
+
+/**
+ * The tokens with the ids that Hugging Face's library gives them, whatever the file says: the vocabulary's, else the next free ones. Of
+ * several with one content the first counts.
+ */
 function renumber(added: readonly AddedToken[], vocab: Readonly<Record<string, number>>): AddedToken[] {
   let next = Object.keys(vocab).length;
-  return added.map((token) => {
+  const first = new Map([...added].reverse().map((token) => [token.content, token]));
+  return [...first.values()].reverse().map((token) => {
     const id = Object.hasOwn(vocab, token.content) ? (vocab[token.content] as number) : next;
     next = Math.max(next, id + 1);
     return { ...token, id };

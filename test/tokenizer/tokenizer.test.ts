@@ -43,6 +43,38 @@ describe('a byte-level tokenizer', () => {
     return new Tokenizer({ ...json, added_tokens: [endToken, mask], ...rest });
   };
 
+  test('refuses merges that are not two tokens, by place', () => {
+    const json = tinyTokenizerJson() as { readonly model: { readonly merges: readonly unknown[] } };
+    const { model } = json;
+    for (const merge of [['zz', 'qq'], 'h e', ['h'], null, 5]) {
+      const merges = [['h', 'e'], merge];
+      expect(() => new Tokenizer({ ...json, model: { ...model, merges } })).toThrow(/^model\.merges\[1\] is not two/);
+    }
+    expect(() => new Tokenizer({ ...json, model: { ...model, merges: ['#version: 0.2', 'h  e'] } })).toThrow(
+      /merges\[1\]/,
+    );
+  });
+
+  test('gives added tokens with one content one id', () => {
+    const json = tinyTokenizerJson();
+    const [end] = json['added_tokens'] as readonly { readonly id: number }[];
+    const twice = new Tokenizer({
+      ...json,
+      added_tokens: [end, { id: 262, content: '<X>' }, { id: 263, content: '<X>' }],
+    });
+    const once = new Tokenizer({ ...json, added_tokens: [end, { id: 262, content: '<X>' }] });
+    expect(twice.encode('<X>')).toEqual(once.encode('<X>'));
+  });
+
+  test('cuts no character in two where a pattern matches no text', () => {
+    const pattern = { Regex: '\\A' };
+    const split = { type: 'Split', pattern, behavior: 'Isolated', invert: false };
+    const bytes = { type: 'ByteLevel', add_prefix_space: false, use_regex: false };
+    const json = { ...tinyTokenizerJson(), pre_tokenizer: { type: 'Sequence', pretokenizers: [split, bytes] } };
+    const cutting = new Tokenizer(json);
+    expect(cutting.decode(cutting.encode('👨‍👩‍👧'))).toBe('👨‍👩‍👧');
+  });
+
   test('does not count white space that a token may drop, and all else', () => {
     const spaces = ' \n\u00a0'.repeat(1300);
     for (const fields of [{ lstrip: true }, { rstrip: true }, { lstrip: true, rstrip: true }]) {
