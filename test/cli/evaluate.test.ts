@@ -77,7 +77,7 @@ describe('preamble evaluate', () => {
     await preamble('tune', ...model, '--train', data, '--out', out, '--max-steps', '0');
     const args = [...model, '--data', data, '--max-tokens', '158', '--prefix', out]; // measuring is refused
     const adapters = await preamble('evaluate', ...args, '/no/such');
-    expect([adapters.status, adapters.err]).toEqual([1, expect.stringContaining('/no/such/adapter_config.json')]);
+    expect([adapters.status, adapters.err]).toEqual([1, expect.stringContaining('/no/such: no such directory')]);
     const file = await preamble('evaluate', ...args, '--predictions', '/no/such/file');
     expect([file.status, file.err]).toEqual([1, expect.stringContaining('--predictions: ENOENT')]);
   });
@@ -91,7 +91,7 @@ describe('preamble evaluate', () => {
     [['--scores', 'rouge'], 2, 'Allowed choices are bleu, e2e_bleu'],
     [['--early-stopping', 'always'], 2, 'Allowed choices are true, false, never'],
     [['--min-tokens', '7', '--max-tokens', '6'], 2, '--min-tokens is more than --max-tokens, which is 6'],
-    [['--prefix', '/no/such'], 1, '/no/such/adapter_config.json'],
+    [['--prefix', '/no/such'], 1, '/no/such: no such directory'],
     [['--format', 'jsonl'], 1, 'test.txt line 1: not JSON'],
     [['--max-tokens', '158'], 1, 'test.txt line 1: The context is 160 tokens'],
     [['--beams', '64'], 1, 'A beam search of width 64 is not possible'],

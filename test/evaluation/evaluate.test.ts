@@ -116,7 +116,7 @@ describe('evaluate', () => {
     await expect(
       run({ examples: [{ source: 'a', targets: ['b'], references: [], where }], generation }),
     ).rejects.toThrow(`${where}: no text to compare with`);
-    await expect(run({ adapter: '/no/such' })).rejects.toThrow('/no/such/adapter_config.json');
+    await expect(run({ adapter: '/no/such' })).rejects.toThrow('/no/such: no such directory');
     const adapter = await trained(model, { maxSteps: 0 }, EXAMPLES);
     await fs.writeFile(path.join(adapter, 'adapter_model.safetensors'), 'broken');
     await expect(run({ adapter })).rejects.toThrow(`${adapter}: adapter_model`);

@@ -140,10 +140,10 @@ export const sitesRefusals: SitesRefusal[] = [
   },
   {
     code: 'tensor_dtype_unsupported',
-    what: 'float64',
+    what: 'int64',
     files: {
       config: peftConfig({ num_virtual_tokens: null }),
-      model: rawModel('F64', [1, peftColumns], new Uint8Array(8 * peftColumns)),
+      model: rawModel('I64', [1, peftColumns], new Uint8Array(8 * peftColumns)),
     },
   },
   {

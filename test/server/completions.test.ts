@@ -62,6 +62,7 @@ describe('POST /v1/completions', () => {
         stopTokenIds: [9],
         ignoreEos: true,
         logprobs: 0,
+        includesStop: false,
       },
     ]);
   });

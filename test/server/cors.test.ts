@@ -23,7 +23,7 @@ describe('CORS', () => {
   it('is off unless a setting turns it on', async () => {
     const { app } = await testServer();
     const answer = await app.inject(preflight);
-    expect(answer.statusCode).toBe(404);
+    expect(answer.statusCode).toBe(204);
     expect(Object.keys(answer.headers).filter((name) => /^(access-control-|vary)/.test(name))).toEqual([]);
   });
 

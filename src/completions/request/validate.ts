@@ -173,7 +173,7 @@ function refuseBesideStream({ stream, stream_options: options, prompt_logprobs: 
 }
 
 function refuseTwoLimits({ max_tokens: limit, max_completion_tokens: other }: CompletionRequest): void {
-  if ((limit ?? other) === (other ?? limit)) return;
+  if (typeof limit !== 'number' || typeof other !== 'number' || limit === other) return; // null is not given
   const message = `'max_completion_tokens' is another name of 'max_tokens', and they differ: send one of them.`;
   throw invalidValue('max_completion_tokens', message);
 }
