@@ -44,8 +44,8 @@ describe('a byte-level tokenizer', () => {
   };
 
   test('refuses merges that are not two tokens, by place', () => {
-    const json = tinyTokenizerJson() as { readonly model: { readonly merges: readonly unknown[] } };
-    const { model } = json;
+    const json = tinyTokenizerJson();
+    const model = json['model'] as object;
     for (const merge of [['zz', 'qq'], 'h e', ['h'], null, 5]) {
       const merges = [['h', 'e'], merge];
       expect(() => new Tokenizer({ ...json, model: { ...model, merges } })).toThrow(/^model\.merges\[1\] is not two/);
