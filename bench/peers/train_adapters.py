@@ -3,17 +3,14 @@
 python train_adapters.py --model=CHECKPOINT --adapter=DIRECTORY --threads=N
 Answers as protocol.ts says.
 """
-import argparse
-import json
 import re
-import sys
-import time
-from importlib.metadata import version
 
 import adapters
 import torch
 import transformers
 from safetensors.torch import load_file
+
+from trainer_peer import read_arguments, serve
 
 transformers.utils.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()
@@ -23,12 +20,7 @@ SITES = {"encoder_prefix": "encoder", "self_prefix": "decoder", "cross_prefix": 
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--adapter", required=True)
-    parser.add_argument("--threads", type=int, required=True)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    arguments = read_arguments()
     # The library's prefixes work with eager attention alone.
     model = transformers.BartForConditionalGeneration.from_pretrained(arguments.model, dtype=torch.float32, attn_implementation="eager")
     rows = load_file(f"{arguments.adapter}/adapter_model.safetensors")
@@ -39,10 +31,7 @@ def main():
     model.eval()  # no dropout
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     begin(model, rows)
-    optimizer = torch.optim.AdamW(parameters, lr=5e-5, weight_decay=0.0)
-    say({"versions": {name: version(name) for name in ("adapters", "transformers", "torch")}})
-    for line in sys.stdin:
-        say(train(model, parameters, optimizer, **json.loads(line)))
+    serve(("adapters", "transformers", "torch"), parameters, lambda examples: prepare(model, examples))
 
 
 def begin(model, rows):
@@ -57,23 +46,16 @@ def begin(model, rows):
     assert not left, f"no parameter of {left}"
 
 
-def train(model, parameters, optimizer, examples, steps):
+def prepare(model, examples):
     sources, targets = (torch.tensor([e[name] for e in examples]) for name in ("source", "target"))
     start = torch.full((len(examples), 1), model.config.decoder_start_token_id)
     inputs = torch.cat([start, targets[:, :-1]], 1)
-    began = time.perf_counter()
-    for _ in range(steps):
-        optimizer.zero_grad()
+
+    def loss_of():
         logits = model(input_ids=sources, decoder_input_ids=inputs, use_cache=False).logits.flatten(0, 1)
-        loss = torch.nn.functional.cross_entropy(logits, targets.flatten(), reduction="sum")
-        (loss / len(examples)).backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-    return {"seconds": time.perf_counter() - began, "loss": loss.item() / targets.numel()}
+        return torch.nn.functional.cross_entropy(logits, targets.flatten(), reduction="sum")
 
-
-def say(message):
-    print(json.dumps(message), flush=True)
+    return loss_of, targets.numel()
 
 
 if __name__ == "__main__":
