@@ -59,11 +59,11 @@ export function openServedTokenizer({ model }: Pick<Settings<'model'>, 'model'>)
   return openTokenizer(model).catch(rethrowAs('PREAMBLE_MODEL'));
 }
 
-/**
- * Makes a function that rethrows an error of the model's files in the name of what says where they are: the variable, by a `ConfigError`,
- * part of a command line, or a study's field.
- */
-export function rethrowAs(name: 'PREAMBLE_MODEL' | '--model' | 'model' | '<dir>'): (error: unknown) => never {
+/** What says where a model's files are: the variable, part of a command line, or a study's field. */
+export type ModelSource = 'PREAMBLE_MODEL' | '--model' | 'model' | '<dir>';
+
+/** Makes a function that rethrows an error of the model's files in the name of what says where they are: the variable's is a `ConfigError`. */
+export function rethrowAs(name: ModelSource): (error: unknown) => never {
   return (error) => {
     const isOfFiles = error instanceof CheckpointError || error instanceof TokenizerError;
     const ofModel = systemError(error) ?? (isOfFiles ? error : undefined);

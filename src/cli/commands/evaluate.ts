@@ -7,11 +7,10 @@ import { readSettings } from '../../config/config.js';
 import type { Evaluation, EvaluationModel, EvaluationProgress } from '../../evaluation/evaluate.js';
 import type { GenerationSettings } from '../../evaluation/generate.js';
 import { SCORE_LABELS, SCORE_NAMES, type ScoreName } from '../../evaluation/scores/names.js';
-import { openConfiguredModel, rethrowAs } from '../../app/open/model.js';
-import { openTrainingModel } from '../../app/open/training-model.js';
+import { openConfiguredModel } from '../../app/open/model.js';
 import { compileProgress } from '../../app/compile-progress.js';
-import { printModelWarnings } from '../../app/model-warnings.js';
 import { DATA_FORMATS, type DataFormat, readExamples, separatorOf } from '../../tuning/data/read-examples.js';
+import { openWithWarnings } from '../open-training-model.js';
 import { type Io, print, table } from '../io.js';
 import { count, finite } from '../numbers.js';
 
@@ -86,11 +85,8 @@ async function runEvaluate(options: EvaluateOptions, io: Io): Promise<Result[]> 
   const { loadAdapter } = await import('../../tuning/adapter-files.js');
 
   const config = { ...settings, model: resolve(options.model ?? settings.model) };
-  const opened = openTrainingModel(config, compileProgress(io.stderr));
-  const { training, base, tokenizer, warnings } = await opened.catch(
-    rethrowAs(options.model === undefined ? 'PREAMBLE_MODEL' : '--model'),
-  );
-  printModelWarnings(io.stderr, warnings);
+  const source = options.model === undefined ? 'PREAMBLE_MODEL' : '--model';
+  const { training, base, tokenizer } = await openWithWarnings(config, source, io);
   try {
     const separator = separatorOf(training.options.manifest, (ids) => tokenizer.decode(ids));
     const all = await readExamples(options.data, { subject: 'data', format: options.format, separator });

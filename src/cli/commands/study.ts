@@ -4,16 +4,15 @@ import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 
 import { readSettings } from '../../config/config.js';
-import { openConfiguredModel, rethrowAs } from '../../app/open/model.js';
-import { openTrainingModel } from '../../app/open/training-model.js';
+import { openConfiguredModel } from '../../app/open/model.js';
 import { defaultMaxLength } from '../../prefix/adapter/format.js';
 import { compileProgress } from '../../app/compile-progress.js';
-import { printModelWarnings } from '../../app/model-warnings.js';
 import { separatorOf } from '../../tuning/data/read-examples.js';
 import { TuningError } from '../../tuning/errors.js';
 import { SpecError } from '../../study/errors.js';
 import type { StudySpec } from '../../study/spec.js';
 import type { StudyOutcome } from '../../study/study.js';
+import { openWithWarnings } from '../open-training-model.js';
 import { type Io, print } from '../io.js';
 import { tooLongWords } from '../../tuning/data/too-long.js';
 import { bySpecField, specFieldOf } from '../tuning-options.js';
@@ -82,11 +81,8 @@ async function runSpec({ spec, directory, out }: StudyJob, io: Io): Promise<Stud
   const interrupt = new AbortController();
   const onSigint = (): void => interrupt.abort();
   process.once('SIGINT', onSigint); // a second Ctrl-C ends the process at once
-  const opened = openTrainingModel(config, compileProgress(io.stderr));
-  const { training, base, tokenizer, warnings } = await opened.catch(
-    rethrowAs(spec.model === undefined ? 'PREAMBLE_MODEL' : 'model'),
-  );
-  printModelWarnings(io.stderr, warnings);
+  const given = spec.model === undefined ? 'PREAMBLE_MODEL' : 'model';
+  const { training, base, tokenizer } = await openWithWarnings(config, given, io);
   try {
     const separator = separatorOf(training.options.manifest, (ids) => tokenizer.decode(ids));
     const data = await readStudyData(spec, directory, separator);

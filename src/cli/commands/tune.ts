@@ -4,8 +4,6 @@ import { type Command, Option } from 'commander';
 
 import { readSettings } from '../../config/config.js';
 import { defaultMaxLength } from '../../prefix/adapter/format.js';
-import { compileProgress } from '../../app/compile-progress.js';
-import { printModelWarnings } from '../../app/model-warnings.js';
 import { DATA_FORMATS, type DataFormat, readExamples, separatorOf } from '../../tuning/data/read-examples.js';
 import type { DataSubject } from '../../tuning/errors.js';
 import type { TrainingExample } from '../../tuning/data/example.js';
@@ -119,17 +117,13 @@ function commaSeparated(text: string): string[] {
 
 async function runTune(options: TuneOptions, io: Io): Promise<TuneResult> {
   const settings = readSettings(['model']);
-  const { rethrowAs } = await import('../../app/open/model.js');
-  const { openTrainingModel } = await import('../../app/open/training-model.js');
+  const { openWithWarnings } = await import('../open-training-model.js');
   const { readInit } = await import('../../tuning/start/start-rows.js');
   const { tune } = await import('../../tuning/tune.js');
 
   const config = { ...settings, model: resolve(options.model ?? settings.model) };
-  const opened = openTrainingModel(config, compileProgress(io.stderr));
-  const { training, base, tokenizer, warnings } = await opened.catch(
-    rethrowAs(options.model === undefined ? 'PREAMBLE_MODEL' : '--model'),
-  );
-  printModelWarnings(io.stderr, warnings);
+  const source = options.model === undefined ? 'PREAMBLE_MODEL' : '--model';
+  const { training, base, tokenizer } = await openWithWarnings(config, source, io);
   const interrupt = new AbortController();
   const onSigint = (): void => interrupt.abort(new Error('interrupted before training began'));
   process.once('SIGINT', onSigint); // a second Ctrl-C ends the process at once
