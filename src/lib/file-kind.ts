@@ -18,8 +18,6 @@ const EMPTY: FileKind = { what: 'empty', help: 'download it again' };
 const STARTS: readonly (readonly [readonly string[], FileKind])[] = [
   [['version https://git-lfs.github.com/spec/'], POINTER],
   [['<!doctype', '<html', '<head', '<?xml', '<!--'], PAGE],
-  [['pk\x03\x04'], ARCHIVE],
-  [['\x80\x02', '\x80\x03', '\x80\x04', '\x80\x05'], PICKLE],
   [['gguf'], GGUF],
 ];
 /** UTF-8's byte order mark. */
@@ -30,7 +28,24 @@ export const KIND_BYTES = 64;
 /** What a file is by its first bytes; undefined where they say nothing. No JSON and no safetensors begins so. */
 export function fileKind(start: Uint8Array): FileKind | undefined {
   if (start.length === 0) return EMPTY;
+  if (isZip(start)) return ARCHIVE;
+  if (isBarePickle(start)) return PICKLE;
   const text = Buffer.from(start.buffer, start.byteOffset, Math.min(start.length, KIND_BYTES)).toString('latin1');
   const begin = (text.startsWith(MARK) ? text.slice(MARK.length) : text).trimStart().toLowerCase();
   return STARTS.find(([starts]) => starts.some((known) => begin.startsWith(known)))?.[1];
+}
+
+/** Whether a file is what torch.save writes: a ZIP archive since 1.6, before that a pickle. */
+export function isTorchFile(start: Uint8Array): boolean {
+  return isZip(start) || isBarePickle(start);
+}
+
+function isZip([first, second, third, fourth]: Uint8Array): boolean {
+  return first === 0x50 && second === 0x4b && third === 3 && fourth === 4;
+}
+
+/** A pickle of protocol 2 to 5. The length that a safetensors file begins with may have the same bytes: then its header follows. */
+function isBarePickle(start: Uint8Array): boolean {
+  const [first, second = 0] = start;
+  return first === 0x80 && second >= 2 && second <= 5 && start[8] !== 0x7b;
 }

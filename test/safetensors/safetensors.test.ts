@@ -54,6 +54,15 @@ describe('refusals', () => {
     await expect(readSafetensorsHeader(onDisk)).rejects.toThrow(`the file is ${what}`);
   });
 
+  it('take no header for a pickle whose length begins as one does', () => {
+    const tensors = `{"a":${tensor('F32', '[1]', 4, 8)}}`;
+    const gap = file(tensors.padEnd(0x280), eight);
+    expect([...gap.subarray(0, 2)]).toEqual([0x80, 2]);
+    expect(() => parseSafetensors(gap)).toThrow(
+      expect.objectContaining({ code: 'gap', message: expect.not.stringContaining('pickle') }),
+    );
+  });
+
   it('has a case for every code', () => {
     expect(new Set(refusedFiles.map(([code]) => code))).toEqual(new Set(SAFETENSORS_ERROR_CODES));
   });

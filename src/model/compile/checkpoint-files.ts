@@ -1,7 +1,8 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import { fileKind } from '../../lib/file-kind.js';
+import { hubDownload } from '../../lib/hub-download.js';
+import { readJsonObject } from '../../lib/text-file.js';
 import type { Json } from '../architecture.js';
 import { CheckpointError } from '../checkpoint-error.js';
 import { fetchLine, whatHelps } from './missing-files.js';
@@ -47,27 +48,9 @@ export async function readJson(directory: string, file: string): Promise<Json> {
 
 /** As `readJson`; undefined where there is no such file. */
 export async function readJsonIfThere(directory: string, file: string): Promise<Json | undefined> {
-  const bytes = await fs.readFile(path.join(directory, file)).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
-  if (bytes === undefined) return undefined;
-  const refuse = (what: string): never => {
-    throw new CheckpointError(`${path.join(directory, file)} is ${what}; ${fetchLine(directory, file)}`);
-  };
-  const kind = fileKind(bytes);
-  if (kind !== undefined) refuse(`${kind.what}: ${kind.help}`);
-  const value = parsed(bytes.toString('utf8')) ?? refuse('not JSON: it was cut off or changed');
-  if (typeof value.json === 'object' && value.json !== null && !Array.isArray(value.json)) return value.json as Json;
-  return refuse('not a JSON object');
-}
-
-function parsed(text: string): { readonly json: unknown } | undefined {
-  try {
-    return { json: JSON.parse(text) };
-  } catch {
-    return undefined;
-  }
+  const read = await readJsonObject(path.join(directory, file));
+  if (read?.problem === undefined) return read?.value;
+  throw new CheckpointError(`${path.join(directory, file)} is ${read.problem}; ${fetchLine(directory, file)}`);
 }
 
 async function listFiles(directory: string): Promise<ReadonlySet<string>> {
@@ -76,7 +59,7 @@ async function listFiles(directory: string): Promise<ReadonlySet<string>> {
       throw new CheckpointError(`${directory} is a file: name the directory that holds it and config.json`);
     }
     if (error.code !== 'ENOENT') throw error;
-    const fetch = `hf download OWNER/NAME --local-dir ${directory}`;
+    const fetch = hubDownload(directory);
     throw new CheckpointError(`${directory} does not exist; \`${fetch}\` puts a model of Hugging Face's Hub there`);
   });
   return new Set(names);

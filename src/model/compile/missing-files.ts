@@ -1,9 +1,11 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
+import { hubDownload } from '../../lib/hub-download.js';
+
 /** Ends a message about a file that is not what it should be: the line that fetches it from Hugging Face's Hub. */
 export function fetchLine(directory: string, file: string): string {
-  return `\`hf download OWNER/NAME ${file} --local-dir ${directory}\` fetches it`;
+  return `\`${hubDownload(directory, file)}\` fetches it`;
 }
 
 /** Weights in other formats, and how Transformers is told to read them. The first that is there is meant. */

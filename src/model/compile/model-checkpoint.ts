@@ -37,10 +37,9 @@ export class ModelCheckpoint {
   static async open(directory: string): Promise<ModelCheckpoint> {
     const warnings: string[] = [];
     const warn = (warning: string): void => void warnings.push(warning);
-    const { architecture, config: parsed } = await readConfig(directory, warn);
+    const { files, architecture, config: parsed } = await readConfig(directory, warn);
     const tensors = await readTensors(directory, architecture);
     const config = await resolveTies(architecture, parsed, tensors, warn);
-    const files = await sourceFiles(directory);
     const checkpoint = new ModelCheckpoint(directory, architecture, config, files, warnings, tensors);
     checkpoint.#checkTensors();
     return checkpoint;
@@ -82,12 +81,19 @@ export async function readShape(directory: string): Promise<ModelShape> {
   return architecture.shape(config);
 }
 
-async function readConfig(directory: string, warn?: Warn): Promise<{ architecture: Architecture; config: unknown }> {
-  await sourceFiles(directory);
+/** What a checkpoint's configuration says, and the files that all of it is read from. */
+interface ReadConfig {
+  readonly files: readonly string[];
+  readonly architecture: Architecture;
+  readonly config: unknown;
+}
+
+async function readConfig(directory: string, warn?: Warn): Promise<ReadConfig> {
+  const files = await sourceFiles(directory);
   const generation = await readJsonIfThere(directory, 'generation_config.json');
   const json = await readJson(directory, 'config.json');
   const architecture = architectureOf(json);
-  return { architecture, config: architecture.parseConfig(json, generation, warn) };
+  return { files, architecture, config: architecture.parseConfig(json, generation, warn) };
 }
 
 function* zeros(count: number): Generator<Float32Array<ArrayBuffer>> {

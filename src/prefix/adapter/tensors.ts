@@ -1,3 +1,4 @@
+import { isTorchFile } from '../../lib/file-kind.js';
 import {
   allFinite,
   decodeFloats,
@@ -11,7 +12,7 @@ import { shown } from './config-fields.js';
 import { PrefixError } from '../errors.js';
 import { type AdapterFiles, PREFIX_TENSOR } from './format.js';
 import { type BaseModel, rowWidth } from '../kv.js';
-import { conversion, isPickle } from './pickle.js';
+import { conversion } from './pickle.js';
 import { checkFiniteRows } from './values.js';
 
 /** Room for the header and its length, beside the data. */
@@ -32,7 +33,7 @@ export function checkSizes({ config, model }: AdapterFiles, { sites, contextLeng
   const width = sites.reduce((sum, site) => sum + rowWidth(site), 0);
   checkSize('adapter_config', config, MAX_CONFIG_BYTES);
   const limit = HEADER_ROOM_BYTES + contextLength * width * Float32Array.BYTES_PER_ELEMENT;
-  const isPickled = isPickle(model); // told below, whatever its size
+  const isPickled = isTorchFile(model); // told below, whatever its size
   if (!isPickled)
     checkSize(
       'adapter_model',
@@ -54,7 +55,7 @@ function checkSize(
 
 /** Parses the header of an `adapter_model.safetensors`. Throws `adapter_model_pickle`, or a code that begins with `safetensors_`. */
 export function parseHeader(model: Uint8Array): SafetensorsHeader {
-  if (isPickle(model)) {
+  if (isTorchFile(model)) {
     throw new PrefixError(
       'adapter_model_pickle',
       'adapter_model: a PyTorch pickle (adapter_model.bin) can run code when it is read and is never accepted; ' +
