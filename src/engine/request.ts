@@ -125,9 +125,14 @@ export interface TokenLogprob {
   readonly logprob: number;
 }
 
+/** Tokens in an order, to be read one after another. */
+export interface TokenList extends Iterable<TokenLogprob> {
+  readonly length: number;
+}
+
 /** A token with its log-probability and the best of its place, best first. */
 export interface ScoredToken extends TokenLogprob {
-  readonly top: readonly TokenLogprob[];
+  readonly top: TokenList;
   /** 1 for the best token of the place, 2 for the next; set where `promptRanks` asks for it. */
   readonly rank?: number;
 }
@@ -147,7 +152,7 @@ export interface TokenEvent {
   /** Set when the request asks for log-probabilities. */
   readonly logprob?: number;
   /** The best tokens, best first, as many as `logprobs` asks for. */
-  readonly top?: readonly TokenLogprob[];
+  readonly top?: TokenList;
 }
 
 /** The one terminal event of a sequence that was admitted. `text` is what was held back and is now certain. */

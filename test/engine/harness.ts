@@ -85,14 +85,19 @@ export async function collect(generation: Generation, leaveAfter = Infinity): Pr
     if (reason !== undefined) throw new Error('an event behind the finish');
     if (event.type === 'prompt') {
       if (tokens.length > 0) throw new Error('a prompt event behind a token');
-      prompt.push(...event.tokens);
+      prompt.push(...event.tokens.map(listed));
       continue;
     }
     text += event.text;
     if (event.type === 'finish') reason = event.reason;
-    else if (tokens.push(event) >= leaveAfter) break;
+    else if (tokens.push(listed(event)) >= leaveAfter) break;
   }
   return { ids: tokens.map(({ id }) => id), text, reason, tokens, prompt };
+}
+
+/** The same token with its best ones as an array, which tests compare. */
+function listed<T extends ScoredToken | TokenEvent>(token: T): T {
+  return token.top ? { ...token, top: [...token.top] } : token;
 }
 
 /** The code that a submission is refused with, or else what it throws; undefined if it is accepted. */

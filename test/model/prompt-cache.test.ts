@@ -65,7 +65,7 @@ describe.each(goldenNames())('%s with a prompt cache', (name) => {
     const { ids, tokens } = await collect(engine.submit(request));
     return {
       ids,
-      logprobs: tokens.flatMap(({ logprob = NaN, top = [] }) => [logprob, ...top.map((one) => one.logprob)]),
+      logprobs: tokens.flatMap(({ logprob = NaN, top = [] }) => [logprob, ...Array.from(top, (one) => one.logprob)]),
     };
   }
 

@@ -8,6 +8,10 @@ import { manyAnswers, type ManyResponse } from '../../src/server/completions/man
 import { sendJson } from '../../src/server/http/send-json.js';
 import { toApiError } from '../../src/server/errors.js';
 
+/** As it comes out of JSON. */
+const parsed = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
+const asJson = <T>(value: T) => ({ toJSON: () => value });
+
 /** An answer with every field, and texts that JSON escapes. */
 const answer: CompletionResponse = {
   id: 'cmpl-1',
@@ -22,7 +26,7 @@ const answer: CompletionResponse = {
         ? {
             tokens: ['a', String.raw`bytes:\xc3`, '1'],
             token_logprobs: [null, -0.1234567890123, -1e-7],
-            top_logprobs: [null, { b: -1, '7': -2, '"': -1e300 }, {}],
+            top_logprobs: [null, asJson({ b: -1, '7': -2, '"': -1e300 }), asJson({})],
             text_offset: [0, 1, 1],
           }
         : null,
@@ -44,7 +48,7 @@ const long: CompletionResponse = {
     logprobs: {
       tokens: Array.from({ length: 200 }, (_, i) => `"${i}`),
       token_logprobs: Array.from({ length: 200 }, (_, i) => (i === 0 ? null : -i / 7)),
-      top_logprobs: Array.from({ length: 200 }, (_, i) => (i === 0 ? null : { [`b${i}`]: -index, a: -i })),
+      top_logprobs: Array.from({ length: 200 }, (_, i) => (i === 0 ? null : asJson({ [`b${i}`]: -index, a: -i }))),
       text_offset: Array.from({ length: 200 }, (_, i) => 2 * i),
     },
   })),
@@ -61,9 +65,9 @@ const many: ManyResponse = {
 describe('the pieces of an answer', () => {
   it('are together what fastify would send', async () => {
     const app = Fastify();
-    app.get('/one', { schema: { response: { 200: completionAnswers } } }, () => answer);
-    app.get('/many', { schema: { response: { 200: manyAnswers } } }, () => many);
-    app.get('/long', { schema: { response: { 200: completionAnswers } } }, () => long);
+    app.get('/one', { schema: { response: { 200: completionAnswers } } }, () => parsed(answer));
+    app.get('/many', { schema: { response: { 200: manyAnswers } } }, () => parsed(many));
+    app.get('/long', { schema: { response: { 200: completionAnswers } } }, () => parsed(long));
     expect([...completionJson(answer)].join('')).toBe((await app.inject('/one')).payload);
     expect([...completionJson(long)].join('')).toBe((await app.inject('/long')).payload);
     expect([...manyJson(many)].join('')).toBe((await app.inject('/many')).payload);

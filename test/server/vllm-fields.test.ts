@@ -30,6 +30,9 @@ async function completer() {
   return { app, complete, choice };
 }
 
+/** `prompt_logprobs` as they come out of JSON. */
+type PromptScores = readonly (Record<string, { logprob: number; rank: number; decoded_token: string }> | null)[];
+
 /** Says some bytes in turn, whatever the model says. */
 const saying = (...ids: number[]) => ({ logit_bias: Object.fromEntries(ids.map((id) => [id, 100])) });
 
@@ -139,7 +142,7 @@ describe('prompt_logprobs', () => {
     const { body } = await complete({ prompt_logprobs: 2, max_tokens: 1, n: 2 });
     expect(body.choices[0]).not.toHaveProperty('logprobs.tokens');
     expect(body.choices[1]?.prompt_logprobs).toEqual(body.choices[0]?.prompt_logprobs);
-    const scores = body.choices[0]?.prompt_logprobs ?? [];
+    const scores = (body.choices[0]?.prompt_logprobs ?? []) as unknown as PromptScores;
     expect(scores).toHaveLength(6);
     expect(scores[0]).toBeNull();
     const prompt = [...Buffer.from(minimal.prompt)];

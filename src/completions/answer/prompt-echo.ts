@@ -1,10 +1,7 @@
-import type { GenerationEvent, ScoredToken } from '../../engine/request.js';
+import type { GenerationEvent } from '../../engine/request.js';
 import { TextStream, type TokenBytes } from '../../tokenizer/text-stream.js';
 import type { Logprobs } from './schema.js';
 import { appendLogprobs, noLogprobs, type LogprobsWriter } from './logprobs.js';
-
-/** The best log-probabilities of a scored token, written once for all choices of its prompt. */
-const writtenTops = new WeakMap<ScoredToken, Record<string, number> | null>();
 
 /** A piece of the prompt's text. */
 export interface EchoedText {
@@ -40,7 +37,10 @@ export class PromptEcho {
     const isFirst = this.#written === 0;
     const scored = event.type === 'prompt' ? event.tokens : [];
     if (this.scores && isFirst) appendLogprobs(logprobs, this.scores.writer.write({ id: this.#first, logprob: null }));
-    if (this.scores) for (const token of scored) appendLogprobs(logprobs, writeScored(this.scores, token));
+    if (this.scores) {
+      const { writer, count } = this.scores;
+      for (const token of scored) appendLogprobs(logprobs, writer.write(token, count));
+    }
     const end = event.type === 'prompt' ? this.#written + scored.length + Number(isFirst) : this.prompt.length;
     return { text: this.#take(end), logprobs };
   }
@@ -58,10 +58,4 @@ export class PromptEcho {
     this.scores?.writer.endText();
     return text + this.#text.end();
   }
-}
-
-function writeScored({ writer, count }: Scores, token: ScoredToken): Logprobs {
-  const top = writtenTops.get(token) ?? writer.topOf({ ...token, top: token.top.slice(0, count) });
-  writtenTops.set(token, top);
-  return writer.write(token, top);
 }

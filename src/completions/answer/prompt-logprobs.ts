@@ -1,15 +1,36 @@
 import type { ScoredToken } from '../../engine/request.js';
 import type { TokenBytes } from '../../tokenizer/text-stream.js';
-import { tokenText } from './logprobs.js';
-import type { PromptLogprobs } from './schema.js';
-
-type Entry = NonNullable<PromptLogprobs[number]>;
-
-/** What is written of a scored token, once for all choices of its prompt. */
-const writtenEntries = new WeakMap<ScoredToken, Entry>();
+import type { PromptLogprob, PromptLogprobs } from './schema.js';
+import { tokenText } from './token-name.js';
+import { firstOf } from './top-logprobs.js';
 
 /** The least log-probability that is written, as in vLLM: JSON has no infinity. */
 const LEAST = -9999;
+
+/** An entry of `prompt_logprobs`: a token of the prompt and the best of its place, by id. Written out in JSON only, as `TopLogprobs`. */
+export class PlaceLogprobs {
+  /** @param count best tokens that are written beside the token's own; it may have been scored with more */
+  constructor(
+    private readonly token: ScoredToken,
+    private readonly count: number,
+    private readonly tokenizer: TokenBytes,
+  ) {}
+
+  toJSON(): Record<string, PromptLogprob> {
+    const { id, logprob, rank = 0, top } = this.token;
+    const best = firstOf(top, this.count).map((token, i) => ({ ...token, rank: i + 1 }));
+    return Object.fromEntries(
+      [{ id, logprob, rank }, ...best].map((token) => [
+        token.id,
+        {
+          logprob: Math.max(token.logprob, LEAST),
+          rank: token.rank,
+          decoded_token: tokenText(this.tokenizer.tokenBytes(token.id)),
+        },
+      ]),
+    );
+  }
+}
 
 /** Writes `prompt_logprobs` of one choice, as vLLM has them: for each token of the prompt, the first aside, its own entry and the best by id. */
 export class PromptLogprobsWriter {
@@ -24,24 +45,6 @@ export class PromptLogprobsWriter {
 
   /** Writes the next tokens. */
   write(tokens: readonly ScoredToken[]): void {
-    for (const token of tokens) {
-      const entry = writtenEntries.get(token) ?? this.#entryOf(token);
-      writtenEntries.set(token, entry);
-      this.written.push(entry);
-    }
-  }
-
-  #entryOf({ id, logprob, rank = 0, top }: ScoredToken): Entry {
-    const best = top.slice(0, this.count).map((token, i) => ({ ...token, rank: i + 1 }));
-    return Object.fromEntries(
-      [{ id, logprob, rank }, ...best].map((token) => [
-        token.id,
-        {
-          logprob: Math.max(token.logprob, LEAST),
-          rank: token.rank,
-          decoded_token: tokenText(this.tokenizer.tokenBytes(token.id)),
-        },
-      ]),
-    );
+    this.written.push(...tokens.map((token) => new PlaceLogprobs(token, this.count, this.tokenizer)));
   }
 }

@@ -3,11 +3,16 @@ import { Type, type Static } from 'typebox';
 import { mapOf } from '../../lib/schema/map-of.js';
 import { nullable } from '../../lib/schema/optional.js';
 
+/** A value that is made when JSON is written of it. */
+interface MadeForJson<T> {
+  toJSON(): T;
+}
+
 /** Log-probabilities of a choice's tokens, as lists of one entry a token. With `echo` those of the first token are null. */
 export const Logprobs = Type.Object({
   tokens: Type.Array(Type.String()),
   token_logprobs: Type.Array(nullable(Type.Number())),
-  top_logprobs: Type.Array(nullable(mapOf(Type.Number()))),
+  top_logprobs: Type.Array(Type.Unsafe<MadeForJson<Record<string, number>> | null>(nullable(mapOf(Type.Number())))),
   text_offset: Type.Array(Type.Integer()),
 });
 export type Logprobs = Static<typeof Logprobs>;
@@ -17,9 +22,12 @@ const PromptLogprob = Type.Object({
   rank: Type.Integer({ description: '1 is the best token of its place.' }),
   decoded_token: Type.String(),
 });
+export type PromptLogprob = Static<typeof PromptLogprob>;
 
 /** Log-probabilities of a prompt's tokens by token id: of each its own and the best ones. Those of the first token are null. */
-export const PromptLogprobs = Type.Array(nullable(mapOf(PromptLogprob)));
+export const PromptLogprobs = Type.Array(
+  Type.Unsafe<MadeForJson<Record<string, PromptLogprob>> | null>(nullable(mapOf(PromptLogprob))),
+);
 export type PromptLogprobs = Static<typeof PromptLogprobs>;
 
 const choice = {

@@ -1,6 +1,7 @@
 import { BeamSearch } from './beam-search.js';
 import { bannedTokens, forcedToken } from '../sampling/bans.js';
-import { bestTokens, scoreForced } from '../sampling/logprobs.js';
+import { bestTokens, BestTokens } from '../sampling/best-tokens.js';
+import { scoreForced } from '../sampling/logprobs.js';
 import type { LogitsRow } from '../sampling/logits-row.js';
 import { emitHypothesis } from '../step/next-token.js';
 import type { BeamRequest, GenerationRequest, ScoredToken } from '../request.js';
@@ -49,7 +50,7 @@ export class BeamGroup implements SequenceGroup<Sequence> {
     }
     const banned = bannedTokens(sequence);
     const best = bestTokens(row, this.#search.numContinuations + banned.size);
-    const top = bestTokens(row, this.#numTops);
+    const top = new BestTokens(bestTokens(row, this.#numTops));
     const allowed = best.filter(({ id }) => !banned.has(id));
     // Where too few are left, banned ones keep the search going, as in Transformers.
     const rest = best.filter(({ id }) => banned.has(id)).map(({ id }) => ({ id, logprob: -Infinity }));

@@ -1,12 +1,6 @@
+import { bestTokens, BestTokens } from './best-tokens.js';
 import type { LogitsRow } from './logits-row.js';
-import type { ScoredToken, TokenLogprob } from '../request.js';
-
-/** The `count` best tokens of a row with their natural log-probabilities under the model itself, best first. */
-export function bestTokens(row: LogitsRow, count: number): TokenLogprob[] {
-  return Array.from(row.bestIds.subarray(0, count), (id, i) => {
-    return { id, logprob: (row.bestLogits[i] ?? -Infinity) - row.lse };
-  });
-}
+import type { ScoredToken } from '../request.js';
 
 /** A token that comes whatever the model says: it alone is likely. @param count as of `scoreToken` */
 export function scoreForced(id: number, count: number): ScoredToken {
@@ -17,7 +11,7 @@ export function scoreForced(id: number, count: number): ScoredToken {
 export function scoreToken(row: LogitsRow, id: number, count: number): ScoredToken {
   const rank = row.bestIds.indexOf(id);
   const logit = rank < 0 ? row.logit(id) : (row.bestLogits[rank] ?? -Infinity);
-  return { id, logprob: logit - row.lse, top: bestTokens(row, count) };
+  return { id, logprob: logit - row.lse, top: new BestTokens(bestTokens(row, count)) };
 }
 
 /** As `scoreToken`, with the token's rank. Reads the whole vocabulary, unless the token is among the row's best. */
