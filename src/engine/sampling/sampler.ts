@@ -30,7 +30,7 @@ function draw({ ids, probabilities }: Distribution, u: number): number | undefin
 
 /** Tokens that truncation leaves, if the best tokens are enough to tell. */
 function keptOfBest(row: DrawnRow, { temperature, minP = 0, topK, topP }: Shape): Distribution | undefined {
-  const best = weighBest(row, temperature);
+  const best = weighBest(row, { temperature, minP, topK, topP });
   const likely = countLikely(best, minP);
   const isDecided = row.vocabularySize <= BEST || likely < best.length;
   if (!isDecided && (topK > BEST || (minP > 0 && topK === 0))) return undefined;
@@ -44,10 +44,15 @@ function keptOfBest(row: DrawnRow, { temperature, minP = 0, topK, topP }: Shape)
   return { ids: row.bestIds.subarray(0, count), probabilities: kept.map((weight) => weight / keptMass) };
 }
 
+/** Stops at the token drawn: most draws weigh one token or two. */
 function drawFromWhole(row: DrawnRow, temperature: number, u: number): number {
-  const weights = weighBest(row, temperature);
-  const index = reach(weights, u);
-  return index === undefined ? drawFromRest(row, temperature, weights, u) : (row.bestIds[index] ?? 0);
+  const weights = new Float64Array(Math.min(BEST, row.bestIds.length));
+  let cumulative = 0;
+  for (let i = 0; i < weights.length; i++) {
+    cumulative += weights[i] = weigh(row, i, temperature);
+    if (u < cumulative) return row.bestIds[i] ?? 0;
+  }
+  return drawFromRest(row, temperature, weights, u);
 }
 
 /** Goes on behind the best tokens: the others by id. */
@@ -80,9 +85,21 @@ function lastPositive(weights: Float64Array): number {
   return index < 0 ? 0 : index;
 }
 
-/** Probabilities of the best tokens under the whole distribution. */
-function weighBest(row: DrawnRow, temperature: number): Float64Array {
-  return Float64Array.from(row.bestLogits.subarray(0, BEST), (logit) =>
-    Math.exp(logit / temperature - row.temperedLse),
-  );
+/** Probabilities of the best tokens under the whole distribution: of as many as truncation needs, and of `BEST` at most. */
+function weighBest(row: DrawnRow, { temperature, minP = 0, topK, topP }: Shape): Float64Array {
+  const isTopK = minP === 0 && topK > 0 && topK <= BEST;
+  const most = Math.min(isTopK ? topK : BEST, row.bestLogits.length);
+  // The nucleus ends where the sum reaches topP, unless a mass that is not 1 is to be divided.
+  const enough = minP === 0 && topK === 0 && row.vocabularySize > BEST ? topP : Infinity;
+  const weights = new Float64Array(most);
+  let count = 0;
+  for (let mass = 0; count < most && (count === 0 || mass < enough); count++) {
+    mass += weights[count] = weigh(row, count, temperature);
+  }
+  return weights.subarray(0, count);
+}
+
+/** Probability of one of the best tokens, by its rank from 0. */
+function weigh(row: DrawnRow, rank: number, temperature: number): number {
+  return Math.exp((row.bestLogits[rank] ?? -Infinity) / temperature - row.temperedLse);
 }
