@@ -4,7 +4,7 @@ import { defaultConfig } from '#src/config/config.js';
 import { PREFIX_LENGTH } from './load/workload.js';
 
 /** Programs that Preamble is compared with. */
-export const DECODER_PEERS = ['node-llama-cpp', 'transformers-peft', 'onnxruntime-node'] as const;
+export const DECODER_PEERS = ['node-llama-cpp', 'transformers-peft', 'transformers-lora', 'onnxruntime-node'] as const;
 export type DecoderPeerName = (typeof DECODER_PEERS)[number];
 /** Programs that Preamble is compared with where the model is a BART. */
 export const SUMMARY_PEERS = ['transformers-bart', 'ctranslate2'] as const;

@@ -3,7 +3,12 @@ import type { EngineContenders } from '../contenders/preamble.js';
 import type { DecoderPeerName } from '../options.js';
 import type { BenchContext } from '../suite.js';
 import { PREFIX_LENGTH, randomPrompt, rates, userName } from '../load/workload.js';
-import { prepareNodeLlamaCpp, prepareOnnxRuntimeNode, prepareTransformersPeft } from './prepare.js';
+import {
+  prepareNodeLlamaCpp,
+  prepareOnnxRuntimeNode,
+  prepareTransformersLora,
+  prepareTransformersPeft,
+} from './prepare.js';
 import { type PeerCommand, PeerProcess } from './peer-process.js';
 
 /** Tokens that a peer must continue a prompt with as the engine does, before it is measured. */
@@ -19,6 +24,7 @@ interface Peer {
 const PEERS: Record<DecoderPeerName, Peer> = {
   'node-llama-cpp': { prepare: prepareNodeLlamaCpp, hasPrefix: false },
   'transformers-peft': { prepare: prepareTransformersPeft, hasPrefix: true },
+  'transformers-lora': { prepare: prepareTransformersLora, hasPrefix: false },
   'onnxruntime-node': { prepare: prepareOnnxRuntimeNode, hasPrefix: false },
 };
 

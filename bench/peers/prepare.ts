@@ -42,6 +42,12 @@ export function prepareTransformersPeft(context: BenchContext): Promise<PeerComm
   return preparePeft('transformers_peft.py', context, firstPrefix());
 }
 
+/** The same with a LoRA of its own for each row instead of a prefix. */
+export async function prepareTransformersLora({ options, checkpoint: model }: BenchContext): Promise<PeerCommand> {
+  const args = flags({ model, loras: Math.max(...options.rows), threads: threadsOf(options) });
+  return { program: await installPeft(), args: [path.join(scripts, 'transformers_peft.py'), ...args] };
+}
+
 /** The same of a BART, with a prefix as PEFT has it. */
 export async function prepareTransformersBart(context: BenchContext): Promise<PeerCommand> {
   const { program, args } = await preparePeft('transformers_peft.py', context, peftSeq2SeqPrefix(userName(0)));
@@ -66,9 +72,13 @@ export async function prepareAdaptersTrainer(context: BenchContext): Promise<Pee
 
 /** A script of Transformers and PEFT that gets the model, a prefix as PEFT's two files, and the threads. */
 async function preparePeft(script: string, context: BenchContext, prefix: AdapterContent): Promise<PeerCommand> {
+  return withAdapter(await installPeft(), script, context, prefix);
+}
+
+/** @returns the Python that has Transformers and PEFT */
+function installPeft(): Promise<string> {
   const packages = ['torch', 'transformers', 'peft', 'numpy', 'safetensors'] as const;
-  const python = await installPython(path.join(installed, 'transformers-peft'), packages);
-  return withAdapter(python, script, context, prefix);
+  return installPython(path.join(installed, 'transformers-peft'), packages);
 }
 
 async function withAdapter(

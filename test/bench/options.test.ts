@@ -18,6 +18,7 @@ describe('options', () => {
     expect(peers).toEqual([
       'node-llama-cpp',
       'transformers-peft',
+      'transformers-lora',
       'onnxruntime-node',
       'transformers-bart',
       'ctranslate2',
@@ -48,7 +49,7 @@ describe('options', () => {
     [['speed'], "suite: 'speed' is none of decode, summaries"],
     [['--rows', '1,0'], "--rows: '0' is not a positive number"],
     [['--repeats', 'many'], "--repeats: 'many' is not a positive number"],
-    [['--peers', 'vllm'], "--peers: 'vllm' is none of node-llama-cpp, transformers-peft, onnxruntime-node"],
+    [['--peers', 'vllm'], "--peers: 'vllm' is none of node-llama-cpp, transformers-peft, transformers-lora"],
     [['--fast'], "Unknown option '--fast'"],
   ])('refuse %j', (args, message) => {
     expect(() => readOptions(args, suites)).toThrow(message);
