@@ -19,6 +19,7 @@ const homes = {
   koffi: ['runtime'],
   'onnxruntime-node': ['runtime'],
   'onnx-proto': ['onnx'],
+  '@huggingface/jinja': ['tokenizer'],
   '@huggingface/tokenizers': ['tokenizer'],
   ioredis: ['redis'],
   bullmq: ['redis'],

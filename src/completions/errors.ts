@@ -8,6 +8,8 @@ export type CompletionErrorCode =
   | Violation['code']
   | 'unsupported_parameter'
   | 'model_not_found'
+  /** The model has no chat template. */
+  | 'chat_unsupported'
   /** Prefix, prompt and tokens to generate do not fit the model's context. */
   | 'context_length_exceeded'
   | 'rate_limit_exceeded'

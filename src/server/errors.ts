@@ -104,6 +104,7 @@ const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
   missing_parameter: refused,
   unknown_parameter: refused,
   unsupported_parameter: refused,
+  chat_unsupported: refused,
   unsupported_operation: refused,
   invalid_json: refused,
   invalid_multipart: refused,

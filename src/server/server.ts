@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { LogController, type FastifyHttpOptions, type FastifyInstance, type RawServerDefault } from 'fastify';
 
+import type { ChatDeps } from '../completions/chat/chat.js';
 import type { ManyDeps } from '../completions/many.js';
 import type { Engine } from '../engine/engine.js';
 import type { StoreError } from '../lib/store-error.js';
@@ -30,6 +31,7 @@ import tracing, { type ServerTracing } from './http/plugins/tracing.js';
 import unreadBody from './http/body/unread-body.js';
 import adminKeyRoutes, { type AdminKeyDeps } from './admin/key-routes.js';
 import adminTenantRoutes, { type AdminTenantDeps } from './admin/tenant-routes.js';
+import chatRoutes from './completions/chat-routes.js';
 import completionRoutes from './completions/routes.js';
 import fileRoutes, { type FileDeps } from './files/routes.js';
 import fineTuningRoutes, { type FineTuningRouteDeps } from './fine-tuning/routes.js';
@@ -66,7 +68,8 @@ interface ServerConfig {
 }
 
 /** Parts that the server is built from. */
-export interface ServerDeps extends Omit<ManyDeps, 'maxChoices' | 'maxRequests'>, Omit<ModelDeps, 'created'> {
+export interface ServerDeps
+  extends Omit<ManyDeps, 'maxChoices' | 'maxRequests'>, Pick<ChatDeps, 'chatTemplate'>, Omit<ModelDeps, 'created'> {
   readonly engine: ManyDeps['engine'] & Pick<Engine, 'healthy'>;
   /** Undefined: there are no routes for files and fine-tuning. */
   readonly fineTuning?: (FineTuningRouteDeps['fineTuning'] & AdminTenantDeps['fineTuning']) | undefined;
@@ -142,6 +145,7 @@ async function apiRoutes(app: FastifyInstance, { deps, drain }: ScopeOptions): P
   await app.register(drainPlugin, { drain });
   await app.register(auth, { tenancy: deps.tenancy });
   await app.register(completionRoutes, { ...deps, maxChoices, maxRequests: maxBatchItems });
+  await app.register(chatRoutes, { ...deps, maxChoices });
   await app.register(modelRoutes, { ...deps, created: Math.floor(deps.now() / 1000) });
   await app.register(prefixRoutes, { ...deps, maxUploadBytes, formPermits });
   const { files, fineTuning } = deps;

@@ -45,6 +45,7 @@ describe('/openapi.json', () => {
       '/metrics',
       '/readyz',
       '/v1/batch/completions',
+      '/v1/chat/completions',
       '/v1/completions',
       '/v1/models',
       '/v1/models/{id}',
@@ -111,7 +112,7 @@ describe('/openapi.json', () => {
   it('has the content types of answers', async () => {
     const { paths, components } = await documentOf(await everyRoute());
     const contentOf = (path: string, method: string) => paths[path]?.[method]?.responses['200']?.content ?? {};
-    for (const path of ['/v1/completions', '/v1/batch/completions'])
+    for (const path of ['/v1/completions', '/v1/batch/completions', '/v1/chat/completions'])
       expect(Object.keys(contentOf(path, 'post'))).toEqual(['application/json', 'text/event-stream']);
     expect(Object.keys(contentOf('/metrics', 'get'))).toEqual(['text/plain']);
     const files = contentOf('/v1/prefixes/{name}/files/{file}', 'get');

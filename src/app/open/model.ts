@@ -5,6 +5,7 @@ import type { Settings } from '../../config/variables.js';
 import type { CompileProgress } from '../../model/compile/compiled-model.js';
 import { CheckpointError } from '../../model/checkpoint-error.js';
 import { openModel, type Model } from '../../model/model.js';
+import { type ChatTemplate, loadChatTemplate } from '../../tokenizer/chat-template.js';
 import type { ModelTokenizer } from '../../tokenizer/token-encoder.js';
 import { TokenizerError } from '../../tokenizer/tokenizer-error.js';
 import { openTokenizer } from './tokenizer.js';
@@ -57,6 +58,11 @@ export async function openServedModel(config: Settings<'model'>, onProgress?: Co
 /** The tokenizer of the model that the settings name. @throws ConfigError naming the variable */
 export function openServedTokenizer({ model }: Pick<Settings<'model'>, 'model'>): Promise<ModelTokenizer> {
   return openTokenizer(model).catch(rethrowAs('PREAMBLE_MODEL'));
+}
+
+/** The chat template of the model that the settings name; undefined if it has none. @throws ConfigError naming the variable */
+export function openServedChatTemplate({ model }: Pick<Settings<'model'>, 'model'>): Promise<ChatTemplate | undefined> {
+  return loadChatTemplate(model).catch(rethrowAs('PREAMBLE_MODEL'));
 }
 
 /** What says where a model's files are: the variable, part of a command line, or a study's field. */

@@ -8,7 +8,7 @@ import { firstOf } from './top-logprobs.js';
 const LEAST = -9999;
 
 /** An entry of `prompt_logprobs`: a token of the prompt and the best of its place, by id. Written out in JSON only, as `TopLogprobs`. */
-export class PlaceLogprobs {
+class PlaceLogprobs {
   /** @param count best tokens that are written beside the token's own; it may have been scored with more */
   constructor(
     private readonly token: ScoredToken,

@@ -7,11 +7,18 @@ import type { Completion } from '../completion.js';
 export type Send = (data: object) => Promise<void>;
 
 /** Reads every choice to its end and keeps the best. If one fails, the others are cancelled. */
-export async function collectCompletion(completion: Completion): Promise<CompletionResponse> {
-  try {
+export function collectCompletion(completion: Completion): Promise<CompletionResponse> {
+  return answering(completion, async () => {
     const { n, bestOf } = completion.params;
     const candidates = await Promise.all(completion.choices.map((choice) => collectCandidate(choice, completion)));
     return { ...head(completion), choices: keepBest(candidates, n, bestOf), usage: completion.usage() };
+  });
+}
+
+/** Answers a completion: cancels what is left of it if that fails, and settles its limits in the end. */
+export async function answering<T>(completion: Completion, answer: () => Promise<T>): Promise<T> {
+  try {
+    return await answer();
   } catch (error) {
     completion.cancel();
     throw error;
@@ -26,7 +33,7 @@ async function collectCandidate(running: RunningChoice, { mayWrite }: Completion
 }
 
 /** Sends each choice's chunks as they come, and the usage at the end if it was asked for. If one fails, the others are cancelled. */
-export async function streamCompletion(completion: Completion, send: Send): Promise<void> {
+export function streamCompletion(completion: Completion, send: Send): Promise<void> {
   const { includeUsage, continuousUsage } = completion.params;
   const chunkHead = { ...head(completion), ...(includeUsage && { usage: null }) };
   const sendOne = (running: RunningChoice, one: ChunkChoice): Promise<void> =>
@@ -35,17 +42,12 @@ export async function streamCompletion(completion: Completion, send: Send): Prom
       choices: [one],
       ...(continuousUsage && { usage: running.usage() }),
     } satisfies CompletionChunk);
-  try {
+  return answering(completion, async () => {
     await Promise.all(
       completion.choices.map((choice) => streamChoice(choice, completion, (one) => sendOne(choice, one))),
     );
     if (includeUsage) await send({ ...chunkHead, choices: [], usage: completion.usage() } satisfies CompletionChunk);
-  } catch (error) {
-    completion.cancel();
-    throw error;
-  } finally {
-    completion.settle();
-  }
+  });
 }
 
 async function streamChoice(

@@ -4,7 +4,7 @@ import { mapOf } from '../../lib/schema/map-of.js';
 import { nullable } from '../../lib/schema/optional.js';
 
 /** A value that is made when JSON is written of it. */
-interface MadeForJson<T> {
+export interface MadeForJson<T> {
   toJSON(): T;
 }
 

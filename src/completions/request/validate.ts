@@ -1,9 +1,5 @@
-import type { TSchema } from 'typebox';
-import type { Validator } from 'typebox/compile';
-
-import { isObject } from '../../lib/is-object.js';
-import { describeViolation, type SchemaError } from '../../lib/schema/violation.js';
 import { CompletionError, invalidValue } from '../errors.js';
+import { makeBodyCheck } from './body-check.js';
 import { CompletionRequest } from './schema.js';
 
 /**
@@ -14,135 +10,24 @@ export type RequestCheck = (body: unknown) => CompletionRequest;
 
 let loading: Promise<RequestCheck> | undefined;
 
-/** The check of requests, made at the first call: to load TypeBox's compiler takes a tenth of a second, which no start has to wait for. */
+/** The check of requests, made at the first call. */
 export function loadRequestCheck(): Promise<RequestCheck> {
   return (loading ??= makeRequestCheck());
 }
 
 async function makeRequestCheck(): Promise<RequestCheck> {
-  const { Compile } = await import('typebox/compile');
-  const validator = Compile(CompletionRequest);
-  const fields = new Map<TSchema, (value: unknown) => boolean>();
-  const checkOf: FieldChecks = (schema) => {
-    const known = fields.get(schema);
-    if (known) return known;
-    const field = Compile(schema);
-    const check = (value: unknown): boolean => field.Check(value);
-    fields.set(schema, check);
-    return check;
-  };
+  const checkFields = await makeBodyCheck(CompletionRequest);
   return (body) => {
-    if (!validator.Check(body)) throw toError(validator, shorten(body, checkOf));
-    refuseUnsupported(body);
-    refuseContradictions(body);
-    return body;
+    const request = checkFields(body);
+    refuseContradictory(request);
+    return request;
   };
 }
 
-/** Entries of a wrong value that errors are listed for: one more than the largest array that is no union. */
-const MANY = 1025;
-
-/** The check of a field's values, compiled at its first use. */
-type FieldChecks = (schema: TSchema) => (value: unknown) => boolean;
-
-const known: Readonly<Record<string, TSchema>> = CompletionRequest.properties;
-
-/**
- * A refused body with the same first error, but with little in its fields, and without unknown ones behind the first: TypeBox lists at most
- * eight errors, and takes seconds to look for them among a million entries.
- */
-function shorten(body: unknown, checkOf: FieldChecks): unknown {
-  if (!isObject(body)) return body;
-  if (Array.isArray(body)) return [];
-  const fields = Object.entries(body);
-  const unknown = fields.find(([name]) => !Object.hasOwn(known, name));
-  const kept = fields.filter((field) => Object.hasOwn(known, field[0]) || field === unknown);
-  return Object.fromEntries(
-    kept.map((field) => [field[0], field === unknown ? null : shortenValue(known[field[0]], field[1], checkOf)]),
-  );
-}
-
-/** A small value that is valid if the value is, and otherwise has the same fault. */
-function shortenValue(schema: TSchema | undefined, value: unknown, checkOf: FieldChecks): unknown {
-  if (!isObject(value) || schema === undefined) return value;
-  const { items, properties = {}, additionalProperties: rest } = schema as TSchema & SchemaParts;
-  if (rest !== undefined && !Array.isArray(value)) {
-    const wrong = wrongEntry(value, properties, rest === false ? () => false : checkOf(rest));
-    if (wrong) return wrong;
-  }
-  if (checkOf(schema)(value)) return firstOf(value);
-  if ('anyOf' in schema) return {}; // the union itself is at fault, and none has an object
-  if (!Array.isArray(value)) return Object.fromEntries(Object.entries(value).slice(0, MANY));
-  const isItemValid = items ? checkOf(items) : () => true;
-  const at = value.findIndex((item) => !isItemValid(item));
-  return at < 0 ? value.slice(0, MANY) : [value[at]];
-}
-
-/** The first entry that is neither known nor valid, alone. Makes no array of all of them, which takes longer than the check. */
-function wrongEntry(map: object, known: object, isValid: (entry: unknown) => boolean): object | undefined {
-  const entries = map as Readonly<Record<string, unknown>>;
-  for (const name in entries) {
-    if (!Object.hasOwn(known, name) && !isValid(entries[name])) return { [name]: entries[name] };
-  }
-  return undefined;
-}
-
-/** What the schema of an array or an object says of its entries; that of another type says nothing. */
-interface SchemaParts {
-  readonly items?: TSchema;
-  readonly properties?: Readonly<Record<string, TSchema>>;
-  readonly additionalProperties?: TSchema | false;
-}
-
-/** The first entry of an array, of which only the first entry is left too; of an object nothing. */
-function firstOf(value: object): object {
-  if (!Array.isArray(value)) return {};
-  return value.slice(0, 1).map((entry: unknown) => (isObject(entry) ? firstOf(entry) : entry));
-}
-
-type RequestValidator = Pick<Validator, 'Errors'>;
-
-function toError(validator: RequestValidator, body: unknown): CompletionError {
-  const { code, message, param } = describeViolation(toSchemaError(firstError(validator.Errors(body))));
-  return new CompletionError(code, message, { param });
-}
-
-type TypeBoxError = ReturnType<RequestValidator['Errors']>[number];
-
-/**
- * The first error, in the schema's order. Of a union's branches it is the union that is at fault, whose own error comes behind theirs
- * and is left out where they are many.
- */
-function firstError(errors: readonly TypeBoxError[]): TypeBoxError {
-  // TypeBox reports a field that should not be there twice, first as a value of the schema `false`.
-  const first = errors.find(({ keyword }) => keyword !== 'boolean');
-  if (!first) throw new Error('the validator refuses a body without an error');
-  const [schemaPath = '', branch] = first.schemaPath.split('/anyOf/');
-  if (branch === undefined) return first;
-  const instancePath = schemaPath.replace('#', '').replaceAll('/properties/', '/');
-  return { ...first, keyword: 'anyOf', schemaPath, instancePath, params: {} };
-}
-
-/** TypeBox lists all fields of a fault, Ajv names the first. */
-function toSchemaError({ keyword, instancePath, params, message, schemaPath }: TypeBoxError): SchemaError {
-  const { requiredProperties, additionalProperties } = params as Record<string, unknown[] | undefined>;
-  return {
-    keyword,
-    instancePath,
-    params: {
-      ...params,
-      missingProperty: requiredProperties?.[0],
-      additionalProperty: additionalProperties?.[0],
-    },
-    message: message.replace('must not', 'must NOT'),
-    parentSchema: schemaAt(schemaPath),
-  };
-}
-
-/** @param path a JSON pointer, as in `#/properties/prompt` */
-function schemaAt(path: string): object {
-  const keys = path.split('/').slice(1);
-  return keys.reduce<object>((schema, key) => schema[key as keyof object], CompletionRequest);
+/** @throws CompletionError for what is not supported, and for fields that are not valid together */
+export function refuseContradictory(request: CompletionRequest): void {
+  refuseUnsupported(request);
+  refuseContradictions(request);
 }
 
 function refuseUnsupported({ suffix, stream_options: options, priority }: CompletionRequest): void {

@@ -1,10 +1,11 @@
-const WHOLE = ['tokenizer.json', 'tokenizer_config.json'] as const;
+const WHOLE = ['tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja'] as const;
 const PARTS = [
   'vocab.json',
   'merges.txt',
   'tokenizer_config.json',
   'added_tokens.json',
   'special_tokens_map.json',
+  'chat_template.jinja',
 ] as const;
 
 /**

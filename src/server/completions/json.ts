@@ -1,4 +1,5 @@
 import type { Choice, CompletionResponse } from '../../completions/answer/schema.js';
+import type { ChatCompletion } from '../../completions/chat/schema.js';
 import type { ManyResponse, ManyResult } from './many-schema.js';
 
 /** Tokens of a choice whose log-probabilities are written in one piece: with 20 for each, some 40 KB. */
@@ -13,6 +14,22 @@ export function* completionJson({ choices, usage, ...head }: CompletionResponse)
   for (const [i, choice] of choices.entries()) {
     yield comma(i);
     yield* choiceJson(choice);
+  }
+  yield `],"usage":${JSON.stringify(usage)}}`;
+}
+
+/** The same of a chat completion. */
+export function* chatJson({ choices, usage, ...head }: ChatCompletion): Generator<string, void> {
+  yield `${open(head)}"choices":[`;
+  for (const [i, { index, message, logprobs, ...end }] of choices.entries()) {
+    yield `${comma(i)}${open({ index, message })}"logprobs":`;
+    if (logprobs === null) yield 'null';
+    else {
+      yield '{"content":';
+      yield* listJson(logprobs.content);
+      yield ',"refusal":null}';
+    }
+    yield `,${JSON.stringify(end).slice(1)}`;
   }
   yield `],"usage":${JSON.stringify(usage)}}`;
 }

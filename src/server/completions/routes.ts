@@ -1,14 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 
 import { collectCompletion, streamCompletion } from '../../completions/answer/response.js';
 import { sumUsage } from '../../completions/answer/usage.js';
 import { startCompletion } from '../../completions/completion.js';
-import { PIECES_A_TURN, requestContext, type RequestContext } from '../../completions/context.js';
+import { PIECES_A_TURN } from '../../completions/context.js';
 import { startMany, type ManyDeps } from '../../completions/many.js';
-import { Reservation } from '../../completions/plan/reservation.js';
 import { CompletionRequest } from '../../completions/request/schema.js';
-import { disconnectSignal } from '../http/disconnect.js';
 import { callerOf } from '../http/plugins/tenant.js';
 import { rateLimitHeaders } from '../http/rate-limit-headers.js';
 import { sendEvents } from '../http/send-events.js';
@@ -17,6 +14,7 @@ import { errorResponses } from '../schema/error.js';
 import { completionJson, manyJson } from './json.js';
 import { collectMany, streamMany } from './many-response.js';
 import { manyAnswers, ManyRequest } from './many-schema.js';
+import { contextOf, leaveToCompletions, reservationOf, reserve } from './reserve.js';
 import { completionAnswers } from './schema.js';
 
 const completionSchema = {
@@ -35,27 +33,12 @@ const manySchema = {
   response: { 200: manyAnswers, ...errorResponses },
 };
 
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** What a completion has taken of its caller's limits. Null on other routes. */
-    reservation: Reservation | null;
-  }
-}
-
-/** Accepts every body: `startCompletion` validates it, as it does each of many. */
-const leaveToCompletions = () => () => true;
-
 /**
  * `POST /completions` and `POST /batch/completions`. Rate-limit headers of the latter are the state of the tenant's limits after the
  * last item was admitted, or refused by them; there are none where no item came that far.
  */
 const completionRoutes: FastifyPluginAsyncTypebox<ManyDeps> = async (app, deps) => {
-  app.decorateRequest('reservation', null);
-  // Before the body is read: what is refused for its body has cost the machine something too.
-  app.addHook('onRequest', async (request) => {
-    request.reservation = await Reservation.ofRequest(deps.limiter, callerOf(request));
-  });
-
+  reserve(app, deps);
   const options = { schema: completionSchema, validatorCompiler: leaveToCompletions };
   app.post('/completions', options, async (request, reply) => {
     const context = contextOf(request, reply);
@@ -85,13 +68,3 @@ const completionRoutes: FastifyPluginAsyncTypebox<ManyDeps> = async (app, deps) 
 };
 
 export default completionRoutes;
-
-function reservationOf({ reservation }: FastifyRequest): Reservation {
-  if (!reservation) throw new Error('a completion without its reservation');
-  return reservation;
-}
-
-/** The context of the completions that a reply will answer with. */
-function contextOf({ trace }: FastifyRequest, reply: FastifyReply): RequestContext {
-  return requestContext(disconnectSignal(reply), trace);
-}

@@ -1,0 +1,71 @@
+import type { Caller } from '../../tenancy/tenancy.js';
+import { type ChatTemplate, ChatTemplateError } from '../../tokenizer/chat-template.js';
+import { type Completion, type CompletionDeps, type ReservedRequest, startPrepared } from '../completion.js';
+import type { RequestContext } from '../context.js';
+import { CompletionError, invalidValue } from '../errors.js';
+import { loadPrefix } from '../plan/prefix.js';
+import { encodePrompts } from '../plan/prompts.js';
+import { roomOf } from '../plan/room.js';
+import { readParams } from '../request/params.js';
+import { type ChatParams, readChat } from './request.js';
+
+/** The parts of the program that chat completions are made with. */
+export interface ChatDeps extends CompletionDeps {
+  /** The model's; undefined: it has none, and conversations are refused. */
+  readonly chatTemplate?: ChatTemplate | undefined;
+}
+
+/**
+ * Starts the completion of a conversation, as `startCompletion` that of a prompt: the prompt is what the model's template makes of the messages.
+ * @throws CompletionError or EngineError; then nothing of the request is left in the engine
+ */
+export async function startChat(
+  deps: ChatDeps,
+  caller: Caller,
+  { body, reservation }: ReservedRequest,
+  context: RequestContext,
+): Promise<Completion> {
+  try {
+    const chat = await readChat(body);
+    const prompt = renderPrompt(deps, chat);
+    const { maxChoices, base, generation, tokenizer } = deps;
+    const limits = { maxChoices, vocabularySize: base.vocabularySize, generation };
+    const params = readParams({ ...chat.completion, prompt }, limits);
+    const prefix = await loadPrefix(deps, caller.tenant, params.model, context.trace);
+    const room = roomOf(base, prefix?.kv, generation);
+    const least = { ...params, maxTokens: chat.maxTokens ?? 1 };
+    const prompts = await encodePrompts(least, tokenizer, room, context.yield).catch(blameMessages);
+    const [ids = []] = prompts;
+    const maxTokens = chat.maxTokens ?? room.contextLength - room.virtualTokens - ids.length;
+    return await startPrepared(
+      deps,
+      caller,
+      { params: { ...params, prompts, maxTokens }, prefix, reservation },
+      context,
+    );
+  } catch (error) {
+    reservation.refuse(error);
+    throw error;
+  }
+}
+
+function renderPrompt({ chatTemplate, generation, base }: ChatDeps, { messages, opensAnswer }: ChatParams): string {
+  if (chatTemplate === undefined || generation !== undefined) {
+    const message = `The model '${base.id}' has no chat template: send its prompt to /v1/completions.`;
+    throw new CompletionError('chat_unsupported', message, { param: 'model' });
+  }
+  try {
+    return chatTemplate.render(messages, opensAnswer);
+  } catch (error) {
+    if (!(error instanceof ChatTemplateError)) throw error;
+    throw invalidValue('messages', `The model's chat template refuses these messages: ${error.message}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Rethrows a refusal of the prompt as one of the messages that it was made of. */
+function blameMessages(error: unknown): never {
+  if (!(error instanceof CompletionError) || error.param !== 'prompt') throw error;
+  throw new CompletionError(error.code, error.message, { param: 'messages', cause: error });
+}
