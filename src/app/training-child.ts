@@ -43,11 +43,11 @@ async function run(host: TrainingHost, task: TrainingTask): Promise<void> {
 }
 
 async function train(host: TrainingHost, task: TrainingTask): Promise<Stop> {
-  const { training, base, tokenizer } = await openTrainingModel({ ...host, spin: 'off' }); // others need the cores
+  const { training, base, tokenizer, conversation } = await openTrainingModel({ ...host, spin: 'off' }); // others need the cores
   try {
     const { signal } = stop;
     const read = (file: string, subject: DataSubject) =>
-      readExamples(file, { subject, format: 'jsonl', separator: '', signal });
+      readExamples(file, { subject, format: 'jsonl', separator: '', conversation, signal });
     const result = await tune({
       model: training,
       base,

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { TrainingExample } from '../tuning/data/example.js';
 import type { DataSubject } from '../tuning/errors.js';
 import { RandomStream } from '../tuning/start/random-stream.js';
-import { type DataFormat, readExamples } from '../tuning/data/read-examples.js';
+import { type DataFormat, type DataOptions, readExamples } from '../tuning/data/read-examples.js';
 import { SpecError } from './errors.js';
 import type { PlannedRun } from './plan.js';
 import type { StudySpec } from './spec.js';
@@ -31,15 +31,19 @@ const FIXED_SEED = 1;
  * Reads and splits a study's data. Examples of unseen categories are used neither for training nor for validation. A
  * source that is held back for validation is held back with all its examples.
  * @param directory that file names in the spec are relative to
- * @param separator text that ends a prompt in formats written as the paper's code writes them
+ * @param form how the model's examples are written
  * @throws SpecError for a field of the spec that does not fit the data
  * @throws TuningError naming file, line and field of the data
  */
-export async function readStudyData(spec: StudySpec, directory: string, separator: string): Promise<StudyData> {
+export async function readStudyData(
+  spec: StudySpec,
+  directory: string,
+  form: Pick<DataOptions, 'separator' | 'conversation'>,
+): Promise<StudyData> {
   const { data } = spec;
   const format: DataFormat | undefined = data.format;
   const read = (file: string, subject: DataSubject): Promise<TrainingExample[]> =>
-    readExamples(path.resolve(directory, file), { subject, format, separator });
+    readExamples(path.resolve(directory, file), { subject, format, ...form });
   const test = data.test === undefined ? undefined : await read(data.test, 'data');
   refuseUnknownCategories(data.unseen ?? [], test);
   const seen = (examples: Examples): TrainingExample[] =>

@@ -20,7 +20,7 @@ async function read(data: object, train = lines(0, 20, ['a', 'b'])) {
   await fs.writeFile(path.join(directory, 'test.jsonl'), lines(100, 9, ['a', 'b', 'c']));
   const files = { train: 'train.jsonl', test: 'test.jsonl' };
   const spec = parseSpec(JSON.stringify({ data: { ...files, ...data }, parts: [{ title: 'x', axes: {} }] }));
-  return readStudyData(spec, directory, '|');
+  return readStudyData(spec, directory, { separator: '|' });
 }
 
 describe("a study's data", () => {

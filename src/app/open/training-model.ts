@@ -7,6 +7,8 @@ import type { BaseModel } from '../../prefix/kv.js';
 import { rethrowNaming } from './model.js';
 import { openTokenizer } from './tokenizer.js';
 import type { ModelTokenizer } from '../../tokenizer/token-encoder.js';
+import { loadChatTemplate } from '../../tokenizer/chat-template.js';
+import type { ConversationForm } from '../../tuning/data/conversation.js';
 import { TrainingModel } from '../../tuning/training/training-model.js';
 
 /** A frozen model that prefixes are trained on, with its tokenizer. */
@@ -14,6 +16,8 @@ export interface OpenTrainingModel {
   readonly training: TrainingModel;
   readonly base: BaseModel;
   readonly tokenizer: ModelTokenizer;
+  /** How its chat template writes conversations to learn; undefined without one. */
+  readonly conversation: ConversationForm | undefined;
   /** What somebody who starts the model should know of its checkpoint's files, a line each. */
   readonly warnings: readonly string[];
 }
@@ -25,6 +29,7 @@ export async function openTrainingModel(
 ): Promise<OpenTrainingModel> {
   const { model: source, modelName, cache, threads, spin } = config;
   const tokenizer = await openTokenizer(source);
+  const template = await loadChatTemplate(source);
   const options = { source, cache, ...(onProgress && { onProgress }) };
   const directory = await compileModel(options).catch(rethrowNaming(config));
   const manifest = (await readManifest(directory)) as Manifest;
@@ -33,6 +38,7 @@ export async function openTrainingModel(
     training,
     base: baseModel(modelName ?? basename(resolve(source)), manifest),
     tokenizer,
+    conversation: template && { template, end: tokenizer.decode(manifest.eosTokenIds.slice(0, 1)) },
     warnings: manifest.warnings,
   };
 }

@@ -86,10 +86,11 @@ async function runEvaluate(options: EvaluateOptions, io: Io): Promise<Result[]> 
 
   const config = { ...settings, model: resolve(options.model ?? settings.model) };
   const source = options.model === undefined ? 'PREAMBLE_MODEL' : '--model';
-  const { training, base, tokenizer } = await openWithWarnings(config, source, io);
+  const { training, base, tokenizer, conversation } = await openWithWarnings(config, source, io);
   try {
     const separator = separatorOf(training.options.manifest, (ids) => tokenizer.decode(ids));
-    const all = await readExamples(options.data, { subject: 'data', format: options.format, separator });
+    const form = { format: options.format, separator, conversation };
+    const all = await readExamples(options.data, { subject: 'data', ...form });
     const examples = firstSources(all, options.limit ?? Infinity);
     for (const adapter of options.prefix ?? []) await loadAdapter(adapter, base);
     if (options.predictions !== undefined) await refuseUnwritable(options.predictions);

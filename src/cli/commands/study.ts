@@ -82,10 +82,10 @@ async function runSpec({ spec, directory, out }: StudyJob, io: Io): Promise<Stud
   const onSigint = (): void => interrupt.abort();
   process.once('SIGINT', onSigint); // a second Ctrl-C ends the process at once
   const given = spec.model === undefined ? 'PREAMBLE_MODEL' : 'model';
-  const { training, base, tokenizer } = await openWithWarnings(config, given, io);
+  const { training, base, tokenizer, conversation } = await openWithWarnings(config, given, io);
   try {
     const separator = separatorOf(training.options.manifest, (ids) => tokenizer.decode(ids));
-    const data = await readStudyData(spec, directory, separator);
+    const data = await readStudyData(spec, directory, { separator, conversation });
     const served = await openConfiguredModel(config, compileProgress(io.stderr));
     try {
       return await runStudy({

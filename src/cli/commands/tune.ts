@@ -123,7 +123,7 @@ async function runTune(options: TuneOptions, io: Io): Promise<TuneResult> {
 
   const config = { ...settings, model: resolve(options.model ?? settings.model) };
   const source = options.model === undefined ? 'PREAMBLE_MODEL' : '--model';
-  const { training, base, tokenizer } = await openWithWarnings(config, source, io);
+  const { training, base, tokenizer, conversation } = await openWithWarnings(config, source, io);
   const interrupt = new AbortController();
   const onSigint = (): void => interrupt.abort(new Error('interrupted before training began'));
   process.once('SIGINT', onSigint); // a second Ctrl-C ends the process at once
@@ -131,7 +131,7 @@ async function runTune(options: TuneOptions, io: Io): Promise<TuneResult> {
     const { init, adapter } = await readInit(options.init);
     const separator = separatorOf(training.options.manifest, (ids) => tokenizer.decode(ids));
     const read = (file: string, subject: DataSubject): Promise<TrainingExample[]> =>
-      readExamples(file, { subject, format: options.format, separator, signal: interrupt.signal });
+      readExamples(file, { subject, format: options.format, separator, conversation, signal: interrupt.signal });
     return await tune({
       model: training,
       base,

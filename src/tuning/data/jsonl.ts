@@ -1,19 +1,31 @@
-import type { TextOrIds, TrainingExample } from './example.js';
 import { yieldBetween } from '../../lib/yield-between.js';
+import { type ConversationForm, readConversation } from './conversation.js';
+import type { TextOrIds, TrainingExample } from './example.js';
 import { Field } from './field.js';
 import { type Line, linesOf } from './lines.js';
 import { otherShape } from './other-shapes.js';
 
-/**
- * Lines of `{"prompt", "completion", "category"?}`; prompt and completion are each a string or an array of token ids. Throws the
- * signal's reason.
- */
-export function parseJsonl(text: string, file: string, signal?: AbortSignal): Promise<TrainingExample[]> {
-  return yieldBetween(linesOf(text, file), parseLine, signal);
+interface JsonlOptions {
+  /** How the model's chat template writes conversations; undefined or left out: there is none, and they are refused. */
+  readonly conversation?: ConversationForm | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
-function parseLine({ line, where }: Line): TrainingExample {
+/**
+ * Lines of `{"prompt", "completion", "category"?}`; prompt and completion are each a string or an array of token ids. Of a model with a chat
+ * template, lines of `{"messages", "category"?}` too. Throws the signal's reason.
+ */
+export function parseJsonl(
+  text: string,
+  file: string,
+  { conversation, signal }: JsonlOptions = {},
+): Promise<TrainingExample[]> {
+  return yieldBetween(linesOf(text, file), (line) => parseLine(line, conversation), signal);
+}
+
+function parseLine({ line, where }: Line, conversation: ConversationForm | undefined): TrainingExample {
   const fields = Field.parse(line, where);
+  if (conversation !== undefined && fields.has('messages')) return readConversation(fields, conversation);
   const [prompt, completion] = [fields.get('prompt'), fields.get('completion')];
   if (fields.has('messages') || !isTextOrIds(prompt.value) || !isTextOrIds(completion.value)) {
     const other = otherShape(fields);

@@ -5,6 +5,7 @@ import { isErrno } from '../../disk/durable.js';
 import type { Manifest } from '../../model/compile/compiled-model.js';
 import { type DataSubject, TuningError } from '../errors.js';
 import { DataError } from './data-error.js';
+import type { ConversationForm } from './conversation.js';
 import type { TrainingExample } from './example.js';
 import { parseDart } from './dart.js';
 import { parseE2e } from './e2e.js';
@@ -21,6 +22,8 @@ export interface DataOptions {
   readonly format?: DataFormat | undefined;
   /** Text that stands between source and target in all formats but jsonl, if any: see `separatorOf`. */
   readonly separator: string;
+  /** Of a model with a chat template: how it writes conversations; undefined or left out: they are refused. */
+  readonly conversation?: ConversationForm | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -37,11 +40,11 @@ export async function readExamples(file: string, options: DataOptions): Promise<
 async function parse(
   text: string,
   name: string,
-  { format, separator, signal }: DataOptions,
+  { format, separator, conversation, signal }: DataOptions,
 ): Promise<TrainingExample[]> {
   switch (format ?? formatOf(name, text)) {
     case 'jsonl':
-      return parseJsonl(text, name, signal);
+      return parseJsonl(text, name, { conversation, signal });
     case 'e2e':
       return parseE2e(text, name, separator);
     case 'webnlg':
