@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { addGradients } from '../../src/onnx/autodiff/gradients.js';
-import type { Inverse } from '../../src/onnx/autodiff/rule.js';
+import type { Inverse, Size } from '../../src/onnx/autodiff/rule.js';
 import { RULES } from '../../src/onnx/autodiff/rules.js';
 import { GraphBuilder, type Value } from '../../src/onnx/graph.js';
 import { Runtime } from '../../src/runtime/ort/runtime.js';
@@ -28,6 +28,8 @@ interface Case {
   readonly write: (graph: GraphBuilder) => Value;
   /** Of indices that it takes rows by. */
   readonly inverses?: (graph: GraphBuilder) => [Value, Inverse][];
+  /** Of values that are known without them. */
+  readonly shapes?: readonly [Value, readonly Size[]][];
 }
 
 const fused = 'com.microsoft:FusedMatMul';
@@ -90,6 +92,23 @@ const cases: Case[] = [
   },
   { name: 'Reshape', inputs: { x: [3, 4] }, output: [2, 6], write: (g) => g.node('Reshape', ['x', g.int64([2, 6])]) },
   {
+    name: 'Reshape, of a known shape',
+    inputs: { x: [3, 4] },
+    output: [2, 6],
+    write: (g) => g.node('Reshape', ['x', g.int64([2, 6])]),
+    shapes: [['x', [-1, 4]]],
+  },
+  {
+    name: 'Reshape, of a shape that is known in part by a tensor',
+    inputs: { x: [3, 4] },
+    output: [2, 6],
+    write: (g) => {
+      g.int64([4]);
+      return g.node('Reshape', ['x', g.int64([2, 6])]);
+    },
+    shapes: [['x', [-1, 'int64_[4]']]],
+  },
+  {
     name: 'Unsqueeze',
     inputs: { x: [3, 4] },
     output: [3, 1, 4],
@@ -117,6 +136,19 @@ const cases: Case[] = [
     output: [2, 6],
     write: (g) => g.node('Concat', ['x', 'y', 'z'], { axis: 1 }),
   },
+  {
+    name: 'Concat, of known sizes',
+    inputs: { x: [2, 3], y: [2, 1] },
+    output: [2, 4],
+    write: (g) => {
+      g.int64([1]);
+      return g.node('Concat', ['x', 'y'], { axis: 1 });
+    },
+    shapes: [
+      ['x', [-1, 3]],
+      ['y', [-1, 'int64_[1]']],
+    ],
+  },
   { name: 'Expand', inputs: { x: [1, 3] }, output: [4, 3], write: (g) => g.node('Expand', ['x', g.int64([4, 3])]) },
   {
     name: 'Gather, a row twice',
@@ -141,34 +173,42 @@ const cases: Case[] = [
 ];
 
 describe('the gradient of', () => {
-  it.each(cases)('$name is that of finite differences', async ({ inputs, frozen = [], output, write, inverses }) => {
-    const trained = Object.keys(inputs).filter((name) => !frozen.includes(name));
-    const graph = new GraphBuilder('case');
-    for (const [name, shape] of Object.entries(inputs)) graph.input(name, 'float32', shape);
-    graph.input('seed', 'float32', output);
-    const y = write(graph);
-    const gradients = addGradients(graph, new Map([[y, 'seed']]), trained, new Map(inverses?.(graph)));
-    graph.output(y, 'float32', output);
-    const wanted = trained.map((name) => {
-      const copy = graph.nodes('Identity', [gradients.get(name)], [`grad_${name}`])[0]!;
-      graph.output(copy, 'float32', inputs[name]!);
-      return [copy, inputs[name]!] as const;
-    });
-    const shapes: Shapes = { [y]: output, ...Object.fromEntries(wanted) };
-    const opened = await TestGraph.open(runtime, graph);
-    try {
-      const data = Object.fromEntries(
-        Object.entries({ ...inputs, seed: output }).map(([name, shape], i) => [name, noise(shape, i)]),
-      );
-      const found = await opened.run(data, shapes);
-      for (const name of trained) {
-        const numeric = await differences(opened, data, name, y, shapes);
-        expectClose(found[`grad_${name}`]!, numeric, 2e-3);
+  it.each(cases)(
+    '$name is that of finite differences',
+    async ({ inputs, frozen = [], output, write, inverses, shapes: known }) => {
+      const trained = Object.keys(inputs).filter((name) => !frozen.includes(name));
+      const graph = new GraphBuilder('case');
+      for (const [name, shape] of Object.entries(inputs)) graph.input(name, 'float32', shape);
+      graph.input('seed', 'float32', output);
+      const y = write(graph);
+      const gradients = addGradients(graph, new Map([[y, 'seed']]), trained, {
+        inverses: new Map(inverses?.(graph)),
+        shapes: new Map(known),
+      });
+      const shapesTaken = graph.history.filter(({ op }) => op === 'Shape').flatMap(({ inputs }) => inputs);
+      for (const [value] of known ?? []) expect(shapesTaken).not.toContain(value);
+      graph.output(y, 'float32', output);
+      const wanted = trained.map((name) => {
+        const copy = graph.nodes('Identity', [gradients.get(name)], [`grad_${name}`])[0]!;
+        graph.output(copy, 'float32', inputs[name]!);
+        return [copy, inputs[name]!] as const;
+      });
+      const shapes: Shapes = { [y]: output, ...Object.fromEntries(wanted) };
+      const opened = await TestGraph.open(runtime, graph);
+      try {
+        const data = Object.fromEntries(
+          Object.entries({ ...inputs, seed: output }).map(([name, shape], i) => [name, noise(shape, i)]),
+        );
+        const found = await opened.run(data, shapes);
+        for (const name of trained) {
+          const numeric = await differences(opened, data, name, y, shapes);
+          expectClose(found[`grad_${name}`]!, numeric, 2e-3);
+        }
+      } finally {
+        await opened.dispose();
       }
-    } finally {
-      await opened.dispose();
-    }
-  });
+    },
+  );
 
   it('covers every rule', () => {
     const covered = cases.map(({ name }) => name.split(/[, ]/)[0]);

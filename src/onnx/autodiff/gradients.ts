@@ -1,5 +1,5 @@
 import type { GraphBuilder, GraphNode, Value } from '../graph.js';
-import type { Inverses } from './rule.js';
+import type { Known, RuleInput } from './rule.js';
 import { RULES } from './rules.js';
 
 /**
@@ -7,8 +7,8 @@ import { RULES } from './rules.js';
  * rule per operator. Nodes that depend on no parameter get no gradient, so frozen weights cost nothing.
  *
  * @param seeds values of the graph, each with the scalar's gradient with respect to it, of the value's shape
- * @param inverses inverses of index tensors, so that a gather's gradient is gathered too, which is faster than
- * scattering
+ * @param known inverses of index tensors, so that a gather's gradient is gathered too, which is faster than scattering; and shapes, so that
+ * values need not be kept for theirs
  * @returns the gradient of each parameter, of the parameter's shape
  * @throws Error for an operator on the way that has no rule, and for a parameter that no seed depends on
  */
@@ -16,12 +16,12 @@ export function addGradients(
   graph: GraphBuilder,
   seeds: ReadonlyMap<Value, Value>,
   parameters: readonly Value[],
-  inverses: Inverses = new Map(),
+  { inverses = new Map(), shapes = new Map() }: Known = {},
 ): Map<Value, Value> {
   const nodes = [...graph.history];
   const reached = reachableFrom(parameters, nodes);
   const gradients = new Map(seeds);
-  for (const node of nodes.reverse()) differentiate(graph, node, reached, gradients, inverses);
+  for (const node of nodes.reverse()) differentiate({ graph, node, inverses, shapes }, reached, gradients);
   return new Map(
     parameters.map((parameter) => {
       const gradient = gradients.get(parameter);
@@ -42,11 +42,9 @@ function reachableFrom(parameters: readonly Value[], nodes: readonly GraphNode[]
 
 /** Adds a node's contribution to the gradients of its inputs. The gradients of its outputs must be complete. */
 function differentiate(
-  graph: GraphBuilder,
-  node: GraphNode,
+  { graph, node, ...known }: Pick<RuleInput, 'graph' | 'node' | 'inverses' | 'shapes'>,
   reached: ReadonlySet<Value>,
   gradients: Map<Value, Value>,
-  inverses: Inverses,
 ): void {
   const needs = (index: number): boolean => {
     const input = node.inputs[index];
@@ -56,7 +54,7 @@ function differentiate(
   if (!node.inputs.some((_, index) => needs(index)) || outputGradients.every((g) => g === undefined)) return;
   const rule = RULES[node.op];
   if (rule === undefined) throw new Error(`no rule differentiates ${node.op}`);
-  rule({ graph, node, gradients: outputGradients, needs, inverses }).forEach((contribution, index) => {
+  rule({ graph, node, gradients: outputGradients, needs, ...known }).forEach((contribution, index) => {
     const input = node.inputs[index];
     if (input === undefined || contribution === undefined || !needs(index)) return;
     const before = gradients.get(input);

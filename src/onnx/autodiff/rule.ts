@@ -17,6 +17,18 @@ export interface Inverse {
  */
 export type Inverses = ReadonlyMap<Value, Inverse>;
 
+/** A dimension: its size, -1 for the one that the others leave, or a tensor [1] with it. */
+export type Size = number | Value;
+
+/** Shapes of values that are known without the values: ONNX Runtime keeps a tensor until its shape has been read. */
+export type Shapes = ReadonlyMap<Value, readonly Size[]>;
+
+/** What is known of a graph beside its nodes, each part as far as it goes. */
+export interface Known {
+  readonly inverses?: Inverses;
+  readonly shapes?: Shapes;
+}
+
 /** A node to differentiate, and what its rule may use. */
 export interface RuleInput {
   readonly graph: GraphBuilder;
@@ -26,6 +38,7 @@ export interface RuleInput {
   /** Whether the gradient of the input with this index is needed. */
   readonly needs: (input: number) => boolean;
   readonly inverses: Inverses;
+  readonly shapes: Shapes;
 }
 
 /** Writes the gradients of a node's inputs, in order; undefined where none is needed. */

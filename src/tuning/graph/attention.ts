@@ -1,5 +1,5 @@
 import type { Transformer } from '../../model/transformer.js';
-import type { Inverses } from '../../onnx/autodiff/rule.js';
+import type { Known, Size } from '../../onnx/autodiff/rule.js';
 import type { GraphBuilder, Value } from '../../onnx/graph.js';
 import type { AttentionSite } from '../../prefix/kv.js';
 
@@ -14,6 +14,8 @@ export function splitKv(graph: GraphBuilder, qkv: Value): [Value, Value] {
 /** Virtual tokens of a site, the same for every row of a batch. */
 export class VirtualTokens {
   readonly #blocks: readonly Value[];
+  /** Shapes of keys and values of the layers. */
+  readonly shapes: readonly [Value, readonly Size[]][];
 
   /**
    * @param prefix [P, rowWidth(site)]
@@ -33,6 +35,7 @@ export class VirtualTokens {
     const blocks = graph.nodes('Split', [byBlock], layers * 2, { axis: 0, num_outputs: layers * 2 });
     const expanded = graph.node('Concat', [rows, graph.int64([heads, length, headDim])], { axis: 0 });
     this.#blocks = blocks.map((block) => graph.node('Expand', [block, expanded])); // [B, heads, P, headDim]
+    this.shapes = this.#blocks.map((block) => [block, [-1, heads, length, headDim]]);
   }
 
   /** A layer's keys and values [B, heads, T, headDim] to [B, heads, P + T, headDim]: behind the virtual tokens. */
@@ -43,9 +46,9 @@ export class VirtualTokens {
   }
 }
 
-/** Rows of the batch [1], of indices whose dimension `axis` they are. */
-export function rowCount(graph: GraphBuilder, indices: Value, axis: number): Value {
-  return graph.node('Gather', [graph.node('Shape', [indices]), graph.int64([axis])]);
+/** Size [1] of a value along an axis. */
+export function sizeOf(graph: GraphBuilder, value: Value, axis: number): Value {
+  return graph.node('Gather', [graph.node('Shape', [value]), graph.int64([axis])]);
 }
 
 /**
@@ -56,7 +59,10 @@ export class PrefixedAttention {
   readonly #pad: Value;
   readonly #unpad: Value;
   readonly #mask: Value;
+  /** Tokens of the longest row, [1]. */
+  readonly #length: Value;
   readonly #virtual: VirtualTokens;
+  readonly #shapes: [Value, readonly Size[]][] = [];
 
   /** `prefix` is [P, rowWidth(site)], the same for every row of the batch. */
   constructor(
@@ -69,27 +75,32 @@ export class PrefixedAttention {
     this.#pad = graph.input('pad', 'int32', [3, 'rows', heads, 'row']);
     this.#unpad = graph.input('unpad', 'int32', ['tokens', heads]);
     this.#mask = graph.input('mask', 'float32', ['masks', 1, 'row', 'seen']);
-    this.#virtual = new VirtualTokens(graph, site, prefix, length, rowCount(graph, this.#pad, 1));
+    this.#length = sizeOf(graph, this.#pad, 3);
+    this.#virtual = new VirtualTokens(graph, site, prefix, length, sizeOf(graph, this.#pad, 1));
   }
 
   /** Queries, keys and values [N, 3 * width] to [N, width]. */
   attend(layer: number, qkv: Value): Value {
     const { graph, site } = this.model;
-    const pieces = graph.int64([-1, site.headDim]);
+    const { kvHeads: heads, headDim } = site;
+    const pieces = graph.int64([-1, headDim]);
     const [query, key, value] = parts(graph, graph.node('Gather', [graph.node('Reshape', [qkv, pieces]), this.#pad]));
+    this.#shapes.push([qkv, [-1, 3 * heads * headDim]]);
+    for (const own of [key, value]) this.#shapes.push([own, [-1, heads, this.#length, headDim]]);
     const kv = this.#virtual.before(layer, key, value);
     const attended = attention(graph, this.model.attentionScale(layer), [query, ...kv], this.#mask);
     const byToken = graph.node('Gather', [graph.node('Reshape', [attended, pieces]), this.#unpad]);
-    return graph.node('Reshape', [byToken, graph.int64([-1, site.kvHeads * site.headDim])]);
+    return graph.node('Reshape', [byToken, graph.int64([-1, heads * headDim])]);
   }
 
-  /** Indices that take gradients back through padding and unpadding. */
-  inverses(): Inverses {
+  /** Indices that take gradients back through padding and unpadding, and shapes of what was written. */
+  known(): Required<Known> {
     const { graph } = this.model;
-    return new Map([
+    const inverses = new Map([
       [this.#pad, { index: graph.input('pad_back', 'int32', ['pieces']), zeros: false }],
       [this.#unpad, { index: graph.input('unpad_back', 'int32', ['padded']), zeros: true }],
     ]);
+    return { inverses, shapes: new Map([...this.#virtual.shapes, ...this.#shapes]) };
   }
 }
 

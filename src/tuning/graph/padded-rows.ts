@@ -1,6 +1,7 @@
-import type { Inverse } from '../../onnx/autodiff/rule.js';
+import type { Inverse, Size } from '../../onnx/autodiff/rule.js';
 import type { GraphBuilder, Value } from '../../onnx/graph.js';
 import type { AttentionSite } from '../../prefix/kv.js';
+import { sizeOf } from './attention.js';
 
 /**
  * Padding of packed rows for attention in a site's heads, and back: see `Padding`, of one part. Its inputs are `NAME_pad`, `NAME_unpad` and,
@@ -8,7 +9,9 @@ import type { AttentionSite } from '../../prefix/kv.js';
  */
 export class PaddedRows {
   readonly #pad: Value;
+  readonly #shapes: [Value, readonly Size[]][] = [];
   #unpad: Value | undefined;
+  #length: Value | undefined;
 
   constructor(
     private readonly graph: GraphBuilder,
@@ -25,7 +28,12 @@ export class PaddedRows {
 
   /** [N, heads * headDim] to [B, heads, T, headDim]. */
   pad(packed: Value): Value {
-    return this.graph.node('Gather', [this.graph.node('Reshape', [packed, this.#pieces()]), this.#pad]);
+    const { graph } = this;
+    const { kvHeads: heads, headDim } = this.site;
+    const padded = graph.node('Gather', [graph.node('Reshape', [packed, this.#pieces()]), this.#pad]);
+    this.#length ??= sizeOf(graph, this.#pad, 2);
+    this.#shapes.push([packed, [-1, heads * headDim]], [padded, [-1, heads, this.#length, headDim]]);
+    return padded;
   }
 
   /** [B, heads, T, headDim] to [N, heads * headDim]. */
@@ -46,6 +54,11 @@ export class PaddedRows {
     if (this.#unpad === undefined) return back;
     const index = graph.input(`${name}_unpad_back`, 'int32', [`${name}_padded`]);
     return [...back, [this.#unpad, { index, zeros: true }]];
+  }
+
+  /** Shapes of what was padded, before and after. */
+  get shapes(): readonly [Value, readonly Size[]][] {
+    return this.#shapes;
   }
 
   #pieces(): Value {

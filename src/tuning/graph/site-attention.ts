@@ -1,9 +1,9 @@
 import type { EncoderDecoder, Projections, Side } from '../../model/encoder-decoder.js';
-import type { Inverse } from '../../onnx/autodiff/rule.js';
+import type { Known } from '../../onnx/autodiff/rule.js';
 import type { GraphBuilder, Value } from '../../onnx/graph.js';
 import type { AttentionSite } from '../../prefix/kv.js';
 import type { RowSet } from '../method.js';
-import { attention, rowCount, VirtualTokens } from './attention.js';
+import { attention, sizeOf, VirtualTokens } from './attention.js';
 import { PaddedRows } from './padded-rows.js';
 import type { Parameters } from './parameters.js';
 
@@ -21,8 +21,8 @@ export interface SiteAttentions {
   readonly encoder: SiteAttention;
   readonly decoder: SiteAttention;
   readonly cross: SiteAttention;
-  /** Indices that take gradients back through padding and unpadding; called once all is written. */
-  inverses(): [Value, Inverse][];
+  /** Indices that take gradients back through padding and unpadding, and shapes of what was written; called once all is written. */
+  known(): Required<Known>;
 }
 
 export function siteAttentions(model: EncoderDecoder, { parameters, sets }: TrainedRows): SiteAttentions {
@@ -30,10 +30,13 @@ export function siteAttentions(model: EncoderDecoder, { parameters, sets }: Trai
   const encoder = new PaddedRows(graph, 'encoder', encoderSite);
   const source = new PaddedRows(graph, 'source', crossSite);
   const target = new PaddedRows(graph, 'target', decoderSite);
-  const rows = rowCount(graph, target.indices, 0);
+  const padded = [encoder, source, target];
+  const virtuals: VirtualTokens[] = [];
+  const rows = sizeOf(graph, target.indices, 0);
   const at = (site: AttentionSite, side: Side, queries: PaddedRows, keys: PaddedRows): SiteAttention => {
     const set = sets.find((one) => one.site === site.name);
     const virtual = set && new VirtualTokens(graph, site, parameters.rows(set), set.length, rows);
+    if (virtual !== undefined) virtuals.push(virtual);
     const mask = graph.input(`${site.name}_mask`, 'float32', maskDims(site.name));
     return attend(graph, { scale: model.attentionScale(side), virtual, mask, queries, keys });
   };
@@ -41,7 +44,10 @@ export function siteAttentions(model: EncoderDecoder, { parameters, sets }: Trai
     encoder: at(encoderSite, 'encoder', encoder, encoder),
     decoder: at(decoderSite, 'decoder', target, target),
     cross: at(crossSite, 'decoder', target, source),
-    inverses: () => [encoder, source, target].flatMap((padded) => padded.inverses()),
+    known: () => ({
+      inverses: new Map(padded.flatMap((rows) => rows.inverses())),
+      shapes: new Map([...padded, ...virtuals].flatMap(({ shapes }) => shapes)),
+    }),
   };
 }
 

@@ -37,7 +37,7 @@ export function trainingGraph({ manifest, shape, gradients }: TrainingGraphOptio
   const parameters = new Parameters(graph, frozen, shape);
   const sets = rowSets(frozen, shape);
   if (shape.sites !== undefined) {
-    writeSourceGraph(encoderDecoder(graph, manifest), { parameters, sets }, gradients);
+    writeSourceGraph(encoderDecoder(graph, manifest), { parameters, sets }, { gradients, frozen });
     return graph;
   }
   const model = transformer(graph, manifest);
@@ -50,12 +50,13 @@ export function trainingGraph({ manifest, shape, gradients }: TrainingGraphOptio
   const attention = new PrefixedAttention(model, prefix, shape.length);
   const hidden = model.layers(embedded, keep, (layer, qkv) => attention.attend(layer, qkv));
 
-  const seed = writeLoss(model, hidden, gradients);
+  const seed = writeLoss(model, hidden, { gradients, width: frozen.width });
   graph.output('losses', 'float32', ['learned', 1]);
   if (seed !== undefined) {
     const kept = { index: graph.input('keep_back', 'int32', ['tokens']), zeros: true };
-    const inverses = new Map([...attention.inverses(), [keep, kept]]);
-    parameters.output(addGradients(graph, new Map([[hidden, seed]]), parameters.names, inverses));
+    const { inverses, shapes } = attention.known();
+    const known = { inverses: new Map([...inverses, [keep, kept]]), shapes };
+    parameters.output(addGradients(graph, new Map([[hidden, seed]]), parameters.names, known));
   }
   return graph;
 }

@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 
 import type { GenerationConfig } from '../../engine/generation-config.js';
+import { HEAD_WEIGHT } from '../../model/architecture.js';
 import { architectureNamed } from '../../model/architectures.js';
 import { type Manifest } from '../../model/compile/compiled-model.js';
 import { DisposableStack } from '../../model/backend/disposable-stack.js';
@@ -16,6 +17,7 @@ import { type Binding, PackedWeights, Session } from '../../runtime/ort/session.
 import type { Tensor } from '../../runtime/ort/tensor.js';
 import { type Batch, type FloatInput, indexInput, type IndexInput } from './batch-inputs.js';
 import { exportedName, rowsGraph } from '../graph/parameters.js';
+import { HEAD_INPUT } from '../graph/source-graph.js';
 import { EXTERNAL_WEIGHTS, trainingGraph, wordsGraph } from '../graph/training-graph.js';
 import { type ParameterName, parameterShapes, rowSets, type TunedShape } from '../method.js';
 import type { Values } from './values.js';
@@ -70,7 +72,7 @@ export class TrainingModel {
   async openLoss(shape: TunedShape, gradients: boolean): Promise<LossGraph> {
     const { manifest } = this.options;
     const session = await this.#open(trainingGraph({ manifest, shape, gradients }));
-    return new LossGraph(this.runtime, session, parameterShapes(manifest.shape, shape), gradients);
+    return new LossGraph(this.runtime, session, parameterShapes(manifest.shape, shape), gradients, this.#headMatrix());
   }
 
   /** The rows of each site that are exported: MLPs, if there are any, are applied and dropped. */
@@ -98,6 +100,12 @@ export class TrainingModel {
     } finally {
       await session.dispose();
     }
+  }
+
+  #headMatrix(): Tensor {
+    const { tensors } = this.weights;
+    const embeddings = architectureNamed(this.options.manifest.architecture).tokenEmbeddings;
+    return (tensors.get(HEAD_WEIGHT) ?? tensors.get(embeddings)) as Tensor;
   }
 
   async #sourceActivations(tokens: readonly number[]): Promise<SiteRows> {
@@ -176,6 +184,7 @@ export class LossGraph {
     private readonly session: Session,
     private readonly shapes: Shapes,
     private readonly gradients: boolean,
+    private readonly headMatrix: Tensor,
   ) {}
 
   async run(values: Values, batch: Batch): Promise<LossResult> {
@@ -186,6 +195,7 @@ export class LossGraph {
       for (const [name, input] of Object.entries(batch.inputs)) {
         if (this.session.inputs.has(name)) binding.input(name, tensorOf(tensors, input));
       }
+      if (this.session.inputs.has(HEAD_INPUT)) binding.input(HEAD_INPUT, this.headMatrix);
       const losses = tensors.make('float32', [batch.kept, 1]);
       binding.output('losses', losses);
       const gradients = this.gradients ? bindGradients(binding, tensors, values, this.shapes) : new Map<never, never>();
