@@ -16,6 +16,8 @@ import type { TuneSettings } from '../../src/tuning/settings.js';
 import { directValues, initialValues } from '../../src/tuning/start/initial-values.js';
 import { RandomStream } from '../../src/tuning/start/random-stream.js';
 import { makeBatch } from '../../src/tuning/training/batch.js';
+import type { Batch } from '../../src/tuning/training/batch-inputs.js';
+import { runParts, stepParts } from '../../src/tuning/training/step-parts.js';
 import type { LossResult, SiteRows, TrainingModel } from '../../src/tuning/training/training-model.js';
 import type { Values } from '../../src/tuning/training/values.js';
 import { tune } from '../../src/tuning/tune.js';
@@ -153,6 +155,50 @@ describe('gradients in an encoder-decoder', () => {
     const combined = (weight: number): number[] => a.map((value, i) => (value + b[i]!) * weight);
     expectClose(await gradient([first, second]), combined(1 / 2));
     expectClose(await gradient([first, second], 'tokens'), combined(1 / 10));
+  });
+});
+
+describe('the parts of a step', () => {
+  const many = Array.from({ length: 300 }, (_, i) => EXAMPLES[(i * i) % EXAMPLES.length]!);
+
+  it.each(['sentences', 'tokens'] as const)('have together the gradient of one batch: mean over %s', async (mean) => {
+    const shape = tunedShape(frozen(), { method: 'prefix', mlp: 6 }, 2);
+    const values = randomValues(shape);
+    const graph = await model.openLoss(shape, true);
+    const parts = stepParts(many, frozen(), shape, mean);
+    const together = await runParts(graph, values, parts);
+    const whole = await graph.run(values, makeBatch(many, frozen(), shape, mean));
+    await graph.dispose();
+    expect(parts.length).toBeGreaterThan(1);
+    expectClose([...together.losses], [...whole.losses]);
+    for (const [name, gradient] of whole.gradients) {
+      const largest = Math.max(...gradient.map(Math.abs));
+      expectClose([...together.gradients.get(name)!], [...gradient], 1e-4 * largest);
+    }
+  });
+
+  it('have whole examples in order, and about as many tokens as each other', () => {
+    const shape = tunedShape(frozen(), { method: 'prefix', mlp: 0 }, 2);
+    const parts = stepParts(many, frozen(), shape);
+    const ids = (batches: readonly Batch[]): number[] =>
+      batches.flatMap(({ inputs }) => [...inputs['source_ids']!.data]);
+    expect(ids(parts)).toEqual(ids([makeBatch(many, frozen(), shape)]));
+    const tokens = parts.map((part) => part.tokens);
+    expect(Math.max(...tokens) - Math.min(...tokens)).toBeLessThan(20);
+  });
+
+  it('are one for an example that is longer than a part, and none is empty', () => {
+    const shape = tunedShape(frozen(), { method: 'prefix', mlp: 0 }, 2);
+    const long = { source: Array<number>(5000).fill(7), start: [2], target: [9, 2] };
+    const rows = stepParts([EXAMPLES[0]!, long, EXAMPLES[1]!], frozen(), shape).map(({ tokens }) => tokens);
+    expect(rows.reduce((sum, count) => sum + count, 0)).toBe(5000 + 2 + 6 + 4 + 3 + 2);
+    expect(Math.min(...rows)).toBeGreaterThan(0);
+  });
+
+  it('are larger where an MLP makes many virtual tokens', () => {
+    const partsWith = (mlp: number): number =>
+      stepParts(many, frozen(), tunedShape(frozen(), { method: 'prefix', mlp }, 100)).length;
+    expect([partsWith(0), partsWith(6)]).toEqual([2, 1]);
   });
 });
 

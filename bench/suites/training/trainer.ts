@@ -5,7 +5,7 @@ import { selfRows } from '#src/prefix/kv.js';
 import { AdamW, clipScale } from '#src/tuning/training/adamw.js';
 import type { TokenExample } from '#src/tuning/data/example.js';
 import { tunedShape } from '#src/tuning/method.js';
-import { makeBatch } from '#src/tuning/training/batch.js';
+import { runParts, stepParts } from '#src/tuning/training/step-parts.js';
 import type { Values } from '#src/tuning/training/values.js';
 import { takePriority } from '#src/tuning/priority.js';
 import { TrainingModel } from '#src/tuning/training/training-model.js';
@@ -54,7 +54,11 @@ async function train({ examples, steps }: TrainRequest): Promise<TrainAnswer> {
   const start = performance.now();
   let loss = NaN;
   for (let end = step + steps; step < end;) {
-    const { losses, gradients } = await graph.run(rows, makeBatch(examples.map(withStart), manifest.shape, shape));
+    const { losses, gradients } = await runParts(
+      graph,
+      rows,
+      stepParts(examples.map(withStart), manifest.shape, shape),
+    );
     optimizer.step(gradients, ++step, 5e-5, clipScale(gradients, 1));
     loss = losses.reduce((sum, value) => sum + value, 0) / losses.length;
   }

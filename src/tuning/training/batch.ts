@@ -23,7 +23,25 @@ export function makeBatch(
   shape: TunedShape,
   mean: LossMean = 'sentences',
 ): Batch {
-  if (shape.sites !== undefined) return makeSourceBatch(examples, frozen, shape.sites, mean);
+  return packBatch(examples, frozen, shape, tokenWeight(examples, mean));
+}
+
+/**
+ * Weight of each learned token in the loss of `examples`: the loss is the sum over a sentence and the mean over the batch (Li & Liang's code
+ * for GPT-2, objective mode 1), or the mean over all learned tokens (their code for BART).
+ */
+export function tokenWeight(examples: readonly Pick<TokenExample, 'target'>[], mean: LossMean): number {
+  return 1 / (mean === 'tokens' ? examples.reduce((sum, { target }) => sum + target.length, 0) : examples.length);
+}
+
+/** `makeBatch`, of examples that may be a part of a batch: `weight` is that of each learned token. */
+export function packBatch(
+  examples: readonly TokenExample[],
+  frozen: ModelShape,
+  shape: TunedShape,
+  weight: number,
+): Batch {
+  if (shape.sites !== undefined) return makeSourceBatch(examples, frozen, shape.sites, weight);
   const lengths = examples.map(inputLength);
   const tokens = lengths.reduce((sum, length) => sum + length, 0);
   const ids = new Int32Array(tokens);
@@ -39,7 +57,7 @@ export function makeBatch(
     return { first, target };
   });
   const padding = makePadding(lengths, selfSite(frozen).kvHeads, 3);
-  const { inputs, ...counts } = learnedTokens(rows, tokens, mean);
+  const { inputs, ...counts } = learnedTokens(rows, tokens, weight);
   return {
     ...counts,
     tokens,

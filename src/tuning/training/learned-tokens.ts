@@ -1,5 +1,4 @@
 import { LOSS_CHUNKS } from '../graph/loss.js';
-import type { LossMean } from '../settings.js';
 import { type Batch, indexInput } from './batch-inputs.js';
 
 /** The learned tokens of one row of a batch. */
@@ -10,21 +9,21 @@ export interface LearnedRow {
 }
 
 /**
- * The inputs `keep`, `keep_back`, `targets` and `weights`, which both training graphs have. The loss is the sum over a sentence and the mean
- * over the batch (Li & Liang's code for GPT-2, objective mode 1), or the mean over all learned tokens of the batch (their code for BART).
+ * The inputs `keep`, `keep_back`, `targets` and `weights`, which both training graphs have.
  * @param tokens of the batch
+ * @param weight of each learned token in the loss
  */
 export function learnedTokens(
   rows: readonly LearnedRow[],
   tokens: number,
-  mean: LossMean,
+  weight: number,
 ): Pick<Batch, 'inputs' | 'kept' | 'learned'> {
   const learned = rows.reduce((sum, { target }) => sum + target.length, 0);
   const kept = Math.ceil(learned / LOSS_CHUNKS) * LOSS_CHUNKS; // the last ones, beyond `learned`, weigh nothing
   const keep = new Int32Array(kept);
   const keepBack = new Int32Array(tokens).fill(kept);
   const targets = new Int32Array(kept);
-  const weights = new Float32Array(kept).fill(1 / (mean === 'tokens' ? learned : rows.length), 0, learned);
+  const weights = new Float32Array(kept).fill(weight, 0, learned);
   let at = 0;
   for (const { first, target } of rows) {
     target.forEach((id, t) => {

@@ -1,7 +1,6 @@
 import { CROSS, DECODER, ENCODER, type ModelShape, siteNamed } from '../../prefix/kv.js';
 import type { TokenExample } from '../data/example.js';
 import { MASKED } from '../graph/attention.js';
-import type { LossMean } from '../settings.js';
 import { type Batch, type FloatInput, type IndexInput, indexInput } from './batch-inputs.js';
 import { learnedTokens } from './learned-tokens.js';
 import { makePadding, type Padding } from './padding.js';
@@ -10,12 +9,13 @@ import { makePadding, type Padding } from './padding.js';
  * Packs examples for the training graph of an encoder-decoder: the encoder reads the sources, the decoder its start tokens and all targets
  * but the last. Virtual tokens take no positions.
  * @param virtual virtual tokens at each site; none at a site that is not there
+ * @param weight of each learned token in the loss
  */
 export function makeSourceBatch(
   examples: readonly TokenExample[],
   frozen: ModelShape,
   virtual: Readonly<Record<string, number>>,
-  mean: LossMean,
+  weight: number,
 ): Batch {
   const sources = examples.map(({ source }) => source);
   const targets = examples.map(({ start = [], target }) => [...start, ...target.slice(0, -1)]);
@@ -27,7 +27,7 @@ export function makeSourceBatch(
     return { first, target };
   });
   const heads = (site: string): number => siteNamed(frozen, site).kvHeads;
-  const { inputs, ...counts } = learnedTokens(rows, target.ids.data.length, mean);
+  const { inputs, ...counts } = learnedTokens(rows, target.ids.data.length, weight);
   return {
     ...counts,
     tokens: source.ids.data.length + target.ids.data.length,

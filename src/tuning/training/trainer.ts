@@ -1,5 +1,4 @@
 import { AdamW, clipScale, linearSchedule } from './adamw.js';
-import { makeBatch } from './batch.js';
 import type { Best, TrainingState } from './training-checkpoints.js';
 import { DivergedError } from '../errors.js';
 import type { TokenExample } from '../data/example.js';
@@ -7,6 +6,7 @@ import { meanLoss } from './mean-loss.js';
 import type { TunedShape } from '../method.js';
 import type { Schedule } from '../settings.js';
 import { RandomStream } from '../start/random-stream.js';
+import { runParts, stepParts } from './step-parts.js';
 import type { LossGraph, TrainingModel } from './training-model.js';
 import { copyValues, type Values } from './values.js';
 
@@ -121,14 +121,17 @@ class Run {
 
   async #train(): Promise<void> {
     const { schedule, shape, model, onPoint } = this.options;
-    const batch = makeBatch(this.#nextExamples(), model.options.manifest.shape, shape, schedule.lossMean);
-    const { losses, gradients } = await this.loss.run(this.#values, batch);
+    const parts = stepParts(this.#nextExamples(), model.options.manifest.shape, shape, schedule.lossMean);
+    const { losses, gradients } = await runParts(this.loss, this.#values, parts);
     const mean = losses.reduce((sum, value) => sum + value, 0) / losses.length;
     if (!Number.isFinite(mean)) throw new DivergedError(this.#step + 1);
     const lr = linearSchedule(schedule.learningRate, this.#step, this.#total, schedule.warmupSteps);
     this.#step++;
     this.#optimizer.step(gradients, this.#step, lr, clipScale(gradients, CLIP_NORM));
-    await onPoint({ step: this.#step, train_loss: mean, learned_tokens: losses.length, lr }, batch.tokens);
+    await onPoint(
+      { step: this.#step, train_loss: mean, learned_tokens: losses.length, lr },
+      parts.reduce((sum, { tokens }) => sum + tokens, 0),
+    );
   }
 
   /** The examples of the next step; every epoch has an order of its own. */
