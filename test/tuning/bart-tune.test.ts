@@ -195,10 +195,19 @@ describe('the parts of a step', () => {
     expect(Math.min(...rows)).toBeGreaterThan(0);
   });
 
+  it('are more where many tokens are learned: their logits are wide', () => {
+    const shape = tunedShape(frozen(), { method: 'prefix', mlp: 0 }, 2);
+    const rows = Array.from({ length: 10 }, () => ({ source: [7], start: [2], target: Array<number>(100).fill(9) }));
+    const learned = stepParts(rows, frozen(), shape).map((part) => part.learned);
+    expect(learned.reduce((sum, count) => sum + count, 0)).toBe(1000);
+    expect(Math.max(...learned)).toBeLessThanOrEqual(300);
+  });
+
   it('are larger where an MLP makes many virtual tokens', () => {
+    const rows = Array.from({ length: 30 }, () => ({ source: Array<number>(100).fill(7), start: [2], target: [2] }));
     const partsWith = (mlp: number): number =>
-      stepParts(many, frozen(), tunedShape(frozen(), { method: 'prefix', mlp }, 100)).length;
-    expect([partsWith(0), partsWith(6)]).toEqual([2, 1]);
+      stepParts(rows, frozen(), tunedShape(frozen(), { method: 'prefix', mlp }, 100)).length;
+    expect([partsWith(0), partsWith(6)]).toEqual([3, 1]);
   });
 });
 

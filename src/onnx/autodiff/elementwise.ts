@@ -45,6 +45,11 @@ class Arithmetic {
     return this.graph.node('Sub', [this.graph.float32(1), a]);
   }
 
+  /** `(a + 1) / 2` of `a` between -1 and 1, in one pass. */
+  toUnit(a: Value): Value {
+    return this.graph.node('HardSigmoid', [a], { alpha: { float: 0.5 }, beta: { float: 0.5 } });
+  }
+
   apply(op: string, a: Value): Value {
     return this.graph.node(op, [a]);
   }
@@ -69,7 +74,7 @@ function geluTanh(write: Arithmetic, x: Value): Value {
 
 /** Derivative of Gelu's exact form: `Phi(x) + x * phi(x)`. */
 function geluErf(write: Arithmetic, x: Value): Value {
-  const cumulative = write.times(write.plus(write.apply('Erf', write.times(x, Math.SQRT1_2)), 1), 0.5);
+  const cumulative = write.toUnit(write.apply('Erf', write.times(x, Math.SQRT1_2)));
   const density = write.times(write.apply('Exp', write.times(write.times(x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
   return write.plus(cumulative, write.times(x, density));
 }

@@ -5,7 +5,7 @@ import type { GraphBuilder, Value } from '../../onnx/graph.js';
 /** A model's output layer; a bias where the model has one. */
 type Head = Pick<Transformer, 'graph' | 'headMatrix'> & Partial<Pick<EncoderDecoder, 'headBias'>>;
 
-/** Parts that the learned positions are worked off in at most, one after another: only one part's logits are held. */
+/** Parts that a decoder-only model's learned positions are worked off in, one after another: only one part's logits are held. */
 export const LOSS_CHUNKS = 4;
 
 export interface LossOptions {
@@ -13,7 +13,7 @@ export interface LossOptions {
   readonly gradients: boolean;
   /** Of hidden states. */
   readonly width: number;
-  /** Parts of the learned positions: a divisor of `LOSS_CHUNKS`, which is the number unless given. */
+  /** Parts of the learned positions: `LOSS_CHUNKS` unless given, or a divisor of it. */
   readonly chunks?: number;
   /** The head's matrix in the gradient's product, if another value than `headMatrix` holds it. */
   readonly gradientMatrix?: Value | undefined;

@@ -5,8 +5,8 @@ import type { ModelShape } from '../../prefix/kv.js';
 import { writeLoss } from './loss.js';
 import { siteAttentions, type TrainedRows } from './site-attention.js';
 
-/** Parts of the learned positions: those of a run are few, and every part reads the head's whole matrix. */
-const CHUNKS = 2;
+/** Parts of the learned positions: a run has few (`stepParts`), and every part would pack the head's matrix anew. */
+const CHUNKS = 1;
 /** Input with the head's matrix `[vocabulary, width]`, in graphs of encoder-decoders that compute gradients. */
 export const HEAD_INPUT = 'head_matrix';
 

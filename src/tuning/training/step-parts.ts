@@ -1,5 +1,6 @@
 import type { ModelShape } from '../../prefix/kv.js';
 import type { TokenExample } from '../data/example.js';
+import { LOSS_CHUNKS } from '../graph/loss.js';
 import { rowSets, type TunedShape } from '../method.js';
 import type { LossMean } from '../settings.js';
 import { packBatch, tokenWeight } from './batch.js';
@@ -9,8 +10,10 @@ import type { Values } from './values.js';
 
 /** Tokens of a part, about: enough that products run at full speed. */
 const PART_TOKENS = 1280;
-/** Tokens of a part for each virtual token that an MLP makes, at least: the MLP is computed in every part. */
-const TOKENS_PER_MLP_ROW = 16;
+/** Learned tokens of a part, about, for each chunk of the loss: logits are as wide as the vocabulary. */
+const LEARNED_PER_CHUNK = 256;
+/** Tokens of a part, at least, for each virtual token that an MLP or the model itself computes: it does so in every part. */
+const TOKENS_PER_COMPUTED_ROW = 16;
 
 /**
  * The batches of a step, which are run one after another: only one part's activations are in memory. Their gradients add up to those of
@@ -24,9 +27,11 @@ export function stepParts(
   mean: LossMean = 'sentences',
 ): Batch[] {
   const weight = tokenWeight(examples, mean);
-  const virtual = rowSets(frozen, shape).reduce((sum, { length }) => sum + length, 0);
-  const limit = Math.max(PART_TOKENS, shape.mlp > 0 ? TOKENS_PER_MLP_ROW * virtual : 0);
-  return split(examples, limit).map((part) => packBatch(part, frozen, shape, weight));
+  const isComputed = shape.mlp > 0 || shape.method === 'embedding';
+  const computed = isComputed ? rowSets(frozen, shape).reduce((sum, { length }) => sum + length, 0) : 0;
+  const tokens = Math.max(PART_TOKENS, TOKENS_PER_COMPUTED_ROW * computed);
+  const learned = LEARNED_PER_CHUNK * (shape.sites === undefined ? LOSS_CHUNKS : 1);
+  return split(examples, { tokens, learned }).map((part) => packBatch(part, frozen, shape, weight));
 }
 
 /** Runs the parts of a step. Losses are those of all parts, in order; gradients are summed. */
@@ -37,17 +42,22 @@ export async function runParts(graph: LossGraph, values: Values, parts: readonly
   if (first === undefined) throw new RangeError('a step of no parts');
   if (others.length === 0) return first;
   for (const { gradients } of others) {
-    for (const [name, sum] of first.gradients)
-      gradients.get(name)?.forEach((value, i) => (sum[i] = (sum[i] ?? 0) + value));
+    for (const [name, gradient] of gradients) addTo(first.gradients.get(name), gradient);
   }
   return { losses: Float32Array.from(results.flatMap(({ losses }) => [...losses])), gradients: first.gradients };
 }
 
+function addTo(sum: Float32Array | undefined, values: Float32Array): void {
+  if (sum === undefined) throw new Error('the parts have gradients of other parameters');
+  for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] as number) + (values[i] as number);
+}
+
 /** Examples cut where their tokens reach the next multiple of an even share. */
-function split(examples: readonly TokenExample[], limit: number): TokenExample[][] {
+function split(examples: readonly TokenExample[], most: { tokens: number; learned: number }): TokenExample[][] {
   const tokens = examples.map(({ source, target }) => source.length + target.length);
   const total = tokens.reduce((sum, count) => sum + count, 0);
-  const share = total / Math.ceil(total / limit);
+  const learned = examples.reduce((sum, { target }) => sum + target.length, 0);
+  const share = total / Math.max(Math.ceil(total / most.tokens), Math.ceil(learned / most.learned));
   const parts: TokenExample[][] = [];
   let [before, part] = [0, -1];
   examples.forEach((example, row) => {
