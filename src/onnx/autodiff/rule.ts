@@ -15,13 +15,13 @@ export interface Inverse {
  * Inverses by the index tensors of their gathers. A row of the result that the inverse does not name must have no
  * gradient.
  */
-export type Inverses = ReadonlyMap<Value, Inverse>;
+type Inverses = ReadonlyMap<Value, Inverse>;
 
 /** A dimension: its size, -1 for the one that the others leave, or a tensor [1] with it. */
 export type Size = number | Value;
 
 /** Shapes of values that are known without the values: ONNX Runtime keeps a tensor until its shape has been read. */
-export type Shapes = ReadonlyMap<Value, readonly Size[]>;
+type Shapes = ReadonlyMap<Value, readonly Size[]>;
 
 /** What is known of a graph beside its nodes, each part as far as it goes. */
 export interface Known {
