@@ -31,7 +31,7 @@ await command(rest);
  */
 async function start(args) {
   install();
-  if (!build('tsconfig.json', 'dist', ['src'])) stop('The build failed; the errors are above.');
+  if (!buildProgram()) stop('The build failed; the errors are above.');
   await run('dist/main.js', args);
 }
 
@@ -39,9 +39,7 @@ async function start(args) {
 async function bench(args) {
   install();
   // The benchmark imports `#src/...`, which package.json leads to dist: it measures what is shipped.
-  const built =
-    build('tsconfig.json', 'dist', ['src']) &&
-    build('bench/tsconfig.json', 'bench/.cache/build', ['src', 'bench', 'test/support']);
+  const built = buildProgram() && build('bench/tsconfig.json', 'bench/.cache/build', ['src', 'bench', 'test/support']);
   if (!built) stop('The build failed; the errors are above.');
   await run('bench/.cache/build/bench/main.js', args);
 }
@@ -60,7 +58,7 @@ function test(args) {
     check('Unused', 'knip/bin/knip.js', []),
   ];
   heading('Tests');
-  build('tsconfig.json', 'dist', ['src']); // some tests run the command line; a failure here is one of Types too
+  buildProgram(); // some tests run the command line; a failure here is one of Types too
   const tests = vitest(args);
   const passed = checks.filter(Boolean).length + tests.passed;
   const failed = checks.filter((ok) => !ok).length + tests.failed;
@@ -68,10 +66,10 @@ function test(args) {
   console.log(`\n${passed} passed, ${failed} failed${tests.skipped > 0 ? `, ${tests.skipped} skipped` : ''}`);
 }
 
-/** @param {string} title @param {string} script @param {string[]} args */
+/** @param {string} title @param {string} script in node_modules @param {string[]} args */
 function check(title, script, args) {
   heading(title);
-  const ok = tool(script, args) === 0;
+  const ok = tool(path.join('node_modules', script), args) === 0;
   console.log(ok ? 'ok' : 'FAILED');
   return ok;
 }
@@ -82,7 +80,7 @@ function vitest(args) {
   try {
     const file = path.join(scratch, 'results.json');
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
-    const status = tool('vitest/vitest.mjs', ['run', ...reporters, ...args]);
+    const status = tool('node_modules/vitest/vitest.mjs', ['run', ...reporters, ...args]);
     return count(status, /** @type {Results | undefined} */ (readJson(file)));
   } finally {
     rmSync(scratch, { recursive: true, force: true });
@@ -162,18 +160,26 @@ function packagesOf(lockfile) {
   return content?.packages ?? {};
 }
 
+/** Builds what processes run, as `npm run build` does. */
+function buildProgram() {
+  return build('tsconfig.json', 'dist', ['src'], 'scripts/bundle.mjs');
+}
+
 /**
  * Compiles a TypeScript project unless the sources are those of the last build.
  * @param {string} project
  * @param {string} output
  * @param {string[]} folders
+ * @param {string} [bundle] the script that joins its modules
  */
-function build(project, output, folders) {
+function build(project, output, folders, bundle) {
   const stamp = path.join(root, output, '.sources');
-  const sources = hashSources(['package-lock.json', 'tsconfig.json', project], folders);
+  const files = ['package-lock.json', 'tsconfig.json', project, ...(bundle === undefined ? [] : [bundle])];
+  const sources = hashSources(files, folders);
   if (readText(stamp) === sources) return true;
   console.log('Building ...');
-  if (tool('typescript/bin/tsc', ['-p', project]) !== 0) return false;
+  if (tool('node_modules/typescript/bin/tsc', ['-p', project]) !== 0) return false;
+  if (bundle !== undefined && tool(bundle, []) !== 0) return false;
   writeFileSync(stamp, sources);
   return true;
 }
@@ -193,9 +199,9 @@ function hashSources(files, folders) {
   return hash.digest('hex');
 }
 
-/** @param {string} script in node_modules @param {string[]} args */
+/** @param {string} script of the repository @param {string[]} args */
 function tool(script, args) {
-  const { status, error } = spawnSync(process.execPath, [path.join(root, 'node_modules', script), ...args], {
+  const { status, error } = spawnSync(process.execPath, [path.join(root, script), ...args], {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
     env: { ...process.env, NODE_ENV: 'test' },
