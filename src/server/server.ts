@@ -40,6 +40,7 @@ import modelRoutes, { type ModelDeps } from './models/routes.js';
 import prefixRoutes, { type PrefixDeps } from './prefixes/routes.js';
 import { hangUpOnStalled } from './http/stalled-answers.js';
 import { TenantSemaphore } from './http/body/tenant-semaphore.js';
+import { schemaCompilers } from './http/schema-compilers.js';
 import { ajvOptions } from './http/validation.js';
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
@@ -178,6 +179,7 @@ function fastifyOptions({ config, logStream }: ServerDeps): FastifyHttpOptions<R
     requestIdHeader: false,
     genReqId: ({ headers }) => requestId(headers),
     ajv: ajvOptions,
+    schemaController: { compilersFactory: schemaCompilers },
     // A name of 128 characters is up to 384 when it is percent-encoded, and a version may follow.
     routerOptions: { maxParamLength: 1024 },
     // The server itself answers 503 while it drains.
