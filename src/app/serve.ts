@@ -35,7 +35,8 @@ export async function serve(config: Config, { stdout, stderr }: Output): Promise
     const signal = firstSignal(); // before the banner: its reader may send a signal at once
     await listen(app, config);
     stdout.write(banner(app, config));
-    await signal;
+    // What cannot be opened ends the server, as it would have before it was listening.
+    await Promise.race([signal, app.model.openRest().then(() => signal)]);
     await lameDuck(app, config.lameDuckSeconds, stderr);
     stderr.write(`finishing accepted requests, for at most ${config.drainSeconds} s\n`);
     await Promise.all([drain(app, config.drainSeconds), app.stopTraining()]);

@@ -5,15 +5,17 @@ import { type BaseModel, type PrefixEncoder, slotSite } from '../prefix/kv.js';
 import { ProviderError } from '../runtime/errors.js';
 import { type Provider, requireProvider } from '../runtime/ort/provider.js';
 import { Runtime } from '../runtime/ort/runtime.js';
+import type { Session } from '../runtime/ort/session.js';
 import { type CompileOptions, compileModel, type Manifest, readManifest } from './compile/compiled-model.js';
 import { architectureNamed } from './architectures.js';
 import type { Backend, BackendParts } from './backend/backend.js';
 import { DisposableStack } from './backend/disposable-stack.js';
-import { mapWeights } from './backend/mapped-weights.js';
+import { mapWeights, type MappedWeights } from './backend/mapped-weights.js';
 import { type MemoryKind, openBackend } from './backend/open-backend.js';
 import type { CrossForm } from './cross-attention.js';
 import { stepGraph } from './graph-names.js';
 import { isFusedExact } from './cross-check.js';
+import { LateGraph } from './late-graph.js';
 import { MAX_ROW_TOKENS, OnnxRunner } from './onnx-runner.js';
 import { openSources } from './open-sources.js';
 import type { KvPrecision } from './precision.js';
@@ -53,6 +55,11 @@ export interface Model {
   readonly warnings: readonly string[];
   /** What an encoder-decoder's checkpoint asks of generation; undefined for a decoder-only model. */
   readonly generation: GenerationConfig | undefined;
+  /**
+   * Opens what no first request needs, beside the steps; steps that need it before wait for the rest of its opening.
+   * @throws OnnxRuntimeError for a graph that cannot be opened
+   */
+  openRest(): Promise<void>;
   /** Waits for the run in flight, then releases everything. */
   dispose(): Promise<void>;
 }
@@ -87,7 +94,7 @@ async function load(parts: BackendParts, options: OpenModelOptions): Promise<Mod
   // One after another: each finds the weights that the ones before have packed.
   const form = await crossFormOf(parts, options);
   const uniform = await backend.open(stepGraph('uniform', form));
-  const mixed = await backend.open(stepGraph('mixed', form));
+  const mixed = resources.use(new LateGraph(() => openLate(backend, weights, stepGraph('mixed', form))));
   const append = await backend.open('append.onnx');
   const sources = form && { form, ...(await openSources(backend, parts, slots)) };
   const encoder = form === undefined ? await openPrefixEncoder(backend, parts) : NO_PREFIX_ENCODER;
@@ -102,7 +109,10 @@ async function load(parts: BackendParts, options: OpenModelOptions): Promise<Mod
   const { openSpans, maxChunkTokens } = backend;
   const shared = { runtime, shape, sessions, openSpans, weights: weights.file };
   const runner = resources.use(new OnnxRunner({ ...shared, slots, arena, buffers, sources, maxChunkTokens }));
-  if (backend.target === 'device') await tryStep(runner, parts, options.provider ?? 'cpu');
+  if (backend.target === 'device') {
+    await mixed.open(); // a device takes one call at a time
+    await tryStep(runner, parts, options.provider ?? 'cpu');
+  }
   return {
     base: baseModel(options.id ?? path.basename(path.resolve(options.source)), manifest),
     runner,
@@ -111,8 +121,15 @@ async function load(parts: BackendParts, options: OpenModelOptions): Promise<Mod
     eosTokenIds,
     warnings: manifest.warnings,
     generation: architectureNamed(manifest.architecture).generation?.(manifest.config),
+    openRest: async () => void (await mixed.open()),
     dispose: () => resources.dispose(),
   };
+}
+
+async function openLate(backend: Backend, weights: MappedWeights, graph: string): Promise<Session> {
+  const session = await backend.openOwned(graph);
+  weights.file.releasePages();
+  return session;
 }
 
 /** How cross-attention is computed here; undefined for a decoder-only model. */

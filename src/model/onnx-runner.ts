@@ -7,6 +7,7 @@ import { Tensor } from '../runtime/ort/tensor.js';
 import { type KvArena, ArenaCopy } from './backend/arena/kv-arena.js';
 import { bindGraph, type BoundGraph } from './bound-graph.js';
 import type { CrossForm } from './cross-attention.js';
+import type { LateGraph } from './late-graph.js';
 import { SlotBinding } from './slot-binding.js';
 import { slotPositions } from './slot-positions.js';
 import { SourceAttention } from './source-attention.js';
@@ -18,7 +19,8 @@ import { layOutStep, type StepLayout } from './step-layout.js';
 /** Sessions that a runner drives and does not own. */
 export interface RunnerSessions {
   readonly uniform: Session;
-  readonly mixed: Session;
+  /** For a chunk beside rows, which no first request needs. */
+  readonly mixed: LateGraph;
   readonly append: Session;
 }
 
@@ -68,7 +70,8 @@ export class OnnxRunner implements ModelRunner {
   readonly contextLength: number;
   readonly vocabularySize: number;
   readonly sources: OnnxSourceEncoder | undefined;
-  readonly #graphs: Record<keyof RunnerSessions, BoundGraph>;
+  readonly #uniform: BoundGraph;
+  readonly #append: BoundGraph;
   /** Graphs for rows of several tokens, by their number of nodes and whether there is a chunk. */
   readonly #chains = new Map<string, BoundGraph>();
   readonly #check: StepCheck;
@@ -107,8 +110,8 @@ export class OnnxRunner implements ModelRunner {
       this.sources = encoder;
       this.#crossAttention = new SourceAttention({ arena, form, buffers, lengthOf: (slot) => encoder.lengthOf(slot) });
     }
-    const { uniform, mixed, append } = sessions;
-    this.#graphs = { uniform: bindGraph(uniform), mixed: bindGraph(mixed), append: bindGraph(append) };
+    this.#uniform = bindGraph(sessions.uniform);
+    this.#append = bindGraph(sessions.append);
   }
 
   step(input: StepInput): Promise<StepOutput> {
@@ -147,7 +150,7 @@ export class OnnxRunner implements ModelRunner {
       try {
         memory.float32(0, rows.length).set(rows);
         await this.parts.arena.prepare({ rows: 0, single: { slot, past: offset } });
-        const { session, binding } = this.#graphs.append;
+        const { session, binding } = this.#append;
         this.#slots.rows(binding, slot, [offset + kv.length]);
         binding.input('prefix', prefix);
         await session.run(binding);
@@ -190,7 +193,7 @@ export class OnnxRunner implements ModelRunner {
   async dispose(): Promise<void> {
     if (this.#busy) throw new Error('a runner cannot be disposed during a call');
     const chains = [...this.#chains.values()];
-    for (const { binding } of [...Object.values(this.#graphs), ...chains]) binding.dispose();
+    for (const { binding } of [this.#uniform, this.#append, ...chains]) binding.dispose();
     for (const { session } of chains) await session.dispose();
     this.parts.buffers.dispose();
     this.parts.arena.dispose();
@@ -200,7 +203,7 @@ export class OnnxRunner implements ModelRunner {
 
   /** The graph of a step; those with several nodes are opened when they are first needed. */
   async #open({ rows, chunk, nodes }: StepLayout): Promise<BoundGraph> {
-    if (nodes === 1) return rows.length > 0 && chunk ? this.#graphs.mixed : this.#graphs.uniform;
+    if (nodes === 1) return rows.length > 0 && chunk ? this.parts.sessions.mixed.open() : this.#uniform;
     const key = `${nodes} ${chunk !== undefined}`;
     const known = this.#chains.get(key);
     if (known !== undefined) return known;

@@ -13,6 +13,8 @@ import type { MappedWeights } from './mapped-weights.js';
 export interface Backend {
   /** Opens a graph of the architecture by its file name. */
   open(graph: string): Promise<Session>;
+  /** As `open`; the caller disposes of the session. */
+  openOwned(graph: string): Promise<Session>;
   /** Opens a graph of `Architecture.writeSpansGraph`, if the architecture writes any. The caller disposes of the session. */
   readonly openSpans?: ((nodes: number, hasChunk: boolean) => Promise<Session>) | undefined;
   /** Opens `encode.onnx`, which runs beside the steps. */

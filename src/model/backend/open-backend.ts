@@ -43,12 +43,14 @@ async function openHost(parts: BackendParts): Promise<Backend> {
   // ONNX Runtime's norms in float16 pack their weights, and refuse to share them.
   const packed = manifest.precision === 'float16' ? {} : { packedWeights: resources.use(new PackedWeights(runtime)) };
   const options = { initializers: weights.tensors, ...packed };
-  const open = async (name: string): Promise<Session> =>
-    resources.use(await Session.open(runtime, path.join(directory, graphFile(name, kv)), options));
+  const openOwned = (name: string): Promise<Session> =>
+    Session.open(runtime, path.join(directory, graphFile(name, kv)), options);
+  const open = async (name: string): Promise<Session> => resources.use(await openOwned(name));
   const architecture = architectureNamed(manifest.architecture);
   const source = graphSource(parts, 'cpu');
   return {
     open,
+    openOwned,
     openSpans: spansOpener(architecture, source, (graph) =>
       Session.open(runtime, graph, { ...options, filesDirectory: directory }),
     ),
@@ -71,9 +73,11 @@ async function openDevice(parts: BackendParts, provider: Provider, memory: Memor
   const architecture = architectureNamed(manifest.architecture);
   const source = graphSource(parts, 'device');
   const arena = memory === 'addresses' ? DeviceArena : StagedArena;
+  const openOwned = (name: string): Promise<Session> =>
+    Session.open(runtime, architecture.writeGraph(name, source).toBytes(), options);
   return {
-    open: async (name) =>
-      resources.use(await Session.open(runtime, architecture.writeGraph(name, source).toBytes(), options)),
+    open: async (name) => resources.use(await openOwned(name)),
+    openOwned,
     openSpans: spansOpener(architecture, source, (graph) => Session.open(runtime, graph, options)),
     openEncoder: () => openEncoder(parts),
     openArena: (layout) => arena.open(runtime, device, layout, openGraph),
