@@ -1,3 +1,4 @@
+import { ENCODER, type ModelShape, siteNamed } from '../prefix/kv.js';
 import type { KvPrecision } from './precision.js';
 
 /** The file of a graph for keys and values of a type: each graph is written for both. */
@@ -8,6 +9,11 @@ export function graphFile(name: string, kv: KvPrecision): string {
 /** File of the graph for a stage of encoding a source: from 0 to the number of encoder layers. */
 export function encodeName(stage: number): string {
   return `encode-${stage}.onnx`;
+}
+
+/** Files of the graphs for all stages of encoding a source, in order. */
+export function encodeNames(shape: ModelShape): string[] {
+  return Array.from({ length: siteNamed(shape, ENCODER).layers + 1 }, (_, stage) => encodeName(stage));
 }
 
 /** File of the graph that writes virtual tokens into a source slot. */

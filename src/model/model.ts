@@ -13,11 +13,12 @@ import { DisposableStack } from './backend/disposable-stack.js';
 import { mapWeights, type MappedWeights } from './backend/mapped-weights.js';
 import { type MemoryKind, openBackend } from './backend/open-backend.js';
 import type { CrossForm } from './cross-attention.js';
-import { stepGraph } from './graph-names.js';
+import { encodeNames, graphFile, stepGraph } from './graph-names.js';
 import { isFusedExact } from './cross-check.js';
 import { LateGraph } from './late-graph.js';
 import { MAX_ROW_TOKENS, OnnxRunner } from './onnx-runner.js';
 import { openSources } from './open-sources.js';
+import { openPackedFile, type PackedFile } from './packed/packed-file.js';
 import type { KvPrecision } from './precision.js';
 import { NO_PREFIX_ENCODER, OnnxPrefixEncoder } from './prefix-encoder.js';
 import { slotPositions } from './slot-positions.js';
@@ -37,6 +38,8 @@ export interface OpenModelOptions extends CompileOptions {
   readonly provider?: Provider;
   /** float32 unless given. */
   readonly kv?: KvPrecision;
+  /** Whether packed weights are kept in the cache, for all processes of the machine to map; false unless given. */
+  readonly savePacked?: boolean;
   /** How an encoder-decoder's cross-attention is computed: fused where that is exact, unless given. */
   readonly crossAttention?: CrossForm;
   /** Another kind of memory than the provider has: with the CPU, what a device does can be tried without one. */
@@ -90,9 +93,10 @@ async function load(parts: BackendParts, options: OpenModelOptions): Promise<Mod
   const { shape, eosTokenIds } = manifest;
   const { contextLength, vocabularySize } = shape;
   const { slots } = options;
-  const backend = await openBackend(parts, options.provider ?? 'cpu', options.memory);
-  // One after another: each finds the weights that the ones before have packed.
   const form = await crossFormOf(parts, options);
+  const { packed, warnings } = await packedOf(parts, options, form);
+  const backend = await openBackend({ ...parts, packed }, options.provider ?? 'cpu', options.memory);
+  // One after another: each finds the weights that the ones before have packed.
   const uniform = await backend.open(stepGraph('uniform', form));
   const mixed = resources.use(new LateGraph(() => openLate(backend, weights, stepGraph('mixed', form))));
   const append = await backend.open('append.onnx');
@@ -119,7 +123,7 @@ async function load(parts: BackendParts, options: OpenModelOptions): Promise<Mod
     encoder,
     tokenizerDirectory: directory,
     eosTokenIds,
-    warnings: manifest.warnings,
+    warnings: [...manifest.warnings, ...warnings],
     generation: architectureNamed(manifest.architecture).generation?.(manifest.config),
     openRest: async () => void (await mixed.open()),
     dispose: () => resources.dispose(),
@@ -130,6 +134,24 @@ async function openLate(backend: Backend, weights: MappedWeights, graph: string)
   const session = await backend.openOwned(graph);
   weights.file.releasePages();
   return session;
+}
+
+/** The packed weights of a float32 model on the CPU, if they are to be saved; where they cannot be, a warning says why. */
+async function packedOf(
+  { runtime, directory, manifest, kv }: BackendParts,
+  { provider = 'cpu', memory = 'host', savePacked = false, cache }: OpenModelOptions,
+  form: CrossForm | undefined,
+): Promise<{ packed?: PackedFile | undefined; warnings: string[] }> {
+  const isPossible = provider === 'cpu' && memory === 'host' && manifest.precision === 'float32';
+  if (!isPossible || !savePacked) return { warnings: [] };
+  const stages = form === undefined ? [] : encodeNames(manifest.shape);
+  const graphs = [stepGraph('uniform', form), ...stages].map((name) => graphFile(name, kv));
+  try {
+    return { packed: await openPackedFile({ runtime, model: directory, manifest, graphs, cache }), warnings: [] };
+  } catch (error) {
+    const problem = (error as Error).message;
+    return { warnings: [`packed weights are in this process's own memory; they could not be saved: ${problem}`] };
+  }
 }
 
 /** How cross-attention is computed here; undefined for a decoder-only model. */

@@ -1,7 +1,7 @@
-import { CROSS, ENCODER, siteNamed } from '../prefix/kv.js';
+import { CROSS, siteNamed } from '../prefix/kv.js';
 import type { Session } from '../runtime/ort/session.js';
 import type { Backend, BackendParts } from './backend/backend.js';
-import { APPEND_CROSS, encodeName } from './graph-names.js';
+import { APPEND_CROSS, encodeNames } from './graph-names.js';
 import type { SourceParts } from './onnx-runner.js';
 import { slotPositions } from './slot-positions.js';
 
@@ -12,9 +12,7 @@ export async function openSources(
   slots: number,
 ): Promise<Omit<SourceParts, 'form'>> {
   const stages: Session[] = [];
-  for (let stage = 0; stage <= siteNamed(shape, ENCODER).layers; stage++) {
-    stages.push(await backend.open(encodeName(stage)));
-  }
+  for (const name of encodeNames(shape)) stages.push(await backend.open(name));
   const append = await backend.open(APPEND_CROSS);
   const layout = { site: siteNamed(shape, CROSS), positions: slotPositions(shape).cross, slots, precision: kv };
   return { sessions: { stages, append }, arena: await backend.openArena(layout) };

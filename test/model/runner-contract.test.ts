@@ -18,6 +18,7 @@ for (const [weights, kv, tolerance] of PRECISIONS) {
   const distinct = Math.min(10 * tolerance, 0.2);
   describeOnnxRunner(`${weights}, keys and values ${kv}`, { weights, kv }, { tolerance, distinct });
 }
+describeOnnxRunner('float32, packed in a file', { savePacked: true });
 // The CPU as a device: the graphs, the memory and the copies of one, without its provider's own code.
 for (const memory of ['addresses', 'handles'] as const) {
   describeOnnxRunner(`in memory that has ${memory} only`, { memory });

@@ -12,11 +12,16 @@ import { openTokenizer } from './tokenizer.js';
 
 /**
  * Opens the model that the settings describe, compiling it if needed.
+ * @param savePacked whether packed weights are kept in the cache, for all servers of the machine to map
  * @throws ConfigError for a precision of weights that does not fit the model, and for a cache that cannot be used
  */
-export function openConfiguredModel(config: Settings<'model'>, onProgress?: CompileProgress): Promise<Model> {
+export function openConfiguredModel(
+  config: Settings<'model'>,
+  onProgress?: CompileProgress,
+  savePacked = false,
+): Promise<Model> {
   const { model: source, modelName: id, cache, slots, threads, spin, provider } = config;
-  const options = { source, cache, slots, threads, provider, spin: spin === 'on', ...precisions(config) };
+  const options = { source, cache, slots, threads, provider, spin: spin === 'on', savePacked, ...precisions(config) };
   return openModel({ ...options, ...(id && { id }), ...(onProgress && { onProgress }) }).catch(rethrowNaming(config));
 }
 
@@ -47,7 +52,7 @@ export function rethrowNaming({ cache }: Pick<Settings<'model'>, 'cache'>): (err
  * @throws ConfigError naming the variable, also for a fault of the model's files and for settings that do not fit the model
  */
 export async function openServedModel(config: Settings<'model'>, onProgress?: CompileProgress): Promise<Model> {
-  const model = await openConfiguredModel(config, onProgress).catch(rethrowAs('PREAMBLE_MODEL'));
+  const model = await openConfiguredModel(config, onProgress, true).catch(rethrowAs('PREAMBLE_MODEL'));
   const most = model.base.contextLength - 2; // a prompt, or what a decoder starts with, and the answer have a token each
   if ((config.maxVirtualTokens ?? 0) <= most) return model;
   await model.dispose();

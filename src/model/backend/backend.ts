@@ -2,6 +2,7 @@ import type { Runtime } from '../../runtime/ort/runtime.js';
 import type { Session } from '../../runtime/ort/session.js';
 import type { Manifest } from '../compile/compiled-model.js';
 import type { GraphTarget } from '../architecture.js';
+import type { PackedFile } from '../packed/packed-file.js';
 import type { KvPrecision } from '../precision.js';
 import type { DisposableStack } from './disposable-stack.js';
 import type { KvArena } from './arena/kv-arena.js';
@@ -33,6 +34,8 @@ export interface BackendParts {
   readonly directory: string;
   readonly manifest: Manifest;
   readonly weights: MappedWeights;
+  /** Packed weights that graphs on the CPU map; unless given, they pack them into memory of their own. */
+  readonly packed?: PackedFile | undefined;
   /** Type of keys and values. */
   readonly kv: KvPrecision;
   /** Takes over everything that must be released. */

@@ -1,3 +1,4 @@
+import fs from 'node:fs/promises';
 import path from 'node:path';
 
 import { Device } from '../../runtime/ort/device.js';
@@ -15,6 +16,7 @@ import { graphFile } from '../graph-names.js';
 import { HostArena } from './arena/host-arena.js';
 import { HostLogits } from './host-logits.js';
 import { BITS } from '../compile/quantize.js';
+import { openPacked } from '../packed/packed-session.js';
 import { StagedArena } from './arena/staged-arena.js';
 
 /** A provider's memory as the CPU sees it: its own, one that it has addresses of but cannot read, or one that it has only handles of. */
@@ -39,21 +41,21 @@ export function openBackend(
 
 /** The CPU: graphs as they were compiled, one packed copy of the weights for all of them. */
 async function openHost(parts: BackendParts): Promise<Backend> {
-  const { runtime, directory, manifest, weights, kv, resources } = parts;
+  const { runtime, directory, manifest, weights, kv, resources, packed } = parts;
   // ONNX Runtime's norms in float16 pack their weights, and refuse to share them.
-  const packed = manifest.precision === 'float16' ? {} : { packedWeights: resources.use(new PackedWeights(runtime)) };
-  const options = { initializers: weights.tensors, ...packed };
-  const openOwned = (name: string): Promise<Session> =>
-    Session.open(runtime, path.join(directory, graphFile(name, kv)), options);
+  const shared = manifest.precision === 'float16' ? {} : { packedWeights: resources.use(new PackedWeights(runtime)) };
+  const options = { initializers: weights.tensors, ...shared, filesDirectory: directory };
+  const openGraph: OpenGraph = (graph) =>
+    packed === undefined ? Session.open(runtime, graph, options) : openPacked(runtime, graph, packed, options);
+  const openOwned = async (name: string): Promise<Session> =>
+    openGraph(await fs.readFile(path.join(directory, graphFile(name, kv))));
   const open = async (name: string): Promise<Session> => resources.use(await openOwned(name));
   const architecture = architectureNamed(manifest.architecture);
   const source = graphSource(parts, 'cpu');
   return {
     open,
     openOwned,
-    openSpans: spansOpener(architecture, source, (graph) =>
-      Session.open(runtime, graph, { ...options, filesDirectory: directory }),
-    ),
+    openSpans: spansOpener(architecture, source, openGraph),
     // Products with quantised weights compute something else where those are not packed: a prefix is to be what the steps would make.
     openEncoder: () => (manifest.precision in BITS ? open('encode.onnx') : openEncoder(parts)),
     openArena: async (layout) => new HostArena(runtime, layout),

@@ -21,6 +21,7 @@ const FUNCTIONS = {
   CreateSession: [7, `void *(void *env, ${PATH} path, void *options, _Out_ void **out)`],
   CreateSessionFromArray: [8, 'void *(void *env, const void *graph, size_t bytes, void *options, _Out_ void **out)'],
   CreateSessionOptions: [10, 'void *(_Out_ void **out)'],
+  SetOptimizedModelFilePath: [11, `void *(void *options, ${PATH} path)`],
   DisableMemPattern: [17, 'void *(void *options)'],
   SetSessionGraphOptimizationLevel: [23, 'void *(void *options, int level)'],
   SessionGetInputCount: [30, 'void *(void *session, _Out_ size_t *out)'],

@@ -10,6 +10,12 @@ const OPTIMIZATION_LEVELS = { none: 0, basic: 1, all: 99 } as const;
 /** Configuration key for the directory of external weights. */
 const FILES_DIRECTORY = 'session.model_external_initializers_file_folder_path';
 
+/** Configuration entries that make a session save its optimized graph with packed weights, beside the file that they lie in. */
+const SAVING = {
+  'session.optimized_model_external_initializers_min_size_in_bytes': '1024',
+  'session.save_external_prepacked_constant_initializers': '1',
+} as const;
+
 /** How to load and run a graph. */
 export interface SessionOptions {
   /** Where the whole graph runs; the CPU unless given. Initializers must be in memory of the same device. */
@@ -26,6 +32,8 @@ export interface SessionOptions {
    * unless given.
    */
   readonly packWeights?: boolean;
+  /** Saves the optimized graph, and in a file beside it the initializers and their packed copies. Give no `initializers` then. */
+  readonly saveTo?: { readonly graph: string; readonly weightsFile: string };
   /** Whether ONNX Runtime plans memory ahead for each input shape. Costs memory when shapes vary. True unless given. */
   readonly planMemory?: boolean;
 }
@@ -212,6 +220,12 @@ function nativeOptions(runtime: Runtime, options: SessionOptions): Pointer {
     }
     if (options.packWeights === false) {
       api.call('AddSessionConfigEntry', native, 'session.disable_prepacking', '1');
+    }
+    if (options.saveTo !== undefined) {
+      const { graph, weightsFile } = options.saveTo;
+      api.call('SetOptimizedModelFilePath', native, graph);
+      const entries = { ...SAVING, 'session.optimized_model_external_initializers_file_name': weightsFile };
+      for (const [key, value] of Object.entries(entries)) api.call('AddSessionConfigEntry', native, key, value);
     }
     if (options.planMemory === false) api.call('DisableMemPattern', native);
     for (const [name, tensor] of options.initializers ?? []) api.call('AddInitializer', native, name, tensor.handle);
