@@ -17,7 +17,7 @@ import { positionOf, StepCheck } from './step-check.js';
 import { layOutStep, type StepLayout } from './step-layout.js';
 
 /** Sessions that a runner drives and does not own. */
-export interface RunnerSessions {
+interface RunnerSessions {
   readonly uniform: Session;
   /** For a chunk beside rows, which no first request needs. */
   readonly mixed: LateGraph;
