@@ -51,6 +51,8 @@ export interface Quantity {
 /** Quantity with one value. */
 export interface Figure extends Quantity {
   readonly value: number;
+  /** The project's goal for the median ratio of this build's values over another commit's; absent if there is none. */
+  readonly goal?: Goal;
 }
 
 /** Quantity with a value for each round. */

@@ -5,7 +5,7 @@ import { alignColumns, describePlace, formatMedian, formatSpread } from '../repo
 import type { Figure, Finding, Quantity } from '../suite.js';
 
 /** Quantity of two builds, with a value of each for every round. */
-export interface Pair extends Quantity {
+export interface Pair extends Omit<Figure, 'value'> {
   readonly ours: readonly number[];
   readonly others: readonly number[];
 }
@@ -21,7 +21,8 @@ const RATES: readonly Quantity['unit'][] = ['tok/s', 'req/s', 'GB/s', 'GFLOP/s']
 
 /** @throws Error if the builds did not measure the same quantities in every round */
 export function pairFigures(rounds: readonly Round[]): Pair[] {
-  const quantities = (figures: readonly Figure[]): Quantity[] => figures.map(({ value: _, ...quantity }) => quantity);
+  const quantities = (figures: readonly Figure[]): Omit<Figure, 'value'>[] =>
+    figures.map(({ value: _, ...quantity }) => quantity);
   const [expected = []] = rounds.map(({ ours }) => quantities(ours));
   for (const figures of rounds.flatMap(({ ours, others }) => [ours, others])) {
     if (!isDeepStrictEqual(quantities(figures), expected)) throw new Error('the builds measured different quantities');
@@ -35,10 +36,10 @@ export function pairFigures(rounds: readonly Round[]): Pair[] {
 
 /** Both builds' values of each pair, and their ratios round by round. */
 export function pairFindings(pairs: readonly Pair[], other: string): Finding[] {
-  return pairs.flatMap(({ what, at = {}, unit, ours, others }): Finding[] => [
+  return pairs.flatMap(({ what, at = {}, unit, ours, others, goal }): Finding[] => [
     { what, at: { ...at, build: 'this' }, unit, values: ours },
     { what, at: { ...at, build: other }, unit, values: others },
-    { what: `${what}, this over ${other}`, at, unit: 'x', values: ratios(ours, others) },
+    { what: `${what}, this over ${other}`, at, unit: 'x', values: ratios(ours, others), ...(goal && { goal }) },
   ]);
 }
 

@@ -9,19 +9,22 @@ export interface Resident {
   readonly total: number;
   /** Heaps, packed weights, keys and values. */
   readonly anonymous: number;
-  /** Mapped files: weights, libraries, the program. */
+  /** Mapped files: weights, libraries, the program. A page that is mapped twice counts twice, as in `total`. */
   readonly file: number;
+  /** All of it, each page divided by the number of its mappings (PSS): those of several processes add up to what they take. */
+  readonly proportional: number;
 }
 
 /** Resident memory of a running process. @throws Error on a system without Linux's `/proc` */
 export async function residentMemory(pid: number): Promise<Resident> {
-  const read = await statusOf(pid);
-  return { total: read('VmRSS'), anonymous: read('RssAnon'), file: read('RssFile') };
+  const [read, readShared] = await Promise.all([fieldsOf(pid, 'status'), fieldsOf(pid, 'smaps_rollup')]);
+  const [total, anonymous, file] = [read('VmRSS'), read('RssAnon'), read('RssFile')];
+  return { total, anonymous, file, proportional: readShared('Pss') };
 }
 
 /** Largest resident memory of a process since its start, MiB. @throws Error on a system without Linux's `/proc` */
 export async function peakResident(pid: number): Promise<number> {
-  return (await statusOf(pid))('VmHWM');
+  return (await fieldsOf(pid, 'status'))('VmHWM');
 }
 
 /** CPU time of a process since its start, all threads, in seconds. @throws Error on a system without Linux's `/proc` */
@@ -31,12 +34,12 @@ export async function cpuSeconds(pid: number): Promise<number> {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
-/** Reader of one process's memory fields, in MiB. */
-async function statusOf(pid: number): Promise<(field: string) => number> {
-  const status = await fs.readFile(`/proc/${pid}/status`, 'utf8');
+/** Reader of the memory fields in a file of one process, in MiB. */
+async function fieldsOf(pid: number, file: 'status' | 'smaps_rollup'): Promise<(field: string) => number> {
+  const fields = await fs.readFile(`/proc/${pid}/${file}`, 'utf8');
   return (field) => {
-    const kilobytes = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1];
-    if (kilobytes === undefined) throw new Error(`/proc/${pid}/status has no ${field}`);
+    const kilobytes = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(fields)?.[1];
+    if (kilobytes === undefined) throw new Error(`/proc/${pid}/${file} has no ${field}`);
     return (Number(kilobytes) * 1024) / MiB;
   };
 }

@@ -1,10 +1,11 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { compileModel, WEIGHTS_FILE } from '#src/model/compile/compiled-model.js';
 import type { BenchContext, Figure, Finding, Suite } from '../../suite.js';
 import { uploadPrefix } from '../../load/targets.js';
-import { startServer } from '../../process/server-process.js';
+import { type ServerProcess, startServer } from '../../process/server-process.js';
 import type { Resident } from '../../process/usage.js';
 import { randomTokens, TokenStream } from '../../load/token-stream.js';
 import { PREFIX_COLUMNS, PREFIX_LENGTH, randomPrefix, userName } from '../../load/workload.js';
@@ -15,6 +16,9 @@ const NEW_TOKENS = 64;
 /** The last token is generated, not read again. */
 const POSITIONS = PREFIX_LENGTH + PROMPT_TOKENS + NEW_TOKENS - 1;
 const MiB = 2 ** 20;
+/** Longer than a ready server takes to open the graphs that it opens afterwards. */
+const GRAPHS_OPEN_MS = 4000;
+const users = Array.from({ length: USERS }, (_, row) => userName(row));
 
 /** Least memory that a server with these weights needs, MiB. */
 interface Needed {
@@ -25,7 +29,7 @@ interface Needed {
 /** Memory of the server process over the memory that the model itself needs. */
 export const memory: Suite = {
   name: 'memory',
-  question: `How much memory has a server after ${USERS} users with a prefix each, over weights and their keys and values?`,
+  question: `How much memory has a server after ${USERS} users with a prefix each, over weights and their keys and values; and two of them on one machine?`,
   async run(context) {
     const directory = await compileModel({ source: context.checkpoint, cache: context.cache });
     const needed = {
@@ -44,12 +48,15 @@ export const memory: Suite = {
   },
   open(context) {
     const step = async (): Promise<Figure[]> => {
-      const { ready, uploaded, used } = await measure(context);
+      const { ready, uploaded, used, two } = await measure(context);
       return [
         { what: 'resident when ready', unit: 'MiB', value: ready.total },
+        { what: 'anonymous when ready', unit: 'MiB', value: ready.anonymous, goal: { id: 'P28', atMost: 0.4 } },
         { what: 'resident after the uploads', unit: 'MiB', value: uploaded.total },
         { what: 'resident after all have generated', unit: 'MiB', value: used.total },
         { what: 'anonymous after all have generated', unit: 'MiB', value: used.anonymous },
+        { what: 'proportional after all have generated', unit: 'MiB', value: used.proportional },
+        { what: 'two replicas, proportional', unit: 'MiB', value: two },
       ];
     };
     return Promise.resolve({ steps: [step], close: () => Promise.resolve() });
@@ -60,27 +67,51 @@ interface Stages {
   readonly ready: Resident;
   readonly uploaded: Resident;
   readonly used: Resident;
+  /** Proportional memory of this server and another one that has done the same, together. */
+  readonly two: number;
 }
 
 async function measure(context: BenchContext): Promise<Stages> {
-  const server = await startServer(context, { PREAMBLE_SLOTS: String(USERS) });
+  const server = await start(context);
   try {
     const ready = await server.resident();
-    const users = Array.from({ length: USERS }, (_, row) => userName(row));
-    for (const user of users) await uploadPrefix(server.url, user, randomPrefix(user, PREFIX_COLUMNS));
+    await uploadAll(server);
     const uploaded = await server.resident();
-    const streams = users.map((user) => {
-      return new TokenStream(server.url, {
-        model: user,
-        prompt: randomTokens(user, PROMPT_TOKENS),
-        maxTokens: NEW_TOKENS,
-      });
-    });
-    await Promise.all(streams.map(({ done }) => done));
-    return { ready, uploaded, used: await server.resident() };
+    await generateAll(server);
+    const used = await server.resident();
+    return { ready, uploaded, used, two: await withReplica(context, server) };
   } finally {
     await server.stop();
   }
+}
+
+async function withReplica(context: BenchContext, server: ServerProcess): Promise<number> {
+  const replica = await start(context);
+  try {
+    await uploadAll(replica);
+    await generateAll(replica);
+    const both = await Promise.all([server.resident(), replica.resident()]);
+    return both.reduce((sum, { proportional }) => sum + proportional, 0);
+  } finally {
+    await replica.stop();
+  }
+}
+
+/** A server whose graphs are all open. */
+async function start(context: BenchContext): Promise<ServerProcess> {
+  const server = await startServer(context, { PREAMBLE_SLOTS: String(USERS) });
+  return server.prepare(() => delay(GRAPHS_OPEN_MS));
+}
+
+async function uploadAll({ url }: ServerProcess): Promise<void> {
+  for (const user of users) await uploadPrefix(url, user, randomPrefix(user, PREFIX_COLUMNS));
+}
+
+async function generateAll({ url }: ServerProcess): Promise<void> {
+  const streams = users.map((user) => {
+    return new TokenStream(url, { model: user, prompt: randomTokens(user, PROMPT_TOKENS), maxTokens: NEW_TOKENS });
+  });
+  await Promise.all(streams.map(({ done }) => done));
 }
 
 function findings(stages: readonly Stages[], { weights, kv }: Needed): Finding[] {
@@ -91,15 +122,24 @@ function findings(stages: readonly Stages[], { weights, kv }: Needed): Finding[]
     mib('weights', () => weights),
     mib('keys and values touched', () => kv),
     mib('resident when ready', ({ ready }) => ready.total),
+    mib('  of it anonymous', ({ ready }) => ready.anonymous),
     mib('resident after the uploads', ({ uploaded }) => uploaded.total),
     mib('resident after all have generated', ({ used }) => used.total),
     mib('  of it anonymous', ({ used }) => used.anonymous),
     mib('  of it files', ({ used }) => used.file),
+    mib('proportional after all have generated', ({ used }) => used.proportional),
+    mib('two replicas, proportional', ({ two }) => two),
     {
-      what: 'resident over weights and keys and values',
+      what: 'proportional over weights and keys and values',
       unit: 'x',
-      values: stages.map(({ used }) => used.total / (weights + kv)),
+      values: stages.map(({ used }) => used.proportional / (weights + kv)),
       goal: { id: 'P9', atMost: 1.3 },
+    },
+    {
+      what: 'two replicas over one, proportional',
+      unit: 'x',
+      values: stages.map(({ used, two }) => two / used.proportional),
+      goal: { id: 'P29', atMost: 1.3 },
     },
   ];
 }

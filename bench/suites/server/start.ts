@@ -40,15 +40,16 @@ export const start: Suite = {
   },
   async open(context) {
     await (await startServer(context)).stop(); // compiles the model
-    const weights = await largestFile(context.cache);
-    const states: PageCache[] = (await canEvict(weights)) ? ['warm', 'cold'] : ['warm'];
+    const files = await largeFiles(context.cache);
+    const states: PageCache[] = (await canEvict(files[0] as string)) ? ['warm', 'cold'] : ['warm'];
     const measure = async (state: PageCache): Promise<Figure[]> => {
-      if (state === 'cold') await evict(weights);
+      if (state === 'cold') await Promise.all(files.map(evict));
       const { ready, cpu } = await measureStart(context);
       const at = { 'page cache': state };
+      const goal = state === 'warm' ? { goal: { id: 'P27', atMost: 0.6 } } : {};
       return [
-        { what: 'process start to ready', at, unit: 'ms', value: ready },
-        { what: 'CPU time to ready', at, unit: 'ms', value: cpu },
+        { what: 'process start to ready', at, unit: 'ms', value: ready, ...goal },
+        { what: 'CPU time to ready', at, unit: 'ms', value: cpu, ...goal },
       ];
     };
     return { steps: states.map((state) => () => measure(state)), close: () => Promise.resolve() };
@@ -58,7 +59,7 @@ export const start: Suite = {
 async function measure(state: PageCache, weights: string, context: BenchContext): Promise<Times> {
   if (state === 'cold') await evict(weights);
   const read = await timeToRead(weights);
-  if (state === 'cold') await evict(weights);
+  if (state === 'cold') await Promise.all((await largeFiles(context.cache)).map(evict));
   const { ready } = await measureStart(context);
   return { read, start: ready };
 }
@@ -73,12 +74,12 @@ async function measureStart(context: BenchContext): Promise<{ readonly ready: nu
   }
 }
 
-/** The weights file of a build, which may have any name. */
-async function largestFile(directory: string): Promise<string> {
+/** Files of the compiled models of a build, which may have any names, that take long to read. */
+async function largeFiles(directory: string): Promise<string[]> {
   const entries = await fs.readdir(directory, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => path.join(parentPath, name));
   const sizes = await Promise.all(files.map(async (file) => (await fs.stat(file)).size));
-  return files[sizes.indexOf(Math.max(...sizes))] as string;
+  return files.filter((_, index) => (sizes[index] as number) > READ_BYTES);
 }
 
 function findings(state: PageCache, times: readonly Times[]): Finding[] {
