@@ -74,6 +74,10 @@ function memoryAtFullLoad(
     facts: {
       kv_memory_bytes: { value: kv, why: `${slots} slots of ${showBytes(model.slotBytes)}, taken when first written` },
       memory_at_full_load_bytes: { value: full, why: 'weights, keys and values of full slots, caches' },
+      shared_memory_bytes: {
+        value: model.sharedBytes,
+        why: 'of it packed weights, pages of a file that all servers of this machine map',
+      },
     },
     problems:
       full <= available

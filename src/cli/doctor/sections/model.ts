@@ -16,6 +16,8 @@ import { findWritable } from './writable.js';
 /** Facts about the model that other sections use. */
 export interface ExaminedModel {
   readonly weightBytes: number;
+  /** Bytes of packed weights that all servers of the machine map; 0 where each has its own. */
+  readonly sharedBytes: number;
   /** Bytes of keys and values of one full slot; in an encoder-decoder without virtual tokens, and with those of a source slot. */
   readonly slotBytes: number;
 }
@@ -35,7 +37,8 @@ export async function examineModel(config: Config): Promise<{ section: Section; 
         : { value: 'none', why: 'token ids alone are read and written' };
     const problems = warnings.map(toProblem);
     if (manifest === undefined) problems.push(...(await checkCache(config.cache, weightBytes)));
-    const model = { weightBytes, slotBytes: bytesOfSlot(shape, kv) };
+    const sharedBytes = weights === 'float32' && config.provider === 'cpu' ? weightBytes : 0;
+    const model = { weightBytes, sharedBytes, slotBytes: bytesOfSlot(shape, kv) };
     const facts = { source, ...describeShape(shape, weightBytes), tokenizer, compiled: describeCompiled(directory) };
     return { section: { name: 'model', facts, problems }, model };
   } catch (error) {
