@@ -1,5 +1,7 @@
 import { bundledPrefixes } from '../config/paths.js';
 import type { Config } from '../config/variables.js';
+import { Drafting } from '../engine/drafting/drafting.js';
+import { NgramDrafter } from '../engine/drafting/ngram-drafter.js';
 import { Engine } from '../engine/engine.js';
 import type { EngineObserver } from '../engine/observer.js';
 import type { JobObserver } from '../jobs/job-worker.js';
@@ -114,12 +116,13 @@ function createEngine(
   tokenizer: ModelTokenizer,
   observer: EngineObserver,
 ): Engine {
-  const { maxChunkTokens, maxWaitingRequests, maxWaitingTokens, promptCacheBytes } = config;
+  const { maxChunkTokens, maxWaitingRequests, maxWaitingTokens, promptCacheBytes, speculate, draftTableBytes } = config;
   return new Engine({
     runner,
     tokenizer,
     eosTokenIds,
     observer,
+    drafting: speculate === 'on' ? new Drafting(new NgramDrafter(draftTableBytes), runner) : undefined,
     limits: {
       maxChunkTokens,
       maxLoneChunkTokens: 2 * maxChunkTokens,

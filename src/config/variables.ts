@@ -97,6 +97,10 @@ const engine = {
   maxChunkTokens: integer('PREAMBLE_MAX_CHUNK_TOKENS', 32, 1, 65_536),
   /** Keys and values of prompts kept for later requests of the same tenant under the same prefix; 0: off. */
   promptCacheBytes: integer('PREAMBLE_PROMPT_CACHE_BYTES', 0, 0, Number.MAX_SAFE_INTEGER),
+  /** Whether steps verify drafts of what comes next. */
+  speculate: choice('PREAMBLE_SPECULATE', 'on', ['on', 'off']),
+  /** Tables that drafts are made from, of all prefixes together; 0: a text is drafted from itself alone. */
+  draftTableBytes: integer('PREAMBLE_DRAFT_TABLE_BYTES', 64 * 2 ** 20, 0, Number.MAX_SAFE_INTEGER),
 };
 
 /** The store, and the prefixes in memory. */

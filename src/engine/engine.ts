@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { TokenBytes } from '../tokenizer/text-stream.js';
 import { BeamGroup, toSequenceRequest } from './beams/beam-group.js';
 import { chunkLimitsOf, DEFAULT_LIMITS, type EngineLimits } from './engine-limits.js';
+import type { DraftPlanner, Drafts } from './drafting/drafting.js';
 import { EngineError } from './errors.js';
 import { EventStream } from './output/event-stream.js';
 import { type Admission, admit, reservedSlots } from './policy/admission.js';
@@ -38,14 +39,16 @@ export interface EngineOptions {
   /** Those left out are 32 tokens a chunk, 128 of a source, 1024 waiting requests, 1,048,576 waiting tokens and no prompt cache. */
   readonly limits?: Partial<EngineLimits>;
   readonly observer?: EngineObserver | undefined;
+  /** Decides what steps verify beside computing the next token; left out: nothing. */
+  readonly drafting?: DraftPlanner | undefined;
 }
 
 /** Failed steps in a row after which the runner is taken to be broken. */
 const UNHEALTHY_FAILURES = 3;
 
 /**
- * Generates for many sequences at once. Each step computes one token of every decode row and at most one chunk of a prompt, or one
- * piece of a source behind the rows; one call of the runner is in flight at a time, and between steps other work of the process gets its
+ * Generates for many sequences at once. Each step computes the next token of every decode row, and those behind a draft that turns out
+ * right, and at most one chunk of a prompt, or one piece of a source behind the rows; one call of the runner is in flight at a time, and between steps other work of the process gets its
  * turn. Without work the engine sleeps.
  */
 export class Engine {
@@ -116,6 +119,7 @@ export class Engine {
       ...statsOf(waiting, this.#slots.held, this.#runner),
       waitingTokens: interactive.queue.tokens + background.queue.tokens,
       promptCacheBytes: this.#promptCache?.bytes ?? 0,
+      draftTableBytes: this.#options.drafting?.bytes ?? 0,
     };
   }
 
@@ -165,14 +169,15 @@ export class Engine {
     await makeTransfers(this.#runner, this.#slots.settle());
     await this.#admit();
     const plan = schedule(this.#slots.held, chunkLimitsOf(this.#limits, this.#runner));
-    const input = toStepInput(plan, this.#runner.vocabularySize);
-    const seconds = input === undefined ? 0 : await this.#compute(plan, input);
+    const drafts = this.#options.drafting?.plan(plan);
+    const input = toStepInput(plan, this.#runner.vocabularySize, drafts);
+    const seconds = input === undefined ? 0 : await this.#compute(plan, input, drafts);
     if (plan.piece && plan.piece.sequence.status !== 'finished') await this.#encode(plan.piece, seconds);
     else if (input === undefined) this.#wakeups.flush();
   }
 
   /** @returns seconds that the forward pass took */
-  async #compute(plan: Schedule<Sequence>, input: StepInput): Promise<number> {
+  async #compute(plan: Schedule<Sequence>, input: StepInput, drafts: Drafts | undefined): Promise<number> {
     await this.#appendPrefixes(plan);
     const start = this.#observation.now();
     const computing = this.#runner.step(input);
@@ -180,17 +185,30 @@ export class Engine {
     const output = await computing;
     const seconds = this.#observation.now() - start;
     this.#failures = 0;
+    this.#options.drafting?.stepped(plan, drafts, seconds);
     const computed = this.#observation.stepped(plan, start);
     const onToken = (sequence: Sequence): void => this.#observation.tokenComputed(sequence, computed);
     for (const sequence of sampledSequences(plan)) {
       if (sequence.isRepeating) continue;
       this.#classes[sequence.priority].counters.add(sequence.tenant, outputCharge(sequence));
     }
-    const accept = { output, vocabularySize: this.#runner.vocabularySize, onToken };
+    const { vocabularySize } = this.#runner;
+    const onAccepted = this.#accepted.bind(this);
+    const accept = { output, vocabularySize, drafts, onToken, onAccepted };
     const branches = await this.#wakeups.defer(() => acceptStepOutput(plan, accept));
     if (plan.chunk) await this.#promptCache?.keep(plan.chunk.sequence, this.#runner);
     await makeTransfers(this.#runner, startBranches(branches, this.#slots));
     return seconds;
+  }
+
+  /** The first of a sequence's tokens is charged for with its step, those of its draft where they came true. */
+  #accepted(sequence: Sequence, count: number, draft: readonly number[]): void {
+    const numAccepted = Math.max(0, count - 1);
+    if (numAccepted > 0) {
+      this.#classes[sequence.priority].counters.add(sequence.tenant, numAccepted * outputCharge(sequence));
+    }
+    if (draft.length > 0 && count > 0) this.#observation.verified(draft.length, numAccepted);
+    this.#options.drafting?.learn(sequence, count);
   }
 
   async #encode(piece: ScheduledPiece<Sequence>, stepSeconds: number): Promise<void> {

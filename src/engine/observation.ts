@@ -44,6 +44,11 @@ export class Observation {
     sequence.numObservedTokens++;
   }
 
+  /** A draft of `drafted` tokens was verified, and `accepted` of them were right. */
+  verified(drafted: number, accepted: number): void {
+    this.observer?.verified(drafted, accepted);
+  }
+
   /** A piece of a source was encoded. @param start when that began */
   encoded({ isSourceEncoded, numSourceTokens }: Sequence, start: number): void {
     const chunkTokens = isSourceEncoded ? numSourceTokens : 0;

@@ -36,6 +36,8 @@ export interface EngineStats {
   readonly kvUsage: number;
   /** Bytes that the prompt cache holds. */
   readonly promptCacheBytes: number;
+  /** Bytes of what drafts are made from. */
+  readonly draftTableBytes: number;
   /** Opaque ids of the prefixes of running and of waiting sequences, each once. */
   readonly runningPrefixes: readonly string[];
   readonly waitingPrefixes: readonly string[];
@@ -50,7 +52,9 @@ export interface EngineObserver {
   stepped(step: ObservedStep): void;
   /** A sequence's first token came. @param seconds since it was submitted */
   firstToken(seconds: number): void;
-  /** A further token came. @param seconds since the one before */
+  /** A draft of `drafted` tokens, at least one, was verified: the first `accepted` of them are what the model chose. */
+  verified(drafted: number, accepted: number): void;
+  /** A further token came. @param seconds since the one before; 0 for tokens of one step */
   nextToken(seconds: number): void;
   ended(end: ObservedEnd): void;
 }

@@ -24,6 +24,8 @@ export interface Span {
  */
 export interface StepInput {
   readonly rows: readonly Span[];
+  /** Whether the last row is one like the others, of at most `ModelRunner.maxRowTokens` tokens, and no chunk of a prompt; false unless given. */
+  readonly isVerifying?: boolean;
   /** Number of best logits returned for each token, 1 to the vocabulary's size. */
   readonly topK: number;
 }
@@ -93,6 +95,11 @@ export interface ModelRunner {
   readonly maxChunkTokens?: number;
   /** Most tokens of each row before the last. */
   readonly maxRowTokens: number;
+  /**
+   * Whether a step that verifies drafts could begin at once, with so many rows and so many tokens in the longest. Where it could not, the
+   * runner makes ready for one, beside the steps.
+   */
+  canVerify(rows: number, rowTokens: number): boolean;
   /** Undefined for a decoder-only model. Its calls are calls of the runner: one at a time. */
   readonly sources?: SourceEncoder | undefined;
   /**

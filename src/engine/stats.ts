@@ -8,7 +8,7 @@ export function statsOf(
   waiting: readonly Sequence[],
   held: readonly Sequence[],
   runner: Pick<ModelRunner, 'slots' | 'contextLength' | 'sources'>,
-): Omit<EngineStats, 'waitingTokens' | 'promptCacheBytes'> {
+): Omit<EngineStats, 'waitingTokens' | 'promptCacheBytes' | 'draftTableBytes'> {
   const running = held.filter(({ status }) => status === 'running');
   return {
     waiting: waiting.length,

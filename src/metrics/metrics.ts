@@ -37,6 +37,10 @@ export class Metrics implements EngineObserver {
   readonly #coldLoads: Histogram;
   readonly #promptQueries: Counter;
   readonly #promptHits: Counter;
+  readonly #drafts: Counter;
+  readonly #draftTokens: Counter;
+  readonly #acceptedTokens: Counter;
+  readonly #acceptedPerPosition: Counter;
   readonly #jobsRunning: Gauge;
   readonly #jobs: Counter;
 
@@ -68,6 +72,11 @@ export class Metrics implements EngineObserver {
     const asked = 'Prompt tokens that the prompt cache was asked for.';
     this.#promptQueries = this.#counter('prompt_cache_queries_total', asked);
     this.#promptHits = this.#counter('prompt_cache_hits_total', 'Prompt tokens that it had.');
+    this.#drafts = this.#counter('spec_decode_num_drafts_total', 'Drafts that were verified.');
+    this.#draftTokens = this.#counter('spec_decode_num_draft_tokens_total', 'Tokens of drafts.');
+    this.#acceptedTokens = this.#counter('spec_decode_num_accepted_tokens_total', 'Those that the model chose.');
+    const perPosition = 'Accepted tokens by their place in the draft.';
+    this.#acceptedPerPosition = this.#counter('spec_decode_num_accepted_tokens_per_pos_total', perPosition, ['position']);
     this.#jobsRunning = new Gauge({
       name: 'preamble_fine_tuning_jobs_running',
       help: 'Fine-tuning jobs that this process trains.',
@@ -108,6 +117,13 @@ export class Metrics implements EngineObserver {
   nextToken(seconds: number): void {
     this.#generationTokens.inc();
     this.#nextToken.observe(seconds);
+  }
+
+  verified(drafted: number, accepted: number): void {
+    this.#drafts.inc();
+    this.#draftTokens.inc(drafted);
+    this.#acceptedTokens.inc(accepted);
+    for (let position = 0; position < accepted; position++) this.#acceptedPerPosition.inc({ position });
   }
 
   ended({ reason, promptTokens, generatedTokens, seconds }: ObservedEnd): void {
@@ -159,6 +175,7 @@ export class Metrics implements EngineObserver {
     this.#gauge('num_requests_running', 'Sequences in slots.', () => engine().running);
     this.#gauge('kv_cache_usage_perc', 'Part of the KV positions in use, 0 to 1.', () => engine().kvUsage);
     this.#gauge('prompt_cache_bytes', 'Keys and values of prompts in memory.', () => engine().promptCacheBytes);
+    this.#gauge('draft_table_bytes', 'Tables that drafts are made from.', () => engine().draftTableBytes);
     this.#gauge('prefix_kv_cached_bytes', 'Keys and values of prefixes in memory.', cachedBytes);
     const labelNames = ['max_lora', 'running_lora_adapters', 'waiting_lora_adapters'] as const;
     const help = 'When it was asked; the labels hold the prefixes that run and wait, as opaque ids.';

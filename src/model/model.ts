@@ -16,7 +16,7 @@ import type { CrossForm } from './cross-attention.js';
 import { encodeNames, graphFile, stepGraph } from './graph-names.js';
 import { isFusedExact } from './cross-check.js';
 import { LateGraph } from './late-graph.js';
-import { MAX_ROW_TOKENS, OnnxRunner } from './onnx-runner.js';
+import { OnnxRunner } from './onnx-runner.js';
 import { openSources } from './open-sources.js';
 import { openPackedFile, type PackedFile } from './packed/packed-file.js';
 import type { KvPrecision } from './precision.js';
@@ -24,6 +24,7 @@ import { NO_PREFIX_ENCODER, OnnxPrefixEncoder } from './prefix-encoder.js';
 import { slotPositions } from './slot-positions.js';
 import { StepBuffers } from './step-buffers.js';
 import { maxTokensOf } from './step-check.js';
+import { MAX_ROW_TOKENS } from './step-layout.js';
 
 export interface OpenModelOptions extends CompileOptions {
   /** The base model's id; the source directory's name unless given. */

@@ -12,9 +12,10 @@ import { SlotBinding } from './slot-binding.js';
 import { slotPositions } from './slot-positions.js';
 import { SourceAttention } from './source-attention.js';
 import { OnnxSourceEncoder, type SourceEncoderParts, type SourceSessions } from './source-encoder.js';
+import { type OpenSpans, SpanGraphs } from './span-graphs.js';
 import type { StepBuffers } from './step-buffers.js';
 import { positionOf, StepCheck } from './step-check.js';
-import { layOutStep, type StepLayout } from './step-layout.js';
+import { layOutStep, MAX_ROW_TOKENS, nodesFor, type StepLayout } from './step-layout.js';
 
 /** Sessions that a runner drives and does not own. */
 interface RunnerSessions {
@@ -29,8 +30,8 @@ export interface RunnerParts {
   readonly runtime: Runtime;
   readonly shape: ModelShape;
   readonly sessions: RunnerSessions;
-  /** Opens a session of `Architecture.writeSpansGraph`, which the runner owns; rows before the last have one token where there is none. */
-  readonly openSpans?: ((nodes: number, hasChunk: boolean) => Promise<Session>) | undefined;
+  /** Its sessions are the runner's own; rows before the last have one token where there is none. */
+  readonly openSpans?: OpenSpans | undefined;
   /** The file of the sessions' weights. */
   readonly weights: Pick<MappedFile, 'releasePages'>;
   readonly slots: number;
@@ -53,9 +54,6 @@ export interface SourceParts {
   readonly form: CrossForm;
 }
 
-/** Most tokens of a row before the last: a graph is opened for each number that occurs, and its nodes are as many a layer. */
-export const MAX_ROW_TOKENS = 16;
-
 /**
  * Tokens after which the pages of embeddings that were read are given back. Where a row is read, Linux maps 64 KiB of the file and up
  * to 1 MiB: some hundred tokens would keep all of them resident, beside the packed copy that the head has.
@@ -72,8 +70,7 @@ export class OnnxRunner implements ModelRunner {
   readonly sources: OnnxSourceEncoder | undefined;
   readonly #uniform: BoundGraph;
   readonly #append: BoundGraph;
-  /** Graphs for rows of several tokens, by their number of nodes and whether there is a chunk. */
-  readonly #chains = new Map<string, BoundGraph>();
+  readonly #spanGraphs: SpanGraphs;
   readonly #check: StepCheck;
   readonly #slots: SlotBinding;
   readonly #crossAttention: SourceAttention | undefined;
@@ -89,6 +86,7 @@ export class OnnxRunner implements ModelRunner {
     this.vocabularySize = shape.vocabularySize;
     const { decoder: positions, cross } = slotPositions(shape);
     this.#slots = new SlotBinding(parts.buffers, parts.arena);
+    this.#spanGraphs = new SpanGraphs(parts.openSpans, parts.weights);
     this.#check = new StepCheck({
       ...{ slots, positions, maxChunkTokens, maxRowTokens: this.maxRowTokens },
       ...{ contextLength: this.contextLength, vocabularySize: this.vocabularySize },
@@ -118,7 +116,7 @@ export class OnnxRunner implements ModelRunner {
     return this.#exclusively(async () => {
       this.#check.step(input);
       this.#checkSources(input.rows);
-      const layout = layOutStep(input.rows);
+      const layout = layOutStep(input);
       const { rows, chunk } = layout;
       const { session, binding } = await this.#open(layout);
       const { tokens, kept } = this.#writeTokens(input);
@@ -132,6 +130,11 @@ export class OnnxRunner implements ModelRunner {
       this.#releaseEmbeddings(tokens);
       return this.parts.buffers.output(kept, input.topK);
     });
+  }
+
+  canVerify(rows: number, rowTokens: number): boolean {
+    if (rows === 1 || rowTokens === 1) return rowTokens <= this.maxChunkTokens;
+    return rowTokens <= this.maxRowTokens && this.#spanGraphs.isOpen(nodesFor(rowTokens));
   }
 
   append(slot: number, offset: number, kv: PrefixKv): Promise<void> {
@@ -192,26 +195,17 @@ export class OnnxRunner implements ModelRunner {
   /** Releases everything of its own. Call it when no step is running. */
   async dispose(): Promise<void> {
     if (this.#busy) throw new Error('a runner cannot be disposed during a call');
-    const chains = [...this.#chains.values()];
-    for (const { binding } of [this.#uniform, this.#append, ...chains]) binding.dispose();
-    for (const { session } of chains) await session.dispose();
+    for (const { binding } of [this.#uniform, this.#append]) binding.dispose();
+    await this.#spanGraphs.dispose();
     this.parts.buffers.dispose();
     this.parts.arena.dispose();
     this.sources?.dispose();
     this.parts.sources?.arena.dispose();
   }
 
-  /** The graph of a step; those with several nodes are opened when they are first needed. */
   async #open({ rows, chunk, nodes }: StepLayout): Promise<BoundGraph> {
-    if (nodes === 1) return rows.length > 0 && chunk ? this.parts.sessions.mixed.open() : this.#uniform;
-    const key = `${nodes} ${chunk !== undefined}`;
-    const known = this.#chains.get(key);
-    if (known !== undefined) return known;
-    if (this.parts.openSpans === undefined) throw new RangeError(`rows of ${nodes} tokens`);
-    const opened = bindGraph(await this.parts.openSpans(nodes, chunk !== undefined));
-    this.parts.weights.releasePages(); // the packed copies of the other graphs are what runs
-    this.#chains.set(key, opened);
-    return opened;
+    if (nodes > 1) return this.#spanGraphs.open(nodes, chunk !== undefined);
+    return rows.length > 0 && chunk ? this.parts.sessions.mixed.open() : this.#uniform;
   }
 
   #releaseEmbeddings(tokens: number): void {

@@ -12,13 +12,13 @@ export class StepCheck {
   constructor(private readonly limits: StepLimits) {}
 
   /** @throws RangeError for a step that is not computed */
-  step({ rows, topK }: StepInput): void {
+  step({ rows, topK, isVerifying = false }: StepInput): void {
     const { vocabularySize } = this.limits;
     if (rows.length === 0) throw new RangeError('a step needs a row');
     if (!(topK >= 1 && topK <= vocabularySize)) throw new RangeError(`topK ${topK} is not 1 to the vocabulary`);
     let tokens = 0;
     rows.forEach((span, row) => {
-      this.#span(span, row, row === rows.length - 1);
+      this.#span(span, row, row === rows.length - 1, isVerifying);
       tokens += span.tokens.length;
     });
     const most = maxTokensOf(this.limits);
@@ -38,12 +38,13 @@ export class StepCheck {
     }
   }
 
-  #span(span: Span, row: number, isLast: boolean): void {
+  #span(span: Span, row: number, isLast: boolean, isVerifying: boolean): void {
     const { maxChunkTokens, maxRowTokens, contextLength } = this.limits;
     const { slot, tokens, past } = span;
     this.slot(slot);
     if (isLast ? slot < row : slot !== row) throw new RangeError(`row ${row} is in slot ${slot}`);
-    const limit = isLast ? maxChunkTokens : maxRowTokens;
+    if (isVerifying && slot !== row) throw new RangeError(`row ${row} of drafts is in slot ${slot}`);
+    const limit = isLast && !(isVerifying && row > 0) ? maxChunkTokens : maxRowTokens;
     if (tokens.length === 0 || tokens.length > limit) {
       throw new RangeError(`row ${row} has ${tokens.length} tokens: 1 to ${limit} are possible`);
     }

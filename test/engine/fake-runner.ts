@@ -86,6 +86,10 @@ export class FakeRunner implements ModelRunner {
     });
   }
 
+  canVerify(rows: number, rowTokens: number): boolean {
+    return rows === 1 || rowTokens <= this.maxRowTokens;
+  }
+
   append(slot: number, offset: number, kv: PrefixKv): Promise<void> {
     return this.#exclusively(() => {
       this.#checkRange(slot, offset, kv.length);
@@ -149,12 +153,12 @@ export class FakeRunner implements ModelRunner {
     return { ...output, logits: (row) => rows[row]?.logits ?? new Float32Array(0) };
   }
 
-  #checkStep({ rows, topK }: StepInput): void {
+  #checkStep({ rows, topK, isVerifying = false }: StepInput): void {
     if (rows.length === 0) throw new RangeError('an empty step');
     if (!(topK >= 1 && topK <= this.vocabularySize)) throw new RangeError(`topK ${topK}`);
     rows.forEach(({ slot, tokens, past, position = past, source, temperature }, row) => {
       const isLast = row === rows.length - 1;
-      if (isLast ? slot < row : slot !== row) throw new RangeError(`row ${row} is in slot ${slot}`);
+      if (isLast && !isVerifying ? slot < row : slot !== row) throw new RangeError(`row ${row} is in slot ${slot}`);
       if (tokens.length === 0 || (!isLast && tokens.length > this.maxRowTokens)) throw new RangeError('tokens');
       this.#checkRange(slot, past, tokens.length);
       if (position < 0 || position > past || position + tokens.length > this.contextLength) {
@@ -204,7 +208,7 @@ interface FakeRow {
 function record(input: StepInput): RecordedStep {
   const { rows } = input;
   const last = rows.at(-1);
-  const isChunk = last && (last.tokens.length > 1 || last.slot !== rows.length - 1 || last.logits !== 'last');
+  const isChunk = last && !input.isVerifying && (last.tokens.length > 1 || last.slot !== rows.length - 1 || last.logits !== 'last');
   return { ...input, decode: isChunk ? rows.slice(0, -1) : rows, chunk: isChunk ? last : undefined };
 }
 

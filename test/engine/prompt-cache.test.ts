@@ -127,7 +127,7 @@ describe('a prompt that was computed', () => {
     const lookedUp: number[] = [];
     const ignore = (): void => undefined;
     const observer: EngineObserver = {
-      ...{ admitted: ignore, stepped: ignore, firstToken: ignore, nextToken: ignore, ended: ignore },
+      ...{ admitted: ignore, stepped: ignore, firstToken: ignore, nextToken: ignore, verified: ignore, ended: ignore },
       promptLookedUp: (_, cached) => void lookedUp.push(cached),
     };
     const limits = { promptCacheBytes: 1e6 };

@@ -121,6 +121,7 @@ describe('a sequence with a source', () => {
         steps.push([kind, rows, chunkTokens]),
       firstToken: () => undefined,
       nextToken: () => undefined,
+      verified: () => undefined,
       ended: ({ promptTokens }: { promptTokens: number }) => ends.push(promptTokens),
     };
     const { engine } = setUp(fake, { observer, limits: { promptCacheBytes: 1e6 } });

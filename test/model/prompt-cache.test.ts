@@ -24,6 +24,7 @@ const silent: EngineObserver = {
   stepped: () => undefined,
   firstToken: () => undefined,
   nextToken: () => undefined,
+  verified: () => undefined,
   ended: () => undefined,
 };
 

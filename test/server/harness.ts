@@ -111,6 +111,7 @@ export function testMetrics(state: Partial<EngineStats> = {}): Metrics {
     slots: 4,
     kvUsage: 0,
     promptCacheBytes: 0,
+    draftTableBytes: 0,
     runningPrefixes: [],
     waitingPrefixes: [],
   };

@@ -10,12 +10,12 @@ import { numBestNeeded, sampleToken } from '../sampling/sampler.js';
 import { BEST } from '../sampling/distribution.js';
 import type { Sequence } from '../sequence.js';
 
-/** Number of best logits that the next token of a sequence needs. */
-export function numBestOf(sequence: Sequence, vocabularySize: number): number {
+/** Number of best logits that the next token of a sequence needs, and those behind the tokens of a draft. */
+export function numBestOf(sequence: Sequence, vocabularySize: number, draft: readonly number[] = []): number {
   const { request, group } = sequence;
   const numBest = group
     ? group.numBestOf(sequence)
-    : numBestNeeded(request.sampling, vocabularySize) + numBannedOf(sequence);
+    : numBestNeeded(request.sampling, vocabularySize) + numBannedOf(sequence, draft);
   return Math.min(vocabularySize, Math.max(numBest, request.logprobs ?? 0));
 }
 
@@ -96,8 +96,15 @@ function choose(sequence: Sequence, row: DrawnRow): number {
 }
 
 /** Best logits beyond the first that a greedy token needs: the rest of the row is read only where more are banned. */
-function numBannedOf(sequence: Sequence): number {
-  return isGreedy(sequence) ? Math.min(bannedTokens(sequence).size, BEST) : 0;
+function numBannedOf(sequence: Sequence, draft: readonly number[]): number {
+  if (!isGreedy(sequence)) return 0;
+  const { tokens, numGeneratedTokens, endTokens, request } = sequence;
+  const sizes = Array.from({ length: draft.length + 1 }, (_, accepted) => {
+    const after = accepted === 0 ? tokens : [...tokens, ...draft.slice(0, accepted)];
+    const history = { tokens: after, numGeneratedTokens: numGeneratedTokens + accepted, endTokens, request };
+    return bannedTokens(history).size;
+  });
+  return Math.min(Math.max(...sizes), BEST);
 }
 
 /** Whether the best token that is not banned comes next. */

@@ -1,23 +1,28 @@
+import type { Drafts } from '../drafting/drafting.js';
 import { numBestOf } from './next-token.js';
 import type { Span, StepInput } from '../runner.js';
 import type { Schedule, ScheduledChunk } from '../policy/schedule.js';
 import type { Sequence } from '../sequence.js';
 
-/** The forward pass of a schedule whose sequences are in their slots; undefined when there is nothing to compute. */
+/**
+ * The forward pass of a schedule whose sequences are in their slots; undefined when there is nothing to compute.
+ * @param drafts to verify; only where the schedule has no chunk
+ */
 export function toStepInput(
   { decode, chunk }: Pick<Schedule<Sequence>, 'decode' | 'chunk'>,
   vocabularySize: number,
+  drafts?: Drafts,
 ): StepInput | undefined {
   if (decode.length === 0 && chunk === undefined) return undefined;
   const scored = Math.min(chunk?.sequence.request.promptLogprobs ?? 0, vocabularySize);
   const topK = Math.max(
     1,
     scored,
-    ...sampledSequences({ decode, chunk }).map((sequence) => numBestOf(sequence, vocabularySize)),
+    ...sampledSequences({ decode, chunk }).map((sequence, row) => numBestOf(sequence, vocabularySize, drafts?.[row])),
   );
-  const rows = decode.map(toDecodeRow);
+  const rows = decode.map((sequence, row) => toDecodeRow(sequence, drafts?.[row]));
   if (chunk) rows.push(toPromptChunk(chunk));
-  return { rows, topK };
+  return { rows, topK, ...(drafts && { isVerifying: true }) };
 }
 
 /** Those whose next token the step chooses. */
@@ -25,10 +30,11 @@ export function sampledSequences({ decode, chunk }: Pick<Schedule<Sequence>, 'de
   return chunk?.isLast ? [...decode, chunk.sequence] : decode;
 }
 
-function toDecodeRow(sequence: Sequence): Span {
+function toDecodeRow(sequence: Sequence, draft: readonly number[] = []): Span {
   const { slot = 0, tokens, past, position, sourceSlot: source } = sequence;
   const temperature = temperatureOf(sequence);
-  return { slot, tokens: tokens.slice(-1), past, position, source, logits: 'last', temperature };
+  const logits = draft.length === 0 ? 'last' : 'all';
+  return { slot, tokens: [...tokens.slice(-1), ...draft], past, position, source, logits, temperature };
 }
 
 function toPromptChunk({ sequence, numTokens, isLast }: ScheduledChunk<Sequence>): Span {

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 
+import type { Drafts } from '../drafting/drafting.js';
 import type { Branch } from '../sequence-group.js';
 import { readRow } from '../sampling/logits-row.js';
 import { emitNextToken, emitPromptTokens } from './next-token.js';
@@ -11,15 +12,19 @@ import type { Sequence } from '../sequence.js';
 interface Computed {
   readonly output: StepOutput;
   readonly vocabularySize: number;
-  /** Called for each sequence that the step has a token for, before it is chosen. */
+  /** Verified by the step, for each decode row. */
+  readonly drafts: Drafts | undefined;
+  /** Called for each token that the step has for a sequence, before it is chosen. */
   readonly onToken: (sequence: Sequence) => void;
+  /** Called once a sequence has its tokens. @param count of them: none if it was cancelled */
+  readonly onAccepted: (sequence: Sequence, count: number, draft: readonly number[]) => void;
 }
 
 /** Prompt tokens that are ranked in one turn of the event loop: each compares a whole vocabulary. */
 const RANKED_A_TURN = 16;
 
 /**
- * Books what the step of a schedule computed, and sends each sequence its next token and its prompt's scores. Other work of the process
+ * Books what the step of a schedule computed, and sends each sequence its next tokens and its prompt's scores. Other work of the process
  * gets its turn behind each row of which the whole vocabulary was read.
  * @returns beams that go on from others'
  */
@@ -27,14 +32,35 @@ export async function acceptStepOutput(
   { decode, chunk }: Schedule<Sequence>,
   computed: Computed,
 ): Promise<Branch<Sequence>[]> {
+  let firstRow = 0;
   for (const [row, sequence] of decode.entries()) {
-    sequence.numComputedTokens += 1;
-    await emit(sequence, computed, row);
+    const draft = computed.drafts?.[row] ?? [];
+    await acceptRow(sequence, draft, computed, firstRow);
+    firstRow += 1 + draft.length;
   }
-  if (chunk) await acceptChunk(chunk, computed, decode.length);
+  if (chunk) await acceptChunk(chunk, computed, firstRow);
   const sequences = [...decode, ...(chunk ? [chunk.sequence] : [])];
   const groups = new Set(sequences.flatMap(({ status, group }) => (status === 'finished' ? [] : (group ?? []))));
   return [...groups].flatMap((group) => group.advance());
+}
+
+/**
+ * Chooses the tokens behind the last one of a sequence and behind those of its draft, each as if it were alone in its step, while the
+ * token that was chosen is the one drafted. What is computed behind the first other one is of no use, and not counted as computed.
+ */
+async function acceptRow(
+  sequence: Sequence,
+  draft: readonly number[],
+  computed: Computed,
+  firstRow: number,
+): Promise<void> {
+  const before = sequence.tokens.length;
+  for (let row = 0; row <= draft.length; row++) {
+    sequence.numComputedTokens += 1;
+    await emit(sequence, computed, firstRow + row);
+    if (sequence.status === 'finished' || sequence.tokens.at(-1) !== draft[row]) break;
+  }
+  if (sequence.group === undefined) computed.onAccepted(sequence, sequence.tokens.length - before, draft);
 }
 
 /** @param firstRow the row of the chunk's first token, if it has one */
@@ -42,7 +68,10 @@ async function acceptChunk(chunk: ScheduledChunk<Sequence>, computed: Computed, 
   const { sequence, numTokens, isLast } = chunk;
   if (sequence.isPromptScored) await emitPrompt(chunk, computed, firstRow);
   sequence.numComputedTokens += numTokens;
-  if (isLast) await emit(sequence, computed, computed.output.rows - 1);
+  if (!isLast) return;
+  const before = sequence.tokens.length;
+  await emit(sequence, computed, computed.output.rows - 1);
+  if (sequence.group === undefined) computed.onAccepted(sequence, sequence.tokens.length - before, []);
 }
 
 async function emit(sequence: Sequence, computed: Computed, row: number): Promise<void> {

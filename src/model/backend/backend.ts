@@ -3,6 +3,7 @@ import type { Session } from '../../runtime/ort/session.js';
 import type { Manifest } from '../compile/compiled-model.js';
 import type { GraphTarget } from '../architecture.js';
 import type { PackedFile } from '../packed/packed-file.js';
+import type { OpenSpans } from '../span-graphs.js';
 import type { KvPrecision } from '../precision.js';
 import type { DisposableStack } from './disposable-stack.js';
 import type { KvArena } from './arena/kv-arena.js';
@@ -16,8 +17,8 @@ export interface Backend {
   open(graph: string): Promise<Session>;
   /** As `open`; the caller disposes of the session. */
   openOwned(graph: string): Promise<Session>;
-  /** Opens a graph of `Architecture.writeSpansGraph`, if the architecture writes any. The caller disposes of the session. */
-  readonly openSpans?: ((nodes: number, hasChunk: boolean) => Promise<Session>) | undefined;
+  /** Undefined where the architecture writes no such graphs. */
+  readonly openSpans?: OpenSpans | undefined;
   /** Opens `encode.onnx`, which runs beside the steps. */
   openEncoder(): Promise<Session>;
   openArena(layout: KvLayout): Promise<KvArena>;
