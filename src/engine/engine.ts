@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { TokenBytes } from '../tokenizer/text-stream.js';
 import { BeamGroup, toSequenceRequest } from './beams/beam-group.js';
 import { chunkLimitsOf, DEFAULT_LIMITS, type EngineLimits } from './engine-limits.js';
-import type { DraftPlanner, Drafts } from './drafting/drafting.js';
+import type { AcceptedTokens, DraftPlanner, Drafts } from './drafting/draft-planner.js';
 import { EngineError } from './errors.js';
 import { EventStream } from './output/event-stream.js';
 import { type Admission, admit, reservedSlots } from './policy/admission.js';
@@ -201,14 +201,12 @@ export class Engine {
     return seconds;
   }
 
-  /** The first of a sequence's tokens is charged for with its step, those of its draft where they came true. */
-  #accepted(sequence: Sequence, count: number, draft: readonly number[]): void {
-    const numAccepted = Math.max(0, count - 1);
-    if (numAccepted > 0) {
-      this.#classes[sequence.priority].counters.add(sequence.tenant, numAccepted * outputCharge(sequence));
-    }
-    if (draft.length > 0 && count > 0) this.#observation.verified(draft.length, numAccepted);
-    this.#options.drafting?.learn(sequence, count);
+  /** The first of a sequence's tokens is charged for with its step, those of its draft as they come true. */
+  #accepted(sequence: Sequence, { tokens, drafted, accepted }: AcceptedTokens): void {
+    const { priority, tenant } = sequence;
+    if (tokens > 1) this.#classes[priority].counters.add(tenant, (tokens - 1) * outputCharge(sequence));
+    if (drafted > 0 && tokens > 0) this.#observation.verified(drafted, accepted);
+    this.#options.drafting?.learn(sequence, { tokens, drafted, accepted });
   }
 
   async #encode(piece: ScheduledPiece<Sequence>, stepSeconds: number): Promise<void> {

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 
 import type { EngineObserver, ObservedEnd, ObservedStep, SequenceObserver } from '../../src/engine/observer.js';
-import { collect, makeEngine, makeRequest } from './harness.js';
+import { collect, makeEngine, makeRequest, runAlone } from './harness.js';
+import { OracleDrafts } from './oracle-drafts.js';
 
 /** Writes everything down, seconds aside; those it checks. */
 class Notebook implements EngineObserver {
@@ -29,6 +30,10 @@ class Notebook implements EngineObserver {
 
   nextToken(seconds: number): void {
     this.#note('next', seconds);
+  }
+
+  verified(drafted: number, accepted: number): void {
+    this.calls.push(`verified ${accepted} of ${drafted}`);
   }
 
   ended({ seconds, ...end }: ObservedEnd): void {
@@ -146,4 +151,19 @@ test('one that only waits has an end, and one that is refused has no observer', 
   waiting?.cancel();
   await collect(running!);
   expect(notes).toEqual([['admitted with 0', expect.stringMatching(/^first/), 'length after 2'], ['abort after 0']]);
+});
+
+test('an observer is told of drafts, and of each token that came with one', async () => {
+  const request = makeRequest({ prompt: [1], maxTokens: 7 });
+  const { ids } = await runAlone(request);
+  const oracle = new OracleDrafts('right', 150, 3);
+  oracle.know(request, ids);
+  const notebook = new Notebook();
+  const { engine } = makeEngine({}, { observer: notebook, drafting: oracle });
+  await collect(engine.submit(request));
+  expect(notebook.calls.slice(1)).toEqual([
+    ...['step', 'first', 'next', 'next', 'next', 'verified 3 of 3'],
+    ...['step', 'next', 'next', 'next', 'ended', 'verified 2 of 2'],
+  ]);
+  expect(notebook.ends).toMatchObject([{ generatedTokens: 7 }]);
 });

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import type { ModelRunner, Span, StepInput } from '../../src/engine/runner.js';
@@ -114,6 +116,12 @@ export function describeRunner(
       for (const [i, logits] of rows.entries()) expectClose(logits, await prefill(3, prompts[i] ?? []));
     });
 
+    /** Waits until drafts of several rows can be verified, where that is possible at all. */
+    async function untilReady(rows: number, rowTokens: number): Promise<void> {
+      expect(rowTokens).toBeLessThanOrEqual(runner.maxRowTokens);
+      while (!runner.canVerify(rows, rowTokens)) await delay(10);
+    }
+
     /** Prompts in slots 0, 1, ..., each with the tokens that a step is to add to it. */
     interface Added {
       readonly prompt: readonly number[];
@@ -197,6 +205,28 @@ export function describeRunner(
           await expectAsSingly(all, { slot, tokens: tokens(length, 7), past: 0, logits: 'all', temperature: 1 });
         }
       }
+    });
+
+    test('a step that verifies drafts equals single steps, whichever row has the longest', async () => {
+      for (const lengths of [[4], [1, 1, 6], [5, 1, 2], [1, 3]]) {
+        const prompts = [tokens(9, 1), tokens(4, 2), tokens(20, 3)];
+        const added = lengths.map((length, i) => ({ prompt: prompts[i] ?? [], tokens: tokens(length, 6 + i) }));
+        if (lengths.length > 1) await untilReady(lengths.length, Math.max(...lengths));
+        const alone: Float32Array[][] = [];
+        for (const one of added) alone.push(await singly(one, 3));
+        for (const [slot, { prompt }] of added.entries()) await prefill(slot, prompt);
+        const rows = added.map(({ prompt, tokens }, slot): Span => {
+          return { slot, tokens, past: prompt.length, logits: 'all', temperature: 1 };
+        });
+        const output = await runner.step({ rows, topK: 1, isVerifying: true });
+        expect(output.rows).toBe(alone.flat().length);
+        alone.flat().forEach((logits, i) => expectClose(output.logits(i).slice(), logits));
+      }
+    });
+
+    test('a runner says what it cannot verify, and a row alone needs nothing made ready', () => {
+      expect(runner.canVerify(2, runner.maxRowTokens + 1)).toBe(false);
+      expect(runner.canVerify(1, 5)).toBe(true);
     });
 
     test('spans follow each other, as long as the one before or shorter', async () => {

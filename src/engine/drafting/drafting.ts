@@ -2,23 +2,9 @@ import type { ModelRunner } from '../runner.js';
 import { chooseDraftLengths, DRAFT_LENGTHS } from '../policy/draft-lengths.js';
 import type { Schedule } from '../policy/schedule.js';
 import type { Sequence } from '../sequence.js';
+import type { AcceptedTokens, DraftPlanner, Drafts } from './draft-planner.js';
 import type { Drafter, DraftToken } from './drafter.js';
 import { StepCost } from './step-cost.js';
-
-/** Tokens of the drafts that a step verifies, for each decode row; none for a row that has no draft. */
-export type Drafts = readonly (readonly number[])[];
-
-/** Decides what the steps of an engine verify. */
-export interface DraftPlanner {
-  /** Bytes of what was learned. */
-  readonly bytes: number;
-  /** Drafts for the decode rows of a step; undefined where the step is better without any. */
-  plan(schedule: Schedule<Sequence>): Drafts | undefined;
-  /** Learns what a step has cost. @param seconds of the forward pass */
-  stepped(schedule: Schedule<Sequence>, drafts: Drafts | undefined, seconds: number): void;
-  /** Learns from the last `count` tokens of a sequence, which a step has generated. */
-  learn(sequence: Sequence, count: number): void;
-}
 
 /** What is asked of a runner. */
 type Verifier = Pick<ModelRunner, 'slots' | 'contextLength' | 'canVerify'>;
@@ -70,9 +56,8 @@ export class Drafting implements DraftPlanner {
     this.#of(decode.length).cost.note(1 + Math.max(0, ...lengths), tokens, seconds);
   }
 
-  /** A beam is not learned from: most of what it says is dropped. */
-  learn(sequence: Sequence, count: number): void {
-    if (count > 0 && sequence.group === undefined) this.drafter.learn(sequence, count);
+  learn(sequence: Sequence, { tokens }: AcceptedTokens): void {
+    if (tokens > 0) this.drafter.learn(sequence, tokens);
   }
 
   #choose(decode: readonly Sequence[], cost: StepCost): Drafts | undefined {

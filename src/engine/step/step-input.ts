@@ -1,4 +1,4 @@
-import type { Drafts } from '../drafting/drafting.js';
+import type { Drafts } from '../drafting/draft-planner.js';
 import { numBestOf } from './next-token.js';
 import type { Span, StepInput } from '../runner.js';
 import type { Schedule, ScheduledChunk } from '../policy/schedule.js';

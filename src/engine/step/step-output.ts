@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 
-import type { Drafts } from '../drafting/drafting.js';
+import type { AcceptedTokens, Drafts } from '../drafting/draft-planner.js';
 import type { Branch } from '../sequence-group.js';
 import { readRow } from '../sampling/logits-row.js';
 import { emitNextToken, emitPromptTokens } from './next-token.js';
@@ -16,8 +16,8 @@ interface Computed {
   readonly drafts: Drafts | undefined;
   /** Called for each token that the step has for a sequence, before it is chosen. */
   readonly onToken: (sequence: Sequence) => void;
-  /** Called once a sequence has its tokens. @param count of them: none if it was cancelled */
-  readonly onAccepted: (sequence: Sequence, count: number, draft: readonly number[]) => void;
+  /** Called once a sequence has its tokens, unless it is part of a beam search. */
+  readonly onAccepted: (sequence: Sequence, accepted: AcceptedTokens) => void;
 }
 
 /** Prompt tokens that are ranked in one turn of the event loop: each compares a whole vocabulary. */
@@ -60,7 +60,11 @@ async function acceptRow(
     await emit(sequence, computed, firstRow + row);
     if (sequence.status === 'finished' || sequence.tokens.at(-1) !== draft[row]) break;
   }
-  if (sequence.group === undefined) computed.onAccepted(sequence, sequence.tokens.length - before, draft);
+  if (sequence.group !== undefined) return;
+  const tokens = sequence.tokens.slice(before);
+  const rejected = draft.findIndex((id, i) => id !== tokens[i]);
+  const accepted = rejected < 0 ? draft.length : rejected;
+  computed.onAccepted(sequence, { tokens: tokens.length, drafted: draft.length, accepted });
 }
 
 /** @param firstRow the row of the chunk's first token, if it has one */
@@ -71,7 +75,8 @@ async function acceptChunk(chunk: ScheduledChunk<Sequence>, computed: Computed, 
   if (!isLast) return;
   const before = sequence.tokens.length;
   await emit(sequence, computed, computed.output.rows - 1);
-  if (sequence.group === undefined) computed.onAccepted(sequence, sequence.tokens.length - before, []);
+  const tokens = sequence.tokens.length - before;
+  if (sequence.group === undefined) computed.onAccepted(sequence, { tokens, drafted: 0, accepted: 0 });
 }
 
 async function emit(sequence: Sequence, computed: Computed, row: number): Promise<void> {
