@@ -74,7 +74,10 @@ describe.each(ORACLES)('drafts that are %s', (kind) => {
   test('change nothing for requests of every kind that come and go together', async () => {
     for (let seed = 1; seed <= 6; seed++) {
       const oracle = new OracleDrafts(kind, VOCABULARY);
-      const { engine } = setUp({ slots: 5 }, { drafting: oracle, limits: { maxChunkTokens: 5, promptCacheBytes: 2 ** 14 } });
+      const { engine } = setUp(
+        { slots: 5 },
+        { drafting: oracle, limits: { maxChunkTokens: 5, promptCacheBytes: 2 ** 14 } },
+      );
       const runs: Promise<void>[] = [];
       for (let i = 0; i < 30; i++) {
         const random = (below: number, what: number): number => mix(mix(seed, i), what) % below;
@@ -142,13 +145,19 @@ test('right drafts save steps, and wrong ones cost none', async () => {
 test('a beam search beside sequences with drafts has none, and yields what it yields alone', async () => {
   const beams = { ...makeRequest({ prompt: [3, 1], maxTokens: 8 }), width: 3, lengthPenalty: 1 };
   const { sampling: _sampling, choice: _choice, minTokens: _min, stop: _stop, ...search } = beams;
-  const alone = await Promise.all(setUp().engine.submitBeams(search).map((one) => collect(one)));
+  const alone = await Promise.all(
+    setUp()
+      .engine.submitBeams(search)
+      .map((one) => collect(one)),
+  );
   const request = makeRequest({ prompt: [1], maxTokens: 40 });
   const expected = await runAlone(request);
   const oracle = new OracleDrafts('right', VOCABULARY);
   oracle.know(request, expected.ids);
   const { engine } = setUp({}, { drafting: oracle });
-  const together = await Promise.all([engine.submit(request), ...engine.submitBeams(search)].map((one) => collect(one)));
+  const together = await Promise.all(
+    [engine.submit(request), ...engine.submitBeams(search)].map((one) => collect(one)),
+  );
   expect(together).toEqual([expected, ...alone]);
   expect(oracle.numAccepted).toBeGreaterThan(0);
 });

@@ -208,7 +208,8 @@ interface FakeRow {
 function record(input: StepInput): RecordedStep {
   const { rows } = input;
   const last = rows.at(-1);
-  const isChunk = last && !input.isVerifying && (last.tokens.length > 1 || last.slot !== rows.length - 1 || last.logits !== 'last');
+  const isChunk =
+    last && !input.isVerifying && (last.tokens.length > 1 || last.slot !== rows.length - 1 || last.logits !== 'last');
   return { ...input, decode: isChunk ? rows.slice(0, -1) : rows, chunk: isChunk ? last : undefined };
 }
 

@@ -38,7 +38,9 @@ describe('a drafter', () => {
     say(drafter, alice, said);
     expect(draft(drafter, alice, [20, 21])).toEqual([22, 23, 24, 25]);
     expect(draft(drafter, alice, [], 2)).toEqual([20, 21]); // behind the same end of a prompt
-    expect(draft(drafter, { ...alice, sampling: { temperature: 1, topP: 1, topK: 0, seed: 1 } }, [20], 1)).toEqual([21]);
+    expect(draft(drafter, { ...alice, sampling: { temperature: 1, topP: 1, topK: 0, seed: 1 } }, [20], 1)).toEqual([
+      21,
+    ]);
   });
 
   test.each([

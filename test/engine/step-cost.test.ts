@@ -29,7 +29,8 @@ test('plain steps are measured before drafts are tried, and again after many dra
 
 test('costs come to be those of the steps that were measured', () => {
   for (const rows of [1, 4, 32]) {
-    const over = (longest: number, tokens: number): number => 0.1 + 0.2 * (longest - 1) + (0.3 * (tokens - rows)) / rows;
+    const over = (longest: number, tokens: number): number =>
+      0.1 + 0.2 * (longest - 1) + (0.3 * (tokens - rows)) / rows;
     const cost = new StepCost(rows);
     teach(cost, rows, over);
     for (const longest of [2, 3, 5]) {
