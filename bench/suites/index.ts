@@ -1,6 +1,7 @@
 import type { Suite } from '../suite.js';
 import { coldPrefix } from './server/cold-prefix.js';
 import { decode } from './server/decode.js';
+import { drafts } from './engine/drafts.js';
 import { interference } from './server/interference.js';
 import { memory } from './server/memory.js';
 import { precision } from './engine/precision.js';
@@ -25,6 +26,7 @@ export const suites: readonly Suite[] = [
   roofline,
   rows,
   spans,
+  drafts,
   prefixLength,
   interference,
   stalls,

@@ -17,19 +17,16 @@ const NODES = [1, 2, 3, 5, 9, 16] as const;
 export const MAX_ROW_TOKENS: number = NODES[NODES.length - 1] ?? 1;
 
 /**
- * Chooses how a step is computed: rows of one token together, several rows of several tokens too, any other last span by itself. A draft
- * of a row that is alone is such a span.
+ * Chooses how a step is computed: rows of one token together, several rows of several tokens too, a chunk by itself. A draft of a row that
+ * is alone is computed as a chunk is.
  */
 export function layOutStep({ rows: spans, isVerifying = false }: StepInput): StepLayout {
-  if (spans.every(({ tokens, slot }, row) => tokens.length === 1 && slot === row)) {
-    return { rows: spans, chunk: undefined, nodes: 1 };
+  const areTokens = spans.every(({ tokens, slot }, row) => tokens.length === 1 && slot === row);
+  if (areTokens || (isVerifying && spans.length > 1)) {
+    return { rows: spans, chunk: undefined, nodes: nodesFor(longestOf(spans)) };
   }
-  if (isVerifying && spans.length > 1) return { rows: spans, chunk: undefined, nodes: nodesFor(longestOf(spans)) };
   const rows = spans.slice(0, -1);
-  const chunk = spans.at(-1) as Span;
-  const nodes = nodesFor(longestOf(rows));
-  const isRow = nodes > 1 && chunk.slot === rows.length && chunk.tokens.length <= nodes;
-  return isRow ? { rows: spans, chunk: undefined, nodes } : { rows, chunk, nodes };
+  return { rows, chunk: spans.at(-1), nodes: nodesFor(longestOf(rows)) };
 }
 
 /** Attention nodes that rows of up to so many tokens are computed with: the next number that there is a graph for. */

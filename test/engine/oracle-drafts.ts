@@ -27,8 +27,7 @@ export class OracleDrafts implements DraftPlanner {
     this.#known.set(request, ids);
   }
 
-  plan({ decode, chunk }: Schedule<Sequence>): Drafts | undefined {
-    if (chunk !== undefined) return undefined;
+  plan({ decode }: Schedule<Sequence>): Drafts | undefined {
     const drafts = decode.map((sequence, row) => this.#draft(sequence, row));
     return drafts.some(({ length }) => length > 0) ? drafts : undefined;
   }

@@ -116,12 +116,6 @@ export function describeRunner(
       for (const [i, logits] of rows.entries()) expectClose(logits, await prefill(3, prompts[i] ?? []));
     });
 
-    /** Waits until drafts of several rows can be verified, where that is possible at all. */
-    async function untilReady(rows: number, rowTokens: number): Promise<void> {
-      expect(rowTokens).toBeLessThanOrEqual(runner.maxRowTokens);
-      while (!runner.canVerify(rows, rowTokens)) await delay(10);
-    }
-
     /** Prompts in slots 0, 1, ..., each with the tokens that a step is to add to it. */
     interface Added {
       readonly prompt: readonly number[];
@@ -147,7 +141,9 @@ export function describeRunner(
       const rows = all.map(({ prompt, tokens: added, logits = 'all' }, slot): Span => {
         return { slot, tokens: added, past: prompt.length, logits, temperature: 1 };
       });
-      const actual = await logitsOf(...rows, ...(last ? [last] : []));
+      const step = last ? { rows: [...rows, last] } : { rows, isVerifying: true };
+      const output = await runner.step({ ...step, topK: 1 });
+      const actual = Array.from({ length: output.rows }, (_, row) => output.logits(row).slice());
       const expected = all.flatMap(({ logits = 'all' }, slot) => {
         const each = alone[slot]?.slice(0, -1) ?? [];
         return logits === 'all' ? each : logits === 'last' ? each.slice(-1) : [];
@@ -207,26 +203,23 @@ export function describeRunner(
       }
     });
 
-    test('a step that verifies drafts equals single steps, whichever row has the longest', async () => {
-      for (const lengths of [[4], [1, 1, 6], [5, 1, 2], [1, 3]]) {
-        const prompts = [tokens(9, 1), tokens(4, 2), tokens(20, 3)];
-        const added = lengths.map((length, i) => ({ prompt: prompts[i] ?? [], tokens: tokens(length, 6 + i) }));
-        if (lengths.length > 1) await untilReady(lengths.length, Math.max(...lengths));
-        const alone: Float32Array[][] = [];
-        for (const one of added) alone.push(await singly(one, 3));
-        for (const [slot, { prompt }] of added.entries()) await prefill(slot, prompt);
-        const rows = added.map(({ prompt, tokens }, slot): Span => {
-          return { slot, tokens, past: prompt.length, logits: 'all', temperature: 1 };
-        });
-        const output = await runner.step({ rows, topK: 1, isVerifying: true });
-        expect(output.rows).toBe(alone.flat().length);
-        alone.flat().forEach((logits, i) => expectClose(output.logits(i).slice(), logits));
+    test('a draft of a row alone equals single steps', async () => {
+      for (const length of [2, 4, 16]) await expectAsSingly([{ prompt: tokens(9, 1), tokens: tokens(length, 6) }]);
+    });
+
+    test('drafts that a runner has made itself ready for equal single steps, beside a chunk too', async () => {
+      for (const hasChunk of [false, true]) {
+        while (!runner.canVerify(2, 4, hasChunk)) await delay(10);
+        const all = [3, 4].map((length, i) => ({ prompt: tokens(9 + i, 1), tokens: tokens(length, 6 + i) }));
+        const chunk: Span = { slot: 2, tokens: tokens(3, 7), past: 0, logits: 'all', temperature: 1 };
+        await expectAsSingly(all, hasChunk ? chunk : undefined);
       }
     });
 
     test('a runner says what it cannot verify, and a row alone needs nothing made ready', () => {
-      expect(runner.canVerify(2, runner.maxRowTokens + 1)).toBe(false);
-      expect(runner.canVerify(1, 5)).toBe(true);
+      expect(runner.canVerify(2, runner.maxRowTokens + 1, false)).toBe(false);
+      expect(runner.canVerify(1, runner.maxRowTokens + 1, true)).toBe(false);
+      expect(runner.canVerify(1, 5, false)).toBe(true);
     });
 
     test('spans follow each other, as long as the one before or shorter', async () => {

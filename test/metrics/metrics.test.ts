@@ -15,12 +15,15 @@ async function samples(metrics: { text(): Promise<string> }, name: string): Prom
 
 describe('metrics', () => {
   test('have the names and labels that people chart for vLLM', async () => {
-    const metrics = testMetrics({ waiting: 3, running: 2, kvUsage: 0.25, promptCacheBytes: 64 });
+    const metrics = testMetrics({ waiting: 3, running: 2, kvUsage: 0.25, promptCacheBytes: 64, draftTableBytes: 96 });
     metrics.admitted(0.4);
     metrics.promptLookedUp(40, 32);
     metrics.stepped({ kind: 'mixed', rows: 5, chunkTokens: 7, seconds: 0.02 });
     metrics.firstToken(0.03);
     metrics.nextToken(0.05);
+    metrics.verified(4, 2);
+    metrics.verified(1, 1);
+    metrics.verified(3, 0);
     metrics.ended({ reason: 'length', promptTokens: 7, generatedTokens: 2, seconds: 2 });
     const read = (name: string): Promise<Record<string, number>> => samples(metrics, name);
     expect(await read('num_requests_waiting')).toEqual({ '': 3 });
@@ -39,6 +42,12 @@ describe('metrics', () => {
     expect(await read('prompt_cache_hits_total')).toEqual({ '': 32 });
     expect(await read('prompt_cache_bytes')).toEqual({ '': 64 });
     expect(await read('prefix_kv_cached_bytes')).toEqual({ '': 512 });
+    expect(await read('spec_decode_num_drafts_total')).toEqual({ '': 3 });
+    expect(await read('spec_decode_num_draft_tokens_total')).toEqual({ '': 8 });
+    expect(await read('spec_decode_num_accepted_tokens_total')).toEqual({ '': 3 });
+    const perPosition = { 'position="0"': 2, 'position="1"': 1 };
+    expect(await read('spec_decode_num_accepted_tokens_per_pos_total')).toEqual(perPosition);
+    expect(await read('draft_table_bytes')).toEqual({ '': 96 });
   });
 
   test('tell a gateway which prefixes run and wait, now and only now', async () => {

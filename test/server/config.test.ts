@@ -29,7 +29,16 @@ describe('readConfig', () => {
       lameDuckSeconds: 0,
       drainSeconds: 30,
       maxBatchItems: 256,
+      speculate: 'on',
+      draftTableBytes: 64 * 2 ** 20,
     });
+  });
+
+  it('reads whether drafts are made, and from how much', () => {
+    const env = { PREAMBLE_SPECULATE: 'off', PREAMBLE_DRAFT_TABLE_BYTES: '0' };
+    expect(readConfig(env)).toMatchObject({ speculate: 'off', draftTableBytes: 0 });
+    expect(() => readConfig({ PREAMBLE_SPECULATE: 'no' })).toThrow(/PREAMBLE_SPECULATE/);
+    expect(() => readConfig({ PREAMBLE_DRAFT_TABLE_BYTES: '-1' })).toThrow(/PREAMBLE_DRAFT_TABLE_BYTES/);
   });
 
   it('resolves the user’s relative paths against the working directory', () => {

@@ -62,7 +62,8 @@ async function takeTurns({ runner }: Model, rows: number, tokens: number, past: 
   const times = { plain: [] as number[], span: [] as number[] };
   const step = async (count: number): Promise<number> => {
     const start = performance.now();
-    await runner.step({ rows: Array.from({ length: rows }, (_, slot) => span(slot, count, past)), topK: 1 });
+    const spans = Array.from({ length: rows }, (_, slot) => span(slot, count, past));
+    await runner.step({ rows: spans, topK: 1, isVerifying: true });
     return performance.now() - start;
   };
   await step(tokens); // opens the graph

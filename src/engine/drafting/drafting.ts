@@ -2,6 +2,7 @@ import type { ModelRunner } from '../runner.js';
 import { chooseDraftLengths, DRAFT_LENGTHS } from '../policy/draft-lengths.js';
 import type { Schedule } from '../policy/schedule.js';
 import type { Sequence } from '../sequence.js';
+import { ChunkCost } from './chunk-cost.js';
 import type { AcceptedTokens, DraftPlanner, Drafts } from './draft-planner.js';
 import type { Drafter, DraftToken } from './drafter.js';
 import { StepCost } from './step-cost.js';
@@ -16,6 +17,7 @@ const MOST_SKIPPED = 16;
 /** What is known of steps with one number of rows. */
 interface Experience {
   readonly cost: StepCost;
+  readonly chunkCost: ChunkCost;
   /** Steps still to go without looking for drafts, and how many it will be the next time that they promise nothing. */
   skip: number;
   nextSkip: number;
@@ -34,52 +36,59 @@ export class Drafting implements DraftPlanner {
     return this.drafter.bytes;
   }
 
-  /** There are none beside a chunk of a prompt or a piece of a source: what such a step costs is not measured. */
+  /** There are none beside a piece of a source, which takes a share of the step's time. */
   plan({ decode, chunk, piece }: Schedule<Sequence>): Drafts | undefined {
-    if (decode.length === 0 || chunk !== undefined || piece !== undefined) return undefined;
+    if (decode.length === 0 || piece !== undefined) return undefined;
     const experience = this.#of(decode.length);
-    if (experience.cost.needsPlain) return undefined;
+    const { cost, chunkCost } = experience;
+    if (cost.needsPlain || (chunk !== undefined && chunkCost.needsPlain)) return undefined;
     if (experience.skip > 0) {
       experience.skip--;
       return undefined;
     }
-    const drafts = this.#choose(decode, experience.cost);
+    const drafts = this.#choose(decode, experience, chunk?.numTokens ?? 0);
     experience.nextSkip = drafts === undefined ? Math.min(MOST_SKIPPED, 2 * experience.nextSkip) : 1;
     experience.skip = drafts === undefined ? experience.nextSkip : 0;
     return drafts;
   }
 
   stepped({ decode, chunk }: Schedule<Sequence>, drafts: Drafts | undefined, seconds: number): void {
-    if (decode.length === 0 || chunk !== undefined) return;
+    if (decode.length === 0) return;
+    const { cost, chunkCost } = this.#of(decode.length);
+    if (chunk !== undefined) {
+      chunkCost.note(chunk.numTokens, seconds, cost.plain, drafts !== undefined);
+      return;
+    }
     const lengths = (drafts ?? []).map(({ length }) => length);
     const tokens = lengths.reduce((sum, length) => sum + length, decode.length);
-    this.#of(decode.length).cost.note(1 + Math.max(0, ...lengths), tokens, seconds);
+    cost.note(1 + Math.max(0, ...lengths), tokens, seconds);
   }
 
   learn(sequence: Sequence, { tokens }: AcceptedTokens): void {
     if (tokens > 0) this.drafter.learn(sequence, tokens);
   }
 
-  #choose(decode: readonly Sequence[], cost: StepCost): Drafts | undefined {
+  #choose(decode: readonly Sequence[], { cost, chunkCost }: Experience, chunkTokens: number): Drafts | undefined {
     const { slots, contextLength } = this.runner;
     const rows = decode.length;
     const guesses = decode.map((sequence) => this.#guess(sequence));
+    const ofChunk = chunkCost.of(chunkTokens);
     const chosen = chooseDraftLengths({
       chances: guesses.map(chancesOf),
-      costOf: (longest, tokens) => cost.of(longest, tokens),
-      maxTokens: slots + contextLength,
+      costOf: (longest, tokens) => (cost.plain * cost.of(longest, tokens) + ofChunk) / (cost.plain + ofChunk),
+      maxTokens: slots + contextLength - chunkTokens,
     });
     if (chosen === undefined) return undefined;
-    const longest = Math.max(...chosen.lengths);
-    const most = this.#mostThatIsReady(rows, longest);
+    const most = this.#mostThatIsReady(rows, Math.max(...chosen.lengths), chunkTokens > 0);
     if (most === 0) return undefined;
     return guesses.map((guess, row) => guess.slice(0, Math.min(most, chosen.lengths[row] ?? 0)).map(({ id }) => id));
   }
 
   /** The longest draft, of at most `longest` tokens, that the runner can verify now; 0 if none. */
-  #mostThatIsReady(rows: number, longest: number): number {
-    if (this.runner.canVerify(rows, longest + 1)) return longest;
-    return DRAFT_LENGTHS.findLast((length) => length < longest && this.runner.canVerify(rows, length + 1)) ?? 0;
+  #mostThatIsReady(rows: number, longest: number, hasChunk: boolean): number {
+    const isReady = (length: number): boolean => this.runner.canVerify(rows, length + 1, hasChunk);
+    if (isReady(longest)) return longest;
+    return DRAFT_LENGTHS.findLast((length) => length < longest && isReady(length)) ?? 0;
   }
 
   /** Nothing behind a token that ends the sequence, or behind its last one, is worth a guess. */
@@ -93,7 +102,7 @@ export class Drafting implements DraftPlanner {
   }
 
   #of(rows: number): Experience {
-    return (this.#experience[rows] ??= { cost: new StepCost(rows), skip: 0, nextSkip: 1 });
+    return (this.#experience[rows] ??= { cost: new StepCost(rows), chunkCost: new ChunkCost(), skip: 0, nextSkip: 1 });
   }
 }
 

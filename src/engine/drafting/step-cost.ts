@@ -32,6 +32,11 @@ export class StepCost {
     this.#coefficients = this.#prior;
   }
 
+  /** Seconds of a step of one token a row; 0 before there was any. */
+  get plain(): number {
+    return this.#plain;
+  }
+
   /** Whether a step without drafts is to be measured first. */
   get needsPlain(): boolean {
     return this.#plainSteps < LEAST_PLAIN_STEPS || this.#sincePlain >= STEPS_PER_PLAIN;

@@ -6,7 +6,7 @@ import type { Sequence } from '../sequence.js';
 
 /**
  * The forward pass of a schedule whose sequences are in their slots; undefined when there is nothing to compute.
- * @param drafts to verify; only where the schedule has no chunk
+ * @param drafts to verify
  */
 export function toStepInput(
   { decode, chunk }: Pick<Schedule<Sequence>, 'decode' | 'chunk'>,
@@ -22,7 +22,7 @@ export function toStepInput(
   );
   const rows = decode.map((sequence, row) => toDecodeRow(sequence, drafts?.[row]));
   if (chunk) rows.push(toPromptChunk(chunk));
-  return { rows, topK, ...(drafts && { isVerifying: true }) };
+  return { rows, topK, ...(drafts && !chunk && { isVerifying: true }) };
 }
 
 /** Those whose next token the step chooses. */
