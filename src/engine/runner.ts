@@ -96,10 +96,10 @@ export interface ModelRunner {
   /** Most tokens of each row before the last. */
   readonly maxRowTokens: number;
   /**
-   * Whether a step that verifies drafts could begin at once: with so many rows, so many tokens in the longest, and a chunk of a prompt
-   * behind them if there is one. Where it could not, the runner makes ready for such steps beside those that run.
+   * Whether a step that verifies drafts could begin at once: with so many rows, and so many tokens in the longest. Where it could not, the
+   * runner makes ready for such steps beside those that run.
    */
-  canVerify(rows: number, rowTokens: number, hasChunk: boolean): boolean;
+  canVerify(rows: number, rowTokens: number): boolean;
   /** Undefined for a decoder-only model. Its calls are calls of the runner: one at a time. */
   readonly sources?: SourceEncoder | undefined;
   /**

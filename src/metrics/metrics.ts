@@ -76,7 +76,9 @@ export class Metrics implements EngineObserver {
     this.#draftTokens = this.#counter('spec_decode_num_draft_tokens_total', 'Tokens of drafts.');
     this.#acceptedTokens = this.#counter('spec_decode_num_accepted_tokens_total', 'Those that the model chose.');
     const perPosition = 'Accepted tokens by their place in the draft.';
-    this.#acceptedPerPosition = this.#counter('spec_decode_num_accepted_tokens_per_pos_total', perPosition, ['position']);
+    this.#acceptedPerPosition = this.#counter('spec_decode_num_accepted_tokens_per_pos_total', perPosition, [
+      'position',
+    ]);
     this.#jobsRunning = new Gauge({
       name: 'preamble_fine_tuning_jobs_running',
       help: 'Fine-tuning jobs that this process trains.',

@@ -132,9 +132,9 @@ export class OnnxRunner implements ModelRunner {
     });
   }
 
-  canVerify(rows: number, rowTokens: number, hasChunk: boolean): boolean {
-    if (rows === 1 && !hasChunk) return rowTokens <= this.maxChunkTokens;
-    return rowTokens <= this.maxRowTokens && this.#spanGraphs.isOpen(nodesFor(rowTokens), hasChunk);
+  canVerify(rows: number, rowTokens: number): boolean {
+    if (rows === 1) return rowTokens <= this.maxChunkTokens;
+    return rowTokens <= this.maxRowTokens && this.#spanGraphs.isOpen(nodesFor(rowTokens));
   }
 
   append(slot: number, offset: number, kv: PrefixKv): Promise<void> {

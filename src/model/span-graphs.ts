@@ -30,12 +30,12 @@ export class SpanGraphs {
     return opening;
   }
 
-  /** Whether a graph is open. Where it is not, begins to open it, one graph at a time; one that failed stays closed. */
-  isOpen(nodes: number, hasChunk: boolean): boolean {
-    const key = keyOf(nodes, hasChunk);
+  /** Whether the graph for rows alone is open. Where it is not, begins to open it, one graph at a time; one that failed stays closed. */
+  isOpen(nodes: number): boolean {
+    const key = keyOf(nodes, false);
     if (this.#opened.has(key)) return true;
     if (this.openSpans !== undefined && this.#numUnderWay === 0 && !this.#opening.has(key)) {
-      this.open(nodes, hasChunk).catch(() => undefined); // a step that needs the graph gets the error
+      this.open(nodes, false).catch(() => undefined); // a step that needs the graph gets the error
     }
     return false;
   }

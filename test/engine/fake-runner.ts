@@ -86,8 +86,8 @@ export class FakeRunner implements ModelRunner {
     });
   }
 
-  canVerify(rows: number, rowTokens: number, hasChunk: boolean): boolean {
-    return (rows === 1 && !hasChunk) || rowTokens <= this.maxRowTokens;
+  canVerify(rows: number, rowTokens: number): boolean {
+    return rows === 1 || rowTokens <= this.maxRowTokens;
   }
 
   append(slot: number, offset: number, kv: PrefixKv): Promise<void> {

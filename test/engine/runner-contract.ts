@@ -207,19 +207,14 @@ export function describeRunner(
       for (const length of [2, 4, 16]) await expectAsSingly([{ prompt: tokens(9, 1), tokens: tokens(length, 6) }]);
     });
 
-    test('drafts that a runner has made itself ready for equal single steps, beside a chunk too', async () => {
-      for (const hasChunk of [false, true]) {
-        while (!runner.canVerify(2, 4, hasChunk)) await delay(10);
-        const all = [3, 4].map((length, i) => ({ prompt: tokens(9 + i, 1), tokens: tokens(length, 6 + i) }));
-        const chunk: Span = { slot: 2, tokens: tokens(3, 7), past: 0, logits: 'all', temperature: 1 };
-        await expectAsSingly(all, hasChunk ? chunk : undefined);
-      }
+    test('drafts that a runner has made itself ready for equal single steps', async () => {
+      while (!runner.canVerify(2, 4)) await delay(10);
+      await expectAsSingly([3, 4].map((length, i) => ({ prompt: tokens(9 + i, 1), tokens: tokens(length, 6 + i) })));
     });
 
     test('a runner says what it cannot verify, and a row alone needs nothing made ready', () => {
-      expect(runner.canVerify(2, runner.maxRowTokens + 1, false)).toBe(false);
-      expect(runner.canVerify(1, runner.maxRowTokens + 1, true)).toBe(false);
-      expect(runner.canVerify(1, 5, false)).toBe(true);
+      expect(runner.canVerify(2, runner.maxRowTokens + 1)).toBe(false);
+      expect(runner.canVerify(1, 5)).toBe(true);
     });
 
     test('spans follow each other, as long as the one before or shorter', async () => {

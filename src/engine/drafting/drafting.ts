@@ -2,9 +2,9 @@ import type { ModelRunner } from '../runner.js';
 import { chooseDraftLengths, DRAFT_LENGTHS } from '../policy/draft-lengths.js';
 import type { Schedule } from '../policy/schedule.js';
 import type { Sequence } from '../sequence.js';
-import { ChunkCost } from './chunk-cost.js';
 import type { AcceptedTokens, DraftPlanner, Drafts } from './draft-planner.js';
 import type { Drafter, DraftToken } from './drafter.js';
+import { PlainTime } from './plain-time.js';
 import { StepCost } from './step-cost.js';
 
 /** What is asked of a runner. */
@@ -16,8 +16,9 @@ const MOST_SKIPPED = 16;
 
 /** What is known of steps with one number of rows. */
 interface Experience {
+  /** Seconds of a step without drafts. */
+  readonly plain: PlainTime;
   readonly cost: StepCost;
-  readonly chunkCost: ChunkCost;
   /** Steps still to go without looking for drafts, and how many it will be the next time that they promise nothing. */
   skip: number;
   nextSkip: number;
@@ -36,57 +37,56 @@ export class Drafting implements DraftPlanner {
     return this.drafter.bytes;
   }
 
-  /** There are none beside a piece of a source, which takes a share of the step's time. */
+  /** There are none beside a chunk of a prompt or a piece of a source: others wait for it, and drafts would make the step longer. */
   plan({ decode, chunk, piece }: Schedule<Sequence>): Drafts | undefined {
-    if (decode.length === 0 || piece !== undefined) return undefined;
+    if (decode.length === 0 || chunk !== undefined || piece !== undefined) return undefined;
     const experience = this.#of(decode.length);
-    const { cost, chunkCost } = experience;
-    if (cost.needsPlain || (chunk !== undefined && chunkCost.needsPlain)) return undefined;
+    if (experience.plain.isDue) return undefined;
     if (experience.skip > 0) {
       experience.skip--;
       return undefined;
     }
-    const drafts = this.#choose(decode, experience, chunk?.numTokens ?? 0);
+    const drafts = this.#choose(decode, experience.cost);
     experience.nextSkip = drafts === undefined ? Math.min(MOST_SKIPPED, 2 * experience.nextSkip) : 1;
     experience.skip = drafts === undefined ? experience.nextSkip : 0;
     return drafts;
   }
 
   stepped({ decode, chunk }: Schedule<Sequence>, drafts: Drafts | undefined, seconds: number): void {
-    if (decode.length === 0) return;
-    const { cost, chunkCost } = this.#of(decode.length);
-    if (chunk !== undefined) {
-      chunkCost.note(chunk.numTokens, seconds, cost.plain, drafts !== undefined);
+    if (decode.length === 0 || chunk !== undefined) return;
+    const { plain, cost } = this.#of(decode.length);
+    if (drafts === undefined) {
+      plain.note(seconds);
       return;
     }
-    const lengths = (drafts ?? []).map(({ length }) => length);
+    const lengths = drafts.map(({ length }) => length);
     const tokens = lengths.reduce((sum, length) => sum + length, decode.length);
-    cost.note(1 + Math.max(0, ...lengths), tokens, seconds);
+    plain.noteDrafts();
+    cost.note(1 + Math.max(...lengths), tokens, seconds / plain.mean);
   }
 
   learn(sequence: Sequence, { tokens }: AcceptedTokens): void {
     if (tokens > 0) this.drafter.learn(sequence, tokens);
   }
 
-  #choose(decode: readonly Sequence[], { cost, chunkCost }: Experience, chunkTokens: number): Drafts | undefined {
+  #choose(decode: readonly Sequence[], cost: StepCost): Drafts | undefined {
     const { slots, contextLength } = this.runner;
     const rows = decode.length;
     const guesses = decode.map((sequence) => this.#guess(sequence));
-    const ofChunk = chunkCost.of(chunkTokens);
     const chosen = chooseDraftLengths({
       chances: guesses.map(chancesOf),
-      costOf: (longest, tokens) => (cost.plain * cost.of(longest, tokens) + ofChunk) / (cost.plain + ofChunk),
-      maxTokens: slots + contextLength - chunkTokens,
+      costOf: (longest, tokens) => cost.of(longest, tokens),
+      maxTokens: slots + contextLength,
     });
     if (chosen === undefined) return undefined;
-    const most = this.#mostThatIsReady(rows, Math.max(...chosen.lengths), chunkTokens > 0);
+    const most = this.#mostThatIsReady(rows, Math.max(...chosen.lengths));
     if (most === 0) return undefined;
     return guesses.map((guess, row) => guess.slice(0, Math.min(most, chosen.lengths[row] ?? 0)).map(({ id }) => id));
   }
 
   /** The longest draft, of at most `longest` tokens, that the runner can verify now; 0 if none. */
-  #mostThatIsReady(rows: number, longest: number, hasChunk: boolean): number {
-    const isReady = (length: number): boolean => this.runner.canVerify(rows, length + 1, hasChunk);
+  #mostThatIsReady(rows: number, longest: number): number {
+    const isReady = (length: number): boolean => this.runner.canVerify(rows, length + 1);
     if (isReady(longest)) return longest;
     return DRAFT_LENGTHS.findLast((length) => length < longest && isReady(length)) ?? 0;
   }
@@ -102,7 +102,12 @@ export class Drafting implements DraftPlanner {
   }
 
   #of(rows: number): Experience {
-    return (this.#experience[rows] ??= { cost: new StepCost(rows), chunkCost: new ChunkCost(), skip: 0, nextSkip: 1 });
+    return (this.#experience[rows] ??= {
+      plain: new PlainTime(),
+      cost: new StepCost(rows),
+      skip: 0,
+      nextSkip: 1,
+    });
   }
 }
 

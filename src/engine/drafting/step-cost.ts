@@ -2,24 +2,16 @@
 const DECAY = 0.98;
 /** Steps that the guess to begin with counts as. */
 const PRIOR_WEIGHT = 2;
-/** Steps of one token a row that are measured before a draft is tried with so many rows. */
-const LEAST_PLAIN_STEPS = 4;
-/** Steps with drafts after which one without is measured again. */
-const STEPS_PER_PLAIN = 64;
 /** A step takes no longer, over what was expected, than is learned from: the rest is another program's time. */
 const MOST_SURPRISE = 1.5;
 
 type Vector = readonly [number, number, number];
 
 /**
- * Time of steps with drafts over steps without, for one number of rows. It is linear in the tokens of the longest row, which are attended to
- * one after another, and in all tokens; the coefficients follow the steps that were measured, the older the less.
+ * Time of the rows of a step with drafts over that of a step without, for one number of rows. It is linear in the tokens of the longest
+ * row, which are attended to one after another, and in all tokens; the coefficients follow the steps that were measured, the older the less.
  */
 export class StepCost {
-  /** Seconds of a step of one token a row, of late. */
-  #plain = 0;
-  #plainSteps = 0;
-  #sincePlain = 0;
   /** Normal equations of the coefficients, as sums over the steps: products of the terms, and of terms and costs. */
   readonly #products = [0, 0, 0, 0, 0, 0, 0, 0, 0];
   readonly #sums = [0, 0, 0];
@@ -27,48 +19,23 @@ export class StepCost {
   readonly #prior: Vector;
 
   constructor(private readonly rows: number) {
-    // As measured on processors with AVX2 and AVX-512: a new token in every row costs 8% of a step of one row, and a third of one of many.
-    this.#prior = [0.05, 0.04, 0.35 * (rows / (rows + 3))];
+    // As measured on processors with AVX2 and AVX-512, on models small and large: near the dearest of them.
+    this.#prior = [0.1, rows === 1 ? 0 : 0.1, 0.35 * (rows / (rows + 3))];
     this.#coefficients = this.#prior;
   }
 
-  /** Seconds of a step of one token a row; 0 before there was any. */
-  get plain(): number {
-    return this.#plain;
-  }
-
-  /** Whether a step without drafts is to be measured first. */
-  get needsPlain(): boolean {
-    return this.#plainSteps < LEAST_PLAIN_STEPS || this.#sincePlain >= STEPS_PER_PLAIN;
-  }
-
-  /** Expected time of a step, over that of one without drafts; at least 1. */
+  /** Expected cost of a step: 1 is that of a step without drafts, and the least. */
   of(longest: number, tokens: number): number {
     return Math.max(1, 1 + dot(this.#coefficients, this.#terms(longest, tokens)));
   }
 
-  /** Learns from a step that was computed. */
-  note(longest: number, tokens: number, seconds: number): void {
-    if (longest === 1) this.#notePlain(seconds);
-    else this.#noteDrafts(longest, tokens, seconds);
-  }
-
-  #notePlain(seconds: number): void {
-    const weight = Math.max(0.1, 1 / (this.#plainSteps + 1));
-    const counted = this.#plainSteps === 0 ? seconds : Math.min(seconds, MOST_SURPRISE * this.#plain);
-    this.#plain += weight * (counted - this.#plain);
-    this.#plainSteps++;
-    this.#sincePlain = 0;
-  }
-
-  #noteDrafts(longest: number, tokens: number, seconds: number): void {
-    this.#sincePlain++;
-    if (this.#plain === 0) return;
+  /** Learns what a step has cost, over one without drafts. */
+  note(longest: number, tokens: number, cost: number): void {
     const terms = this.#terms(longest, tokens);
-    const cost = Math.min(seconds / this.#plain, MOST_SURPRISE * this.of(longest, tokens)) - 1;
+    const counted = Math.min(cost, MOST_SURPRISE * this.of(longest, tokens)) - 1;
     for (let i = 0; i < 3; i++) {
       for (let j = 0; j < 3; j++) accumulate(this.#products, 3 * i + j, (terms[i] ?? 0) * (terms[j] ?? 0));
-      accumulate(this.#sums, i, (terms[i] ?? 0) * cost);
+      accumulate(this.#sums, i, (terms[i] ?? 0) * counted);
     }
     this.#coefficients = this.#solve();
   }
