@@ -13,13 +13,15 @@ type Verifier = Pick<ModelRunner, 'slots' | 'contextLength' | 'canVerify'>;
 const LONGEST_DRAFT = Math.max(...DRAFT_LENGTHS);
 /** Most steps in a row that go without drafts, for so many rows, because drafts promised nothing. */
 const MOST_SKIPPED = 16;
+/** What that begins with: the first two times cost no further step. */
+const LEAST_SKIPPED = 1 / 8;
 
 /** What is known of steps with one number of rows. */
 interface Experience {
   /** Seconds of a step without drafts. */
   readonly plain: PlainTime;
   readonly cost: StepCost;
-  /** Steps still to go without looking for drafts, and how many it will be the next time that they promise nothing. */
+  /** Steps still to go without looking for drafts, and half of what it will be the next time that they promise nothing; below 1: none. */
   skip: number;
   nextSkip: number;
 }
@@ -47,8 +49,8 @@ export class Drafting implements DraftPlanner {
       return undefined;
     }
     const drafts = this.#choose(decode, experience.cost);
-    experience.nextSkip = drafts === undefined ? Math.min(MOST_SKIPPED, 2 * experience.nextSkip) : 1;
-    experience.skip = drafts === undefined ? experience.nextSkip : 0;
+    experience.nextSkip = drafts === undefined ? Math.min(MOST_SKIPPED, 2 * experience.nextSkip) : LEAST_SKIPPED;
+    experience.skip = drafts === undefined ? Math.floor(experience.nextSkip) : 0;
     return drafts;
   }
 
@@ -106,7 +108,7 @@ export class Drafting implements DraftPlanner {
       plain: new PlainTime(),
       cost: new StepCost(rows),
       skip: 0,
-      nextSkip: 1,
+      nextSkip: LEAST_SKIPPED,
     });
   }
 }
