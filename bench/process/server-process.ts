@@ -16,7 +16,8 @@ const DELAY_P99 = /^nodejs_eventloop_lag_p99_seconds(?:\{[^}]*\})? (\S+)$/m;
 const DELAY_PERIOD = 10;
 
 /**
- * Starts the server of the context's build: its checkpoint, its compiled models, and the threads that everything gets.
+ * Starts the server of the context's build: its checkpoint, its compiled models, and the threads that everything gets. There are no drafts:
+ * what a random model says repeats itself, and what is measured are steps.
  * @param settings further environment variables, which win over these
  * @param program the script that Node runs; it prints its address as `dist/main.js` does
  */
@@ -26,7 +27,9 @@ export function startServer(
   program = mainOf(build),
 ): Promise<ServerProcess> {
   const threads = options.threads === undefined ? {} : { PREAMBLE_THREADS: String(options.threads) };
-  const own = { PREAMBLE_MODEL: checkpoint, PREAMBLE_CACHE: cache, ...threads };
+  const knowsDrafts = build.name === thisBuild.name; // another commit may refuse the variable
+  const drafts = knowsDrafts ? { PREAMBLE_SPECULATE: 'off' } : {};
+  const own = { PREAMBLE_MODEL: checkpoint, PREAMBLE_CACHE: cache, ...drafts, ...threads };
   return ServerProcess.start({ ...own, ...settings }, program);
 }
 

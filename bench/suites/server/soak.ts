@@ -25,7 +25,8 @@ export const soak: Suite = {
   name: 'soak',
   question: `Is memory flat under ${CLIENTS} streams for ${SECONDS} s, and do /metrics and the clients count the same?`,
   async run(context) {
-    const server = await startServer(context, { PREAMBLE_MODEL: bundledModel, PREAMBLE_LOG_LEVEL: 'error' }, PROGRAM);
+    const settings = { PREAMBLE_MODEL: bundledModel, PREAMBLE_LOG_LEVEL: 'error', PREAMBLE_SPECULATE: 'on' };
+    const server = await startServer(context, settings, PROGRAM);
     const measured = await measure(server, context).finally(() => server.stop());
     if (server.exitStatus !== 0) throw new Error('checkIntegrity failed');
     return measured;
