@@ -30,7 +30,7 @@ async function complete({ url }: RealServer, key: string, body: object = {}): Pr
 const cachedTokens = ({ usage }: Answer): number => usage.prompt_tokens_details.cached_tokens;
 
 it('a tenant’s prompt is found again by that tenant only, under that prefix only, and the answer is the same', async () => {
-  const server = await realServer({ apiKeys: keys, promptCacheBytes: 2 ** 26 });
+  const server = await realServer({ apiKeys: keys, promptCacheBytes: 2 ** 26, speculate: 'off' });
   for (const key of [alice, bob])
     for (const name of ['headlines', 'formal-replies']) await uploadBundled(server.url, name, key);
   const requests = ['preamble-demo', 'headlines', 'formal-replies'].flatMap((model) =>
@@ -51,7 +51,7 @@ it('a tenant’s prompt is found again by that tenant only, under that prefix on
 });
 
 it('a prefix that is replaced, or deleted and uploaded anew, is used with prompts of its own', async () => {
-  const server = await realServer({ apiKeys: keys, promptCacheBytes: 2 ** 26 });
+  const server = await realServer({ apiKeys: keys, promptCacheBytes: 2 ** 26, speculate: 'off' });
   const named = { model: 'mine' };
   await uploadBundled(server.url, 'headlines', alice, 'mine');
   const headlines = await complete(server, alice, named);
@@ -67,7 +67,7 @@ it('a prefix that is replaced, or deleted and uploaded anew, is used with prompt
 });
 
 it('choices count a cached prompt once, and a scored prompt is computed', async () => {
-  const server = await realServer({ apiKeys: keys, promptCacheBytes: 2 ** 26 });
+  const server = await realServer({ apiKeys: keys, promptCacheBytes: 2 ** 26, speculate: 'off' });
   await complete(server, alice);
   expect(cachedTokens(await complete(server, alice, { n: 3, temperature: 1, seed: 1 }))).toBe(48);
   expect(cachedTokens(await complete(server, alice, { prompt: [prompt, prompt.slice(0, 20)] }))).toBe(48 + 16);
