@@ -1,7 +1,8 @@
 import { isLoopback } from '../lib/loopback.js';
-import type { KvPrecision, WeightPrecision } from '../model/precision.js';
+import type { Int8Form, KvPrecision, WeightPrecision } from '../model/precision.js';
 import type { TenantLimits } from '../tenancy/limits.js';
 import { ConfigError } from './error.js';
+import { int8Form } from './processor.js';
 import type { Config, Settings } from './variables.js';
 
 // Rules over several settings: values that depend on others, and combinations that are refused.
@@ -10,6 +11,8 @@ import type { Config, Settings } from './variables.js';
 export interface Precisions {
   readonly weights: WeightPrecision;
   readonly kv: KvPrecision;
+  /** The form that 8-bit weights have on this processor. */
+  readonly int8: Int8Form;
 }
 
 /** Whether requests need a key: the settings have keys, or an operator may make some. */
@@ -27,7 +30,7 @@ export function tenantDefaults(config: Settings<'tenants'>): TenantLimits {
 /** The precisions in effect. Unless set, they are float32 on the CPU and float16 on a device. */
 export function precisions({ provider, weights, kv }: Pick<Config, 'provider' | 'weights' | 'kv'>): Precisions {
   const fallback = provider === 'cpu' ? 'float32' : 'float16';
-  return { weights: weights ?? fallback, kv: kv ?? fallback };
+  return { weights: weights ?? fallback, kv: kv ?? fallback, int8: int8Form() };
 }
 
 /**

@@ -1,6 +1,8 @@
 import type { GraphBuilder, Value } from '../onnx/graph.js';
 import type { WeightSource } from './architecture.js';
 import { BLOCK, quantizedNames } from './compile/quantize.js';
+import { columnNames } from './compile/quantize-columns.js';
+import { IntegerProducts } from './integer-products.js';
 import { byteLength, type WeightSpan } from './weights.js';
 
 /** `MatMulNBits` rounds activations to 8 bits too, a block at a time, and multiplies integers: several times faster. */
@@ -10,6 +12,7 @@ const INT8_ACTIVATIONS = 4;
 export class WeightNodes {
   readonly #spans: ReadonlyMap<string, WeightSpan>;
   readonly #file: string;
+  readonly #products: IntegerProducts;
 
   constructor(
     private readonly graph: GraphBuilder,
@@ -17,6 +20,7 @@ export class WeightNodes {
   ) {
     this.#spans = new Map(weights.map((span) => [span.name, span]));
     this.#file = weightsFile;
+    this.#products = new IntegerProducts(graph);
   }
 
   has(name: string): boolean {
@@ -35,9 +39,9 @@ export class WeightNodes {
     return this.graph.weight(name, span.shape, data, span.type);
   }
 
-  /** Whether the matrix of the layer `name` is in blocks of few bits. */
+  /** Whether the matrix of the layer `name` is of few bits. */
   isQuantized(name: string): boolean {
-    return this.#spans.has(quantizedNames(name).values);
+    return this.#spans.has(quantizedNames(name).values) || this.#isInColumns(name);
   }
 
   /**
@@ -45,6 +49,7 @@ export class WeightNodes {
    * @param output name of the result
    */
   quantizedProduct(x: Value, name: string, inputs: number, bias: string, output?: Value): Value {
+    if (this.#isInColumns(name)) return this.#columnProduct(x, name, bias, output);
     const { values, scales } = quantizedNames(name);
     const [outputs, , blockBytes] = this.#span(values).shape as [number, number, number];
     const [product] = this.graph.nodes(
@@ -67,6 +72,22 @@ export class WeightNodes {
       },
     );
     return product as Value;
+  }
+
+  #isInColumns(name: string): boolean {
+    return this.#spans.has(columnNames(name).values);
+  }
+
+  #columnProduct(x: Value, name: string, bias: string, output?: Value): Value {
+    const { values, scales, sums } = columnNames(name);
+    const matrix = {
+      values: this.weight(values),
+      scales: this.weight(scales),
+      sums: this.weight(sums),
+      isSigned: this.#span(values).type === 'int8',
+      bias: this.has(bias) ? this.weight(bias) : undefined,
+    };
+    return this.#products.product(x, matrix, output);
   }
 
   #span(name: string): WeightSpan {

@@ -1,7 +1,7 @@
 import { ELEMENT_TYPES, elementCount } from '../runtime/ort/tensor.js';
 
 /** Type of a weight's elements, which are stored little-endian. */
-type WeightType = 'float32' | 'float16' | 'uint8';
+type WeightType = 'float32' | 'float16' | 'uint8' | 'int8';
 
 /** Name and shape of a tensor that the graphs use. */
 export interface WeightSpec {

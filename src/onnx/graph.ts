@@ -13,7 +13,7 @@ export interface ExternalData {
 /** A dimension: a number, or a name for one that varies between runs. */
 export type Dim = number | string;
 /** Element type of a tensor. */
-export type TensorType = 'float32' | 'float16' | 'uint8' | 'int32' | 'int64';
+export type TensorType = 'float32' | 'float16' | 'uint8' | 'int8' | 'int32' | 'int64';
 /** Value of a node's attribute; a plain number is an integer. */
 export type Attribute = number | string | readonly number[] | { readonly float: number };
 
@@ -33,6 +33,7 @@ const DATA_TYPES: Record<TensorType, number> = {
   float32: TensorProto.DataType.FLOAT,
   float16: TensorProto.DataType.FLOAT16,
   uint8: TensorProto.DataType.UINT8,
+  int8: TensorProto.DataType.INT8,
   int32: TensorProto.DataType.INT32,
   int64: TensorProto.DataType.INT64,
 };
@@ -95,6 +96,15 @@ export class GraphBuilder {
     const name = `float32_${value}`;
     if (!this.#initializers.has(name)) {
       this.#initializers.set(name, { name, dataType: TensorProto.DataType.FLOAT, dims: [], floatData: [value] });
+    }
+    return name;
+  }
+
+  /** An unsigned byte, as a scalar constant. */
+  uint8(value: number): Value {
+    const name = `uint8_${value}`;
+    if (!this.#initializers.has(name)) {
+      this.#initializers.set(name, { name, dataType: TensorProto.DataType.UINT8, dims: [], int32Data: [value] });
     }
     return name;
   }

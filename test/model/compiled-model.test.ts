@@ -133,6 +133,30 @@ describe('compileModel', () => {
     expect(await readManifest(derived)).toMatchObject({ architecture: 'gpt2', precision: 'int8' });
   });
 
+  it('keeps a model for each form of int8, and knows each again', async () => {
+    const forms = ['blocks', 'unsigned', 'signed'] as const;
+    const directories = [];
+    for (const int8 of forms) directories.push(await compileModel({ source: tinyA, cache, weights: 'int8', int8 }));
+    expect(new Set(directories).size).toBe(3);
+    for (const [i, int8] of forms.entries()) {
+      const source = directories[i] as string;
+      expect(await findCompiled({ source: tinyA, cache, weights: 'int8', int8 })).toBe(source);
+      expect(await compileModel({ source, cache, weights: 'int8', int8 })).toBe(source);
+    }
+  });
+
+  it('refuses signed int8 weights as a source where the processor adds them up wrongly, and takes the others', async () => {
+    const [signed, unsigned] = [
+      await compileModel({ source: tinyA, cache, weights: 'int8', int8: 'signed' }),
+      await compileModel({ source: tinyA, cache, weights: 'int8', int8: 'unsigned' }),
+    ];
+    await expect(compileModel({ source: signed, cache, weights: 'int8', int8: 'unsigned' })).rejects.toMatchObject({
+      subject: 'weights',
+      message: `${signed} is compiled with signed int8 weights, for x64 processors with VNNI, which this processor does not have`,
+    });
+    expect(await compileModel({ source: unsigned, cache, weights: 'int8', int8: 'signed' })).toBe(unsigned);
+  });
+
   it('refuses a model of another format where it is the source itself', async () => {
     const source = await compiledBefore();
     await fs.writeFile(path.join(source, 'model.json'), JSON.stringify({ format: 'preamble-model-2' }));

@@ -1,4 +1,5 @@
 import type { KvPrecision, WeightPrecision } from '../../src/model/precision.js';
+import { INT8_FORMS } from '../support/int8-forms.js';
 import { describeOnnxRunner } from './runner-suite.js';
 
 /**
@@ -10,7 +11,6 @@ const PRECISIONS: readonly [weights: WeightPrecision, kv: KvPrecision, tolerance
   ['float32', 'float16', 1e-3],
   ['float16', 'float32', 1e-2],
   ['float16', 'float16', 1e-2],
-  ['int8', 'float32', 0.1],
   ['int4', 'float16', 0.1],
 ];
 
@@ -19,6 +19,9 @@ for (const [weights, kv, tolerance] of PRECISIONS) {
   describeOnnxRunner(`${weights}, keys and values ${kv}`, { weights, kv }, { tolerance, distinct });
 }
 describeOnnxRunner('float32, packed in a file', { savePacked: true });
+for (const int8 of INT8_FORMS) {
+  describeOnnxRunner(`int8 in ${int8}`, { weights: 'int8', int8 }, { tolerance: 0.1, distinct: 0.2 });
+}
 // The CPU as a device: the graphs, the memory and the copies of one, without its provider's own code.
 for (const memory of ['addresses', 'handles'] as const) {
   describeOnnxRunner(`in memory that has ${memory} only`, { memory });

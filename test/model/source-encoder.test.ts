@@ -8,6 +8,7 @@ import { HostArena } from '../../src/model/backend/arena/host-arena.js';
 import { bart } from '../../src/model/bart/architecture.js';
 import { parseConfig, siteOf } from '../../src/model/bart/config.js';
 import { appendCrossGraph, encodeGraph } from '../../src/model/bart/encoder-graphs.js';
+import { derivedForm } from '../../src/model/compile/derived-form.js';
 import { deriveWeights } from '../../src/model/compile/derived-weights.js';
 import type { KvPrecision, WeightPrecision } from '../../src/model/precision.js';
 import { OnnxSourceEncoder } from '../../src/model/source-encoder.js';
@@ -160,7 +161,9 @@ async function spansOf(precision: WeightPrecision): Promise<readonly WeightSpan[
   ];
   await fs.rm(target, { force: true });
   const matrixOf = (weight: WeightSpec) => bart.matrixOf(weight, config);
-  return (await deriveWeights({ source, sourceWeights: spans, matrixOf, precision, target })).spans;
+  return (
+    await deriveWeights({ source, sourceWeights: spans, matrixOf, form: derivedForm(precision, 'unsigned'), target })
+  ).spans;
 }
 
 /** What the reference has for a slot, as `Bench.read` returns it. */

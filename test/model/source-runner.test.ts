@@ -1,4 +1,5 @@
 import type { OpenModelOptions } from '../../src/model/model.js';
+import { INT8_FORMS } from '../support/int8-forms.js';
 import { openTestModel } from '../support/models.js';
 import { randomBart, randomPrefix, type VirtualTokens } from '../support/random-bart.js';
 import { describeSources } from '../engine/source-contract.js';
@@ -10,10 +11,11 @@ const OPENED: readonly [title: string, options: Partial<OpenModelOptions>, toler
   ['keys and values float16', { kv: 'float16' }, 3e-3],
   ['cross-attention without the operator, float16', { crossAttention: 'plain', kv: 'float16' }, 3e-3],
   ['weights float16', { weights: 'float16', kv: 'float16' }, 1e-2],
-  ['weights int8', { weights: 'int8' }, 0.1],
 ];
 
-for (const [title, options, tolerance] of OPENED) {
+const inInt8 = INT8_FORMS.map((int8): (typeof OPENED)[number] => [`int8 in ${int8}`, { weights: 'int8', int8 }, 0.1]);
+
+for (const [title, options, tolerance] of [...OPENED, ...inInt8]) {
   const make = async () => {
     const model = await openTestModel(randomBart().directory, { slots: 4, ...options });
     return {

@@ -224,11 +224,11 @@ describe('readConfig', () => {
   );
 
   it('keeps float32 on the CPU and float16 on a device, unless told otherwise', () => {
-    expect(precisions(readConfig({}))).toEqual({ weights: 'float32', kv: 'float32' });
-    expect(precisions(readConfig({ PREAMBLE_WEIGHTS: 'int8' }))).toEqual({ weights: 'int8', kv: 'float32' });
+    expect(precisions(readConfig({}))).toMatchObject({ weights: 'float32', kv: 'float32' });
+    expect(precisions(readConfig({ PREAMBLE_WEIGHTS: 'int8' }))).toMatchObject({ weights: 'int8', kv: 'float32' });
     const device = { PREAMBLE_PROVIDER: 'webgpu' };
-    expect(precisions(readConfig(device))).toEqual({ weights: 'float16', kv: 'float16' });
-    expect(precisions(readConfig({ ...device, PREAMBLE_KV: 'float32' }))).toEqual({
+    expect(precisions(readConfig(device))).toMatchObject({ weights: 'float16', kv: 'float16' });
+    expect(precisions(readConfig({ ...device, PREAMBLE_KV: 'float32' }))).toMatchObject({
       weights: 'float16',
       kv: 'float32',
     });

@@ -23,7 +23,8 @@ export function addImportModel(program: Command, io: Io): void {
       const { compileModel, readManifest } = await import('../../model/compile/compiled-model.js');
       const onProgress = compileProgress(io.stderr);
       const config = readSettings(['model']);
-      const options = { source: resolve(dir), cache: config.cache, weights: precisions(config).weights, onProgress };
+      const { weights, int8 } = precisions(config);
+      const options = { source: resolve(dir), cache: config.cache, weights, int8, onProgress };
       const directory = await openTokenizer(options.source) // a wrong one is refused before compiling
         .then(() => compileModel(options))
         .catch(rethrowNaming(config))

@@ -11,9 +11,10 @@ import { CheckpointError } from '../checkpoint-error.js';
 import { graphFile } from '../graph-names.js';
 import { sourceFiles } from './checkpoint-files.js';
 import { ModelCheckpoint } from './model-checkpoint.js';
-import { deriveWeights, type DerivedPrecision } from './derived-weights.js';
+import { derivedForm, type DerivedPrecision } from './derived-form.js';
+import { deriveWeights } from './derived-weights.js';
 import { buildDirectory } from './draft.js';
-import { KV_PRECISIONS, type WeightPrecision } from '../precision.js';
+import { type Int8Form, KV_PRECISIONS, type WeightPrecision } from '../precision.js';
 import { bytesOf, layOut, type WeightSpan, type WeightSpec } from '../weights.js';
 import { knownFingerprint } from './rewritten-models.js';
 import { tokenizerFiles } from './tokenizer-files.js';
@@ -34,6 +35,8 @@ export interface Manifest {
   /** Hex sha256 over shape, float32 weights and tokenizer, whatever files and dtype they came in; one for all precisions. */
   readonly fingerprint: string;
   readonly precision: WeightPrecision;
+  /** Form of 8-bit weights; blocks unless given. */
+  readonly int8?: Int8Form;
   /** Name of the model's architecture. */
   readonly architecture: string;
   /** The configuration, which only the architecture reads. */
@@ -56,6 +59,8 @@ export interface CompileOptions {
   readonly cache: string;
   /** float32 unless given. The others are derived from it, and kept beside it. */
   readonly weights?: WeightPrecision;
+  /** The form that 8-bit weights are derived in; blocks unless given. */
+  readonly int8?: Int8Form;
   readonly onProgress?: CompileProgress;
 }
 
@@ -66,19 +71,22 @@ export interface CompileOptions {
  * the next one finds all of it or nothing.
  */
 export async function compileModel(options: CompileOptions): Promise<string> {
-  const { source, cache, weights = 'float32', onProgress } = options;
+  const { source, cache, weights = 'float32', int8 = 'blocks', onProgress } = options;
   const directory = await compileCheckpoint(options);
   const manifest = (await readManifest(directory)) as Manifest;
-  if (manifest.precision === weights) return directory;
+  if (manifest.precision === weights) {
+    refuseSigned(source, manifest, int8);
+    return directory;
+  }
   if (manifest.precision !== 'float32') {
     throw new CheckpointError(
       `${source} is compiled with ${manifest.precision} weights, which ${weights} cannot be made from`,
       'weights',
     );
   }
-  const target = path.join(cache, await derivedName(directory, manifest, weights));
+  const target = path.join(cache, await derivedName(directory, manifest, weights, int8));
   await buildModel(target, (draft) =>
-    writeDerived(directory, manifest, weights as DerivedPrecision, draft, onProgress),
+    writeDerived(directory, manifest, { precision: weights as DerivedPrecision, int8 }, draft, onProgress),
   );
   return target;
 }
@@ -88,13 +96,21 @@ export async function findCompiled({
   source,
   cache,
   weights = 'float32',
+  int8 = 'blocks',
 }: CompileOptions): Promise<string | undefined> {
   const compiled = await readManifest(source);
   const directory = compiled === undefined ? path.join(cache, await cacheKey(source)) : source;
   const manifest = compiled ?? (await readCached(directory));
   if (manifest === undefined || manifest.precision === weights) return manifest && directory;
-  const derived = path.join(cache, await derivedName(directory, manifest, weights));
+  const derived = path.join(cache, await derivedName(directory, manifest, weights, int8));
   return (await readCached(derived)) && derived;
+}
+
+/** Without VNNI, ONNX Runtime's products with signed weights saturate at 16 bits, and nobody would notice. */
+function refuseSigned(source: string, manifest: Manifest, int8: Int8Form): void {
+  if (manifest.int8 !== 'signed' || int8 === 'signed') return;
+  const problem = 'is compiled with signed int8 weights, for x64 processors with VNNI; this one has none';
+  throw new CheckpointError(`${source} ${problem}`, 'weights');
 }
 
 /** The float32 model; where `source` is compiled already, that one. */
@@ -178,10 +194,16 @@ async function cacheKey(source: string): Promise<string> {
 }
 
 /** The content decides: whatever directory a model was compiled to, what is derived from it is the same. */
-async function derivedName(directory: string, manifest: Manifest, weights: WeightPrecision): Promise<string> {
-  const hash = createHash('sha256').update(`${FORMAT}\n${manifest.fingerprint}\n${weights}\n`).digest('hex');
+async function derivedName(
+  directory: string,
+  manifest: Manifest,
+  weights: WeightPrecision,
+  int8: Int8Form,
+): Promise<string> {
+  const form = weights === 'int8' && int8 !== 'blocks' ? `${weights}-${int8}` : weights;
+  const hash = createHash('sha256').update(`${FORMAT}\n${manifest.fingerprint}\n${form}\n`).digest('hex');
   const name = path.basename(await fs.realpath(directory)).replace(/-[0-9a-f]{16}$/, '');
-  return `${name}-${weights}-${hash.slice(0, 16)}`;
+  return `${name}-${form}-${hash.slice(0, 16)}`;
 }
 
 async function writeModel(checkpoint: ModelCheckpoint, directory: string, onProgress?: CompileProgress): Promise<void> {
@@ -213,7 +235,7 @@ async function writeModel(checkpoint: ModelCheckpoint, directory: string, onProg
 async function writeDerived(
   base: string,
   manifest: Manifest,
-  precision: DerivedPrecision,
+  { precision, int8 }: { readonly precision: DerivedPrecision; readonly int8: Int8Form },
   directory: string,
   onProgress?: CompileProgress,
 ): Promise<void> {
@@ -221,11 +243,12 @@ async function writeDerived(
   const architecture = architectureNamed(manifest.architecture);
   const matrixOf = (weight: WeightSpec): Matrix | undefined => architecture.matrixOf(weight, manifest.config);
   const sourceWeights = manifest.weights;
-  const { spans, bytes } = await deriveWeights({ source, sourceWeights, matrixOf, precision, target, onProgress });
+  const form = derivedForm(precision, int8);
+  const { spans, bytes } = await deriveWeights({ source, sourceWeights, matrixOf, form, target, onProgress });
   for (const file of tokenizerFiles(new Set(await fs.readdir(base)))) {
     await fs.copyFile(path.join(base, file), path.join(directory, file));
   }
-  const derived = { ...manifest, precision, weights: spans, weightBytes: bytes };
+  const derived = { ...manifest, precision, ...(precision === 'int8' && { int8 }), weights: spans, weightBytes: bytes };
   await writeGraphsAndManifest(directory, architecture, derived);
 }
 

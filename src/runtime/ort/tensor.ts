@@ -7,6 +7,7 @@ import type { Runtime } from './runtime.js';
 export const ELEMENT_TYPES = {
   float32: { onnx: 1, bytes: 4 },
   uint8: { onnx: 2, bytes: 1 },
+  int8: { onnx: 3, bytes: 1 },
   int32: { onnx: 6, bytes: 4 },
   int64: { onnx: 7, bytes: 8 },
   float16: { onnx: 10, bytes: 2 },

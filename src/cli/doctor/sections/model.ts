@@ -26,8 +26,8 @@ export interface ExaminedModel {
 export async function examineModel(config: Config): Promise<{ section: Section; model?: ExaminedModel }> {
   const source: Fact = { value: path.basename(config.model), why: config.model };
   try {
-    const { weights, kv } = precisions(config);
-    const directory = await findCompiled({ source: config.model, cache: config.cache, weights });
+    const { kv, ...precision } = precisions(config);
+    const directory = await findCompiled({ source: config.model, cache: config.cache, ...precision });
     const manifest = directory === undefined ? undefined : await readManifest(directory);
     const { shape, weightBytes, warnings } = manifest ?? (await measureCheckpoint(config.model));
     const { textProblem } = await openTokenizer(config.model);
