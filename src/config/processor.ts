@@ -11,7 +11,7 @@ export interface Processor {
 }
 
 /** Reads the processor's features from the system. */
-export function readProcessor(): Processor {
+function readProcessor(): Processor {
   return { arch: process.arch, features: featuresOf(cpuinfo()) };
 }
 
