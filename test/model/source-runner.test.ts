@@ -13,7 +13,12 @@ const OPENED: readonly [title: string, options: Partial<OpenModelOptions>, toler
   ['weights float16', { weights: 'float16', kv: 'float16' }, 1e-2],
 ];
 
-const inInt8 = INT8_FORMS.map((int8): (typeof OPENED)[number] => [`int8 in ${int8}`, { weights: 'int8', int8 }, 0.1]);
+/** Rows of integer products are rounded by themselves: less of them depends on how a source was cut. */
+const inInt8 = INT8_FORMS.map((int8): (typeof OPENED)[number] => [
+  `int8 in ${int8}`,
+  { weights: 'int8', int8 },
+  int8 === 'blocks' ? 0.1 : 0.03,
+]);
 
 for (const [title, options, tolerance] of [...OPENED, ...inInt8]) {
   const make = async () => {
