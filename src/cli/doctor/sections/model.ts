@@ -37,7 +37,7 @@ export async function examineModel(config: Config): Promise<{ section: Section; 
         : { value: 'none', why: 'token ids alone are read and written' };
     const problems = warnings.map(toProblem);
     if (manifest === undefined) problems.push(...(await checkCache(config.cache, weightBytes)));
-    const sharedBytes = weights === 'float32' && config.provider === 'cpu' ? weightBytes : 0;
+    const sharedBytes = precision.weights === 'float32' && config.provider === 'cpu' ? weightBytes : 0;
     const model = { weightBytes, sharedBytes, slotBytes: bytesOfSlot(shape, kv) };
     const facts = { source, ...describeShape(shape, weightBytes), tokenizer, compiled: describeCompiled(directory) };
     return { section: { name: 'model', facts, problems }, model };
