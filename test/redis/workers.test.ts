@@ -137,6 +137,8 @@ it('a worker needs a Redis, and ends though it is away', async () => {
   worker.process.kill('SIGTERM');
   expect(await exitStatus(worker)).toBe(0);
   // One line may say that the store fails, where the worker noticed before it ended; nothing else may.
-  const lines = worker.output.err.split('\n').filter((line) => line !== '' && !line.includes('"msg":"the store fails"'));
+  const lines = worker.output.err
+    .split('\n')
+    .filter((line) => line !== '' && !line.includes('"msg":"the store fails"'));
   expect(lines).toStrictEqual(['stopping after the step under way; the job goes back to the queue']);
 });
