@@ -22,7 +22,8 @@ export function concatGraph(config: Gpt2Config, weights: readonly WeightSpan[], 
   const layout = graph.input('layout', 'int64', [4]);
   const keep = graph.input('keep', 'int64', ['rows']);
   const mask = graph.input('mask', 'float32', ['length', 'total']);
-  const hidden = model.layers(model.embed(ids, positions), keep, (layer, qkv) => {
+  const embedded = model.embed(ids, positions);
+  const hidden = model.layers({ embedded, positions, keep }, (layer, qkv) => {
     const byHead = graph.node('Transpose', [graph.node('Reshape', [qkv, layout])], { perm: [0, 2, 1, 3] });
     const [query, key, value] = graph.nodes('Split', [byHead], 3, { axis: 1, num_outputs: 3 }) as [Value, Value, Value];
     const keys = grow(graph, config, layer, 0, key);

@@ -1,9 +1,9 @@
 import type { GraphBuilder, Value } from '../onnx/graph.js';
-import type { AttentionSite } from '../prefix/kv.js';
+import { type AttentionSite, queryHeadsOf } from '../prefix/kv.js';
 import { type AttentionGroup, kvName, nodeName } from './graph-names.js';
 import type { KvPrecision } from './precision.js';
 
-/** Attention of a model's layers at one site, over slots. Queries have as many heads as keys and values. */
+/** Attention of a model's layers at one site, over slots. */
 export interface SlotAttention {
   readonly graph: GraphBuilder;
   readonly site: AttentionSite;
@@ -20,8 +20,17 @@ export function attentionAttributes(
   model: Pick<SlotAttention, 'site' | 'attentionScale'>,
   layer: number,
 ): Record<string, number | { float: number }> {
-  const { kvHeads } = model.site;
-  return { num_heads: kvHeads, kv_num_heads: kvHeads, scale: { float: model.attentionScale(layer) } };
+  const { site } = model;
+  return {
+    num_heads: queryHeadsOf(site),
+    kv_num_heads: site.kvHeads,
+    scale: { float: model.attentionScale(layer) },
+  };
+}
+
+/** Width of a site's queries, and of what they attend to. */
+export function attendedWidth(site: AttentionSite): number {
+  return queryHeadsOf(site) * site.headDim;
 }
 
 /** Shape of a layer's keys, or values, in some slots. */
@@ -36,7 +45,7 @@ export function convert(graph: GraphBuilder, x: Value, from: KvPrecision, to: Kv
 
 /** Queries, with keys and values where those are not packed in them, and the past that is read. */
 interface AttentionInputs {
-  /** `[rows, tokens, width]`, or `[rows, tokens, 3 * width]` with keys and values. */
+  /** `[rows, tokens, attendedWidth(site)]`, or wider by keys and values behind them. */
   readonly query: Value;
   readonly key?: Value;
   readonly value?: Value;
@@ -71,7 +80,7 @@ export class CachedAttention {
     return ([0, 1] as const).map((kv) => kvName('present', this.#name, layer, kv));
   }
 
-  /** Returns `[rows * tokens, width]`. */
+  /** Returns `[rows * tokens, attendedWidth(site)]`. */
   attend(layer: number, { query, key, value, past = this.#past(layer) }: AttentionInputs): Value {
     const { graph, site } = this.model;
     const present = this.present(layer);
@@ -85,7 +94,7 @@ export class CachedAttention {
     );
     for (const name of present) graph.output(name, this.kv, this.#shape);
     const result = convert(graph, attended, this.kv, this.activations);
-    return graph.node('Reshape', [result, graph.int64([-1, site.kvHeads * site.headDim])]);
+    return graph.node('Reshape', [result, graph.int64([-1, attendedWidth(site)])]);
   }
 
   #past(layer: number): readonly Value[] {
@@ -123,7 +132,7 @@ export class ChainedAttention {
     this.#order = model.graph.input('order', 'int64', ['row_tokens']);
   }
 
-  /** `[tokens, 3 * width]` queries, keys and values to `[tokens, width]`. */
+  /** Packed queries, keys and values of `[tokens, ...]` to `[tokens, attendedWidth(site)]`. */
   attend(layer: number, qkv: Value): Value {
     const { graph } = this.model;
     const attended = this.#nodes.map(({ tokens, attention }, node) => {

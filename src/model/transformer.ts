@@ -7,6 +7,16 @@ import type { AttentionSite } from '../prefix/kv.js';
  */
 export type TransformerForm = 'fused' | 'differentiable';
 
+/** Tokens, packed, as the layers get them. */
+export interface LayerInputs {
+  /** The residual stream, `[tokens, width]`. */
+  readonly embedded: Value;
+  /** `[tokens]`, for layers that turn queries and keys by them. */
+  readonly positions: Value;
+  /** Indices of the tokens that go on after the last attention. */
+  readonly keep: Value;
+}
+
 /** The parts of a decoder-only model, written into a graph. Activations are `[tokens, width]`: rows of many sequences, packed. */
 export interface Transformer {
   readonly graph: GraphBuilder;
@@ -14,14 +24,14 @@ export interface Transformer {
   readonly site: AttentionSite;
   /** Token ids `[tokens]` and positions `[tokens]` to the residual stream `[tokens, width]`. */
   embed(ids: Value, positions: Value): Value;
-  /** Input embeddings `[tokens, width]` at positions `[tokens]` to the residual stream. */
+  /** Input embeddings `[tokens, width]` at positions `[tokens]` to the residual stream; the same, where only the layers know positions. */
   addPositions(embeddings: Value, positions: Value): Value;
   /**
-   * The layers over the residual stream. `attend` gets a layer's index and its packed queries, keys and values
-   * `[tokens, 3 * width]`, and returns `[tokens, width]`. After the last attention only the tokens at indices `keep` go on.
-   * Returns the final hidden states `[keep, width]`.
+   * The layers over the residual stream. `attend` gets a layer's index and its packed queries, keys and values, `[tokens, (queryHeads +
+   * 2 * kvHeads) * headDim]`, as they are attended to, and returns `[tokens, queryHeads * headDim]`. Returns the final hidden states
+   * `[keep, width]`.
    */
-  layers(embedded: Value, keep: Value, attend: (layer: number, qkv: Value) => Value): Value;
+  layers(inputs: LayerInputs, attend: (layer: number, qkv: Value) => Value): Value;
   /** The head's matrix, `[vocabulary, width]`. */
   headMatrix(): Value;
   /** Factor of a layer's attention scores. */

@@ -5,12 +5,19 @@ export interface AttentionSite {
   readonly layers: number;
   /** Heads of keys and values; groups of query heads may share one. */
   readonly kvHeads: number;
+  /** Heads of queries, a multiple of `kvHeads`; as many unless given. */
+  readonly queryHeads?: number;
   readonly headDim: number;
 }
 
 /** Numbers in the row of one virtual token at a site: its key and its value in each layer. */
 export function rowWidth({ layers, kvHeads, headDim }: AttentionSite): number {
   return layers * 2 * kvHeads * headDim;
+}
+
+/** Heads of queries at a site. */
+export function queryHeadsOf({ kvHeads, queryHeads = kvHeads }: AttentionSite): number {
+  return queryHeads;
 }
 
 /** The numbers of a frozen model that decide what fits it. */

@@ -5,7 +5,7 @@ import { replaceFile } from '../disk/durable.js';
 import { AdapterDirectoryError, readAdapterDirectory } from '../prefix/adapter/directory.js';
 import { readAdapter } from '../prefix/adapter/read.js';
 import { type AdapterFiles, CONFIG_FILE, MODEL_FILE, PREFIX_TENSOR } from '../prefix/adapter/format.js';
-import { type BaseModel, SELF, selfKv, selfSite } from '../prefix/kv.js';
+import { type BaseModel, queryHeadsOf, SELF, selfKv, selfSite } from '../prefix/kv.js';
 import { kvAdapter, sitesAdapter } from '../prefix/adapter/kv-file.js';
 import { readSitesAdapter } from '../prefix/adapter/read-sites.js';
 import { siteLengths, sitesKv } from '../prefix/adapter/sites-tensors.js';
@@ -33,12 +33,12 @@ export function adapterFiles(
 }
 
 function softPrompt(rows: Float32Array, length: number, base: BaseModel): AdapterFiles {
-  const { layers, kvHeads } = selfSite(base);
+  const site = selfSite(base);
   const config = {
     base_model_name_or_path: base.id,
     inference_mode: true,
-    num_attention_heads: kvHeads,
-    num_layers: layers,
+    num_attention_heads: queryHeadsOf(site),
+    num_layers: site.layers,
     num_transformer_submodules: 1,
     num_virtual_tokens: length,
     peft_type: 'PROMPT_TUNING',

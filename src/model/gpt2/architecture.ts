@@ -1,7 +1,7 @@
 import { type Architecture, HEAD_WEIGHT, type Matrix } from '../architecture.js';
+import { decoderGraphs } from '../decoder-graphs.js';
 import type { WeightSpec } from '../weights.js';
 import { type Gpt2Config, parseConfig, shapeOf } from './config.js';
-import { type GraphName, GRAPHS, spansGraph } from './graphs.js';
 import { Gpt2Transformer } from './transformer.js';
 import { compiledSpecs, weightSpecs } from './weights.js';
 
@@ -23,9 +23,7 @@ export const gpt2: Architecture<Gpt2Config> = {
   weights: weightSpecs,
   compiledWeights: compiledSpecs,
   matrixOf,
-  graphs: () => Object.keys(GRAPHS),
-  writeGraph: (name, source) => GRAPHS[name as GraphName](source),
-  writeSpansGraph: spansGraph,
+  ...decoderGraphs((graph, source) => new Gpt2Transformer(graph, source)),
   transformer: (graph, source, form) => new Gpt2Transformer(graph, source, form),
 };
 

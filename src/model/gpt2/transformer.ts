@@ -1,15 +1,15 @@
 import type { GraphBuilder, Value } from '../../onnx/graph.js';
 import type { AttentionSite } from '../../prefix/kv.js';
 import { HEAD_WEIGHT, type WeightSource } from '../architecture.js';
-import type { SlotAttention } from '../cached-attention.js';
-import type { Transformer, TransformerForm } from '../transformer.js';
+import type { StepTransformer } from '../decoder-graphs.js';
+import type { LayerInputs, TransformerForm } from '../transformer.js';
 import { activate } from '../activations.js';
 import { WeightNodes } from '../weight-nodes.js';
 import { type Gpt2Config, siteOf } from './config.js';
 import { compiledInner } from './weights.js';
 
 /** Writes the parts of a GPT-2 into a graph. */
-export class Gpt2Transformer implements Transformer, SlotAttention {
+export class Gpt2Transformer implements StepTransformer {
   readonly config: Gpt2Config;
   readonly site: AttentionSite;
   readonly #weights: WeightNodes;
@@ -29,6 +29,14 @@ export class Gpt2Transformer implements Transformer, SlotAttention {
     return this.#weights.activationType('wte.weight');
   }
 
+  get width(): number {
+    return this.config.width;
+  }
+
+  get vocabularySize(): number {
+    return this.config.vocabularySize;
+  }
+
   /** Positions of a slot. */
   get positions(): number {
     return this.config.contextLength;
@@ -43,7 +51,7 @@ export class Gpt2Transformer implements Transformer, SlotAttention {
     return this.graph.node('Add', [embeddings, wpe]);
   }
 
-  layers(embedded: Value, keep: Value, attend: (layer: number, qkv: Value) => Value): Value {
+  layers({ embedded, keep }: LayerInputs, attend: (layer: number, qkv: Value) => Value): Value {
     let residual = embedded;
     let normed = this.#layerNorm(residual, 'h.0.ln_1');
     for (let layer = 0; layer < this.config.layers; layer++) {
@@ -66,7 +74,6 @@ export class Gpt2Transformer implements Transformer, SlotAttention {
     return this.#weights.weight(this.config.tiedHead ? 'wte.weight' : HEAD_WEIGHT);
   }
 
-  /** Hidden states `[rows, width]` to float32 logits `[rows, vocabulary]`, under the name `output`. */
   head(hidden: Value, output: Value): void {
     if (this.#weights.isQuantized('lm_head')) return void this.#quantizedLinear(hidden, 'lm_head', output);
     if (this.activationType === 'float16') {

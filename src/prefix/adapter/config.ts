@@ -14,7 +14,7 @@ import {
 } from './config-fields.js';
 import { PrefixError } from '../errors.js';
 import type { AdapterKind, Placement } from './format.js';
-import { type BaseModel, selfSite } from '../kv.js';
+import { type BaseModel, queryHeadsOf, selfSite } from '../kv.js';
 
 /** Properties of an adapter that its config decides. */
 export interface AdapterConfig {
@@ -44,7 +44,7 @@ export function parseAdapterConfig(
 ): AdapterConfig {
   const config = parseJson(bytes);
   const kind = kindOf(config, KINDS);
-  checkShapeFields(config, base, rows);
+  checkShapeFields(config, kind, base, rows);
   return {
     kind,
     placement: decidePlacement(config, kind, placement),
@@ -63,8 +63,11 @@ export function notePlacement(bytes: Uint8Array, placement: Placement): Uint8Arr
   return new TextEncoder().encode(`${JSON.stringify({ ...config, placement }, undefined, 2)}\n`);
 }
 
-/** PEFT does not check these when it loads, and a wrong head count would scramble the rows without a sign. */
-function checkShapeFields(config: Json, base: BaseModel, rows: number | undefined): void {
+/**
+ * PEFT does not check these when it loads, and a wrong head count would scramble the rows without a sign. It writes the heads of keys and
+ * values and their width for a prefix, those of the model for a soft prompt.
+ */
+function checkShapeFields(config: Json, kind: AdapterKind, base: BaseModel, rows: number | undefined): void {
   const site = selfSite(base);
   checkTaskType(config, 'CAUSAL_LM', base);
   const sites = field(config, 'sites');
@@ -76,8 +79,10 @@ function checkShapeFields(config: Json, base: BaseModel, rows: number | undefine
   }
   checkField(config, 'num_transformer_submodules', 1, 'num_transformer_submodules_unsupported');
   checkField(config, 'num_layers', site.layers, 'num_layers_mismatch');
-  checkField(config, 'num_attention_heads', site.kvHeads, 'num_attention_heads_mismatch');
-  checkField(config, 'token_dim', base.width, 'token_dim_mismatch');
+  const [heads, width] =
+    kind === 'prefix' ? [site.kvHeads, site.kvHeads * site.headDim] : [queryHeadsOf(site), base.width];
+  checkField(config, 'num_attention_heads', heads, 'num_attention_heads_mismatch');
+  checkField(config, 'token_dim', width, 'token_dim_mismatch');
   // Without rows to compare with, the tensor is refused next.
   if (rows !== undefined) checkField(config, 'num_virtual_tokens', rows, 'num_virtual_tokens_mismatch');
   checkModules(config);

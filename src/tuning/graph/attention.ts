@@ -1,14 +1,20 @@
 import type { Transformer } from '../../model/transformer.js';
 import type { Known, Size } from '../../onnx/autodiff/rule.js';
 import type { GraphBuilder, Value } from '../../onnx/graph.js';
-import type { AttentionSite } from '../../prefix/kv.js';
+import { type AttentionSite, queryHeadsOf } from '../../prefix/kv.js';
 
 const FUSED_MATMUL = 'com.microsoft:FusedMatMul';
 
-/** Keys and values [tokens, width] each, of packed queries, keys and values [tokens, 3 * width]. */
-export function splitKv(graph: GraphBuilder, qkv: Value): [Value, Value] {
-  const [, key, value] = graph.nodes('Split', [qkv], 3, { axis: 1, num_outputs: 3 });
-  return [key as Value, value as Value];
+/** Packed queries, keys and values apart: `[tokens, queryHeads * headDim]`, and twice `[tokens, kvHeads * headDim]`. */
+export function splitQkv(graph: GraphBuilder, site: AttentionSite, qkv: Value): [Value, Value, Value] {
+  const { kvHeads, headDim } = site;
+  const widths = graph.int64([queryHeadsOf(site) * headDim, kvHeads * headDim, kvHeads * headDim]);
+  return graph.nodes('Split', [qkv, widths], 3, { axis: 1 }) as [Value, Value, Value];
+}
+
+/** Heads of queries for each head of keys and values. */
+export function queriesPerKey(site: AttentionSite): number {
+  return queryHeadsOf(site) / site.kvHeads;
 }
 
 /** Virtual tokens of a site, the same for every row of a batch. */
@@ -52,8 +58,8 @@ export function sizeOf(graph: GraphBuilder, value: Value, axis: number): Value {
 }
 
 /**
- * Attention of rows, padded for it, to virtual tokens before them and to each other, as the graph's `mask` allows. Queries have as many
- * heads as keys and values.
+ * Attention of rows, padded for it, to virtual tokens before them and to each other, as the graph's `mask` allows. Queries that share a
+ * head of keys and values are rows of one product: [B, kvHeads, queries * T, headDim], where `queries` are the heads that share it.
  */
 export class PrefixedAttention {
   readonly #pad: Value;
@@ -71,26 +77,31 @@ export class PrefixedAttention {
     length: number,
   ) {
     const { graph, site } = model;
-    const { kvHeads: heads } = site;
-    this.#pad = graph.input('pad', 'int32', [3, 'rows', heads, 'row']);
-    this.#unpad = graph.input('unpad', 'int32', ['tokens', heads]);
-    this.#mask = graph.input('mask', 'float32', ['masks', 1, 'row', 'seen']);
+    const queries = queriesPerKey(site);
+    this.#pad = graph.input('pad', 'int32', ['rows', site.kvHeads, queries + 2, 'row']);
+    this.#unpad = graph.input('unpad', 'int32', ['tokens', queryHeadsOf(site)]);
+    this.#mask = repeatRows(graph, graph.input('mask', 'float32', ['masks', 1, 'row', 'seen']), queries);
     this.#length = sizeOf(graph, this.#pad, 3);
-    this.#virtual = new VirtualTokens(graph, site, prefix, length, sizeOf(graph, this.#pad, 1));
+    this.#virtual = new VirtualTokens(graph, site, prefix, length, sizeOf(graph, this.#pad, 0));
   }
 
-  /** Queries, keys and values [N, 3 * width] to [N, width]. */
+  /** Packed queries, keys and values of N tokens to [N, queryHeads * headDim]. */
   attend(layer: number, qkv: Value): Value {
     const { graph, site } = this.model;
-    const { kvHeads: heads, headDim } = site;
+    const { kvHeads, headDim } = site;
+    const queries = queriesPerKey(site);
     const pieces = graph.int64([-1, headDim]);
-    const [query, key, value] = parts(graph, graph.node('Gather', [graph.node('Reshape', [qkv, pieces]), this.#pad]));
-    this.#shapes.push([qkv, [-1, 3 * heads * headDim]]);
-    for (const own of [key, value]) this.#shapes.push([own, [-1, heads, this.#length, headDim]]);
+    const padded = graph.node('Gather', [graph.node('Reshape', [qkv, pieces]), this.#pad]);
+    this.#shapes.push([qkv, [-1, (queries + 2) * kvHeads * headDim]]);
+    const byHead = graph.int64([0, kvHeads, -1, headDim]);
+    const split = graph.nodes('Split', [padded, graph.int64([queries, 1, 1])], 3, { axis: 2 });
+    split.forEach((part, i) => this.#shapes.push([part, [-1, kvHeads, i === 0 ? queries : 1, this.#length, headDim]]));
+    const [query, key, value] = split.map((part) => graph.node('Reshape', [part, byHead])) as [Value, Value, Value];
+    for (const own of [key, value]) this.#shapes.push([own, [-1, kvHeads, this.#length, headDim]]);
     const kv = this.#virtual.before(layer, key, value);
     const attended = attention(graph, this.model.attentionScale(layer), [query, ...kv], this.#mask);
     const byToken = graph.node('Gather', [graph.node('Reshape', [attended, pieces]), this.#unpad]);
-    return graph.node('Reshape', [byToken, graph.int64([-1, heads * headDim])]);
+    return graph.node('Reshape', [byToken, graph.int64([-1, queryHeadsOf(site) * headDim])]);
   }
 
   /** Indices that take gradients back through padding and unpadding, and shapes of what was written. */
@@ -104,14 +115,32 @@ export class PrefixedAttention {
   }
 }
 
-/** Causal attention in one row of `length` tokens: [length, 3 * width] to [length, width]. */
-export function selfAttention(model: Transformer, layer: number, qkv: Value, length: number): Value {
+/** Causal attention in one row of `length` tokens: queries, keys and values as of `splitQkv` to [length, queryHeads * headDim]. */
+export function selfAttention(
+  model: Transformer,
+  layer: number,
+  [query, key, value]: readonly [Value, Value, Value],
+  length: number,
+): Value {
   const { graph, site } = model;
-  const shape = graph.int64([1, length, 3, site.kvHeads, site.headDim]);
-  const byPart = graph.node('Transpose', [graph.node('Reshape', [qkv, shape])], { perm: [2, 0, 3, 1, 4] });
-  const attended = attention(graph, model.attentionScale(layer), parts(graph, byPart), causalMask(graph, length));
-  const byToken = graph.node('Transpose', [attended], { perm: [0, 2, 1, 3] });
-  return graph.node('Reshape', [byToken, graph.int64([-1, site.kvHeads * site.headDim])]);
+  const { kvHeads, headDim } = site;
+  const queries = queriesPerKey(site);
+  const byHead = (packed: Value, shared: number): Value => {
+    const tokens = graph.node('Reshape', [packed, graph.int64([1, length, kvHeads, shared, headDim])]);
+    const heads = graph.node('Transpose', [tokens], { perm: [0, 2, 3, 1, 4] });
+    return graph.node('Reshape', [heads, graph.int64([1, kvHeads, shared * length, headDim])]);
+  };
+  const mask = repeatRows(graph, causalMask(graph, length), queries);
+  const inputs = [byHead(query, queries), byHead(key, 1), byHead(value, 1)] as const;
+  const attended = attention(graph, model.attentionScale(layer), inputs, mask);
+  const heads = graph.node('Reshape', [attended, graph.int64([1, kvHeads, queries, length, headDim])]);
+  const byToken = graph.node('Transpose', [heads], { perm: [0, 3, 1, 2, 4] });
+  return graph.node('Reshape', [byToken, graph.int64([-1, queryHeadsOf(site) * headDim])]);
+}
+
+/** A mask [masks, 1, T, S] for queries of several heads in one product: [masks, 1, times * T, S]. */
+function repeatRows(graph: GraphBuilder, mask: Value, times: number): Value {
+  return times === 1 ? mask : graph.node('Concat', Array<Value>(times).fill(mask), { axis: 2 });
 }
 
 /** [1, 1, length, length]: what stands behind a token is hidden from it. */
@@ -122,13 +151,6 @@ export function causalMask(graph: GraphBuilder, length: number): Value {
 
 /** Added to a score to hide it from the softmax. Finite, so that no infinity is multiplied by zero. */
 export const MASKED = -1e9;
-
-/** [3, B, heads, T, headDim] to queries, keys and values [B, heads, T, headDim]. */
-function parts(graph: GraphBuilder, byPart: Value): [Value, Value, Value] {
-  const split = graph.nodes('Split', [byPart], 3, { axis: 0, num_outputs: 3 });
-  const shape = graph.node('Slice', [graph.node('Shape', [byPart]), graph.int64([1]), graph.int64([5])]);
-  return split.map((part) => graph.node('Reshape', [part, shape])) as [Value, Value, Value];
-}
 
 /** Queries [B, heads, T, headDim] and keys and values [B, heads, S, headDim] to [B, heads, T, headDim]. The mask, if any, is added to the scores. */
 export function attention(

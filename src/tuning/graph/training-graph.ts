@@ -5,7 +5,7 @@ import type { Transformer } from '../../model/transformer.js';
 import { addGradients } from '../../onnx/autodiff/gradients.js';
 import { GraphBuilder, type Value } from '../../onnx/graph.js';
 import { rowSets, type RowSet, type TunedShape } from '../method.js';
-import { PrefixedAttention, selfAttention, splitKv } from './attention.js';
+import { PrefixedAttention, selfAttention, splitQkv } from './attention.js';
 import { writeLoss } from './loss.js';
 import { Parameters } from './parameters.js';
 import { writeSourceGraph } from './source-graph.js';
@@ -45,10 +45,11 @@ export function trainingGraph({ manifest, shape, gradients }: TrainingGraphOptio
   const prefix = shape.method === 'embedding' ? encode(model, rows, shape.length) : rows;
 
   const ids = graph.input('ids', 'int32', ['tokens']);
-  const embedded = model.embed(ids, graph.input('positions', 'int32', ['tokens']));
+  const positions = graph.input('positions', 'int32', ['tokens']);
+  const embedded = model.embed(ids, positions);
   const keep = graph.input('keep', 'int32', ['learned']);
   const attention = new PrefixedAttention(model, prefix, shape.length);
-  const hidden = model.layers(embedded, keep, (layer, qkv) => attention.attend(layer, qkv));
+  const hidden = model.layers({ embedded, positions, keep }, (layer, qkv) => attention.attend(layer, qkv));
 
   const seed = writeLoss(model, hidden, { gradients, width: frozen.width });
   graph.output('losses', 'float32', ['learned', 1]);
@@ -87,9 +88,11 @@ function encode(model: Transformer, embeddings: Value, length: number): Value {
   const { graph } = model;
   const positions = graph.input('virtual_positions', 'int32', [length]); // not constant: nothing to fold weights with
   const blocks: Value[] = [];
-  model.layers(model.addPositions(embeddings, positions), graph.int64([0]), (layer, qkv) => {
-    blocks.push(...splitKv(graph, qkv));
-    return selfAttention(model, layer, qkv, length);
+  const embedded = model.addPositions(embeddings, positions);
+  model.layers({ embedded, positions, keep: graph.int64([0]) }, (layer, qkv) => {
+    const parts = splitQkv(graph, model.site, qkv);
+    blocks.push(...parts.slice(1));
+    return selfAttention(model, layer, parts, length);
   });
   return graph.node('Concat', blocks, { axis: 1 });
 }

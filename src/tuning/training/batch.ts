@@ -1,4 +1,4 @@
-import { type ModelShape, selfSite } from '../../prefix/kv.js';
+import { type ModelShape, queryHeadsOf, selfSite } from '../../prefix/kv.js';
 import type { TokenExample } from '../data/example.js';
 import { MASKED } from '../graph/attention.js';
 import type { TunedShape } from '../method.js';
@@ -56,7 +56,9 @@ export function packBatch(
     start += inputLength(example);
     return { first, target };
   });
-  const padding = makePadding(lengths, selfSite(frozen).kvHeads, 3);
+  const site = selfSite(frozen);
+  const queries = queryHeadsOf(site) / site.kvHeads;
+  const padding = makePadding(lengths, { heads: site.kvHeads, queries, hasKeys: true });
   const { inputs, ...counts } = learnedTokens(rows, tokens, weight);
   return {
     ...counts,

@@ -26,7 +26,7 @@ export function makeSourceBatch(
     begin += (targets[row] as number[]).length;
     return { first, target };
   });
-  const heads = (site: string): number => siteNamed(frozen, site).kvHeads;
+  const heads = (site: string) => ({ heads: siteNamed(frozen, site).kvHeads, hasKeys: false });
   const { inputs, ...counts } = learnedTokens(rows, target.ids.data.length, weight);
   return {
     ...counts,
@@ -37,9 +37,9 @@ export function makeSourceBatch(
       source_positions: source.positions,
       target_ids: target.ids,
       target_positions: target.positions,
-      ...paddingInputs('encoder', makePadding(source.lengths, heads(ENCODER), 1)),
-      ...paddingInputs('source', makePadding(source.lengths, heads(CROSS), 1)),
-      ...paddingInputs('target', makePadding(target.lengths, heads(DECODER), 1)),
+      ...paddingInputs('encoder', makePadding(source.lengths, heads(ENCODER))),
+      ...paddingInputs('source', makePadding(source.lengths, heads(CROSS))),
+      ...paddingInputs('target', makePadding(target.lengths, heads(DECODER))),
       encoder_mask: sourceMask(source.lengths, virtual[ENCODER] ?? 0),
       cross_mask: sourceMask(source.lengths, virtual[CROSS] ?? 0),
       decoder_mask: causalMask(Math.max(...target.lengths), virtual[DECODER] ?? 0),

@@ -8,7 +8,7 @@ import { ModelCheckpoint } from '../../../model/compile/model-checkpoint.js';
 import { findCompiled, readManifest, type Manifest } from '../../../model/compile/compiled-model.js';
 import type { KvPrecision } from '../../../model/precision.js';
 import { layOut } from '../../../model/weights.js';
-import { CROSS, hasEncoder, type ModelShape, rowWidth, siteNamed, slotSite } from '../../../prefix/kv.js';
+import { CROSS, hasEncoder, type ModelShape, queryHeadsOf, rowWidth, siteNamed, slotSite } from '../../../prefix/kv.js';
 import { ELEMENT_TYPES } from '../../../runtime/ort/tensor.js';
 import { showBytes, type Fact, type Problem, type Section } from '../report.js';
 import { findWritable } from './writable.js';
@@ -44,7 +44,7 @@ export async function examineModel(config: Config): Promise<{ section: Section; 
   } catch (error) {
     const problem: Problem = {
       problem: `the model cannot be served: ${(error as Error).message}`,
-      fix: 'Set PREAMBLE_MODEL to a Hugging Face GPT-2 or BART directory with config.json, tokenizer.json and model.safetensors.',
+      fix: 'Set PREAMBLE_MODEL to a Hugging Face GPT-2, BART, Llama, Mistral or Qwen directory with config.json, tokenizer.json and model.safetensors.',
       fatal: true,
     };
     return { section: { name: 'model', facts: { source }, problems: [problem] } };
@@ -72,11 +72,14 @@ function bytesOfSlot(shape: ModelShape, kv: KvPrecision): number {
 
 function describeShape(shape: ModelShape, weightBytes: number): Record<string, Fact> {
   const { width, contextLength, sourceLength, vocabularySize } = shape;
-  const { layers, kvHeads } = slotSite(shape);
+  const site = slotSite(shape);
+  const { layers, kvHeads } = site;
+  const queryHeads = queryHeadsOf(site);
+  const heads = queryHeads === kvHeads ? `${kvHeads} heads` : `${queryHeads} heads, ${kvHeads} of keys and values`;
   const sites = shape.sites.map((site) => `${site.name} ${site.layers} layers of ${site.kvHeads} heads`).join(', ');
   return {
     shape: {
-      value: hasEncoder(shape) ? `${sites}, width ${width}` : `${layers} layers, width ${width}, ${kvHeads} heads`,
+      value: hasEncoder(shape) ? `${sites}, width ${width}` : `${layers} layers, width ${width}, ${heads}`,
     },
     context: { value: contextLength },
     ...(sourceLength !== undefined && { longest_source: { value: sourceLength } }),
