@@ -91,11 +91,13 @@ export class GraphBuilder {
     return name;
   }
 
-  /** A float32 scalar constant. */
-  float32(value: number): Value {
-    const name = `float32_${value}`;
+  /** A small float32 constant; a scalar if `values` is a number. */
+  float32(values: number | readonly number[]): Value {
+    const name = `float32_${typeof values === 'number' ? values : `[${values.join(',')}]`}`;
     if (!this.#initializers.has(name)) {
-      this.#initializers.set(name, { name, dataType: TensorProto.DataType.FLOAT, dims: [], floatData: [value] });
+      const list = typeof values === 'number' ? [values] : [...values];
+      const dims = typeof values === 'number' ? [] : [list.length];
+      this.#initializers.set(name, { name, dataType: TensorProto.DataType.FLOAT, dims, floatData: list });
     }
     return name;
   }

@@ -90,6 +90,21 @@ const cases: Case[] = [
     output: [3, 8],
     write: (g) => g.nodes('LayerNormalization', ['x', 'scale', 'bias'], 3, { epsilon: { float: 1e-5 } })[0]!,
   },
+  {
+    name: 'SimplifiedLayerNormalization',
+    inputs: { x: [3, 8], scale: [8] },
+    frozen: ['scale'],
+    output: [3, 8],
+    write: (g) =>
+      g.nodes('SimplifiedLayerNormalization', ['x', 'scale'], 2, { axis: -1, epsilon: { float: 1e-5 } })[0]!,
+  },
+  {
+    name: 'com.microsoft:RotaryEmbedding',
+    inputs: { x: [1, 3, 16], cosines: [3, 4], sines: [3, 4] },
+    frozen: ['cosines', 'sines'],
+    output: [1, 3, 16],
+    write: (g) => g.node('com.microsoft:RotaryEmbedding', ['x', g.int64([0]), 'cosines', 'sines']),
+  },
   { name: 'Reshape', inputs: { x: [3, 4] }, output: [2, 6], write: (g) => g.node('Reshape', ['x', g.int64([2, 6])]) },
   {
     name: 'Reshape, of a known shape',

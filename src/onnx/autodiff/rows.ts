@@ -28,8 +28,36 @@ const layerNormalization: Rule = (input) => {
   return [graph.node('Mul', [graph.node('Sub', [centred, along]), inverse])];
 };
 
+/**
+ * Rule of SimplifiedLayerNormalization over the last axis, with a frozen scale. The node must have its output for 1 / deviation, from
+ * zero.
+ */
+const simplifiedLayerNormalization: Rule = (input) => {
+  const { graph, node, needs } = input;
+  const [, inverse] = node.outputs;
+  if (inverse === undefined) throw new Error('SimplifiedLayerNormalization has one output, not two');
+  if (needs(1)) throw new Error('SimplifiedLayerNormalization is differentiated with a frozen scale');
+  if (integer(node, 'axis', -1) !== -1)
+    throw new Error('SimplifiedLayerNormalization is differentiated over the last axis');
+  const normed = graph.node('Mul', [inputOf(node, 0), inverse]);
+  const scaled = graph.node('Mul', [outputGradient(input), inputOf(node, 1)]);
+  const mean = graph.node('ReduceMean', [graph.node('Mul', [scaled, normed]), graph.int64([-1])]);
+  return [graph.node('Mul', [graph.node('Sub', [scaled, graph.node('Mul', [normed, mean])]), inverse])];
+};
+
+/** Rule of RotaryEmbedding, whose angles are frozen: the gradient is turned back. */
+const rotaryEmbedding: Rule = (input) => {
+  const { graph, node, needs } = input;
+  if (needs(2) || needs(3)) throw new Error('RotaryEmbedding is differentiated with frozen cosines and sines');
+  const [positions, cosines, sines] = [1, 2, 3].map((index) => inputOf(node, index));
+  const inputs = [outputGradient(input), positions, cosines, graph.node('Neg', [sines])];
+  return [graph.node('com.microsoft:RotaryEmbedding', inputs, { ...node.attributes })];
+};
+
 /** Rules of operators that treat each row by itself. */
 export const ROW_RULES: Readonly<Record<string, Rule>> = {
   Softmax: softmax,
   LayerNormalization: layerNormalization,
+  SimplifiedLayerNormalization: simplifiedLayerNormalization,
+  'com.microsoft:RotaryEmbedding': rotaryEmbedding,
 };
