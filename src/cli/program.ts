@@ -35,7 +35,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
 function buildProgram(io: Io): Command {
   const program = new Command('preamble');
   program
-    .description('One frozen model, a GPT-2 or a BART, serves many users, each with a prefix of their own.')
+    .description('One frozen model, a GPT-2, a BART or a Llama, serves many users, each with a prefix of their own.')
     .exitOverride()
     .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
     .showHelpAfterError('(--help says more)')

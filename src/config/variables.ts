@@ -64,7 +64,7 @@ const http = {
 
 /** The model, its compiled files, and the hardware that computes it. */
 const model = {
-  /** A Hugging Face GPT-2 or BART directory, or a compiled one. */
+  /** A Hugging Face GPT-2, BART, Llama, Mistral or Qwen directory, or a compiled one. */
   model: variable('PREAMBLE_MODEL', () => bundledModel, path),
   modelName: variable('PREAMBLE_MODEL_NAME', () => undefined as string | undefined, modelName),
   cache: variable('PREAMBLE_CACHE', () => resolve(packageRoot, 'models/.cache'), path),

@@ -51,8 +51,10 @@ export interface Matrix {
  * model's manifest keeps it.
  */
 export interface Architecture<Config = unknown> {
-  /** The `model_type` of its checkpoints' `config.json`; a compiled model's manifest names it. */
+  /** A compiled model's manifest names it so. */
   readonly name: string;
+  /** The `model_type`s of its checkpoints' `config.json`; its name unless given. */
+  readonly modelTypes?: readonly string[];
   /** For messages, with an article. */
   readonly title: string;
   /** The weight with the embeddings of tokens, `[vocabulary, width]`. */

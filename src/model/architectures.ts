@@ -2,16 +2,21 @@ import type { Architecture, Json } from './architecture.js';
 import { bart } from './bart/architecture.js';
 import { CheckpointError } from './checkpoint-error.js';
 import { gpt2 } from './gpt2/architecture.js';
+import { llama } from './llama/architecture.js';
 
-/** Every architecture that can be served, by name. */
-const ARCHITECTURES: ReadonlyMap<unknown, Architecture> = new Map(
-  [gpt2, bart].map((known): [string, Architecture] => [known.name, known as Architecture]),
+/** Every architecture that can be served. */
+const ALL = [gpt2, bart, llama] as readonly Architecture[];
+
+const modelTypes = ({ name, modelTypes = [name] }: Architecture): readonly string[] => modelTypes;
+const BY_NAME: ReadonlyMap<unknown, Architecture> = new Map(ALL.map((known) => [known.name, known]));
+const BY_TYPE: ReadonlyMap<unknown, Architecture> = new Map(
+  ALL.flatMap((known) => modelTypes(known).map((type): [string, Architecture] => [type, known])),
 );
 
 /** Ends a message: which families there are. */
-const FAMILIES = `the families that can be served are ${[...ARCHITECTURES.values()]
-  .map(({ name, title }) => `${name} (${title})`)
-  .join(' and ')}`;
+const FAMILIES = `the families that can be served are ${ALL.map(
+  (known) => `${modelTypes(known).join(', ')} (${known.title})`,
+).join(', ')}`;
 
 /**
  * The architecture of a checkpoint. One whose `config.json` names none is a GPT-2 of before Transformers wrote `model_type`, unless it names
@@ -19,21 +24,20 @@ const FAMILIES = `the families that can be served are ${[...ARCHITECTURES.values
  */
 export function architectureOf(config: Json): Architecture {
   const type = config['model_type'] ?? null;
-  if (type !== null) return architectureNamed(type, 'config.json: model_type');
+  if (type !== null) return BY_TYPE.get(type) ?? refuse(type, 'config.json: model_type');
   const classes = config['architectures'];
   const name: unknown = Array.isArray(classes) ? classes[0] : undefined;
-  if (typeof name !== 'string' || name.startsWith('GPT2')) return architectureNamed(gpt2.name);
+  if (typeof name !== 'string' || name.startsWith('GPT2')) return gpt2 as Architecture;
   throw new CheckpointError(
     `config.json: model_type is missing, and architectures is ${JSON.stringify(name)}: ${FAMILIES}`,
   );
 }
 
-/**
- * The architecture of that name. Throws `CheckpointError` that lists the known ones.
- * @param where the field that has the name: a compiled model's unless given
- */
-export function architectureNamed(name: unknown, where = 'model.json: architecture'): Architecture {
-  const known = ARCHITECTURES.get(name);
-  if (known !== undefined) return known;
+/** The architecture that a compiled model's manifest names. Throws `CheckpointError` that lists the known ones. */
+export function architectureNamed(name: unknown): Architecture {
+  return BY_NAME.get(name) ?? refuse(name, 'model.json: architecture');
+}
+
+function refuse(name: unknown, where: string): never {
   throw new CheckpointError(`${where} is ${JSON.stringify(name)}: ${FAMILIES}`);
 }

@@ -38,9 +38,26 @@ export class ConfigFields {
     }
   }
 
+  /** Whether the field is there with a value that is not null, false, 0 or empty. */
+  isSet(field: string): boolean {
+    return !isOff(this.json[field]);
+  }
+
   /** Whether the field is there, be it null. */
   has(field: string): boolean {
     return Object.hasOwn(this.json, field);
+  }
+
+  /**
+   * The fields of the object that a field holds, those of an empty one where it is null or missing. Throws for one that is not `known`.
+   */
+  within(field: string, known: ReadonlySet<string>): ConfigFields {
+    this.#seen.add(field);
+    const value = this.json[field] ?? {};
+    if (typeof value !== 'object' || Array.isArray(value)) throw this.refuse(field, 'an object is needed');
+    const other = Object.keys(value).find((name) => !known.has(name));
+    if (other !== undefined) throw this.refuse(field, `${other} in it is not supported`);
+    return new ConfigFields(value as Json, `${this.file}: ${field}`);
   }
 
   /** Takes the field for read, whatever its value. */
@@ -56,6 +73,22 @@ export class ConfigFields {
   /** A whole number of at least 0. */
   count(field: string, fallback: number): number {
     return this.#whole(field, fallback, 0);
+  }
+
+  /** A finite number above 0; one that must be there, without a fallback. */
+  positiveNumber(field: string, fallback?: number): number {
+    const value = this.#typed(field, 'number', fallback ?? NaN);
+    if (Number.isFinite(value) && value > 0) return value;
+    throw this.refuse(field, 'a number above 0 is needed');
+  }
+
+  /** A list of texts; undefined where the field is null or missing. */
+  strings(field: string): readonly string[] | undefined {
+    this.#seen.add(field);
+    const value = this.json[field] ?? undefined;
+    if (value === undefined) return undefined;
+    if (Array.isArray(value) && value.every((text): text is string => typeof text === 'string')) return value;
+    throw this.refuse(field, 'a list of texts is needed');
   }
 
   number(field: string, fallback: number): number {
@@ -161,13 +194,13 @@ export class ConfigFields {
 
 /**
  * The end tokens: `generation_config.json`'s if it has any, else those that `config.json` has.
- * @param fallback what Transformers takes where neither file says anything; not an end token where the vocabulary is smaller
+ * @param fallback what Transformers takes where neither file says anything, undefined for none; not an end token where the vocabulary is smaller
  */
 export function endTokens(
   config: ConfigFields,
   generation: Json | undefined,
   vocabularySize: number,
-  { fallback, warn }: { readonly fallback: number; readonly warn: Warn },
+  { fallback, warn }: { readonly fallback: number | undefined; readonly warn: Warn },
 ): number[] {
   config.skip('eos_token_id');
   if ((generation?.['eos_token_id'] ?? null) !== null) {
@@ -176,5 +209,5 @@ export function endTokens(
   }
   if (config.has('eos_token_id') || generation !== undefined)
     return config.endTokens('eos_token_id', vocabularySize, warn);
-  return fallback < vocabularySize ? [fallback] : [];
+  return fallback !== undefined && fallback < vocabularySize ? [fallback] : [];
 }

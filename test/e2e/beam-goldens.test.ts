@@ -8,11 +8,10 @@ import type { Model } from '../../src/model/model.js';
 import { selfKv } from '../../src/prefix/kv.js';
 import type { ModelTokenizer } from '../../src/tokenizer/token-encoder.js';
 import { loadTokenizer } from '../../src/tokenizer/load-tokenizer.js';
-import { type BeamCase, beamGoldens, type FloatTensor, golden, readTensors } from '../support/goldens.js';
+import { type BeamCase, beamGoldens, beamModels, type FloatTensor, golden, readTensors } from '../support/goldens.js';
 import { openTestModel } from '../support/models.js';
 
 const TOLERANCE = 1e-4;
-const reference = golden('tiny-a');
 
 interface Hypothesis {
   readonly ids: number[];
@@ -33,7 +32,12 @@ async function collect(generation: Generation): Promise<Hypothesis> {
   throw new Error('a generation without an end');
 }
 
-describe.each(beamGoldens())('beam search with %s', (adapter, cases) => {
+const searches = beamModels().flatMap((name) =>
+  beamGoldens(name).map(([adapter, cases]) => ({ name, adapter, cases })),
+);
+
+describe.each(searches)('beam search of $name with $adapter', ({ name, adapter, cases }) => {
+  const reference = golden(name);
   let model: Model;
   let tokenizer: ModelTokenizer;
   let engine: Engine;

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type App, createApp } from '../../src/app/app.js';
 import { defaultConfig } from '../../src/config/config.js';
 import { encodeSafetensors } from '../../src/safetensors/index.js';
-import { beamGoldens, golden, goldenNames, type GreedyCase } from '../support/goldens.js';
+import { beamGoldens, beamModels, golden, goldenNames, type GreedyCase } from '../support/goldens.js';
 
 const TOLERANCE = 1e-3;
 const GREEDY = { max_tokens: 24, temperature: 0, logprobs: 0, return_token_ids: true };
@@ -136,8 +136,8 @@ describe.each(goldenNames())('%s over HTTP', (name) => {
     }
   });
 
-  it.runIf(name === 'tiny-a')('searches with beams as Transformers does', async () => {
-    for (const [adapter, beamCases] of beamGoldens()) {
+  it.runIf(beamModels().includes(name))('searches with beams as Transformers does', async () => {
+    for (const [adapter, beamCases] of beamGoldens(name)) {
       for (const testCase of beamCases) {
         const { prompt, num_beams: width, length_penalty: penalty, sequences, scores } = testCase;
         const payload = {

@@ -8,6 +8,10 @@ import type { AttentionSite } from '../../src/prefix/kv.js';
 const configs = [
   { model_type: 'gpt2', n_embd: 64, n_head: 4, n_layer: 2, vocab_size: 100, n_positions: 32 },
   {
+    ...{ model_type: 'llama', hidden_size: 64, num_attention_heads: 4, num_key_value_heads: 2, num_hidden_layers: 2 },
+    ...{ vocab_size: 100, max_position_embeddings: 32, intermediate_size: 96, attention_bias: true, mlp_bias: true },
+  },
+  {
     ...{ model_type: 'bart', d_model: 64, vocab_size: 100, max_position_embeddings: 32 },
     ...{ encoder_layers: 3, encoder_attention_heads: 2, encoder_ffn_dim: 96 },
     ...{ decoder_layers: 2, decoder_attention_heads: 4, decoder_ffn_dim: 80 },
@@ -16,6 +20,7 @@ const configs = [
 /** Sites of each, by its name. */
 const sites: Record<string, readonly AttentionSite[]> = {
   gpt2: [{ name: 'self', layers: 2, kvHeads: 4, headDim: 16 }],
+  llama: [{ name: 'self', layers: 2, kvHeads: 2, headDim: 16, queryHeads: 4 }],
   bart: [
     { name: 'encoder', layers: 3, kvHeads: 2, headDim: 32 },
     { name: 'decoder', layers: 2, kvHeads: 4, headDim: 16 },
@@ -66,6 +71,10 @@ describe.each(configs)('architecture $model_type', (json) => {
       expect(graph.toBytes().length, name).toBeGreaterThan(100);
     }
   });
+});
+
+it.each(['mistral', 'qwen2', 'qwen3'])('reads a %s as a model of the Llama family', (type) => {
+  expect(architectureOf({ model_type: type }).name).toBe('llama');
 });
 
 it('refuses an architecture that it does not know, naming the field', () => {

@@ -174,7 +174,7 @@ describe('compileModel', () => {
       await source.changeConfig({ model_type: name });
       await expect(compileModel({ source: source.directory, cache })).rejects.toMatchObject({
         name: 'CheckpointError',
-        message: `config.json: model_type is ${shown}: the families that can be served are gpt2 (a GPT-2 with a language-model head) and bart (a BART with a language-model head)`,
+        message: `config.json: model_type is ${shown}: the families that can be served are gpt2 (a GPT-2 with a language-model head), bart (a BART with a language-model head), llama, mistral, qwen2, qwen3 (a model of the Llama family with a language-model head)`,
       });
     }
     await source.changeConfig({ model_type: undefined, architectures: ['LlamaForCausalLM'] });

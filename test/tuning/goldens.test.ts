@@ -38,11 +38,13 @@ describe.each(goldenNames())('%s in training', (name) => {
   };
   const meanOfSums = (losses: Float32Array): number => losses.reduce((sum, l) => sum + l, 0) / meta.batch.length;
 
-  it.each(Object.keys(WAYS) as (keyof typeof WAYS)[])('has the loss and gradients of PyTorch: %s', async (way) => {
+  const ways = (Object.keys(WAYS) as (keyof typeof WAYS)[]).filter((way) => meta.losses[way] !== undefined);
+
+  it.each(ways)('has the loss and gradients of PyTorch: %s', async (way) => {
     const graph = await model.openLoss(WAYS[way], true);
     try {
       const { losses, gradients } = await graph.run(parameters(way), batchFor(WAYS[way]));
-      expect(Math.abs(meanOfSums(losses) / meta.losses[way] - 1)).toBeLessThan(1e-4);
+      expect(Math.abs(meanOfSums(losses) / meta.losses[way]! - 1)).toBeLessThan(1e-4);
       for (const [key, found] of gradients) {
         const expected = tensor(way === 'mlp' ? `mlp.${key}.grad` : `${way}.grad`).data;
         expect(relativeError(found, expected), key).toBeLessThan(1e-4);
@@ -71,12 +73,13 @@ describe.each(goldenNames())('%s in training', (name) => {
   });
 
   it('has the same losses without gradients', async () => {
-    const [training, evaluation] = [await model.openLoss(WAYS.mlp, true), await model.openLoss(WAYS.mlp, false)];
+    const way = ways.at(-1)!;
+    const [training, evaluation] = [await model.openLoss(WAYS[way], true), await model.openLoss(WAYS[way], false)];
     try {
-      const batch = batchFor(WAYS.mlp);
-      const found = await evaluation.run(parameters('mlp'), batch);
+      const batch = batchFor(WAYS[way]);
+      const found = await evaluation.run(parameters(way), batch);
       expect(found.gradients.size).toBe(0);
-      expect(relativeError(found.losses, (await training.run(parameters('mlp'), batch)).losses)).toBeLessThan(1e-6);
+      expect(relativeError(found.losses, (await training.run(parameters(way), batch)).losses)).toBeLessThan(1e-6);
     } finally {
       await training.dispose();
       await evaluation.dispose();

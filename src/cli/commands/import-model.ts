@@ -13,7 +13,7 @@ export function addImportModel(program: Command, io: Io): void {
   program
     .command('import-model')
     .description(
-      'Compile a Hugging Face GPT-2 or BART directory into PREAMBLE_CACHE, as the first start with it and with PREAMBLE_WEIGHTS would.',
+      'Compile a Hugging Face GPT-2, BART, Llama, Mistral or Qwen directory into PREAMBLE_CACHE, as the first start with it and with PREAMBLE_WEIGHTS would.',
     )
     .argument('<dir>', 'checkpoint directory; it is not written to')
     .option('--json', 'print one line of JSON')
