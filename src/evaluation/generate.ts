@@ -13,7 +13,7 @@ import type { BeamRequest, RequestPrefix } from '../engine/request.js';
 import type { Model } from '../model/model.js';
 import { NO_LIMITS } from '../tenancy/limits.js';
 import { MemoryRateLimiter } from '../tenancy/memory-rate-limiter.js';
-import type { ModelTokenizer } from '../tokenizer/token-encoder.js';
+import { encodePrompt, type ModelTokenizer } from '../tokenizer/token-encoder.js';
 import type { TextOrIds } from '../tuning/data/example.js';
 import { TuningError } from '../tuning/errors.js';
 
@@ -113,7 +113,7 @@ function toRequest(model: string, { prompt }: Prompt, settings: GenerationSettin
 function toMessage(error: Error & { code: string }, { prompt }: Prompt, options: GenerateOptions): string {
   const { model, prefix, tokenizer, maxTokens } = options;
   if (error.code === 'context_length_exceeded' && model.base.sourceLength === undefined) {
-    const { length } = typeof prompt === 'string' ? tokenizer.encode(prompt) : prompt;
+    const { length } = typeof prompt === 'string' ? encodePrompt(tokenizer, prompt) : prompt;
     const asked = `${prefix?.kv.length ?? 0} virtual, ${length} prompt and ${maxTokens} new tokens`;
     return `The context is ${model.base.contextLength} tokens, but asked are ${asked}.`;
   }

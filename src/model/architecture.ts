@@ -64,6 +64,11 @@ export interface Architecture<Config = unknown> {
   /** Weights that are zeros where a checkpoint does not hold them; none unless given. */
   readonly zeros?: ReadonlySet<string>;
   /**
+   * Whether a prompt's text gets the special tokens that the tokenizer puts around a text, as Transformers does for every family. GPT-2's
+   * puts none there; false unless given.
+   */
+  readonly specialTokensInPrompts?: boolean;
+  /**
    * Reads `config.json`, and `generation_config.json`, whose values go first.
    * Throws `CheckpointError` naming the field for a model that would be computed wrongly.
    * @param warn told what of the files has no effect

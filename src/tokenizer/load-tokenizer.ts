@@ -11,6 +11,8 @@ import { BY_IDS, TokenizerError } from './tokenizer-error.js';
 interface LoadOptions {
   /** Whether the model has an encoder, as BART: then texts leave special tokens out. False unless given. */
   readonly hasEncoder?: boolean;
+  /** As `TokenizerOptions.specialTokensInPrompts`. */
+  readonly specialTokensInPrompts?: boolean;
   /** Ids that the model has; not checked unless given. */
   readonly vocabularySize?: number;
 }
@@ -27,16 +29,17 @@ const OTHER_KINDS = [
  * @throws TokenizerError naming the file that is broken, or of another kind, or of another model
  */
 export async function loadTokenizer(directory: string, options: LoadOptions = {}): Promise<ModelTokenizer> {
-  const { hasEncoder: skipSpecialTokens = false } = options;
+  const { hasEncoder: skipSpecialTokens = false, specialTokensInPrompts = false } = options;
+  const settings = { skipSpecialTokens, specialTokensInPrompts };
   const json = await readObjectIfThere(directory, 'tokenizer.json');
-  if (json) return build(join(directory, 'tokenizer.json'), options, () => new Tokenizer(json, { skipSpecialTokens }));
+  if (json) return build(join(directory, 'tokenizer.json'), options, () => new Tokenizer(json, settings));
   const files = await readGpt2Files(directory);
   if (files) {
     const place = join(directory, 'vocab.json');
     return build(
       place,
       options,
-      () => new Tokenizer(toTokenizerJson(files, skipSpecialTokens ? 'bart' : 'gpt2'), { skipSpecialTokens }),
+      () => new Tokenizer(toTokenizerJson(files, skipSpecialTokens ? 'bart' : 'gpt2'), settings),
     );
   }
   const present = new Set(await readdir(directory));

@@ -12,8 +12,15 @@ export interface TokenEncoder {
 
 /** Text to the token ids that a model begins with. */
 export interface PromptEncoder extends TokenEncoder {
+  /** Whether a decoder-only model's prompt is encoded by `encodeSource` too, unless a request says otherwise; false unless given. */
+  readonly specialTokensInPrompts?: boolean;
   /** As `encode`, with the special tokens that the tokenizer puts around a text: what an encoder reads. */
   encodeSource(text: string): number[];
+}
+
+/** Token ids of a text that a decoder-only model begins with. */
+export function encodePrompt(encoder: PromptEncoder, text: string): number[] {
+  return encoder.specialTokensInPrompts === true ? encoder.encodeSource(text) : encoder.encode(text);
 }
 
 /** All that is asked of a model's tokenizer. */

@@ -28,12 +28,15 @@ const encoder = new TextEncoder();
 export interface TokenizerOptions {
   /** Whether texts leave special tokens out, as Transformers' `skip_special_tokens` has it; false unless given. */
   readonly skipSpecialTokens?: boolean;
+  /** As `PromptEncoder.specialTokensInPrompts`. */
+  readonly specialTokensInPrompts?: boolean;
 }
 
 /** GPT-2's byte-level BPE, which BART has too, with the same ids and texts as Hugging Face's tokenizer. */
 export class Tokenizer implements ModelTokenizer {
   /** The largest id of the vocabulary, added tokens left out. */
   readonly largestId: number;
+  readonly specialTokensInPrompts: boolean;
   readonly #bpe: Bpe;
   readonly #added: ReadonlyMap<number, AddedToken>;
   /** Added tokens that are found in a text as it is written, and those that are found behind the normalizer. */
@@ -51,11 +54,12 @@ export class Tokenizer implements ModelTokenizer {
    * @param content of `tokenizer.json`
    * @throws TokenizerError when the tokenizer is not a byte-level BPE that can write every byte, or has a part that is not known here
    */
-  constructor(content: object, { skipSpecialTokens = false }: TokenizerOptions = {}) {
+  constructor(content: object, { skipSpecialTokens = false, specialTokensInPrompts = false }: TokenizerOptions = {}) {
     const json = checkTokenizerJson(content);
     const { added_tokens: added, model } = json;
     const normalize = createNormalizer(json.normalizer);
     this.#skipsSpecial = skipSpecialTokens;
+    this.specialTokensInPrompts = specialTokensInPrompts;
     this.#bpe = new BPE(model);
     this.#added = new Map(added.map((token) => [token.id, token]));
     this.#normalize = normalize ?? ((text) => text);
@@ -81,7 +85,7 @@ export class Tokenizer implements ModelTokenizer {
     return ids;
   }
 
-  /** As `encode`, with the special tokens that the tokenizer puts around a text: `<s>` and `</s>` in BART, none in GPT-2. */
+  /** As `encode`, with the special tokens that the tokenizer puts around a text: `<s>` and `</s>` in BART, `<s>` in Llama, none in GPT-2. */
   encodeSource(text: string): number[] {
     return [...this.#around.before, ...this.encode(text), ...this.#around.behind];
   }

@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { encodeBadWords } from '../../src/completions/plan/bad-words.js';
 import { encodePrompts } from '../../src/completions/plan/prompts.js';
 import { loadTokenizer } from '../../src/tokenizer/load-tokenizer.js';
+import { Tokenizer } from '../../src/tokenizer/tokenizer.js';
+import { tinyTokenizerJson } from '../tokenizer/tiny-tokenizer.js';
 
 const load = (model: string) => loadTokenizer(new URL(`../../models/${model}`, import.meta.url).pathname);
 const yieldTurn = () => Promise.resolve();
@@ -60,5 +62,34 @@ describe('bad words', () => {
     const words = (word: string) => encodeBadWords([word], tokenizer);
     expect(words('\ufeffs')?.[0]).toEqual(tokenizer.encode('\ufeffs'));
     expect(words('\u0085s')).toEqual(words('s'));
+  });
+});
+
+describe('special tokens around a prompt', () => {
+  const begin = { SpecialToken: { id: '<|endoftext|>', type_id: 0 } };
+  const template = {
+    type: 'TemplateProcessing',
+    single: [begin, { Sequence: { id: 'A', type_id: 0 } }],
+    pair: [],
+    special_tokens: { '<|endoftext|>': { id: '<|endoftext|>', ids: [0], tokens: ['<|endoftext|>'] } },
+  };
+  const read = (specialTokensInPrompts: boolean, addsSpecialTokens?: boolean) => {
+    const tokenizer = new Tokenizer({ ...tinyTokenizerJson(), post_processor: template }, { specialTokensInPrompts });
+    const params = { prompts: ['hello', [5, 6]], maxTokens: 4, tokenization: { addsSpecialTokens } };
+    return encodePrompts(params, tokenizer, { contextLength: 32, virtualTokens: 0 }, yieldTurn);
+  };
+  const hello = new Tokenizer(tinyTokenizerJson()).encode('hello');
+
+  it('are there where the family has them, behind which ids stay as they are', async () => {
+    expect(await read(true)).toEqual([
+      [0, ...hello],
+      [5, 6],
+    ]);
+    expect(await read(false)).toEqual([hello, [5, 6]]);
+  });
+
+  it('are there as a request asks', async () => {
+    expect(await read(true, false)).toEqual([hello, [5, 6]]);
+    expect((await read(false, true))[0]).toEqual([0, ...hello]);
   });
 });

@@ -1,5 +1,7 @@
 import { readManifest } from '../../model/compile/compiled-model.js';
-import { readShape } from '../../model/compile/model-checkpoint.js';
+import type { Architecture } from '../../model/architecture.js';
+import { architectureNamed } from '../../model/architectures.js';
+import { readKind } from '../../model/compile/model-checkpoint.js';
 import type { ModelShape } from '../../prefix/kv.js';
 import { loadTokenizer } from '../../tokenizer/load-tokenizer.js';
 import type { ModelTokenizer } from '../../tokenizer/token-encoder.js';
@@ -9,10 +11,14 @@ import type { ModelTokenizer } from '../../tokenizer/token-encoder.js';
  * @throws TokenizerError, and CheckpointError for a configuration that cannot be served
  */
 export async function openTokenizer(source: string): Promise<ModelTokenizer> {
-  const { sourceLength, vocabularySize } = await shapeOf(source);
-  return loadTokenizer(source, { hasEncoder: sourceLength !== undefined, vocabularySize });
+  const { architecture, shape } = await kindOf(source);
+  const { sourceLength, vocabularySize } = shape;
+  const { specialTokensInPrompts = false } = architecture;
+  return loadTokenizer(source, { hasEncoder: sourceLength !== undefined, vocabularySize, specialTokensInPrompts });
 }
 
-async function shapeOf(source: string): Promise<ModelShape> {
-  return (await readManifest(source))?.shape ?? readShape(source);
+async function kindOf(source: string): Promise<{ architecture: Architecture; shape: ModelShape }> {
+  const manifest = await readManifest(source);
+  if (manifest === undefined) return readKind(source);
+  return { architecture: architectureNamed(manifest.architecture), shape: manifest.shape };
 }

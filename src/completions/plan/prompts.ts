@@ -47,7 +47,7 @@ function promptEncoder(
   const refuseLonger = (tokens: number, atLeast = ''): void => {
     if (tokens > contextLength) refuse(`the prompt has ${atLeast}${tokens}.`);
   };
-  const { addsSpecialTokens = false, truncation } = tokenization;
+  const { addsSpecialTokens = encoder.specialTokensInPrompts ?? false, truncation } = tokenization;
   const encode = textEncoder(encoder, addsSpecialTokens);
   if (truncation !== undefined) {
     const room = contextLength - virtualTokens - maxTokens;

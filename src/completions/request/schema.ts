@@ -59,7 +59,7 @@ const tokenization = {
   add_special_tokens: optional(
     Type.Boolean({
       description:
-        'Whether a text gets the special tokens that the tokenizer puts around it. Left out: of a model with an encoder it does, of others not.',
+        'Whether a text gets the special tokens that the tokenizer puts around it. Left out: in a model with an encoder or of the Llama family it does, in others not.',
     }),
   ),
   truncate_prompt_tokens: optional(

@@ -75,10 +75,10 @@ export class ModelCheckpoint {
   }
 }
 
-/** The shape of a checkpoint's model, from its configuration alone. Throws `CheckpointError` naming what is missing or wrong. */
-export async function readShape(directory: string): Promise<ModelShape> {
+/** The kind of a checkpoint's model and its shape, from its configuration alone. Throws `CheckpointError` naming what is missing or wrong. */
+export async function readKind(directory: string): Promise<{ architecture: Architecture; shape: ModelShape }> {
   const { architecture, config } = await readConfig(directory);
-  return architecture.shape(config);
+  return { architecture, shape: architecture.shape(config) };
 }
 
 /** What a checkpoint's configuration says, and the files that all of it is read from. */

@@ -12,6 +12,7 @@ export const llama: Architecture<LlamaConfig> = {
   title: 'a model of the Llama family with a language-model head',
   tokenEmbeddings: EMBEDDINGS,
   embeddingCopies: [HEAD_WEIGHT],
+  specialTokensInPrompts: true,
   parseConfig,
   withOwnHead: (config) => ({ ...config, tiedHead: false }),
   shape: shapeOf,

@@ -4,7 +4,7 @@ import { PrefixError } from '../../prefix/errors.js';
 import type { BaseModel } from '../../prefix/kv.js';
 import type { AdapterUpload, PrefixLibrary } from '../../prefix/library.js';
 import { parsePrefixReference } from '../../prefix/name.js';
-import type { TokenEncoder } from '../../tokenizer/token-encoder.js';
+import { encodePrompt, type PromptEncoder } from '../../tokenizer/token-encoder.js';
 import { ApiError } from '../errors.js';
 import type { TenantSemaphore } from '../http/body/tenant-semaphore.js';
 import forms from '../http/body/forms.js';
@@ -30,7 +30,7 @@ import { sendFile } from '../http/send-file.js';
 /** Parts of the program that the prefix routes use. */
 export interface PrefixDeps {
   readonly library: Pick<PrefixLibrary, 'upload' | 'uploadText' | 'list' | 'get' | 'file' | 'delete'>;
-  readonly tokenizer: TokenEncoder;
+  readonly tokenizer: PromptEncoder;
   readonly base: BaseModel;
   readonly maxUploadBytes: number;
   readonly formPermits: TenantSemaphore;
@@ -134,11 +134,11 @@ const prefixRoutes: FastifyPluginAsyncTypebox<PrefixDeps> = async (app, deps) =>
 export default prefixRoutes;
 
 /** Tokenizes a text. Refuses a text longer than the context before tokenizing it, which would block the event loop. */
-function encodeText(text: string, tokenizer: TokenEncoder, { contextLength }: BaseModel): number[] {
+function encodeText(text: string, tokenizer: PromptEncoder, { contextLength }: BaseModel): number[] {
   const { textProblem } = tokenizer;
   if (textProblem !== undefined) throw new PrefixError('text_unsupported', `text: ${textProblem}`);
   const least = tokenizer.minTokens(text);
-  if (least <= contextLength) return tokenizer.encode(text);
+  if (least <= contextLength) return encodePrompt(tokenizer, text);
   throw new PrefixError('text_too_long', `text: at least ${least} tokens; the model's context is ${contextLength}`);
 }
 

@@ -1,6 +1,6 @@
 import type { GenerationConfig } from '../../engine/generation-config.js';
 import type { Manifest } from '../../model/compile/compiled-model.js';
-import type { PromptEncoder } from '../../tokenizer/token-encoder.js';
+import { encodePrompt, type PromptEncoder } from '../../tokenizer/token-encoder.js';
 import { type DataSubject, TuningError } from '../errors.js';
 import type { TextOrIds, TokenExample, TrainingExample } from './example.js';
 import { shortened, type TooLong, type TooLongCounts, tooLongOf } from './too-long.js';
@@ -36,7 +36,7 @@ interface LongExample {
 
 /**
  * One example of ids for each target; the end token is appended to it. Source and target are encoded apart, as a served
- * prompt is. In an encoder-decoder a text that is a source gets the tokenizer's special tokens, and a target begins with the token that
+ * prompt is. In an encoder-decoder, and where prompts get them, a text that is a source gets the tokenizer's special tokens; in the former a target begins with the token that
  * the checkpoint forces to be generated first, if any. Throws `TuningError` naming the example that is empty, has an unknown id or, unless
  * `tooLong` says otherwise, does not fit the context, and the signal's reason.
  */
@@ -103,7 +103,7 @@ class ExampleEncoder {
     const room = manifest.shape.contextLength - length; // the end token is not read
     const cuts = tooLong === 'cut';
     const part = (text: string): string => (cuts ? shortened(text, room, 'beginning', encoder) : text);
-    const encode = (text: string): number[] => encoder.encode(part(text));
+    const encode = (text: string): number[] => encodePrompt(encoder, part(text));
     const prompt = this.#notEmpty(this.#side(source, encode, cuts ? Infinity : room));
     return targets.map((text) => {
       const target = this.#side(text, (whole) => encoder.encode(whole), room - (cuts ? 1 : prompt.tokens));
