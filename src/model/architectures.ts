@@ -27,7 +27,7 @@ export function architectureOf(config: Json): Architecture {
   if (type !== null) return BY_TYPE.get(type) ?? refuse(type, 'config.json: model_type');
   const classes = config['architectures'];
   const name: unknown = Array.isArray(classes) ? classes[0] : undefined;
-  if (typeof name !== 'string' || name.startsWith('GPT2')) return gpt2 as Architecture;
+  if (typeof name !== 'string' || name.startsWith('GPT2')) return gpt2;
   throw new CheckpointError(
     `config.json: model_type is missing, and architectures is ${JSON.stringify(name)}: ${FAMILIES}`,
   );

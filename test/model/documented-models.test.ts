@@ -10,6 +10,7 @@ import { CheckpointCopy } from '../support/checkpoint-copy.js';
 import { type SeenOutcome, testDocumentedRows } from '../support/documented-rows.js';
 import { encodeTensors } from '../support/encode-tensors.js';
 import { golden, readTensors } from '../support/goldens.js';
+import { llamaCheckpoint } from '../support/llama-checkpoint.js';
 import { randomBart } from '../support/random-bart.js';
 
 const MODEL = 'model.safetensors';
@@ -19,7 +20,7 @@ const PAGE = '<!DOCTYPE html>\n<html class=""><head><title>Log in</title></head>
 
 /** What a row is about, made of a checkpoint. */
 interface Case {
-  readonly family: 'gpt2' | 'bart';
+  readonly family: 'gpt2' | 'bart' | 'llama';
   readonly change: (copy: CheckpointCopy) => Promise<unknown>;
   /** Whether what is served is another model than the checkpoint before. */
   readonly isOther?: boolean;
@@ -30,6 +31,8 @@ interface Case {
 type Change = Case['change'];
 const gpt2 = (change: Change, more: Partial<Case> = {}): Case => ({ family: 'gpt2', change, ...more });
 const bart = (change: Change, more: Partial<Case> = {}): Case => ({ family: 'bart', change, ...more });
+
+const llama = (change: Change, more: Partial<Case> = {}): Case => ({ family: 'llama', change, ...more });
 
 const other = { isOther: true };
 const nothing: Change = () => Promise.resolve();
@@ -121,6 +124,12 @@ const moved =
     }
   };
 
+/** The rotation of the Llama, as Transformers 4 wrote it. */
+const ROPE_SCALING = {
+  ...{ rope_type: 'llama3', factor: 4, low_freq_factor: 1, high_freq_factor: 4 },
+  original_max_position_embeddings: 64,
+};
+
 const WTE = 'transformer.wte.weight';
 const SHARED = 'model.shared.weight';
 
@@ -170,6 +179,9 @@ const CASES: Record<string, Case> = {
   'BART: `lm_head.weight` that differs from `shared.weight`': bart(copied(SHARED, 'lm_head.weight', -1), other),
   'BART: `embed_tokens.weight` of a side that differs': bart(copied(SHARED, 'model.encoder.embed_tokens.weight', 2)),
   'BART: no `final_logits_bias`': bart(without('model.final_logits_bias'), other),
+  'Llama: names with and without `model.`': llama(renamed(/^model\./, '')),
+  'Llama: `rotary_emb.inv_freq`': llama(copied('model.norm.weight', 'model.layers.0.self_attn.rotary_emb.inv_freq')),
+  'Llama: `lm_head.weight` beside tied embeddings': llama(copied('model.embed_tokens.weight', 'lm_head.weight')),
   // Configuration
   '`eos_token_id` outside of the vocabulary': gpt2(
     both(config({ eos_token_id: 50256 }), generation({ eos_token_id: 50256 })),
@@ -185,7 +197,16 @@ const CASES: Record<string, Case> = {
   '`quantization_config`': gpt2(config({ quantization_config: { load_in_8bit: true } })),
   '`add_cross_attention`, `pruned_heads`': gpt2(config({ add_cross_attention: true })),
   'BART: `tie_encoder_decoder`, `normalize_before`': bart(config({ tie_encoder_decoder: true })),
-  'another family': gpt2(config({ model_type: 'llama' })),
+  'Llama: `rope_type` default, linear, dynamic, llama3, yarn': llama(
+    config({ rope_parameters: { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 64 } }),
+    other,
+  ),
+  'Llama: other types (`longrope`), rotation of a part of each head': llama(config({ partial_rotary_factor: 0.5 })),
+  'Mistral, Qwen: a window that the context does not fit into': llama(
+    config({ model_type: 'mistral', sliding_window: 64 }),
+  ),
+  'Llama: `pretraining_tp`': llama(config({ pretraining_tp: 4 })),
+  'another family': gpt2(config({ model_type: 'gpt_neox' })),
   // Eras
   'GPT-2 of 2019: no `model_type`, `n_ctx`, masks': gpt2(
     both(masks, config({ model_type: undefined, n_ctx: 128, predict_special_tokens: true, output_past: true })),
@@ -214,6 +235,20 @@ const CASES: Record<string, Case> = {
     config({ forced_bos_token_id: 0, torch_dtype: 'float32', num_hidden_layers: 12, gradient_checkpointing: false }),
   ),
   'BART of Transformers 5: `generation_config.json`': bart(generation({ decoder_start_token_id: 2, eos_token_id: 2 })),
+  'Llama of Transformers 4: `rope_theta`, `rope_scaling`, `torch_dtype`': llama(
+    config({
+      ...{ rope_parameters: undefined, rope_theta: 10000, rope_scaling: ROPE_SCALING },
+      ...{ dtype: undefined, torch_dtype: 'bfloat16' },
+    }),
+  ),
+  'Llama of Transformers 5: `rope_parameters`, `dtype`': llama(nothing),
+};
+
+/** Directories of the checkpoints that cases change. */
+const ORIGINALS: Record<Case['family'], () => string> = {
+  gpt2: () => golden('tiny-a').directory,
+  bart: () => randomBart().directory,
+  llama: llamaCheckpoint,
 };
 
 let directory: string;
@@ -226,7 +261,7 @@ beforeEach(async () => {
 afterEach(() => fs.rm(directory, { recursive: true }));
 
 testDocumentedRows<Case>('Base models', CASES, async ({ family, change, isOther = false, open }) => {
-  const original = family === 'gpt2' ? golden('tiny-a').directory : randomBart().directory;
+  const original = ORIGINALS[family]();
   const copy = await CheckpointCopy.of(original, path.join(directory, 'model'));
   await change(copy);
   const source = open?.(copy) ?? copy.directory;

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -35,6 +36,9 @@ const BOUNDS: readonly Bound[] = [
   { weights: 'int4', kv: 'float32', mean: 0.8, largest: 5 },
 ];
 
+/** By how much more the models of the Llama family change: theirs are larger weights still. */
+const LLAMA_FACTOR = 1.75;
+
 /** Where to run: on CUDA when asked, see docs/devices.md. Its attention has float16 only. */
 const provider = process.env['TEST_PROVIDER'] === 'cuda' ? 'cuda' : 'cpu';
 const bounds = BOUNDS.filter(
@@ -43,6 +47,7 @@ const bounds = BOUNDS.filter(
 
 describe.each(goldenNames())('%s', (name) => {
   const reference = golden(name);
+  const factor = readArchitecture(reference.directory) === 'gpt2' ? 1 : LLAMA_FACTOR;
 
   describe.each(bounds)('in $weights, keys and values $kv', ({ weights, kv, mean, largest }) => {
     let model: Model;
@@ -58,8 +63,10 @@ describe.each(goldenNames())('%s', (name) => {
         logprobs.forEach((logprob, i) => differences.push(Math.abs(logprob - (testCase.logprobs[i] as number))));
       }
       expect(differences.length).toBeGreaterThan(100);
-      expect(differences.reduce((sum, difference) => sum + difference) / differences.length).toBeLessThan(mean);
-      expect(Math.max(...differences)).toBeLessThan(largest);
+      expect(differences.reduce((sum, difference) => sum + difference) / differences.length).toBeLessThan(
+        factor * mean,
+      );
+      expect(Math.max(...differences)).toBeLessThan(factor * largest);
     });
 
     it('computes a text prefix that continues as the text itself does', async () => {
@@ -77,6 +84,11 @@ describe.each(goldenNames())('%s', (name) => {
     });
   });
 });
+
+function readArchitecture(directory: string): string {
+  const config = JSON.parse(readFileSync(path.join(directory, 'config.json'), 'utf8')) as { model_type: string };
+  return config.model_type;
+}
 
 /** Log-probabilities of a case's continuation, token by token. */
 async function readContinuation(

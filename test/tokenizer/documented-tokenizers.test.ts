@@ -21,6 +21,14 @@ interface Case {
 const json = tinyTokenizerJson();
 const ofJson = (change: object): Case => ({ files: { 'tokenizer.json': { ...json, ...change } } });
 const flags = { single_word: true, lstrip: true, rstrip: true };
+/** The decoder of Llama 2's tokenizer. */
+const FALLBACK = {
+  type: 'Sequence',
+  decoders: [
+    { type: 'Replace', pattern: { String: '\u2581' }, content: ' ' },
+    ...[{ type: 'ByteFallback' }, { type: 'Fuse' }, { type: 'Strip', content: ' ', start: 1, stop: 0 }],
+  ],
+};
 const punctuation = { type: 'Sequence', pretokenizers: [{ type: 'Punctuation' }, json['pre_tokenizer']] };
 
 testDocumentedRows<Case>(
@@ -37,6 +45,7 @@ testDocumentedRows<Case>(
     'No tokenizer': { files: {} },
     '`spiece.model`, SentencePiece': { files: { 'spiece.model': '' } },
     '`vocab.txt`, WordPiece': { files: { 'vocab.txt': '' } },
+    '`tokenizer.json`, a BPE with byte fallback, as of Llama 2': ofJson({ decoder: FALLBACK }),
     '`tokenizer.json`, Unigram or WordPiece': ofJson({ model: { type: 'Unigram', vocab: [] } }),
     '`tokenizer.json`, a part that is not known here': ofJson({ pre_tokenizer: punctuation }),
     '`tokenizer.json`, a Git LFS pointer': {

@@ -13,7 +13,7 @@ export function splitQkv(graph: GraphBuilder, site: AttentionSite, qkv: Value): 
 }
 
 /** Heads of queries for each head of keys and values. */
-export function queriesPerKey(site: AttentionSite): number {
+function queriesPerKey(site: AttentionSite): number {
   return queryHeadsOf(site) / site.kvHeads;
 }
 
