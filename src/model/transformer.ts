@@ -1,3 +1,4 @@
+import type { Size } from '../onnx/autodiff/rule.js';
 import type { GraphBuilder, Value } from '../onnx/graph.js';
 import type { AttentionSite } from '../prefix/kv.js';
 
@@ -32,6 +33,8 @@ export interface Transformer {
    * `[keep, width]`.
    */
   layers(inputs: LayerInputs, attend: (layer: number, qkv: Value) => Value): Value;
+  /** Shapes of values that `layers` has written, for training: those that are known are not kept in memory for theirs. */
+  readonly shapes?: readonly [Value, readonly Size[]][];
   /** The head's matrix, `[vocabulary, width]`. */
   headMatrix(): Value;
   /** Factor of a layer's attention scores. */

@@ -22,6 +22,7 @@ describe('a line of messages', () => {
     expect(await read({ messages: [question, answer, question, answer], category: 'c' })).toStrictEqual([
       {
         source: '<user>Where?</s>\n<assistant>Here.</s>\n<user>Where?</s>\n<assistant>',
+        isRendered: true,
         targets: ['Here.'],
         category: 'c',
         where: 'x.jsonl line 1',

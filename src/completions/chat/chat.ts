@@ -33,7 +33,9 @@ export async function startChat(
     const params = readParams({ ...chat.completion, prompt }, limits);
     const prefix = await loadPrefix(deps, caller.tenant, params.model, context.trace);
     const room = roomOf(base, prefix?.kv, generation);
-    const least = { ...params, maxTokens: chat.maxTokens ?? 1 };
+    // The template wrote the special tokens that it wants.
+    const tokenization = { ...params.tokenization, addsSpecialTokens: params.tokenization.addsSpecialTokens ?? false };
+    const least = { ...params, tokenization, maxTokens: chat.maxTokens ?? 1 };
     const prompts = await encodePrompts(least, tokenizer, room, context.yield).catch(blameMessages);
     const [ids = []] = prompts;
     const maxTokens = chat.maxTokens ?? room.contextLength - room.virtualTokens - ids.length;

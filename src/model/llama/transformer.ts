@@ -1,3 +1,4 @@
+import type { Size } from '../../onnx/autodiff/rule.js';
 import type { GraphBuilder, Value } from '../../onnx/graph.js';
 import type { AttentionSite } from '../../prefix/kv.js';
 import { activate } from '../activations.js';
@@ -23,6 +24,7 @@ export class LlamaTransformer implements StepTransformer {
   readonly vocabularySize: number;
   /** Positions of a slot. */
   readonly positions: number;
+  readonly shapes: [Value, readonly Size[]][] = [];
   readonly #weights: WeightNodes;
   private readonly config: LlamaConfig;
 
@@ -115,6 +117,8 @@ export class LlamaTransformer implements StepTransformer {
     const [query, key, value] = ['q', 'k', 'v'].map((part) =>
       this.#linear(x, `${name}.${part}_proj`, config.width),
     ) as [Value, Value, Value];
+    const widths = [config.heads, config.kvHeads, config.kvHeads].map((heads) => heads * config.headDim);
+    [query, key, value].forEach((part, i) => this.shapes.push([part, [-1, widths[i] as number]]));
     const heads = graph.node(
       'Concat',
       [this.#headNorm(query, `${name}.q_norm`), this.#headNorm(key, `${name}.k_norm`)],
@@ -126,6 +130,7 @@ export class LlamaTransformer implements StepTransformer {
     const turned = graph.node('com.microsoft:RotaryEmbedding', [batch, graph.int64([0]), angles.cosines, angles.sines]);
     const width = (config.heads + config.kvHeads) * config.headDim;
     const packed = graph.node('Reshape', [turned, graph.int64([-1, width])]);
+    this.shapes.push([heads, [-1, width]], [turned, [1, -1, width]], [packed, [-1, width]]);
     return graph.node('Concat', [packed, value], { axis: 1 });
   }
 
@@ -134,7 +139,11 @@ export class LlamaTransformer implements StepTransformer {
     const { graph, config } = this;
     if (!config.headNorms) return x;
     const heads = graph.node('Reshape', [x, graph.int64([0, -1, config.headDim])]);
-    return graph.node('Reshape', [this.#norm(heads, name), graph.int64([0, -1])]);
+    const normed = this.#norm(heads, name);
+    const count = name.endsWith('q_norm') ? config.heads : config.kvHeads;
+    const flat = graph.node('Reshape', [normed, graph.int64([-1, count * config.headDim])]);
+    this.shapes.push([normed, [-1, count, config.headDim]], [flat, [-1, count * config.headDim]]);
+    return flat;
   }
 
   #mlp(x: Value, name: string): Value {

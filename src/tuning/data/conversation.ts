@@ -28,6 +28,7 @@ export function readConversation(line: Field, { template, end }: ConversationFor
     }
     return {
       source,
+      isRendered: true,
       targets: [withoutEnd(whole.slice(source.length), end)],
       category: line.has('category') ? line.get('category').string() : undefined,
       where: line.where,

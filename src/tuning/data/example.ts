@@ -4,6 +4,8 @@ export type TextOrIds = string | readonly number[];
 /** One source and its reference targets, each of which is learned. */
 export interface TrainingExample {
   readonly source: TextOrIds;
+  /** Whether a chat template wrote the source, with the special tokens that it wants; false unless given. */
+  readonly isRendered?: boolean;
   readonly targets: readonly TextOrIds[];
   /** Texts that generated text is compared with, where they are not the targets. */
   readonly references?: readonly string[] | undefined;

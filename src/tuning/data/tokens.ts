@@ -92,18 +92,20 @@ class ExampleEncoder {
     private readonly where: string,
   ) {}
 
-  encode({ source, targets }: TrainingExample): (TokenExample | LongExample)[] {
+  encode(example: TrainingExample): (TokenExample | LongExample)[] {
+    const { source, targets } = example;
     const { generation } = this.options;
-    return generation === undefined ? this.#joined(source, targets) : this.#apart(source, targets, generation);
+    return generation === undefined ? this.#joined(example) : this.#apart(source, targets, generation);
   }
 
   /** Of a decoder-only model, which reads source and target as one text behind the virtual tokens. */
-  #joined(source: TextOrIds, targets: readonly TextOrIds[]): (TokenExample | LongExample)[] {
+  #joined({ source, targets, isRendered = false }: TrainingExample): (TokenExample | LongExample)[] {
     const { length, manifest, encoder, tooLong } = this.options;
     const room = manifest.shape.contextLength - length; // the end token is not read
     const cuts = tooLong === 'cut';
     const part = (text: string): string => (cuts ? shortened(text, room, 'beginning', encoder) : text);
-    const encode = (text: string): number[] => encodePrompt(encoder, part(text));
+    const encode = (text: string): number[] =>
+      isRendered ? encoder.encode(part(text)) : encodePrompt(encoder, part(text));
     const prompt = this.#notEmpty(this.#side(source, encode, cuts ? Infinity : room));
     return targets.map((text) => {
       const target = this.#side(text, (whole) => encoder.encode(whole), room - (cuts ? 1 : prompt.tokens));

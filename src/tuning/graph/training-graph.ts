@@ -56,7 +56,10 @@ export function trainingGraph({ manifest, shape, gradients }: TrainingGraphOptio
   if (seed !== undefined) {
     const kept = { index: graph.input('keep_back', 'int32', ['tokens']), zeros: true };
     const { inverses, shapes } = attention.known();
-    const known = { inverses: new Map([...inverses, [keep, kept]]), shapes };
+    const known = {
+      inverses: new Map([...inverses, [keep, kept]]),
+      shapes: new Map([...shapes, ...(model.shapes ?? [])]),
+    };
     parameters.output(addGradients(graph, new Map([[hidden, seed]]), parameters.names, known));
   }
   return graph;
