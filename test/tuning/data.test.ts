@@ -95,6 +95,31 @@ describe('data as the paper writes it (A13)', () => {
   });
 });
 
+describe('special tokens before a prompt', () => {
+  const manifest = { eosTokenIds: [0], shape: { sites: [], width: 64, vocabularySize: 400, contextLength: 12 } };
+  const ids = (text: string): number[] => Array.from(text, (character) => character.charCodeAt(0));
+  const encoder = {
+    specialTokensInPrompts: true,
+    minTokens: (text: string) => text.length,
+    encode: ids,
+    encodeSource: (text: string) => [1, ...ids(text)],
+  };
+  const sourceOf = async (example: TrainingExample): Promise<readonly number[] | undefined> => {
+    const options = { encoder, manifest, length: 2, subject: 'data' as const, tooLong: 'cut' as const };
+    return (await tokenExamples([example], options)).examples[0]?.source;
+  };
+
+  it('are learned from as they are served, and stay where a prompt is cut', async () => {
+    expect(await sourceOf({ source: 'ab', targets: ['c'] })).toEqual([1, ...ids('ab')]);
+    expect(await sourceOf({ source: 'abcdefghijklm', targets: ['n'] })).toEqual([1, ...ids('fghijklm')]);
+  });
+
+  it('are not added to ids, nor to what a chat template wrote', async () => {
+    expect(await sourceOf({ source: [5, 6], targets: ['c'] })).toEqual([5, 6]);
+    expect(await sourceOf({ source: 'ab', isRendered: true, targets: ['c'] })).toEqual(ids('ab'));
+  });
+});
+
 describe('many examples, and long ones', () => {
   const manifest = { eosTokenIds: [0], shape: { sites: [], width: 64, vocabularySize: 400, contextLength: 160 } };
   const text = (source: string, target: string): TrainingExample => ({ source, targets: [target], where: 'x line 7' });

@@ -104,8 +104,10 @@ class ExampleEncoder {
     const room = manifest.shape.contextLength - length; // the end token is not read
     const cuts = tooLong === 'cut';
     const part = (text: string): string => (cuts ? shortened(text, room, 'beginning', encoder) : text);
+    const isPrompt = typeof source === 'string' && !isRendered;
+    const special = isPrompt && encoder.specialTokensInPrompts === true ? encoder.encodeSource('') : [];
     const encode = (text: string): number[] =>
-      isRendered ? encoder.encode(part(text)) : encodePrompt(encoder, part(text));
+      isPrompt ? encodePrompt(encoder, part(text)) : encoder.encode(part(text));
     const prompt = this.#notEmpty(this.#side(source, encode, cuts ? Infinity : room));
     return targets.map((text) => {
       const target = this.#side(text, (whole) => encoder.encode(whole), room - (cuts ? 1 : prompt.tokens));
@@ -115,8 +117,10 @@ class ExampleEncoder {
       if (isWhole && needed <= room) return { source: prompt.ids, target: learned ?? [] };
       const problem = `${isWhole ? '' : 'at least '}${needed + length} tokens with the ${length} virtual ones; the context has ${room + length}`;
       const left = room - target.tokens;
-      if (!cuts || left < 1 || prompt.ids === undefined || learned === undefined) return this.#long(problem);
-      return this.#long(problem, { source: prompt.ids.slice(-left), target: learned });
+      if (!cuts || left <= special.length || prompt.ids === undefined || learned === undefined)
+        return this.#long(problem);
+      const kept = [...special, ...prompt.ids.slice(special.length - left)];
+      return this.#long(problem, { source: kept, target: learned });
     });
   }
 
