@@ -6,12 +6,20 @@ export class TokenBound {
   /** Most bytes of text that one token can stand for. */
   readonly #longest: number;
   readonly #greedy: readonly AddedToken[];
+  readonly #missing: ReadonlySet<number>;
 
   /**
    * @param vocabulary tokens in the byte-level alphabet, each character a byte
+   * @param missing bytes that have no token, and that texts lose
    * @param isExact false: a normalizer or a pre-tokenizer may drop any text, so the bound is 0
    */
-  constructor(vocabulary: readonly string[], added: readonly AddedToken[], isExact: boolean) {
+  constructor(
+    vocabulary: readonly string[],
+    added: readonly AddedToken[],
+    missing: ReadonlySet<number>,
+    isExact: boolean,
+  ) {
+    this.#missing = missing;
     const lengths = [
       ...vocabulary.map(({ length }) => length),
       ...added.map(({ content }) => Buffer.byteLength(content)),
@@ -23,7 +31,13 @@ export class TokenBound {
   /** The bound for a text, in time that grows with its length and no faster. */
   minTokens(text: string): number {
     const dropped = this.#greedy.reduce((bytes, token) => bytes + droppedBytes(text, token), 0);
-    return Math.ceil(Math.max(0, Buffer.byteLength(text) - dropped) / this.#longest);
+    return Math.ceil(Math.max(0, this.#writtenBytes(text) - dropped) / this.#longest);
+  }
+
+  /** Bytes of a text that have tokens. */
+  #writtenBytes(text: string): number {
+    if (this.#missing.size === 0) return Buffer.byteLength(text);
+    return Buffer.from(text).reduce((count, byte) => count + (this.#missing.has(byte) ? 0 : 1), 0);
   }
 }
 

@@ -32,6 +32,7 @@ interface Unchecked {
     readonly vocab?: unknown;
     readonly merges?: unknown;
     readonly dropout?: unknown;
+    readonly unk_token?: unknown;
     readonly continuing_subword_prefix?: unknown;
     readonly end_of_word_suffix?: unknown;
   } | null;
@@ -39,7 +40,7 @@ interface Unchecked {
 
 /**
  * Checks the content of `tokenizer.json`.
- * @throws TokenizerError when it is not a byte-level BPE that can write every byte, or is not whole
+ * @throws TokenizerError when it is not a byte-level BPE that can write every text of assigned characters, or is not whole
  */
 export function checkTokenizerJson(json: object): TokenizerJson {
   const { model, decoder, added_tokens: added = [] } = json as Unchecked;
@@ -58,12 +59,31 @@ export function checkTokenizerJson(json: object): TokenizerJson {
   for (const field of ['dropout', 'continuing_subword_prefix', 'end_of_word_suffix'] as const) {
     if (model[field]) refuseField(`model.${field}`, 'is not supported; only null, 0 and an empty text are');
   }
-  const missing = [...byteOfCharacter.keys()].filter((character) => vocab[character] === undefined);
-  if (missing.length > 0) {
-    refuseField('model.vocab', `lacks ${missing.length} of the 256 single bytes: it cannot write every text`);
+  const missing = missingBytes(vocab);
+  if ([...missing].some((byte) => !isRare(byte))) {
+    refuseField('model.vocab', `lacks ${missing.size} of the 256 single bytes: it cannot write every text`);
+  }
+  if (missing.size > 0 && (model.unk_token ?? null) !== null) {
+    refuseField(
+      'model.unk_token',
+      `is set and would stand for the ${missing.size} bytes that have no token: not supported`,
+    );
   }
   checkMerges(merges, vocab);
   return { ...(json as TokenizerJson), added_tokens: renumber(added, vocab) };
+}
+
+/** Bytes that have no token. A text loses them, as with Hugging Face's library. */
+export function missingBytes(vocab: TokenizerJson['model']['vocab']): ReadonlySet<number> {
+  return new Set(
+    [...byteOfCharacter].filter(([character]) => !Object.hasOwn(vocab, character)).map(([, byte]) => byte),
+  );
+}
+
+/** Whether a byte is of control characters, or of no assigned character: trained vocabularies lack some of them. */
+function isRare(byte: number): boolean {
+  const isControl = (byte < 0x20 && byte !== 0x09 && byte !== 0x0a && byte !== 0x0d) || byte === 0x7f;
+  return isControl || byte === 0xc0 || byte === 0xc1 || byte === 0xf1 || byte === 0xf2 || byte > 0xf4;
 }
 
 /** All pairs or all texts, as the first is; what is merged, and what comes of it, are tokens. A text may be the line of a version instead. */

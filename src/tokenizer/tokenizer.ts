@@ -8,7 +8,7 @@ import { type SurroundingIds, surroundingIds } from './special-tokens.js';
 import { TextStream } from './text-stream.js';
 import { TokenBound } from './token-bound.js';
 import type { ModelTokenizer } from './token-encoder.js';
-import { checkTokenizerJson, type TokenizerJson } from './tokenizer-json.js';
+import { checkTokenizerJson, missingBytes, type TokenizerJson } from './tokenizer-json.js';
 
 /**
  * The part of the library's class in use. (The library's own declarations do not resolve under Node's module
@@ -52,7 +52,7 @@ export class Tokenizer implements ModelTokenizer {
 
   /**
    * @param content of `tokenizer.json`
-   * @throws TokenizerError when the tokenizer is not a byte-level BPE that can write every byte, or has a part that is not known here
+   * @throws TokenizerError when the tokenizer is not a byte-level BPE that can write every text of assigned characters, or has a part that is not known here
    */
   constructor(content: object, { skipSpecialTokens = false, specialTokensInPrompts = false }: TokenizerOptions = {}) {
     const json = checkTokenizerJson(content);
@@ -70,7 +70,12 @@ export class Tokenizer implements ModelTokenizer {
     const idOf = (token: string): number | undefined => ids.get(token) ?? this.#bpe.tokens_to_ids.get(token);
     this.#around = surroundingIds(json.post_processor, idOf);
     const tokens = Object.keys(model.vocab);
-    this.#bound = new TokenBound(tokens, added, normalize === undefined && !this.#preTokenizer.drops);
+    this.#bound = new TokenBound(
+      tokens,
+      added,
+      missingBytes(model.vocab),
+      normalize === undefined && !this.#preTokenizer.drops,
+    );
     this.largestId = Object.values(model.vocab).reduce((largest, id) => Math.max(largest, id), 0);
     this.#namesakes = namesakesOf(added, tokens, this.#bpe.tokens_to_ids);
   }

@@ -20,6 +20,8 @@ interface Case {
 
 const json = tinyTokenizerJson();
 const ofJson = (change: object): Case => ({ files: { 'tokenizer.json': { ...json, ...change } } });
+/** The vocabulary without the byte 4. */
+const { Ą: _end, ...vocab } = json.model.vocab;
 const flags = { single_word: true, lstrip: true, rstrip: true };
 /** The decoder of Llama 2's tokenizer. */
 const FALLBACK = {
@@ -38,6 +40,7 @@ testDocumentedRows<Case>(
     'The same, with `single_word`, `lstrip` and `rstrip` tokens': ofJson({
       added_tokens: [{ id: 262, content: '<x>', ...flags }],
     }),
+    'The same, without tokens for some control characters, as of SmolLM2': ofJson({ model: { ...json.model, vocab } }),
     '`vocab.json` and `merges.txt`': {
       files: { 'vocab.json': json.model.vocab, 'merges.txt': '#version: 0.2\nh e\n' },
       outcome: 'converted',

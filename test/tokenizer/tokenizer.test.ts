@@ -4,18 +4,41 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
+import { byteOfCharacter } from '../../src/tokenizer/byte-alphabet.js';
 import { loadTokenizer } from '../../src/tokenizer/load-tokenizer.js';
 import { Tokenizer } from '../../src/tokenizer/tokenizer.js';
 import { tinyTokenizerJson } from './tiny-tokenizer.js';
 
 const tokenizer = new Tokenizer(tinyTokenizerJson());
 const tokens = tokenizer.encode('hello');
+/** The byte that a token stands for; -1 for tokens of several. */
+const byteOf = (id: number): number => {
+  const bytes = tokenizer.tokenBytes(id);
+  return bytes.length === 1 ? (bytes[0] as number) : -1;
+};
 
 describe('a byte-level tokenizer', () => {
   test('merges, and writes what it read', () => {
     expect(tokens).toHaveLength(1);
     expect(tokenizer.encode('hello world')).toHaveLength(1 + 1 + 4);
     expect(tokenizer.decode(tokenizer.encode('hello world'))).toBe('hello world');
+  });
+
+  test('loses bytes that have no token, as SmolLM2 has none for some control characters', () => {
+    const { model, ...json } = tinyTokenizerJson();
+    const lacking = (bytes: readonly number[], fields: object = {}): Tokenizer => {
+      const characters = [...byteOfCharacter]
+        .filter(([, byte]) => bytes.includes(byte))
+        .map(([character]) => character);
+      const vocab = Object.fromEntries(Object.entries(model.vocab).filter(([token]) => !characters.includes(token)));
+      return new Tokenizer({ ...json, model: { ...model, vocab, ...fields } });
+    };
+    const text = '\u0004hello\u0006 \u{50000}';
+    const read = lacking([0x04, 0x06, 0xf1]);
+    expect(read.encode(text)).toEqual(tokenizer.encode(text).filter((id) => ![0x04, 0x06, 0xf1].includes(byteOf(id))));
+    expect(read.minTokens('\u0004'.repeat(100))).toBe(0);
+    expect(() => lacking([0x04, 0x41])).toThrow('model.vocab lacks 2 of the 256 single bytes');
+    expect(() => lacking([0x04], { unk_token: 'a' })).toThrow('model.unk_token is set');
   });
 
   test('empty text has no tokens and no tokens have no text', () => {
