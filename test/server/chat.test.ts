@@ -123,6 +123,21 @@ describe('a chat completion', () => {
     expect(engine.submitted.map(({ maxTokens }) => maxTokens)).toEqual([base.contextLength - 7, 3]);
   });
 
+  it('may have to be as long as the context has room for', async () => {
+    const { ask, engine } = await chatServer();
+    const room = base.contextLength - 7;
+    expect((await ask({ max_completion_tokens: undefined, min_tokens: room })).status).toBe(200);
+    expect(engine.submitted[0]).toMatchObject({ minTokens: room, maxTokens: room });
+    expect(await ask({ max_completion_tokens: undefined, min_tokens: room + 1 })).toMatchObject({
+      status: 400,
+      body: { error: { code: 'context_length_exceeded', param: 'messages' } },
+    });
+    expect(await ask({ max_completion_tokens: 20, min_tokens: 21 })).toMatchObject({
+      status: 400,
+      body: { error: { message: expect.stringContaining('which is 20') as string, param: 'min_tokens' } },
+    });
+  });
+
   it('leaves special tokens out of the text unless they are asked for', async () => {
     const { ask, engine } = await chatServer();
     await ask({});

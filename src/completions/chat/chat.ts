@@ -30,12 +30,13 @@ export async function startChat(
     const prompt = renderPrompt(deps, chat);
     const { maxChoices, base, generation, tokenizer } = deps;
     const limits = { maxChoices, vocabularySize: base.vocabularySize, generation };
-    const params = readParams({ ...chat.completion, prompt }, limits);
+    const most = chat.maxTokens ?? base.contextLength;
+    const params = readParams({ ...chat.completion, prompt, max_tokens: most }, limits);
     const prefix = await loadPrefix(deps, caller.tenant, params.model, context.trace);
     const room = roomOf(base, prefix?.kv, generation);
     // The template wrote the special tokens that it wants.
     const tokenization = { ...params.tokenization, addsSpecialTokens: params.tokenization.addsSpecialTokens ?? false };
-    const least = { ...params, tokenization, maxTokens: chat.maxTokens ?? 1 };
+    const least = { ...params, tokenization, maxTokens: chat.maxTokens ?? Math.max(1, params.minTokens) };
     const prompts = await encodePrompts(least, tokenizer, room, context.yield).catch(blameMessages);
     const [ids = []] = prompts;
     const maxTokens = chat.maxTokens ?? room.contextLength - room.virtualTokens - ids.length;
