@@ -31,6 +31,9 @@ type Fields = Readonly<Record<string, unknown>>;
 /** Names of special tokens that templates may use, in `tokenizer_config.json` or `special_tokens_map.json`. */
 const SPECIAL_TOKENS = ['bos', 'eos', 'unk', 'sep', 'pad', 'cls', 'mask'].map((name) => `${name}_token`);
 
+/** What Transformers hands to a template without tools or documents: templates ask whether these are none, which undefined is not. */
+const NOTHING_ELSE = { tools: null, documents: null };
+
 /**
  * Loads the chat template of a model's directory: `chat_template.jinja`, else the one in `tokenizer_config.json`; of several the one named `default`.
  * Undefined where there is none.
@@ -49,7 +52,7 @@ export async function loadChatTemplate(directory: string): Promise<ChatTemplate 
     const template = new Template(text);
     return {
       render: (messages, opensAnswer) =>
-        render(template, { ...specialTokens, messages, add_generation_prompt: opensAnswer }),
+        render(template, { ...specialTokens, ...NOTHING_ELSE, messages, add_generation_prompt: opensAnswer }),
     };
   } catch (error) {
     const file = join(directory, source === undefined ? 'tokenizer_config.json' : 'chat_template.jinja');

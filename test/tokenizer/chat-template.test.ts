@@ -65,6 +65,14 @@ describe('a chat template', () => {
     expect((await loadChatTemplate(both))?.render(said, false)).toBe(rendered);
   });
 
+  it('is told, as by Transformers, that there are no tools and no documents', async () => {
+    const asks = ['tools', 'documents'].map(
+      (name) => `{% if ${name} is defined and ${name} is none %}no ${name};{% endif %}`,
+    );
+    const chat = await loadChatTemplate(await directoryOf({ 'chat_template.jinja': asks.join('') }));
+    expect(chat?.render(said, true)).toBe('no tools;no documents;');
+  });
+
   it('need not be there', async () => {
     expect(await loadChatTemplate(await directoryOf({ 'tokenizer_config.json': '{}' }))).toBeUndefined();
     expect(await loadChatTemplate(await directoryOf({}))).toBeUndefined();
