@@ -5,6 +5,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import { compileModel, readManifest } from '../../src/model/compile/compiled-model.js';
+import type { WeightPrecision } from '../../src/model/precision.js';
 import { CheckpointCopy } from '../support/checkpoint-copy.js';
 import { golden } from '../support/goldens.js';
 
@@ -16,7 +17,8 @@ beforeEach(async () => {
 });
 afterEach(() => fs.rm(directory, { recursive: true }));
 
-const compile = (): Promise<string> => compileModel({ source: copy.directory, cache: path.join(directory, 'cache') });
+const compile = (weights: WeightPrecision = 'float32'): Promise<string> =>
+  compileModel({ source: copy.directory, cache: path.join(directory, 'cache'), weights });
 const fingerprint = async (compiled: string): Promise<string | undefined> =>
   (await readManifest(compiled))?.fingerprint;
 const write = (name: string): Promise<void> => fs.writeFile(copy.file(name), '{}');
@@ -42,4 +44,17 @@ it('without one they are: another tokenizer is another model, and none is yet an
   ]);
   const prints = await Promise.all([whole, none, parts].map(fingerprint));
   expect(new Set(prints).size).toBe(3);
+});
+
+it('a chat template is not: a model with another one is the same model, and has the new one in every precision', async () => {
+  const template = 'chat_template.jinja';
+  const known = await fingerprint(await compile());
+  for (const text of ['old', 'new']) {
+    await fs.writeFile(copy.file(template), text);
+    for (const weights of ['float32', 'int8'] as const) {
+      const compiled = await compile(weights);
+      expect(await fingerprint(compiled)).toBe(known);
+      expect(await fs.readFile(path.join(compiled, template), 'utf8')).toBe(text);
+    }
+  }
 });

@@ -17,7 +17,7 @@ import { buildDirectory } from './draft.js';
 import { type Int8Form, KV_PRECISIONS, type WeightPrecision } from '../precision.js';
 import { bytesOf, layOut, type WeightSpan, type WeightSpec } from '../weights.js';
 import { knownFingerprint } from './rewritten-models.js';
-import { tokenizerFiles } from './tokenizer-files.js';
+import { CHAT_TEMPLATE_FILE, tokenizerFiles } from './tokenizer-files.js';
 import { widenRows } from './widen-rows.js';
 
 /** Changes whenever a compiled model of an older version must be made anew. */
@@ -201,9 +201,18 @@ async function derivedName(
   int8: Int8Form,
 ): Promise<string> {
   const form = weights === 'int8' && int8 !== 'blocks' ? `${weights}-${int8}` : weights;
-  const hash = createHash('sha256').update(`${FORMAT}\n${manifest.fingerprint}\n${form}\n`).digest('hex');
+  const hash = createHash('sha256').update(`${FORMAT}\n${manifest.fingerprint}\n${form}\n`);
+  const template = await readIfThere(path.join(directory, CHAT_TEMPLATE_FILE));
+  if (template !== undefined) hash.update(template);
   const name = path.basename(await fs.realpath(directory)).replace(/-[0-9a-f]{16}$/, '');
-  return `${name}-${form}-${hash.slice(0, 16)}`;
+  return `${name}-${form}-${hash.digest('hex').slice(0, 16)}`;
+}
+
+async function readIfThere(file: string): Promise<Buffer | undefined> {
+  return fs.readFile(file).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
 }
 
 async function writeModel(checkpoint: ModelCheckpoint, directory: string, onProgress?: CompileProgress): Promise<void> {
@@ -213,7 +222,7 @@ async function writeModel(checkpoint: ModelCheckpoint, directory: string, onProg
   await writeWeights(checkpoint, spans, bytes, path.join(directory, WEIGHTS_FILE), hash, onProgress);
   for (const file of tokenizerFiles(new Set(checkpoint.files))) {
     const content = await fs.readFile(path.join(checkpoint.directory, file));
-    hash.update(file).update(content);
+    if (file !== CHAT_TEMPLATE_FILE) hash.update(file).update(content);
     await fs.writeFile(path.join(directory, file), content);
   }
   const fingerprint = knownFingerprint(hash.digest('hex'));

@@ -1,11 +1,14 @@
-const WHOLE = ['tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja'] as const;
+/** Of these files, the one that changes no token of a text: it is no part of a model's fingerprint. */
+export const CHAT_TEMPLATE_FILE = 'chat_template.jinja';
+
+const WHOLE = ['tokenizer.json', 'tokenizer_config.json', CHAT_TEMPLATE_FILE] as const;
 const PARTS = [
   'vocab.json',
   'merges.txt',
   'tokenizer_config.json',
   'added_tokens.json',
   'special_tokens_map.json',
-  'chat_template.jinja',
+  CHAT_TEMPLATE_FILE,
 ] as const;
 
 /**
