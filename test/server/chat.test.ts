@@ -172,6 +172,8 @@ describe('a chat completion', () => {
     [{ logprobs: 2 }, 'logprobs', /boolean/],
     [{ messages: [] }, 'messages', /fewer than 1/],
     [{ messages: [{ role: 'tool', content: 'x' }] }, 'messages[0].role', /system, developer, user, assistant/],
+    [{ messages: [...messages, { role: 'tool', content: 'x' }, {}] }, 'messages[1].role', /system, developer/],
+    [{ messages: Array<object>(2049).fill({ role: 'user', content: 'x' }) }, 'messages', /more than 2048/],
     [{ messages: [{ role: 'user', content: null }] }, 'messages[0].content', /a text/],
     [{ messages: [{ role: 'user', content: [{ type: 'image_url' }] }] }, 'messages[0].content', /a text/],
     [{ messages: [{ role: 'user', content: 'a', tool_calls: [] }] }, 'messages[0].tool_calls', /Unknown field/],

@@ -28,8 +28,8 @@ export async function makeBodyCheck<S extends TObject>(schema: S): Promise<(body
   };
 }
 
-/** Entries of a wrong value that errors are listed for: one more than the largest array that is no union. */
-const MANY = 1025;
+/** Entries of a wrong object that errors are listed for, and of a wrong array that may have any number. */
+const MANY = 1024;
 
 /** The check of a field's values, compiled at its first use. */
 type FieldChecks = (schema: TSchema) => (value: unknown) => boolean;
@@ -52,7 +52,7 @@ function shorten(body: unknown, known: Readonly<Record<string, TSchema>>, checkO
 /** A small value that is valid if the value is, and otherwise has the same fault. */
 function shortenValue(schema: TSchema | undefined, value: unknown, checkOf: FieldChecks): unknown {
   if (!isObject(value) || schema === undefined) return value;
-  const { items, properties = {}, additionalProperties: rest } = schema as TSchema & SchemaParts;
+  const { items, maxItems = MANY, properties = {}, additionalProperties: rest } = schema as TSchema & SchemaParts;
   if (rest !== undefined && !Array.isArray(value)) {
     const wrong = wrongEntry(value, properties, rest === false ? () => false : checkOf(rest));
     if (wrong) return wrong;
@@ -60,9 +60,15 @@ function shortenValue(schema: TSchema | undefined, value: unknown, checkOf: Fiel
   if (checkOf(schema)(value)) return firstOf(value);
   if ('anyOf' in schema) return {}; // the union itself is at fault, and none has an object
   if (!Array.isArray(value)) return Object.fromEntries(Object.entries(value).slice(0, MANY));
-  const isItemValid = items ? checkOf(items) : () => true;
-  const at = value.findIndex((item) => !isItemValid(item));
-  return at < 0 ? value.slice(0, MANY) : [value[at]];
+  return shortenArray(value, maxItems, items ? checkOf(items) : () => true);
+}
+
+/** A wrong array with one entry too many, or else with the first wrong entry where it was: the error names its index. */
+function shortenArray(entries: readonly unknown[], maxItems: number, isValid: (entry: unknown) => boolean): unknown[] {
+  const at = entries.findIndex((entry) => !isValid(entry));
+  const end = at < 0 || at > maxItems ? maxItems : at;
+  const before = entries.slice(0, end).map((entry) => (isObject(entry) ? firstOf(entry) : entry));
+  return [...before, ...entries.slice(end, end + 1)];
 }
 
 /** The first entry that is neither known nor valid, alone. Makes no array of all of them, which takes longer than the check. */
@@ -77,6 +83,7 @@ function wrongEntry(map: object, known: object, isValid: (entry: unknown) => boo
 /** What the schema of an array or an object says of its entries; that of another type says nothing. */
 interface SchemaParts {
   readonly items?: TSchema;
+  readonly maxItems?: number;
   readonly properties?: Readonly<Record<string, TSchema>>;
   readonly additionalProperties?: TSchema | false;
 }
