@@ -23,7 +23,10 @@ export interface RequestContext {
    * Rejects with the signal's AbortError.
    */
   readonly yield: () => Promise<void>;
-  /** Settles when so many more pieces of answers may be written: at once, or in a later turn where all requests would write too many in this one. */
+  /**
+   * Settles when so many more pieces of answers, or messages of a prompt, may be written: at once, or in a later turn where all requests
+   * would write too many in this one.
+   */
   readonly mayWrite: (pieces: number) => Promise<void>;
 }
 

@@ -1,5 +1,5 @@
 import OpenAI from 'openai';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { ChatTemplateError, type ChatTemplate } from '../../src/tokenizer/chat-template.js';
 import { base, eventsOf, listen, post, testServer } from './harness.js';
@@ -189,6 +189,22 @@ describe('a chat completion', () => {
     const { status, body } = await ask(fields);
     expect({ status, param: body.error.param }).toEqual({ status: 400, param });
     expect(body.error.message).toMatch(message);
+  });
+
+  it('is one of few long ones that are rendered in a turn of the event loop', async () => {
+    const renderedIn = new Set<number>();
+    let turn = 0;
+    let ticking = setImmediate(function tick() {
+      turn++;
+      ticking = setImmediate(tick);
+    });
+    onTestFinished(() => clearImmediate(ticking));
+    const render = (): string => (renderedIn.add(turn), 'x');
+    const { app } = await testServer({}, { library: await testLibrary(), chatTemplate: { render } });
+    const long = Array<object>(2000).fill(messages[0] as object);
+    const answers = await Promise.all(Array.from({ length: 8 }, () => post(app, url, { ...request, messages: long })));
+    expect(answers.map(({ status }) => status)).toEqual(Array(8).fill(200));
+    expect(renderedIn.size).toBe(8);
   });
 
   it('names the messages where they do not fit, and the model where it does not exist', async () => {

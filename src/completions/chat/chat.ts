@@ -27,6 +27,7 @@ export async function startChat(
 ): Promise<Completion> {
   try {
     const chat = await readChat(body);
+    await context.mayWrite(chat.messages.length);
     const prompt = renderPrompt(deps, chat);
     const { maxChoices, base, generation, tokenizer } = deps;
     const limits = { maxChoices, vocabularySize: base.vocabularySize, generation };

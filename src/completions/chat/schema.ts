@@ -4,7 +4,7 @@ import { nullable, optional } from '../../lib/schema/optional.js';
 import { type MadeForJson, Usage } from '../answer/schema.js';
 import { CompletionRequest } from '../request/schema.js';
 
-/** Most messages of a conversation: more than a context has room for, and rendered in some milliseconds. */
+/** Most messages of a conversation: more than a context has room for, and rendered in some tens of milliseconds. */
 const MAX_MESSAGES = 2048;
 
 const TextPart = Type.Object(
