@@ -75,7 +75,9 @@ export class RateLimitError extends CompletionError {
   ) {
     const reached = `Rate limit reached: ${admission[by]?.limit ?? 0} ${by} a minute.`;
     const asked = by === 'tokens' ? ` This request asks for ${tokens}, prompt and 'max_tokens' together.` : '';
-    const advice = retryAfterMs === undefined ? 'It can never pass.' : `Try again in ${formatDuration(retryAfterMs)}.`;
+    const never =
+      by === 'tokens' ? `It can never pass: send a smaller 'max_tokens', or less of a prompt.` : 'It can never pass.';
+    const advice = retryAfterMs === undefined ? never : `Try again in ${formatDuration(retryAfterMs)}.`;
     super('rate_limit_exceeded', `${reached}${asked} ${advice}`);
     this.by = by;
     this.retryAfterMs = retryAfterMs;

@@ -115,7 +115,7 @@ describe('tokens per minute', () => {
     const refused = await complete(await testServer({ tokensPerMinute: 36 }), request);
     expect(refused).toMatchObject({ status: 429, body: { error: { type: 'tokens', code: 'rate_limit_exceeded' } } });
     expect(refused.body.error.message).toMatch(
-      /^Rate limit reached: 36 tokens a minute\. This request asks for 37, .* never pass\.$/,
+      /^Rate limit reached: 36 tokens a minute\. This request asks for 37, .* never pass: send a smaller 'max_tokens', or less of a prompt\.$/,
     );
     expect(refused.headers['x-should-retry']).toBe('false');
   });
