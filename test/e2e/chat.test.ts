@@ -1,22 +1,16 @@
-import fs from 'node:fs/promises';
 import path from 'node:path';
 
 import OpenAI from 'openai';
 import { expect, it } from 'vitest';
 
 import { compileModel } from '../../src/model/compile/compiled-model.js';
-import { bundledModel } from '../../src/config/paths.js';
 import { temporaryDirectory } from '../server/prefix-library.js';
+import { chattyModel } from '../support/chatty-model.js';
 import { realServer, uploadBundled } from '../support/real-server.js';
-
-const template = `{% for message in messages %}{{ message['role'] }}: {{ message['content'] | trim }}
-{% endfor %}{% if add_generation_prompt %}name: {% endif %}`;
 
 it('a model with a chat template answers conversations, compiled or not, with each user’s prefix', async () => {
   const directory = await temporaryDirectory();
-  const chatty = path.join(directory, 'chatty');
-  await fs.cp(bundledModel, chatty, { recursive: true });
-  await fs.writeFile(path.join(chatty, 'chat_template.jinja'), template);
+  const chatty = await chattyModel(directory);
   const cache = path.join(directory, 'cache');
   const compiled = await compileModel({ source: chatty, cache });
   for (const model of [chatty, compiled]) {

@@ -1,18 +1,28 @@
 import { expect, it } from 'vitest';
 
+import { chattyModel } from '../support/chatty-model.js';
 import { send } from '../support/http.js';
 import { operationsOf } from '../support/openapi.js';
 import { realServer, uploadBundled } from '../support/real-server.js';
+import { temporaryDirectory } from './prefix-library.js';
 
 it('has an example of every JSON body, which works as it is', async () => {
-  const { url, server } = await realServer();
+  // One that has a chat template, which the bundled model has not.
+  const model = await chattyModel(await temporaryDirectory());
+  const { url, server } = await realServer({ model, modelName: 'preamble-demo' });
   await uploadBundled(url, 'headlines');
   const training_file = await uploadTrainingFile(url);
   const withBody = (await operationsOf(server.app)).filter(({ bodies }) => 'application/json' in bodies);
   // Without settings there is no administration, whose requests an example could not be right for.
   const tried = withBody.filter(({ path }) => !path.startsWith('/v1/admin/'));
   expect(tried.map(({ path }) => path)).toEqual(
-    expect.arrayContaining(['/v1/completions', '/v1/batch/completions', '/v1/prefixes', '/v1/fine_tuning/jobs']),
+    expect.arrayContaining([
+      '/v1/completions',
+      '/v1/batch/completions',
+      '/v1/chat/completions',
+      '/v1/prefixes',
+      '/v1/fine_tuning/jobs',
+    ]),
   );
   for (const { method, path, bodies } of tried) {
     const examples = bodies['application/json'] ?? [];

@@ -39,7 +39,8 @@ interface Estate {
 
 /** A server on which the owner has two prefixes, and what is secret about them. */
 async function estate(): Promise<Estate> {
-  const { app } = await testServer(settings, { library: await testLibrary() });
+  const chatTemplate = { render: () => 'Hi' };
+  const { app } = await testServer(settings, { library: await testLibrary(), chatTemplate });
   const files = adapterFiles(3, { base_model_name_or_path: 'bandicoot' });
   const form = await encodeForm({
     name: NAME,
