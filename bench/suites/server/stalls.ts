@@ -1,11 +1,10 @@
-import { request } from 'node:http';
 import path from 'node:path';
-import { finished } from 'node:stream/promises';
 
-import { type CostlyKind, costlyKinds, type CostlyRequest } from '../../load/costly-requests.js';
+import { type CostlyKind, costlyKinds } from '../../load/costly-requests.js';
+import { CostlySender } from '../../load/costly-sender.js';
 import { type Delays, DelayWatch } from '../../load/delay-watch.js';
 import { randomModel } from '../../inputs/random-model.js';
-import { type ServerProcess, startServer } from '../../process/server-process.js';
+import { startServer } from '../../process/server-process.js';
 import type { BenchContext, Figure, Finding, Suite } from '../../suite.js';
 
 /** GPT-2's vocabulary and context, and steps that cost next to nothing: the server's own work comes first. */
@@ -47,19 +46,22 @@ async function open(context: BenchContext) {
   const server = await startServer(context, { PREAMBLE_MODEL: checkpoint, PREAMBLE_MODEL_NAME: NAME });
   const ask = { model: NAME, prompt: [1, 2, 3], maxTokens: 1000 };
   const watch = new DelayWatch({ url: server.url, ask });
+  const sender = new CostlySender();
   const measure = async (name: string, work: () => Promise<unknown>): Promise<Figure[]> => {
     await watch.read();
     await work();
     return toFigures(name, await watch.read());
   };
   const idle = () => measure('nobody', () => new Promise((resolve) => setTimeout(resolve, 1000)));
-  const costly = kinds.map(({ name, make }) => async () => {
-    const one = make();
-    return measure(name, () => send(server, one));
-  });
+  const costly = kinds.map(
+    ({ name }) =>
+      () =>
+        measure(name, () => sender.send({ url: server.url, model: NAME, name })),
+  );
   return {
     steps: [idle, ...costly],
     close: async () => {
+      await sender.stop();
       await watch.stop();
       await server.stop();
     },
@@ -73,21 +75,6 @@ export function choose(all: readonly CostlyKind[], words: readonly string[]): re
   if (without !== undefined)
     throw new Error(`--kinds: '${without}' is in no name: ${all.map(({ name }) => name).join('; ')}`);
   return all.filter(({ name }) => words.some((word) => name.includes(word)));
-}
-
-/** Sends a request and reads its answer to the end. A server that refuses a body may hang up before it has all of it. */
-async function send({ url }: ServerProcess, { path: route, type, body }: CostlyRequest): Promise<void> {
-  const headers = { 'content-type': type, 'content-length': Buffer.byteLength(body) };
-  const outgoing = request(url + route, { method: 'POST', agent: false, headers });
-  const answer = new Promise<void>((resolve) => {
-    outgoing
-      .once('error', () => resolve())
-      .once('response', (incoming) => {
-        finished(incoming.resume()).then(resolve, resolve);
-      });
-  });
-  outgoing.end(body);
-  await answer;
 }
 
 function toFigures(name: string, { livez, gap }: Delays): Figure[] {
