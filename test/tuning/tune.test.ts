@@ -197,9 +197,11 @@ describe('the loss', () => {
 function withNoise(batch: Batch): Batch {
   const [pad, unpadBack] = [batch.inputs['pad']!, batch.inputs['unpad_back']!];
   const nobody = Math.max(...unpadBack.data);
-  const data = Int32Array.from(pad.data, (piece, place) =>
-    unpadBack.data[place % unpadBack.data.length] === nobody ? pad.data.at(-1)! : piece,
-  );
+  const [parts, width] = pad.shape.slice(-2) as [number, number];
+  const data = Int32Array.from(pad.data, (piece, place) => {
+    const group = Math.floor(place / (parts * width)); // a row and a head
+    return unpadBack.data[group * width + (place % width)] === nobody ? pad.data.at(-1)! : piece;
+  });
   expect(data).not.toEqual(pad.data);
   return { ...batch, inputs: { ...batch.inputs, pad: { ...pad, data } } };
 }
