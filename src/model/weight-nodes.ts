@@ -8,6 +8,15 @@ import { byteLength, type WeightSpan } from './weights.js';
 /** `MatMulNBits` rounds activations to 8 bits too, a block at a time, and multiplies integers: several times faster. */
 const INT8_ACTIVATIONS = 4;
 
+/** Names of the weights of a model's head. */
+interface HeadWeights {
+  /** `[vocabulary, inputs]`, where it is not of few bits. */
+  readonly matrix: string;
+  /** Added where there is a weight of that name. */
+  readonly bias: string;
+  readonly inputs: number;
+}
+
 /** The weights that a model's graph reads, and products with those that are quantised. */
 export class WeightNodes {
   readonly #spans: ReadonlyMap<string, WeightSpan>;
@@ -72,6 +81,16 @@ export class WeightNodes {
       },
     );
     return product as Value;
+  }
+
+  /** Hidden states `[rows, inputs]` to float32 logits `[rows, vocabulary]`, under the name `output`. */
+  head(hidden: Value, { matrix, bias, inputs }: HeadWeights, output: Value): void {
+    if (this.isQuantized('lm_head')) return void this.quantizedProduct(hidden, 'lm_head', inputs, bias, output);
+    const operands = [hidden, this.weight(matrix), ...(this.has(bias) ? [this.weight(bias)] : [])];
+    if (this.activationType(matrix) === 'float16') {
+      return void this.graph.cast(this.graph.node('Gemm', operands, { transB: 1 }), 'float32', output);
+    }
+    this.graph.nodes('Gemm', operands, [output], { transB: 1 });
   }
 
   #isInColumns(name: string): boolean {

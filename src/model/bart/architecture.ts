@@ -1,4 +1,5 @@
 import type { Architecture } from '../architecture.js';
+import { sortedFields } from '../sorted-fields.js';
 import { type BartConfig, parseConfig, shapeOf } from './config.js';
 import { graphNames, writeGraph } from './graphs.js';
 import { BartTransformer } from './transformer.js';
@@ -34,9 +35,8 @@ export const bart: Architecture<BartConfig> = {
   encoderDecoder: (graph, source, form) => new BartTransformer(graph, source, form),
 };
 
-/** Sorted by field: the order in which a configuration is read must not matter. Most heads are tied, and a text without the field is theirs. */
+/** Most heads are tied, and a text without the field is theirs. */
 function fingerprintText(config: BartConfig): string {
   const { eosTokenIds: _ids, generation: _generation, ownHead, ...rest } = config;
-  const entries = Object.entries(ownHead ? { ...rest, ownHead } : rest);
-  return JSON.stringify(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+  return JSON.stringify(sortedFields(ownHead ? { ...rest, ownHead } : rest));
 }

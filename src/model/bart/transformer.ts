@@ -115,7 +115,7 @@ export class BartTransformer implements EncoderDecoder {
   }
 
   headMatrix(): Value {
-    return this.#weights.weight(this.config.ownHead ? HEAD_WEIGHT : EMBEDDINGS);
+    return this.#weights.weight(this.#headMatrix);
   }
 
   headBias(): Value {
@@ -124,14 +124,11 @@ export class BartTransformer implements EncoderDecoder {
 
   /** Hidden states `[rows, width]` to float32 logits `[rows, vocabulary]`, under the name `output`. */
   head(hidden: Value, output: Value): void {
-    if (this.#weights.isQuantized('lm_head')) {
-      return void this.#weights.quantizedProduct(hidden, 'lm_head', this.config.width, LOGITS_BIAS, output);
-    }
-    const inputs = [hidden, this.headMatrix(), this.headBias()];
-    if (this.activationType === 'float16') {
-      return void this.graph.cast(this.graph.node('Gemm', inputs, { transB: 1 }), 'float32', output);
-    }
-    this.graph.nodes('Gemm', inputs, [output], { transB: 1 });
+    this.#weights.head(hidden, { matrix: this.#headMatrix, bias: LOGITS_BIAS, inputs: this.config.width }, output);
+  }
+
+  get #headMatrix(): string {
+    return this.config.ownHead ? HEAD_WEIGHT : EMBEDDINGS;
   }
 
   #keyValue(attention: string, x: Value): Omit<Projections, 'query'> {

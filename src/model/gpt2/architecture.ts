@@ -1,5 +1,6 @@
 import { type Architecture, HEAD_WEIGHT, type Matrix } from '../architecture.js';
 import { decoderGraphs } from '../decoder-graphs.js';
+import { sortedFields } from '../sorted-fields.js';
 import type { WeightSpec } from '../weights.js';
 import { type Gpt2Config, parseConfig, shapeOf } from './config.js';
 import { Gpt2Transformer } from './transformer.js';
@@ -27,10 +28,8 @@ export const gpt2: Architecture<Gpt2Config> = {
   transformer: (graph, source, form) => new Gpt2Transformer(graph, source, form),
 };
 
-/** Sorted by field: the order in which a configuration is read must not matter. */
-function fingerprintText(config: Gpt2Config): string {
-  const entries = Object.entries(config).filter(([field]) => field !== 'eosTokenIds');
-  return JSON.stringify(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+function fingerprintText({ eosTokenIds: _ids, ...rest }: Gpt2Config): string {
+  return JSON.stringify(sortedFields(rest));
 }
 
 function weightName(tensor: string): string | undefined {

@@ -71,16 +71,11 @@ export class Gpt2Transformer implements StepTransformer {
   }
 
   headMatrix(): Value {
-    return this.#weights.weight(this.config.tiedHead ? 'wte.weight' : HEAD_WEIGHT);
+    return this.#weights.weight(this.#headMatrix);
   }
 
   head(hidden: Value, output: Value): void {
-    if (this.#weights.isQuantized('lm_head')) return void this.#quantizedLinear(hidden, 'lm_head', output);
-    if (this.activationType === 'float16') {
-      const logits = this.graph.node('Gemm', [hidden, this.headMatrix()], { transB: 1 });
-      return void this.graph.cast(logits, 'float32', output);
-    }
-    this.graph.nodes('Gemm', [hidden, this.headMatrix()], [output], { transB: 1 });
+    this.#weights.head(hidden, { matrix: this.#headMatrix, bias: 'lm_head.bias', inputs: this.width }, output);
   }
 
   attentionScale(layer: number): number {
@@ -91,7 +86,10 @@ export class Gpt2Transformer implements StepTransformer {
 
   /** `x @ weight + bias`; `x` is `[tokens, in]`. */
   linear(x: Value, name: string): Value {
-    if (this.#weights.isQuantized(name)) return this.#quantizedLinear(x, name);
+    if (this.#weights.isQuantized(name)) {
+      const inputs = name.endsWith('mlp.c_proj') ? compiledInner(this.config) : this.config.width;
+      return this.#weights.quantizedProduct(x, name, inputs, `${name}.bias`);
+    }
     return this.graph.node('Gemm', [x, this.#weights.weight(`${name}.weight`), this.#weights.weight(`${name}.bias`)]);
   }
 
@@ -121,9 +119,7 @@ export class Gpt2Transformer implements StepTransformer {
     return activate(this.graph, this.config.activation, x);
   }
 
-  /** `linear` with a weight in blocks of few bits; without a bias where there is none. */
-  #quantizedLinear(x: Value, name: string, output?: Value): Value {
-    const inputs = name.endsWith('mlp.c_proj') ? compiledInner(this.config) : this.config.width;
-    return this.#weights.quantizedProduct(x, name, inputs, `${name}.bias`, output);
+  get #headMatrix(): string {
+    return this.config.tiedHead ? 'wte.weight' : HEAD_WEIGHT;
   }
 }

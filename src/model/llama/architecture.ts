@@ -2,6 +2,7 @@ import { type Architecture, HEAD_WEIGHT } from '../architecture.js';
 import { decoderGraphs } from '../decoder-graphs.js';
 import { type LlamaConfig, parseConfig, shapeOf } from './config.js';
 import { FAMILIES } from './families.js';
+import { sortedFields } from '../sorted-fields.js';
 import { LlamaTransformer } from './transformer.js';
 import { EMBEDDINGS, matrixOf, weightName, weightSpecs } from './weights.js';
 
@@ -26,12 +27,6 @@ export const llama: Architecture<LlamaConfig> = {
   transformer: (graph, source, form) => new LlamaTransformer(graph, source, form),
 };
 
-/** Sorted by field, at both levels: the order in which a configuration is read must not matter. */
-function fingerprintText(config: LlamaConfig): string {
-  const sorted = (object: object): [string, unknown][] =>
-    Object.entries(object)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([field, value]) => [field, typeof value === 'object' && value !== null ? sorted(value as object) : value]);
-  const { eosTokenIds: _ids, ...rest } = config;
-  return JSON.stringify(sorted(rest));
+function fingerprintText({ eosTokenIds: _ids, rotation, biases, ...rest }: LlamaConfig): string {
+  return JSON.stringify(sortedFields({ ...rest, rotation: sortedFields(rotation), biases: sortedFields(biases) }));
 }

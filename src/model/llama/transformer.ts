@@ -78,18 +78,11 @@ export class LlamaTransformer implements StepTransformer {
   }
 
   headMatrix(): Value {
-    return this.#weights.weight(this.config.tiedHead ? EMBEDDINGS : HEAD_WEIGHT);
+    return this.#weights.weight(this.#headMatrix);
   }
 
   head(hidden: Value, output: Value): void {
-    if (this.#weights.isQuantized('lm_head')) {
-      return void this.#weights.quantizedProduct(hidden, 'lm_head', this.width, 'lm_head.bias', output);
-    }
-    if (this.activationType === 'float16') {
-      const logits = this.graph.node('Gemm', [hidden, this.headMatrix()], { transB: 1 });
-      return void this.graph.cast(logits, 'float32', output);
-    }
-    this.graph.nodes('Gemm', [hidden, this.headMatrix()], [output], { transB: 1 });
+    this.#weights.head(hidden, { matrix: this.#headMatrix, bias: 'lm_head.bias', inputs: this.width }, output);
   }
 
   attentionScale(): number {
@@ -179,6 +172,10 @@ export class LlamaTransformer implements StepTransformer {
     const op = 'com.microsoft:SkipSimplifiedLayerNormalization';
     const [normed, , , sum] = this.graph.nodes(op, inputs, 4, this.#epsilon);
     return [normed as Value, sum as Value];
+  }
+
+  get #headMatrix(): string {
+    return this.config.tiedHead ? EMBEDDINGS : HEAD_WEIGHT;
   }
 
   get #epsilon(): { readonly epsilon: { readonly float: number } } {
