@@ -1,6 +1,6 @@
 import { BeamSearch } from './beam-search.js';
 import { bannedTokens, forcedToken } from '../sampling/bans.js';
-import { bestTokens, BestTokens } from '../sampling/best-tokens.js';
+import { BestTokens } from '../sampling/best-tokens.js';
 import { scoreForced } from '../sampling/logprobs.js';
 import type { LogitsRow } from '../sampling/logits-row.js';
 import { emitHypothesis } from '../step/next-token.js';
@@ -49,8 +49,8 @@ export class BeamGroup implements SequenceGroup<Sequence> {
       return;
     }
     const banned = bannedTokens(sequence);
-    const best = bestTokens(row, this.#search.numContinuations + banned.size);
-    const top = new BestTokens(bestTokens(row, this.#numTops));
+    const best = [...new BestTokens(row, this.#search.numContinuations + banned.size)];
+    const top = new BestTokens(row, this.#numTops);
     const allowed = best.filter(({ id }) => !banned.has(id));
     // Where too few are left, banned ones keep the search going, as in Transformers.
     const rest = best.filter(({ id }) => banned.has(id)).map(({ id }) => ({ id, logprob: -Infinity }));

@@ -21,10 +21,6 @@ export class PromptLookup {
     for (let end = SHORTEST_MATCH; end < text.length; end++) this.#behind.set(this.#pairBefore(end), end);
   }
 
-  get length(): number {
-    return this.#text.length;
-  }
-
   /** A token of the text; undefined behind its end. */
   at(index: number): number | undefined {
     return this.#text[index];

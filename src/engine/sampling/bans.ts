@@ -24,6 +24,11 @@ export function forcedToken({ request, numGeneratedTokens }: BanHistory): number
   return numGeneratedTokens === 0 ? forcedFirstToken : undefined;
 }
 
+/** Whether more tokens may be banned behind further ones; else only fewer are, once `minTokens` are there. */
+export function bansGrow({ noRepeatNgramSize = 0, badWords = [] }: BanHistory['request']): boolean {
+  return noRepeatNgramSize > 0 || badWords.length > 0;
+}
+
 /** Tokens that may not come next: end tokens before `minTokens`, those that would repeat an n-gram, and those that would end a bad word. */
 export function bannedTokens(history: BanHistory): ReadonlySet<number> {
   const { tokens, numGeneratedTokens, endTokens, request } = history;

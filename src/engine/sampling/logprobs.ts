@@ -1,4 +1,4 @@
-import { bestTokens, BestTokens } from './best-tokens.js';
+import { BestTokens } from './best-tokens.js';
 import type { LogitsRow } from './logits-row.js';
 import type { ScoredToken } from '../request.js';
 
@@ -11,7 +11,7 @@ export function scoreForced(id: number, count: number): ScoredToken {
 export function scoreToken(row: LogitsRow, id: number, count: number): ScoredToken {
   const rank = row.bestIds.indexOf(id);
   const logit = rank < 0 ? row.logit(id) : (row.bestLogits[rank] ?? -Infinity);
-  return { id, logprob: logit - row.lse, top: new BestTokens(bestTokens(row, count)) };
+  return { id, logprob: logit - row.lse, top: new BestTokens(row, count) };
 }
 
 /** As `scoreToken`, with the token's rank. Reads the whole vocabulary, unless the token is among the row's best. */

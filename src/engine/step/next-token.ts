@@ -1,5 +1,5 @@
 import { adjustLogits } from '../sampling/adjustments.js';
-import { bannedTokens, forcedToken } from '../sampling/bans.js';
+import { bannedTokens, bansGrow, forcedToken } from '../sampling/bans.js';
 import type { Hypothesis } from '../beams/beam-search.js';
 import { rankToken, scoreForced, scoreToken } from '../sampling/logprobs.js';
 import { changeRow, type DrawnRow, type LogitsRow, withoutTokens } from '../sampling/logits-row.js';
@@ -99,12 +99,12 @@ function choose(sequence: Sequence, row: DrawnRow): number {
 function numBannedOf(sequence: Sequence, draft: readonly number[]): number {
   if (!isGreedy(sequence)) return 0;
   const { tokens, numGeneratedTokens, endTokens, request } = sequence;
-  const sizes = Array.from({ length: draft.length + 1 }, (_, accepted) => {
-    const after = accepted === 0 ? tokens : [...tokens, ...draft.slice(0, accepted)];
-    const history = { tokens: after, numGeneratedTokens: numGeneratedTokens + accepted, endTokens, request };
-    return bannedTokens(history).size;
+  const behind = bansGrow(request) ? draft : [];
+  const sizes = behind.map((_, i) => {
+    const after = [...tokens, ...behind.slice(0, i + 1)];
+    return bannedTokens({ tokens: after, numGeneratedTokens: numGeneratedTokens + i + 1, endTokens, request }).size;
   });
-  return Math.min(Math.max(...sizes), BEST);
+  return Math.min(Math.max(bannedTokens(sequence).size, ...sizes), BEST);
 }
 
 /** Whether the best token that is not banned comes next. */
