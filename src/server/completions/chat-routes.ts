@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 
 import { collectChat, streamChat } from '../../completions/chat/answer.js';
 import { type ChatDeps, startChat } from '../../completions/chat/chat.js';
-import { ChatCompletion, ChatCompletionChunk, ChatRequest } from '../../completions/chat/schema.js';
+import { ChatRequest } from '../../completions/chat/schema.js';
 import { PIECES_A_TURN } from '../../completions/context.js';
 import { callerOf } from '../http/plugins/tenant.js';
 import { rateLimitHeaders } from '../http/rate-limit-headers.js';
@@ -11,6 +11,7 @@ import { sendJson } from '../http/send-json.js';
 import { errorResponses } from '../schema/error.js';
 import { chatJson } from './json.js';
 import { contextOf, leaveToCompletions, type ReservationDeps, reservationOf, reserve } from './reserve.js';
+import { chatAnswers } from './schema.js';
 
 const schema = {
   operationId: 'createChatCompletion',
@@ -18,16 +19,7 @@ const schema = {
   description: 'For a model with a chat template; to others it is 400 `chat_unsupported`.',
   tags: ['completions'],
   body: ChatRequest,
-  response: {
-    200: {
-      description: 'The whole answer or, with `stream`, an event for each chunk and `[DONE]` at the end.',
-      content: {
-        'application/json': { schema: ChatCompletion },
-        'text/event-stream': { schema: ChatCompletionChunk },
-      },
-    },
-    ...errorResponses,
-  },
+  response: { 200: chatAnswers, ...errorResponses },
 };
 
 /** `POST /chat/completions`. */

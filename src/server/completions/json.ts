@@ -1,5 +1,5 @@
-import type { Choice, CompletionResponse } from '../../completions/answer/schema.js';
-import type { ChatCompletion } from '../../completions/chat/schema.js';
+import type { Choice, CompletionResponse, Usage } from '../../completions/answer/schema.js';
+import type { ChatChoice, ChatCompletion } from '../../completions/chat/schema.js';
 import type { ManyResponse, ManyResult } from './many-schema.js';
 
 /** Tokens of a choice whose log-probabilities are written in one piece: with 20 for each, some 40 KB. */
@@ -9,27 +9,23 @@ const TOKENS_A_PIECE = 64;
  * The JSON of an answer in pieces: one for each choice, and several for the log-probabilities of many tokens. All together they are
  * megabytes.
  */
-export function* completionJson({ choices, usage, ...head }: CompletionResponse): Generator<string, void> {
-  yield `${open(head)}"choices":[`;
-  for (const [i, choice] of choices.entries()) {
-    yield comma(i);
-    yield* choiceJson(choice);
-  }
-  yield `],"usage":${JSON.stringify(usage)}}`;
+export function completionJson(answer: CompletionResponse): Generator<string, void> {
+  return answerJson(answer, choiceJson);
 }
 
 /** The same of a chat completion. */
-export function* chatJson({ choices, usage, ...head }: ChatCompletion): Generator<string, void> {
+export function chatJson(answer: ChatCompletion): Generator<string, void> {
+  return answerJson(answer, chatChoiceJson);
+}
+
+function* answerJson<C>(
+  { choices, usage, ...head }: { readonly choices: readonly C[]; readonly usage: Usage },
+  toJson: (choice: C) => Generator<string, void>,
+): Generator<string, void> {
   yield `${open(head)}"choices":[`;
-  for (const [i, { index, message, logprobs, ...end }] of choices.entries()) {
-    yield `${comma(i)}${open({ index, message })}"logprobs":`;
-    if (logprobs === null) yield 'null';
-    else {
-      yield '{"content":';
-      yield* listJson(logprobs.content);
-      yield ',"refusal":null}';
-    }
-    yield `,${JSON.stringify(end).slice(1)}`;
+  for (const [i, choice] of choices.entries()) {
+    yield comma(i);
+    yield* toJson(choice);
   }
   yield `],"usage":${JSON.stringify(usage)}}`;
 }
@@ -63,6 +59,17 @@ function* choiceJson(choice: Choice): Generator<string, void> {
   if (scores) {
     yield ',"prompt_logprobs":';
     yield* listJson(scores);
+  }
+  yield `,${JSON.stringify(end).slice(1)}`;
+}
+
+function* chatChoiceJson({ index, message, logprobs, ...end }: ChatChoice): Generator<string, void> {
+  yield `${open({ index, message })}"logprobs":`;
+  if (logprobs === null) yield 'null';
+  else {
+    yield '{"content":';
+    yield* listJson(logprobs.content);
+    yield ',"refusal":null}';
   }
   yield `,${JSON.stringify(end).slice(1)}`;
 }
