@@ -48,19 +48,20 @@ describe.each(goldenNames())('%s with drafts', (name) => {
     return collected;
   }
 
-  function oracleOf(kind: OracleKind, all: readonly GenerationRequest[], ids: readonly (readonly number[])[]) {
+  /** Knows the answers to all requests, in their order. */
+  function oracleOf(
+    kind: OracleKind,
+    all: readonly GenerationRequest[],
+    known: readonly { readonly ids: readonly number[] }[],
+  ) {
     const oracle = new OracleDrafts(kind, model.base.vocabularySize);
-    all.forEach((request, i) => oracle.know(request, ids[i] ?? []));
+    all.forEach((request, i) => oracle.know(request, known[i]?.ids ?? []));
     return oracle;
   }
 
   for (const kind of ORACLES) {
     it.each([1, 4])(`that are ${kind} continues every case as Transformers and PEFT do, %i at a time`, async (size) => {
-      const oracle = oracleOf(
-        kind,
-        requests,
-        cases.map(({ ids }) => ids),
-      );
+      const oracle = oracleOf(kind, requests, cases);
       const collected = await answers(requests, size, oracle);
       collected.forEach(({ ids, tokens }, i) => {
         const expected = cases[i];
@@ -80,11 +81,7 @@ describe.each(goldenNames())('%s with drafts', (name) => {
       const sampling = { temperature: 0.9, topP: 0.95, topK: 0, seed: 5 };
       const sampled = requests.map((request, choice) => ({ ...request, sampling, choice, maxTokens: 12 }));
       const expected = await answers(sampled, size);
-      const oracle = oracleOf(
-        kind,
-        sampled,
-        expected.map(({ ids }) => ids),
-      );
+      const oracle = oracleOf(kind, sampled, expected);
       const collected = await answers(sampled, size, oracle);
       collected.forEach(({ ids, tokens }, i) => {
         expect(ids).toEqual(expected[i]?.ids);

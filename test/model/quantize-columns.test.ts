@@ -8,18 +8,9 @@ import {
   quantizeColumns,
   toUnsigned,
 } from '../../src/model/compile/quantize-columns.js';
+import { matrices } from '../support/matrices.js';
 
-const matrix = fc
-  .record({ inputs: fc.integer({ min: 1, max: 40 }), outputs: fc.integer({ min: 1, max: 6 }) })
-  .chain(({ inputs, outputs }) => {
-    const value = fc.float({ min: -8, max: 8, noNaN: true });
-    const length = inputs * outputs;
-    return fc.record({
-      inputs: fc.constant(inputs),
-      outputs: fc.constant(outputs),
-      source: fc.array(value, { minLength: length, maxLength: length }).map((list) => Float32Array.from(list)),
-    });
-  });
+const matrix = matrices(40, 6);
 
 /** Quantises `[inputs, outputs]`. */
 function quantize(source: Float32Array, inputs: number, outputs: number): QuantizedColumns {

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { BLOCK, type Bits, quantizedShapes, quantizeRows } from '../../src/model/compile/quantize.js';
+import { matrices } from '../support/matrices.js';
 
 /** The value that `MatMulNBits` reads for each input of each output. */
 function dequantize(values: Uint8Array, scales: Float32Array, inputs: number, bits: Bits): number[][] {
@@ -16,17 +17,7 @@ function dequantize(values: Uint8Array, scales: Float32Array, inputs: number, bi
   );
 }
 
-const matrix = fc
-  .record({ inputs: fc.integer({ min: 1, max: 70 }), outputs: fc.integer({ min: 1, max: 4 }) })
-  .chain(({ inputs, outputs }) => {
-    const value = fc.float({ min: -8, max: 8, noNaN: true });
-    const length = inputs * outputs;
-    return fc.record({
-      inputs: fc.constant(inputs),
-      outputs: fc.constant(outputs),
-      source: fc.array(value, { minLength: length, maxLength: length }).map((list) => Float32Array.from(list)),
-    });
-  });
+const matrix = matrices(70, 4);
 
 describe.each([8, 4] as const)('quantizeRows to %i bits', (bits) => {
   it('keeps every value within a step of its block, and most within half of one', () => {
