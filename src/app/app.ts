@@ -8,7 +8,7 @@ import type { JobObserver } from '../jobs/job-worker.js';
 import { Metrics } from '../metrics/metrics.js';
 import type { Model } from '../model/model.js';
 import { openFineTuning } from './open/fine-tuning.js';
-import { openServedChatTemplate, openServedModel, openServedTokenizer } from './open/model.js';
+import { openServedModel, openServedTokenizer } from './open/model.js';
 import { openStore } from './open/store.js';
 import { openTenancy } from './open/tenancy.js';
 import { openTracing } from './open/tracing.js';
@@ -42,8 +42,7 @@ export interface AppOptions {
 
 /** Opens the model and builds everything on it. */
 export async function createApp(config: Config, { onProgress }: AppOptions = {}): Promise<App> {
-  const tokenizer = await openServedTokenizer(config);
-  const chatTemplate = await openServedChatTemplate(config);
+  const { tokenizer, chatTemplate } = await openServedTokenizer(config);
   // The model opens on another thread; meanwhile this one loads the server's modules.
   const [model, { buildServer }] = await Promise.all([
     openServedModel(config, onProgress),

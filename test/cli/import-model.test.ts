@@ -4,6 +4,7 @@ import path from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
+import type { Problem } from '../../src/cli/doctor/report.js';
 import { CheckpointCopy } from '../support/checkpoint-copy.js';
 import { golden } from '../support/goldens.js';
 import { addressOf, startProgram } from '../support/program.js';
@@ -34,6 +35,26 @@ describe('preamble import-model', () => {
       expect(err).toMatch(/^preamble: <dir>: \S+model\b.*tokenizer\.json/);
       expect(await cached()).toEqual([]);
     }
+  });
+
+  it.each([
+    ['chat_template.jinja', POINTER],
+    ['chat_template.jinja', '{% if messages %}'],
+    ['tokenizer_config.json', '{"chat_template":'],
+    ['tokenizer_config.json', '{"chat_template": "{{ messages"}'],
+  ])('refuses a %s that cannot be read before it compiles anything, as doctor and a start do', async (file, text) => {
+    await fs.writeFile(copy.file(file), text);
+    const { status, out, err } = await preamble('import-model', copy.directory);
+    expect({ status, out }).toEqual({ status: 1, out: '' });
+    expect(err).toContain(`preamble: <dir>: ${copy.file(file)}`);
+    expect(await cached()).toEqual([]);
+
+    vi.stubEnv('PREAMBLE_MODEL', copy.directory);
+    const { problems } = JSON.parse((await preamble('doctor', '--json')).out) as { problems: Problem[] };
+    expect(problems.find(({ fatal }) => fatal)?.problem).toContain(copy.file(file));
+    const started = await preamble('serve');
+    expect({ status: started.status, out: started.out }).toEqual({ status: 2, out: '' });
+    expect(started.err).toContain(`preamble: PREAMBLE_MODEL: ${copy.file(file)}`);
   });
 
   it('names its argument, the file and what fetches it, as tune names --model and other commands the variable', async () => {

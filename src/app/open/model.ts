@@ -5,10 +5,8 @@ import type { Settings } from '../../config/variables.js';
 import type { CompileProgress } from '../../model/compile/compiled-model.js';
 import { CheckpointError } from '../../model/checkpoint-error.js';
 import { openModel, type Model } from '../../model/model.js';
-import { type ChatTemplate, loadChatTemplate } from '../../tokenizer/chat-template.js';
-import type { ModelTokenizer } from '../../tokenizer/token-encoder.js';
 import { TokenizerError } from '../../tokenizer/tokenizer-error.js';
-import { openTokenizer } from './tokenizer.js';
+import { openTokenizer, type OpenTokenizer } from './tokenizer.js';
 
 /**
  * Opens the model that the settings describe, compiling it if needed.
@@ -60,14 +58,9 @@ export async function openServedModel(config: Settings<'model'>, onProgress?: Co
   throw new ConfigError('PREAMBLE_MAX_VIRTUAL_TOKENS', problem);
 }
 
-/** The tokenizer of the model that the settings name. @throws ConfigError naming the variable */
-export function openServedTokenizer({ model }: Pick<Settings<'model'>, 'model'>): Promise<ModelTokenizer> {
+/** The tokenizer and the chat template of the model that the settings name. @throws ConfigError naming the variable */
+export function openServedTokenizer({ model }: Pick<Settings<'model'>, 'model'>): Promise<OpenTokenizer> {
   return openTokenizer(model).catch(rethrowAs('PREAMBLE_MODEL'));
-}
-
-/** The chat template of the model that the settings name; undefined if it has none. @throws ConfigError naming the variable */
-export function openServedChatTemplate({ model }: Pick<Settings<'model'>, 'model'>): Promise<ChatTemplate | undefined> {
-  return loadChatTemplate(model).catch(rethrowAs('PREAMBLE_MODEL'));
 }
 
 /** What says where a model's files are: the variable, part of a command line, or a study's field. */

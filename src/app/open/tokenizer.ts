@@ -3,18 +3,28 @@ import type { Architecture } from '../../model/architecture.js';
 import { architectureNamed } from '../../model/architectures.js';
 import { readKind } from '../../model/compile/model-checkpoint.js';
 import type { ModelShape } from '../../prefix/kv.js';
+import { type ChatTemplate, loadChatTemplate } from '../../tokenizer/chat-template.js';
 import { loadTokenizer } from '../../tokenizer/load-tokenizer.js';
 import type { ModelTokenizer } from '../../tokenizer/token-encoder.js';
 
+/** What a model's directory says of texts. */
+export interface OpenTokenizer {
+  readonly tokenizer: ModelTokenizer;
+  /** Undefined where the model has none. */
+  readonly chatTemplate: ChatTemplate | undefined;
+}
+
 /**
- * Opens the tokenizer of a checkpoint, or of a compiled model. It is quick, so that a wrong tokenizer is refused before a checkpoint is compiled.
+ * Opens the tokenizer of a checkpoint, or of a compiled model, and its chat template. It is quick, so that wrong files are refused before a
+ * checkpoint is compiled.
  * @throws TokenizerError, and CheckpointError for a configuration that cannot be served
  */
-export async function openTokenizer(source: string): Promise<ModelTokenizer> {
+export async function openTokenizer(source: string): Promise<OpenTokenizer> {
   const { architecture, shape } = await kindOf(source);
   const { sourceLength, vocabularySize } = shape;
   const { specialTokensInPrompts = false } = architecture;
-  return loadTokenizer(source, { hasEncoder: sourceLength !== undefined, vocabularySize, specialTokensInPrompts });
+  const kind = { hasEncoder: sourceLength !== undefined, vocabularySize, specialTokensInPrompts };
+  return { tokenizer: await loadTokenizer(source, kind), chatTemplate: await loadChatTemplate(source) };
 }
 
 async function kindOf(source: string): Promise<{ architecture: Architecture; shape: ModelShape }> {

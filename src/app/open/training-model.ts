@@ -7,7 +7,6 @@ import type { BaseModel } from '../../prefix/kv.js';
 import { rethrowNaming } from './model.js';
 import { openTokenizer } from './tokenizer.js';
 import type { ModelTokenizer } from '../../tokenizer/token-encoder.js';
-import { loadChatTemplate } from '../../tokenizer/chat-template.js';
 import type { ConversationForm } from '../../tuning/data/conversation.js';
 import { TrainingModel } from '../../tuning/training/training-model.js';
 
@@ -28,8 +27,7 @@ export async function openTrainingModel(
   onProgress?: CompileProgress,
 ): Promise<OpenTrainingModel> {
   const { model: source, modelName, cache, threads, spin } = config;
-  const tokenizer = await openTokenizer(source);
-  const template = await loadChatTemplate(source);
+  const { tokenizer, chatTemplate: template } = await openTokenizer(source);
   const options = { source, cache, ...(onProgress && { onProgress }) };
   const directory = await compileModel(options).catch(rethrowNaming(config));
   const manifest = (await readManifest(directory)) as Manifest;

@@ -30,7 +30,7 @@ export async function examineModel(config: Config): Promise<{ section: Section; 
     const directory = await findCompiled({ source: config.model, cache: config.cache, ...precision });
     const manifest = directory === undefined ? undefined : await readManifest(directory);
     const { shape, weightBytes, warnings } = manifest ?? (await measureCheckpoint(config.model));
-    const { textProblem } = await openTokenizer(config.model);
+    const { textProblem } = (await openTokenizer(config.model)).tokenizer;
     const tokenizer: Fact =
       textProblem === undefined
         ? { value: 'byte-level BPE' }
