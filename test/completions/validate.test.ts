@@ -22,14 +22,14 @@ describe('fields', () => {
     [{ ...minimal, temperature: 3 }, 'invalid_value', 'temperature', `'temperature' must be <= 2.`],
     [{ ...minimal, temperature: Infinity }, 'invalid_type', 'temperature', `'temperature' must be number or null.`],
     [{ ...minimal, repetition_penalty: 0 }, 'invalid_value', 'repetition_penalty', `'repetition_penalty' must be > 0.`],
-    [{ ...minimal, logit_bias: { '5': 101 } }, 'invalid_value', 'logit_bias', `'logit_bias' must be <= 100.`],
+    [{ ...minimal, logit_bias: { '5': 101 } }, 'invalid_value', 'logit_bias', `'logit_bias[5]' must be <= 100.`],
     [
       { ...minimal, stop_token_ids: Array(1025).fill(1) },
       'invalid_value',
       'stop_token_ids',
       `'stop_token_ids' must NOT have more than 1024 items.`,
     ],
-    [{ ...minimal, stop_token_ids: [1, -1] }, 'invalid_value', 'stop_token_ids', `'stop_token_ids' must be >= 0.`],
+    [{ ...minimal, stop_token_ids: [1, -1] }, 'invalid_value', 'stop_token_ids', `'stop_token_ids[1]' must be >= 0.`],
     [
       { ...minimal, stream_options: { frob: 1 } },
       'unknown_parameter',
@@ -66,7 +66,7 @@ describe('fields', () => {
     [{ stop: many }, 'stop', `'stop' must be a string that is not empty, or up to 4 of them.`],
     [{ stop_token_ids: many }, 'stop_token_ids', `'stop_token_ids' must be array or null.`],
     [{ logit_bias: { ...many, k5: 'x' } }, 'logit_bias.k5', `'logit_bias.k5' must be number.`],
-    [{ logit_bias: { '5': Object.keys(many) } }, 'logit_bias', `'logit_bias' must be number.`],
+    [{ logit_bias: { '5': Object.keys(many) } }, 'logit_bias', `'logit_bias[5]' must be number.`],
     [{ stream_options: many }, 'stream_options.k0', `Unknown field 'stream_options.k0'.`],
     [{ stream_options: { include_usage: true, ...many } }, 'stream_options.k0', `Unknown field 'stream_options.k0'.`],
     [

@@ -119,4 +119,11 @@ describe('POST /v1/batch/completions', () => {
     expect(answer.body.error).toMatchObject({ param, type: 'invalid_request_error' });
     expect(engine.submitted).toEqual([]);
   });
+
+  it.each([null, 'a', 5, []])('says which of the requests %j is, which has no custom_id to answer by', async (bad) => {
+    const { app } = strict();
+    const { status, body } = await post(app, url, { requests: [item('a'), bad] });
+    expect(status).toBe(400);
+    expect(body.error).toMatchObject({ param: 'requests', message: "'requests[1]' must be object." });
+  });
 });

@@ -22,7 +22,7 @@ export function describeViolation(error: SchemaError): Violation {
   const at = pathOf(error.instancePath);
   if (error.keyword === 'additionalProperties') return unknownField(join(at, error.params['additionalProperty']));
   if (error.keyword === 'required') return missingField(join(at, error.params['missingProperty']));
-  return invalidField(error, at.replace(/(\[\d+\])+$/, ''));
+  return invalidField(error, at);
 }
 
 function unknownField(param: string): Violation {
@@ -33,10 +33,11 @@ function missingField(param: string): Violation {
   return { code: 'missing_parameter', message: `'${param}' is required.`, param };
 }
 
-/** @param at without an index at its end: the array is the field */
+/** The message says which entry of an array or a map is wrong; `param` is the field that the array or map is. */
 function invalidField(error: SchemaError, at: string): Violation {
   const code = error.keyword === 'type' ? 'invalid_type' : 'invalid_value';
-  return { code, message: `${at ? `'${at}'` : 'The body'} ${wanted(error)}.`, param: at || undefined };
+  const param = at.replace(/(\[\d+\])+$/, '');
+  return { code, message: `${at ? `'${at}'` : 'The body'} ${wanted(error)}.`, param: param || undefined };
 }
 
 function wanted({ keyword, message, params, parentSchema }: SchemaError): string {
