@@ -192,7 +192,7 @@ describe('preamble tune', () => {
 
   it.each([
     ['not JSON', 'data.jsonl line 2: not JSON'],
-    ['{"prompt":"a"}', 'data.jsonl line 2: completion is neither a string nor an array of token ids'],
+    ['{"prompt":"a"}', 'data.jsonl line 2: completion is missing: a line has prompt and completion'],
     ['[1', 'data.jsonl line 2: not JSON'],
   ])('names file, line and field of bad data: %s', async (bad, message) => {
     const { data, out } = await files(`${line(0)}\n${bad}\n`);

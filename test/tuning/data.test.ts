@@ -199,7 +199,11 @@ describe('bad data', () => {
   const dart = (tripleset: unknown, annotations: unknown = [{ text: 't' }]) => [{ tripleset, annotations }];
 
   it.each<[string, unknown, string]>([
-    ['x.jsonl', '\n{"prompt":"a"}', 'x.jsonl line 2: completion is neither a string nor an array of token ids'],
+    [
+      'x.jsonl',
+      '\n{"prompt":"a"}',
+      'x.jsonl line 2: completion is missing: a line has prompt and completion, each a string or',
+    ],
     ['x.jsonl', '[1]', 'x.jsonl line 1: not an object'],
     ['x.jsonl', '{"messages":[]}', 'x.jsonl line 1: messages of a chat, instead of prompt and completion'],
     ['x.jsonl', '{"prompt":"a","completion":"b","category":7}', 'x.jsonl line 1: category is not a string'],

@@ -28,7 +28,7 @@ const CASES: [string, object, string, string][] = [
         { from: 'gpt', value: 'Hello' },
       ],
     },
-    'human: Hi\nassistant:',
+    'human: Hi\ngpt:',
     ' Hello',
   ],
   [
@@ -38,6 +38,15 @@ const CASES: [string, object, string, string][] = [
     ' Hello',
   ],
   ['prompt and chosen', { prompt: 'a', chosen: 'b', rejected: 'c' }, 'a', 'b'],
+  ['prompt and response', { prompt: 'a', response: 'b' }, 'a', 'b'],
+  ['query and response', { query: 'a', response: 'b' }, 'a', 'b'],
+  [
+    'instruction, context and response',
+    { instruction: 'Why?', context: 'It is.', response: 'So.' },
+    'Why?\nIt is.\n',
+    'So.',
+  ],
+  ['instruction, context and response', { instruction: 'Why?', context: '', response: 'So.' }, 'Why?\n', 'So.'],
   ['instruction, input and output', { instruction: 'Add.', input: '1 2', output: '3' }, 'Add.\n1 2\n', '3'],
   ['instruction, input and output', { instruction: 'Add.', input: '', output: '3' }, 'Add.\n', '3'],
   ['instruction, input and output', { instruction: 'Add.', output: '3' }, 'Add.\n', '3'],
@@ -67,7 +76,7 @@ describe('lines of another shape', () => {
 
   it('that are not known are refused for the field that is missing', async () => {
     await expect(read({ prompt: 'a', label: 'b' })).rejects.toThrow(
-      'x.jsonl line 1: completion is neither a string nor an array of token ids',
+      'x.jsonl line 1: completion is missing: a line has prompt and completion, each a string or an array of token ids',
     );
     await expect(read({ prompt: [{ a: 1 }], completion: 'b' })).rejects.toThrow('x.jsonl line 1: prompt is neither');
   });

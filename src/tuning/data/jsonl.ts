@@ -42,7 +42,8 @@ function parseLine({ line, where }: Line, conversation: ConversationForm | undef
 function textOrIds(field: Field): TextOrIds {
   const { value } = field;
   if (isTextOrIds(value)) return value;
-  throw field.refuse('neither a string nor an array of token ids');
+  const wanted = 'a line has prompt and completion, each a string or an array of token ids';
+  throw field.refuse(value === undefined ? `missing: ${wanted}` : 'neither a string nor an array of token ids');
 }
 
 function isTextOrIds(value: unknown): value is TextOrIds {

@@ -14,9 +14,23 @@ const has =
   (line: Field): boolean =>
     keys.every((key) => line.has(key));
 
-/** Turns of a chat as lines `role: content`, of which the last is learned. */
+/** A text and what is learned behind it, in fields of other names. */
+const pair = (prompt: string, completion: string): OtherShape => ({
+  is: has(prompt, completion),
+  name: `${prompt} and ${completion}`,
+  program: `{${prompt === 'prompt' ? prompt : `prompt: .${prompt}`}, completion: .${completion}}`,
+});
+
+/** An instruction and what it is about, where there is that, on lines of their own. */
+const instruction = (about: string, completion: string): OtherShape => ({
+  is: has('instruction', completion),
+  name: `instruction, ${about} and ${completion}`,
+  program: String.raw`{prompt: ([.instruction, .${about}] | map(select(. // "" | . != "") + "\n") | add), completion: .${completion}}`,
+});
+
+/** Turns of a chat as lines `role: content`, of which the last is learned behind its role. */
 const turns = (list: string, role: string, content: string, last = list): string =>
-  `{prompt: ((${list} | map("\\(.${role}): \\(.${content})\\n") | join("")) + "assistant:"), completion: " \\(${last}[-1].${content})"}`;
+  `{prompt: ((${list} | map("\\(.${role}): \\(.${content})\\n") | join("")) + "\\(${last}[-1].${role}):"), completion: " \\(${last}[-1].${content})"}`;
 
 const SHAPES: readonly OtherShape[] = [
   { is: has('messages'), name: 'messages of a chat', program: turns('.messages[:-1]', 'role', 'content', '.messages') },
@@ -30,19 +44,18 @@ const SHAPES: readonly OtherShape[] = [
     name: 'messages of a chat in prompt and completion',
     program: turns('.prompt', 'role', 'content', '.completion'),
   },
-  { is: has('prompt', 'chosen'), name: 'prompt and chosen', program: '{prompt, completion: .chosen}' },
-  {
-    is: has('instruction', 'output'),
-    name: 'instruction, input and output',
-    program: String.raw`{prompt: ([.instruction, .input] | map(select(. // "" | . != "") + "\n") | add), completion: .output}`,
-  },
-  { is: has('input', 'output'), name: 'input and output', program: '{prompt: .input, completion: .output}' },
+  pair('prompt', 'chosen'),
+  pair('prompt', 'response'),
+  instruction('input', 'output'),
+  instruction('context', 'response'),
+  pair('input', 'output'),
+  pair('query', 'response'),
   {
     is: has('question', 'answer'),
     name: 'question and answer',
     program: '{prompt: "\\(.question)\\n", completion: .answer}',
   },
-  { is: has('source', 'target'), name: 'source and target', program: '{prompt: .source, completion: .target}' },
+  pair('source', 'target'),
   {
     is: has('text'),
     name: 'a text without a prompt',
