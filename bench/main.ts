@@ -4,6 +4,7 @@ import { packageRoot } from '#src/config/paths.js';
 import { buildCommit, resolveCommit } from './beside/commit-build.js';
 import { runBeside, type SuiteResult } from './beside/run-beside.js';
 import { randomModel } from './inputs/random-model.js';
+import { PREFIX_COLUMNS } from './load/workload.js';
 import { type Options, readOptions, usage } from './options.js';
 import { type Build, thisBuild } from './process/build.js';
 import { busyShare } from './process/busy.js';
@@ -49,6 +50,7 @@ async function run(options: Options): Promise<void> {
       options,
       build: thisBuild,
       checkpoint,
+      prefixColumns: PREFIX_COLUMNS,
       cache: path.join(cache, 'compiled'),
       log: (line) => console.log(line),
       keep: (findings) => report.write({ name, question, findings, state: 'cut' }),

@@ -32,6 +32,8 @@ export interface BenchContext {
   readonly build: Build;
   /** Directory of a random GPT-2 checkpoint of 124M's shape, the model of almost all suites. */
   readonly checkpoint: string;
+  /** Values of a virtual token of that model: its key and value in every layer. */
+  readonly prefixColumns: number;
   /** Directory for compiled models. */
   readonly cache: string;
   readonly log: (line: string) => void;

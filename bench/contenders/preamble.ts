@@ -4,7 +4,7 @@ import { openEngine } from './open-engine.js';
 import { startServer } from '../process/server-process.js';
 import type { BenchContext } from '../suite.js';
 import { generate, serverTarget, uploadPrefix } from '../load/targets.js';
-import { PREFIX_COLUMNS, randomPrefix, userName, type UserRequest, workload } from '../load/workload.js';
+import { randomPrefix, userName, type UserRequest, workload } from '../load/workload.js';
 
 /** Contender that is a server in a process of its own. */
 export interface ServerContender extends Contender {
@@ -19,7 +19,7 @@ export async function openServer(context: BenchContext): Promise<ServerContender
     PREAMBLE_LOG_LEVEL: 'error',
   });
   await server.prepare(async (url) => {
-    for (const [user, prefix] of userPrefixes(options.rows)) await uploadPrefix(url, user, prefix);
+    for (const [user, prefix] of userPrefixes(context)) await uploadPrefix(url, user, prefix);
   });
   const target = serverTarget(server.url);
   return {
@@ -50,7 +50,7 @@ export interface EngineContenders {
 /** Opens the engine with a prefix for each of as many users as there are rows. */
 export async function openContenders(context: BenchContext): Promise<EngineContenders> {
   const { options } = context;
-  const prefixes = userPrefixes(options.rows);
+  const prefixes = userPrefixes(context);
   const open = await openEngine(context, Math.max(...options.rows));
   const target = open.target(prefixes);
   const requests = (rows: number): UserRequest[] => workload(rows, options.context, options.tokens);
@@ -72,7 +72,7 @@ export async function openContenders(context: BenchContext): Promise<EngineConte
   };
 }
 
-function userPrefixes(rows: readonly number[]): Map<string, PrefixKv> {
-  const users = Array.from({ length: Math.max(...rows) }, (_, row) => userName(row));
-  return new Map(users.map((user) => [user, randomPrefix(user, PREFIX_COLUMNS)]));
+function userPrefixes({ options, prefixColumns }: BenchContext): Map<string, PrefixKv> {
+  const users = Array.from({ length: Math.max(...options.rows) }, (_, row) => userName(row));
+  return new Map(users.map((user) => [user, randomPrefix(user, prefixColumns)]));
 }

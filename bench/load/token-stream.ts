@@ -4,6 +4,9 @@ import { text } from 'node:stream/consumers';
 
 import { uniform } from '../inputs/random-model.js';
 
+/** Every model that the bench makes with a whole vocabulary has these many tokens. */
+const SMALLEST_VOCABULARY = 49_000;
+
 /** A completion of exactly `maxTokens` tokens, drawn greedily. */
 export interface Ask {
   /** The base model's id or a prefix's. */
@@ -110,5 +113,5 @@ export function quantile(values: readonly number[], part: number): number {
 /** Random token ids of a prompt, the same for the same seed. */
 export function randomTokens(seed: string, length: number): number[] {
   const next = uniform(seed);
-  return Array.from({ length }, () => Math.floor((next() + 1) * 25_000));
+  return Array.from({ length }, () => Math.floor(((next() + 1) * SMALLEST_VOCABULARY) / 2));
 }

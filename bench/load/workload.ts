@@ -1,11 +1,12 @@
 import { defaultConfig } from '#src/config/config.js';
 import { type PrefixKv, rowWidth, selfKv } from '#src/prefix/kv.js';
 import { GPT2_124M, uniform } from '../inputs/random-model.js';
+import { randomTokens } from './token-stream.js';
 import { median } from '../report/statistics.js';
 
 export const PREFIX_LENGTH = 20;
 const { layers, heads, width } = GPT2_124M;
-/** Values of a virtual token: its key and value in every layer. */
+/** Values of a virtual token of the bench's GPT-2: its key and value in every layer. */
 export const PREFIX_COLUMNS = rowWidth({ name: 'self', layers, kvHeads: heads, headDim: width / heads });
 /** Tokens of a prompt's chunk beside decode rows. */
 const CHUNK_TOKENS = defaultConfig().maxChunkTokens;
@@ -49,8 +50,7 @@ export function randomPrefix(user: string, columns: number, length = PREFIX_LENG
 
 /** Random prompt; those of one row begin alike, whatever their length. */
 export function randomPrompt(row: number, length: number): number[] {
-  const next = uniform(`prompt/${row}`);
-  return Array.from({ length }, () => Math.floor((next() + 1) * 25_000));
+  return randomTokens(`prompt/${row}`, length);
 }
 
 /** Rates of one run. */

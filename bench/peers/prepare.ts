@@ -10,7 +10,7 @@ import { threadsOf } from '../options.js';
 import type { BenchContext } from '../suite.js';
 import { type AdapterContent, peftSeq2SeqPrefix, threeSitePrefix } from '../load/summaries.js';
 import { peftFiles } from '../load/targets.js';
-import { PREFIX_COLUMNS, randomPrefix, userName } from '../load/workload.js';
+import { randomPrefix, userName } from '../load/workload.js';
 import { concatGraph } from './concat-graph.js';
 import { installNode, installPython, run } from './install.js';
 import type { PeerCommand } from './peer-process.js';
@@ -39,7 +39,7 @@ export async function prepareNodeLlamaCpp({ options, checkpoint }: BenchContext)
 
 /** `generate` of Transformers and PEFT on PyTorch's CPU build. */
 export function prepareTransformersPeft(context: BenchContext): Promise<PeerCommand> {
-  return preparePeft('transformers_peft.py', context, firstPrefix());
+  return preparePeft('transformers_peft.py', context, firstPrefix(context));
 }
 
 /** The same with a LoRA of its own for each row instead of a prefix. */
@@ -56,12 +56,11 @@ export async function prepareTransformersBart(context: BenchContext): Promise<Pe
 
 /** Training with Transformers and PEFT on PyTorch's CPU build. */
 export function preparePeftTrainer(context: BenchContext): Promise<PeerCommand> {
-  return preparePeft('train_peft.py', context, firstPrefix());
+  return preparePeft('train_peft.py', context, firstPrefix(context));
 }
 
-/** The first user's prefix for the bench's GPT-2. */
-function firstPrefix(): AdapterContent {
-  return peftFiles(randomPrefix(userName(0), PREFIX_COLUMNS));
+function firstPrefix({ prefixColumns }: BenchContext): AdapterContent {
+  return peftFiles(randomPrefix(userName(0), prefixColumns));
 }
 
 /** Training with AdapterHub's library on PyTorch's CPU build, of a prefix at a BART's three sites. */

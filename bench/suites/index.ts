@@ -1,6 +1,6 @@
 import type { Suite } from '../suite.js';
 import { coldPrefix } from './server/cold-prefix.js';
-import { decode } from './server/decode.js';
+import { decode, decodeLlama } from './server/decode.js';
 import { drafts } from './engine/drafts.js';
 import { interference } from './server/interference.js';
 import { memory } from './server/memory.js';
@@ -15,13 +15,14 @@ import { stalls } from './server/stalls.js';
 import { spans } from './engine/spans.js';
 import { start } from './server/start.js';
 import { storeSize } from './server/store-size.js';
-import { training } from './training/training.js';
+import { training, trainingLlama } from './training/training.js';
 import { trainingSummaries } from './training/training-summaries.js';
 import { trainingBesideServing } from './training/training-beside-serving.js';
 
 /** Every suite, in the order in which they run. */
 export const suites: readonly Suite[] = [
   decode,
+  decodeLlama,
   summaries,
   roofline,
   rows,
@@ -37,6 +38,7 @@ export const suites: readonly Suite[] = [
   start,
   storeSize,
   training,
+  trainingLlama,
   trainingSummaries,
   trainingBesideServing,
   soak,

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 
 import { type Manifest, readManifest } from '#src/model/compile/compiled-model.js';
-import { selfRows } from '#src/prefix/kv.js';
+import { rowWidth, selfRows, selfSite } from '#src/prefix/kv.js';
 import { AdamW, clipScale } from '#src/tuning/training/adamw.js';
 import type { TokenExample } from '#src/tuning/data/example.js';
 import { tunedShape } from '#src/tuning/method.js';
@@ -11,7 +11,7 @@ import { takePriority } from '#src/tuning/priority.js';
 import { TrainingModel } from '#src/tuning/training/training-model.js';
 import { answerRequests, type TrainAnswer, type TrainRequest } from '../../peers/protocol.js';
 import { threeSites } from '../../load/summaries.js';
-import { PREFIX_COLUMNS, PREFIX_LENGTH, randomPrefix, userName } from '../../load/workload.js';
+import { PREFIX_LENGTH, randomPrefix, userName } from '../../load/workload.js';
 
 /** Preamble's training of the first user's prefix, as a program that speaks the protocol of `protocol.ts`. */
 const { values: flags } = parseArgs({
@@ -32,7 +32,7 @@ const shape = tunedShape(manifest.shape, { method: 'prefix', mlp: 0 }, PREFIX_LE
 const user = userName(0);
 const rows: Values = decoderStart
   ? threeSiteRows(user)
-  : new Map([['rows', selfRows(randomPrefix(user, PREFIX_COLUMNS))]]);
+  : new Map([['rows', selfRows(randomPrefix(user, rowWidth(selfSite(manifest.shape))))]]);
 const graph = await model.openLoss(shape, true);
 const optimizer = new AdamW(rows);
 let step = 0;

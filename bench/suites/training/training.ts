@@ -1,3 +1,4 @@
+import { withLlama } from '../../inputs/random-llama.js';
 import { threadsOf } from '../../options.js';
 import type { PeerCommand } from '../../peers/peer-process.js';
 import { preparePeftTrainer, prepareTrainer } from '../../peers/prepare.js';
@@ -12,27 +13,54 @@ const OURS = 'preamble';
 const PEER = 'transformers-peft';
 const TUNED_PEER = `${PEER}, malloc tuned`;
 
-const SPEED_GOALS: Readonly<Record<string, Goal>> = {
-  [PEER]: { id: 'P12', atLeast: 1.5 },
-  [TUNED_PEER]: { id: 'P12', atLeast: 1.2 },
-};
+/** A model whose prefix is trained, and the goals. */
+interface Trained extends Pick<Suite, 'name' | 'question'> {
+  /** By peer, with all positions learned. */
+  readonly speed: Readonly<Record<string, Goal>>;
+  readonly memory: Goal;
+  /** The context with the model as its checkpoint; the bench's GPT-2 if absent. */
+  readonly withModel?: (context: BenchContext) => Promise<BenchContext>;
+}
 
 /** Training speed and memory beside PyTorch and PEFT. */
-export const training: Suite = {
+export const training: Suite = suiteOf({
   name: 'training',
   question: `How fast is a prefix trained, ${STEP_TOKENS} tokens a step, beside PyTorch and PEFT?`,
-  async run(context) {
-    const batches = LEARNED.map((learned) => ({
-      at: { learned },
-      examples: trainingExamples(learned),
-      tokens: STEP_TOKENS,
-      goals: learned === 'all' ? SPEED_GOALS : {},
-    }));
-    const commands = await trainerCommands(context);
-    return compareTrainers({ commands, batches, memoryGoal: { id: 'P13', atMost: 0.7 } }, context);
-  },
-  open: (context) => Promise.resolve({ steps: [() => measureTune(context)], close: () => Promise.resolve() }),
-};
+  speed: { [PEER]: { id: 'P12', atLeast: 1.5 }, [TUNED_PEER]: { id: 'P12', atLeast: 1.2 } },
+  memory: { id: 'P13', atMost: 0.7 },
+});
+
+/** The same with a Llama of SmolLM2 135M's shape. */
+export const trainingLlama: Suite = suiteOf({
+  name: 'training-llama',
+  question: `How fast is a prefix of a Llama trained, ${STEP_TOKENS} tokens a step, beside PyTorch and PEFT?`,
+  speed: { [TUNED_PEER]: { id: 'P37', atLeast: 1.2 } },
+  memory: { id: 'P38', atMost: 0.7 },
+  withModel: withLlama,
+});
+
+function suiteOf(trained: Trained): Suite {
+  const { name, question, speed, memory, withModel = (context: BenchContext) => Promise.resolve(context) } = trained;
+  return {
+    name,
+    question,
+    async run(given) {
+      const context = await withModel(given);
+      const batches = LEARNED.map((learned) => ({
+        at: { learned },
+        examples: trainingExamples(learned),
+        tokens: STEP_TOKENS,
+        goals: learned === 'all' ? speed : {},
+      }));
+      const commands = await trainerCommands(context);
+      return compareTrainers({ commands, batches, memoryGoal: memory }, context);
+    },
+    async open(given) {
+      const context = await withModel(given);
+      return { steps: [() => measureTune(context)], close: () => Promise.resolve() };
+    },
+  };
+}
 
 /** Runs `preamble tune` of the context's build; all tokens are learned. */
 async function measureTune(context: BenchContext): Promise<Figure[]> {
