@@ -48,6 +48,24 @@ export class WeightNodes {
     return this.graph.weight(name, span.shape, data, span.type);
   }
 
+  /**
+   * Matrices `[outputs, inputs]` of the same inputs, one below the other, as one initializer `name`: they are read as they lie in the file. Undefined
+   * where other bytes lie between them, and where one is missing.
+   */
+  joined(name: string, parts: readonly string[]): Value | undefined {
+    const spans = parts.flatMap((part) => this.#spans.get(part) ?? []);
+    const [first, ...others] = spans;
+    if (first === undefined || spans.length < parts.length) return undefined;
+    let bytes = byteLength(first);
+    for (const span of others) {
+      if (span.offset !== first.offset + bytes) return undefined;
+      bytes += byteLength(span);
+    }
+    const outputs = spans.reduce((sum, { shape }) => sum + (shape[0] as number), 0);
+    const shape = [outputs, ...first.shape.slice(1)];
+    return this.graph.weight(name, shape, { file: this.#file, offset: first.offset, bytes }, first.type);
+  }
+
   /** Whether the matrix of the layer `name` is of few bits. */
   isQuantized(name: string): boolean {
     return this.#spans.has(quantizedNames(name).values) || this.#isInColumns(name);

@@ -107,24 +107,28 @@ export class LlamaTransformer implements StepTransformer {
   /** Packed queries, keys and values; queries and keys are turned. */
   #projections(x: Value, name: string, angles: Angles): Value {
     const { graph, config } = this;
-    const [query, key, value] = ['q', 'k', 'v'].map((part) =>
-      this.#linear(x, `${name}.${part}_proj`, config.width),
-    ) as [Value, Value, Value];
-    const widths = [config.heads, config.kvHeads, config.kvHeads].map((heads) => heads * config.headDim);
-    [query, key, value].forEach((part, i) => this.shapes.push([part, [-1, widths[i] as number]]));
-    const heads = graph.node(
-      'Concat',
-      [this.#headNorm(query, `${name}.q_norm`), this.#headNorm(key, `${name}.k_norm`)],
-      {
-        axis: 1,
-      },
-    );
+    const [heads, value] = this.#headsAndValues(x, name);
     const batch = graph.node('Unsqueeze', [heads, graph.int64([0])]); // [1, tokens, (heads + kvHeads) * headDim]
     const turned = graph.node('com.microsoft:RotaryEmbedding', [batch, graph.int64([0]), angles.cosines, angles.sines]);
     const width = (config.heads + config.kvHeads) * config.headDim;
     const packed = graph.node('Reshape', [turned, graph.int64([-1, width])]);
     this.shapes.push([heads, [-1, width]], [turned, [1, -1, width]], [packed, [-1, width]]);
     return graph.node('Concat', [packed, value], { axis: 1 });
+  }
+
+  /** The heads of queries and of keys, one behind the other, and the values. */
+  #headsAndValues(x: Value, name: string): [heads: Value, values: Value] {
+    const { graph, config } = this;
+    const [queries, keys] = [config.heads * config.headDim, config.kvHeads * config.headDim];
+    const layers = ['q_proj', 'k_proj', 'v_proj'];
+    if (!config.headNorms) {
+      const together = this.#joinedLinear(x, name, layers, [queries + keys, keys]);
+      if (together !== undefined) return together as [Value, Value];
+    }
+    const [query, key, value] = this.#linears(x, name, layers, [queries, keys, keys]) as [Value, Value, Value];
+    this.shapes.push([query, [-1, queries]], [key, [-1, keys]], [value, [-1, keys]]);
+    const normed = [this.#headNorm(query, `${name}.q_norm`), this.#headNorm(key, `${name}.k_norm`)];
+    return [graph.node('Concat', normed, { axis: 1 }), value];
   }
 
   /** Norms each head of `[tokens, heads * headDim]`, where the model does so. */
@@ -141,9 +145,28 @@ export class LlamaTransformer implements StepTransformer {
 
   #mlp(x: Value, name: string): Value {
     const { graph, config } = this;
-    const gate = activate(graph, config.activation, this.#linear(x, `${name}.gate_proj`, config.width));
-    const gated = graph.node('Mul', [gate, this.#linear(x, `${name}.up_proj`, config.width)]);
+    const widths = [config.inner, config.inner];
+    const [gate, up] = this.#linears(x, name, ['gate_proj', 'up_proj'], widths) as [Value, Value];
+    const gated = graph.node('Mul', [activate(graph, config.activation, gate), up]);
     return this.#linear(gated, `${name}.down_proj`, config.inner);
+  }
+
+  /** Linear layers of `x`, all of the model's width, with their numbers of outputs. */
+  #linears(x: Value, name: string, layers: readonly string[], widths: readonly number[]): readonly Value[] {
+    const together = this.#joinedLinear(x, name, layers, widths);
+    return together ?? layers.map((layer) => this.#linear(x, `${name}.${layer}`, this.config.width));
+  }
+
+  /** Linear layers as one product, cut into `widths`; undefined where their matrices do not lie together, and where something is derived from them. */
+  #joinedLinear(x: Value, name: string, layers: readonly string[], widths: readonly number[]): Value[] | undefined {
+    const { graph } = this;
+    const names = layers.map((layer) => `${name}.${layer}`);
+    if (this.form === 'differentiable' || names.some((one) => this.#weights.has(`${one}.bias`))) return undefined;
+    const parts = names.map((one) => `${one}.weight`);
+    const matrix = this.#weights.joined(`${name}.${layers.join('+')}.weight`, parts);
+    if (matrix === undefined) return undefined;
+    const product = graph.node('Gemm', [x, matrix], { transB: 1 });
+    return graph.nodes('Split', [product, graph.int64(widths)], widths.length, { axis: 1 });
   }
 
   /** `x` times the transposed weight, plus the bias where there is one; `x` is `[tokens, inputs]`. */
