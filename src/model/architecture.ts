@@ -68,6 +68,8 @@ export interface Architecture<Config = unknown> {
    * puts none there; false unless given.
    */
   readonly specialTokensInPrompts?: boolean;
+  /** `model_type` of the checkpoint, where Transformers makes something of the tokenizer's files that depends on it. */
+  modelType?(config: Config): string;
   /**
    * Reads `config.json`, and `generation_config.json`, whose values go first.
    * Throws `CheckpointError` naming the field for a model that would be computed wrongly.

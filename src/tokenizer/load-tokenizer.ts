@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { type Gpt2Files, toTokenizerJson } from './gpt2-files.js';
+import { asLoaded } from './llama-class.js';
 import { NoTokenizer } from './no-tokenizer.js';
 import { readObjectIfThere, readTextIfThere } from './text-file.js';
 import type { ModelTokenizer } from './token-encoder.js';
@@ -13,6 +14,8 @@ interface LoadOptions {
   readonly hasEncoder?: boolean;
   /** As `TokenizerOptions.specialTokensInPrompts`. */
   readonly specialTokensInPrompts?: boolean;
+  /** `model_type` of the checkpoint's `config.json`, where it decides what Transformers makes of the files. */
+  readonly modelType?: string | undefined;
   /** Ids that the model has; not checked unless given. */
   readonly vocabularySize?: number;
 }
@@ -32,7 +35,11 @@ export async function loadTokenizer(directory: string, options: LoadOptions = {}
   const { hasEncoder: skipSpecialTokens = false, specialTokensInPrompts = false } = options;
   const settings = { skipSpecialTokens, specialTokensInPrompts };
   const json = await readObjectIfThere(directory, 'tokenizer.json');
-  if (json) return build(join(directory, 'tokenizer.json'), options, () => new Tokenizer(json, settings));
+  if (json) {
+    const config = (await readObjectIfThere(directory, 'tokenizer_config.json')) ?? {};
+    const place = join(directory, 'tokenizer.json');
+    return build(place, options, () => new Tokenizer(asLoaded(json, config, options.modelType), settings));
+  }
   const files = await readGpt2Files(directory);
   if (files) {
     const place = join(directory, 'vocab.json');
@@ -78,9 +85,17 @@ function namingFile(place: string, create: () => Tokenizer): Tokenizer {
 }
 
 function refuseOther(directory: string, file: string): never {
-  const line = `python -c "from transformers import AutoTokenizer as T; T.from_pretrained('${directory}').save_pretrained('${directory}')"`;
+  const line = `python -c "from transformers import ${LOADERS.get(file) ?? 'AutoTokenizer as T; T.from_pretrained(%)'}.save_pretrained(%)"`;
   throw new TokenizerError(
-    `${directory}: there is ${file}, but no tokenizer.json; \`${line}\` makes one, which is served if it is a byte-level BPE. ` +
-      `SentencePiece and WordPiece are not: ${BY_IDS}`,
+    `${directory}: there is ${file}, but no tokenizer.json; \`${line.replaceAll('%', `'${directory}'`)}\` makes one, which is served if it is ` +
+      `a BPE that is byte-level or has byte fallback. Unigram and WordPiece are not: ${BY_IDS}`,
   );
 }
+
+/**
+ * What loads Llama 2's file, and writes a space and the first token before a text: without a `tokenizer_config.json` Transformers 5's
+ * AutoTokenizer makes a tokenizer of it that does neither.
+ */
+const LOADERS: ReadonlyMap<string, string> = new Map([
+  ['tokenizer.model', 'LlamaTokenizer as T; T.from_pretrained(%, add_bos_token=True)'],
+]);

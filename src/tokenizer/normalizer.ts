@@ -70,6 +70,13 @@ export function createNormalizer(json: NormalizerJson | null | undefined, field 
   }
 }
 
+/** Whether a normalizer leaves every character of a text in it, spaces perhaps written as another text. */
+export function keepsCharacters(json: NormalizerJson | null | undefined, space: string): boolean {
+  if (json?.type === 'Sequence') return (json.normalizers ?? []).every((step) => keepsCharacters(step, space));
+  const writesSpaces = json?.type === 'Replace' && json.pattern?.String === ' ' && json.content === space;
+  return !json || json.type === 'Prepend' || writesSpaces;
+}
+
 /** A normal form, in which newer characters are neither decomposed nor composed. */
 function toForm(text: string, form: 'NFC' | 'NFD' | 'NFKC' | 'NFKD'): string {
   const isOld = (part: number): boolean => part % 2 === 0; // `split` puts the characters that it splits by between

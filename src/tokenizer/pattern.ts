@@ -47,6 +47,11 @@ export class Pattern {
   }
 }
 
+/** A regular expression's text that matches a text itself. */
+export function escaped(text: string): string {
+  return text.replace(/[$()*+.?[\\\]^{|}]/g, '\\$&');
+}
+
 /** Whether an index is between the two surrogates of a character. */
 function isInPair(text: string, index: number): boolean {
   return index > 0 && (text.codePointAt(index - 1) ?? 0) > 0xffff;
@@ -54,8 +59,7 @@ function isInPair(text: string, index: number): boolean {
 
 function compile(pattern: PatternJson | undefined, field: string): RegExp {
   const { Regex: expression, String: literal } = pattern ?? {};
-  if (typeof literal === 'string' && literal !== '')
-    return new RegExp(literal.replace(/[$()*+.?[\\\]^{|}]/g, '\\$&'), 'gu');
+  if (typeof literal === 'string' && literal !== '') return new RegExp(escaped(literal), 'gu');
   if (typeof expression !== 'string') refuseField(field, 'has neither a Regex nor a String');
   try {
     const ported = new SplitPreTokenizer({ pattern: { Regex: expression } }).pattern;

@@ -1,5 +1,5 @@
 import { toCharacters } from './byte-alphabet.js';
-import { Pattern, type PatternJson, type Run } from './pattern.js';
+import { escaped, Pattern, type PatternJson, type Run } from './pattern.js';
 import { refuseField } from './tokenizer-error.js';
 import { matchable, SPACE } from './unicode.js';
 
@@ -13,12 +13,15 @@ export interface PreTokenizerJson {
   readonly pattern?: PatternJson;
   readonly behavior?: string;
   readonly invert?: boolean;
+  readonly replacement?: string;
+  readonly prepend_scheme?: string;
+  readonly split?: boolean;
 }
 
-/** Cuts a piece of text into smaller ones. */
-type Cut = (text: string) => string[];
+/** Cuts a piece of text into smaller ones. A text begins with the first piece that has `isStart`. */
+type Cut = (text: string, isStart: boolean) => string[];
 
-/** Cuts a text into the pieces that are encoded by themselves, written in the byte-level alphabet. */
+/** Cuts a text into the pieces that are encoded by themselves, written as the vocabulary's tokens are. */
 export interface PreTokenizer {
   readonly cut: Cut;
   /** Whether something of a text may be missing in its pieces. */
@@ -31,14 +34,27 @@ const WORDS = new RegExp(
   'gu',
 );
 
-/** Builds the pre-tokenizer. Throws `TokenizerError` for one that is not byte-level, or has a part that is not known here. */
-export function createPreTokenizer(json: PreTokenizerJson | null | undefined): PreTokenizer {
+/**
+ * Builds the pre-tokenizer.
+ * @param isByteLevel whether pieces are written in the byte-level alphabet
+ * @throws TokenizerError for one that writes pieces otherwise, or has a part that is not known here
+ */
+export function createPreTokenizer(json: PreTokenizerJson | null | undefined, isByteLevel: boolean): PreTokenizer {
   const parts = flatten(json, 'pre_tokenizer');
-  if (!parts.some(({ part }) => part.type === 'ByteLevel')) refuseField('pre_tokenizer', 'has no ByteLevel in it');
+  const has = (type: string): boolean => parts.some(({ part }) => part.type === type);
+  if (isByteLevel && !has('ByteLevel')) refuseField('pre_tokenizer', 'has no ByteLevel in it');
+  if (!isByteLevel && has('ByteLevel')) refuseField('pre_tokenizer', 'has a ByteLevel, but the decoder has none');
+  if (isByteLevel && has('Metaspace')) refuseField('pre_tokenizer', 'has a Metaspace beside a ByteLevel');
+  const drops = parts.some(({ part }) => part.type === 'Split' && part.behavior === 'Removed');
+  if (drops && has('Metaspace')) refuseField('pre_tokenizer', 'has a Metaspace behind what removes text');
   const cuts = parts.map(({ part, field }) => toCut(part, field));
   return {
-    cut: (text) => cuts.reduce<string[]>((pieces, cut) => pieces.flatMap(cut), text === '' ? [] : [text]),
-    drops: parts.some(({ part }) => part.type === 'Split' && part.behavior === 'Removed'),
+    cut: (text, isStart) =>
+      cuts.reduce<string[]>(
+        (pieces, cut) => pieces.flatMap((piece, i) => cut(piece, isStart && i === 0)),
+        text === '' ? [] : [text],
+      ),
+    drops,
   };
 }
 
@@ -60,9 +76,14 @@ function toCut(part: PreTokenizerJson, field: string): Cut {
       return digits(part);
     case 'Split':
       return split(part, field);
+    case 'Metaspace':
+      return metaspace(part, field);
     case undefined:
     default:
-      return refuseField(field, `is ${String(part.type)}; supported are ByteLevel, Split, Digits and Sequence`);
+      return refuseField(
+        field,
+        `is ${String(part.type)}; supported are ByteLevel, Metaspace, Split, Digits and Sequence`,
+      );
   }
 }
 
@@ -79,6 +100,23 @@ function cutWords(text: string): string[] {
   const pieces = matchable(text).match(WORDS) ?? [];
   return pieces.map(({ length }) => text.slice(at, (at += length)));
 }
+
+/** Writes spaces as another character, and puts one before a text, or before each piece, that does not begin with one. */
+function metaspace(json: PreTokenizerJson, field: string): Cut {
+  const { replacement = '\u2581', add_prefix_space: addsSpace = true, split: isCut = true } = json;
+  const { prepend_scheme: scheme = addsSpace ? 'always' : 'never' } = json;
+  if (!SCHEMES.has(scheme))
+    refuseField(`${field}.prepend_scheme`, `is ${scheme}; supported are always, first and never`);
+  if (replacement.length !== 1) refuseField(`${field}.replacement`, 'must be one character');
+  return (text, isStart) => {
+    const written = text.replaceAll(' ', replacement);
+    const isPrefixed = (scheme === 'always' || (scheme === 'first' && isStart)) && !written.startsWith(replacement);
+    const whole = isPrefixed ? replacement + written : written;
+    return isCut ? whole.split(new RegExp(`(?=${escaped(replacement)})`, 'u')) : [whole];
+  };
+}
+
+const SCHEMES: ReadonlySet<string> = new Set(['always', 'first', 'never']);
 
 function digits({ individual_digits: isEach = false }: PreTokenizerJson): Cut {
   const pattern = isEach ? /\p{N}|\P{N}+/gu : /\p{N}+|\P{N}+/gu;

@@ -7,8 +7,10 @@ export interface TokenBytes {
    * @param skipsSpecial whether special tokens add none; undefined: what the tokenizer does by itself
    */
   textBytes?(id: number, skipsSpecial?: boolean): Uint8Array;
-  /** Whether the token has the bytes of another one that has a lower id; false unless given. */
+  /** Whether another token is named by the bytes of this one; false unless given. */
   isNamesake?(id: number): boolean;
+  /** Spaces that a whole text loses at its beginning, because the tokenizer puts them there; 0 unless given. */
+  readonly leadingSpaces?: number;
 }
 
 /**
@@ -18,21 +20,46 @@ export interface TokenBytes {
 export class TextStream {
   // Hugging Face keeps a byte order mark as text, and so does this decoder.
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  /** Spaces to leave out, while nothing else has come. */
+  #leadingSpaces: number;
 
-  /** @param skipsSpecial as of `TokenBytes.textBytes` */
+  /**
+   * @param skipsSpecial as of `TokenBytes.textBytes`
+   * @param isWhole whether the text begins with the tokens, as a prompt does; what is generated goes on from one
+   */
   constructor(
     private readonly tokenizer: TokenBytes,
     private readonly skipsSpecial?: boolean,
-  ) {}
+    private readonly isWhole = false,
+  ) {
+    this.#leadingSpaces = this.#spacesAtStart();
+  }
 
   /** Adds a token and returns the text that is now certain; empty while a character is incomplete. */
   push(id: number): string {
     const bytes = this.tokenizer.textBytes?.(id, this.skipsSpecial) ?? this.tokenizer.tokenBytes(id);
-    return this.#decoder.decode(bytes, { stream: true });
+    return this.#withoutLeading(this.#decoder.decode(bytes, { stream: true }));
   }
 
   /** Ends the text: U+FFFD for an incomplete last character, else empty. The stream can then be reused. */
   end(): string {
-    return this.#decoder.decode();
+    const text = this.#withoutLeading(this.#decoder.decode());
+    this.#leadingSpaces = this.#spacesAtStart();
+    return text;
+  }
+
+  #spacesAtStart(): number {
+    return this.isWhole ? (this.tokenizer.leadingSpaces ?? 0) : 0;
+  }
+
+  #withoutLeading(text: string): string {
+    if (this.#leadingSpaces === 0) return text;
+    let start = 0;
+    while (this.#leadingSpaces > 0 && text.charAt(start) === ' ') {
+      start++;
+      this.#leadingSpaces--;
+    }
+    if (start < text.length) this.#leadingSpaces = 0;
+    return text.slice(start);
   }
 }

@@ -1,43 +1,34 @@
 import type { AddedToken } from './added-tokens.js';
 import { isSpaceAt } from './unicode.js';
 
-/** A lower bound on the number of tokens of a text, for a byte-level BPE. */
+/** How long texts and tokens are, in bytes of text. */
+export interface SizeBounds {
+  /** Most bytes of text that one token of the vocabulary can stand for. */
+  readonly longest: number;
+  /** Bytes of a text that tokens stand for: without those that have no token, and that texts lose. */
+  readonly sizeOf: (text: string) => number;
+}
+
+/** A lower bound on the number of tokens of a text, for a BPE. */
 export class TokenBound {
-  /** Most bytes of text that one token can stand for. */
   readonly #longest: number;
   readonly #greedy: readonly AddedToken[];
-  readonly #missing: ReadonlySet<number>;
 
-  /**
-   * @param vocabulary tokens in the byte-level alphabet, each character a byte
-   * @param missing bytes that have no token, and that texts lose
-   * @param isExact false: a normalizer or a pre-tokenizer may drop any text, so the bound is 0
-   */
+  /** @param isExact false: a normalizer or a pre-tokenizer may drop any text, so the bound is 0 */
   constructor(
-    vocabulary: readonly string[],
+    private readonly sizes: SizeBounds,
     added: readonly AddedToken[],
-    missing: ReadonlySet<number>,
     isExact: boolean,
   ) {
-    this.#missing = missing;
-    const lengths = [
-      ...vocabulary.map(({ length }) => length),
-      ...added.map(({ content }) => Buffer.byteLength(content)),
-    ];
-    this.#longest = isExact ? lengths.reduce((longest, length) => Math.max(longest, length), 1) : Infinity;
+    const longest = added.reduce((most, { content }) => Math.max(most, Buffer.byteLength(content)), sizes.longest);
+    this.#longest = isExact ? longest : Infinity;
     this.#greedy = added.filter(({ content, lstrip, rstrip }) => content !== '' && (lstrip || rstrip));
   }
 
   /** The bound for a text, in time that grows with its length and no faster. */
   minTokens(text: string): number {
     const dropped = this.#greedy.reduce((bytes, token) => bytes + droppedBytes(text, token), 0);
-    return Math.ceil(Math.max(0, this.#writtenBytes(text) - dropped) / this.#longest);
-  }
-
-  /** Bytes of a text that have tokens. */
-  #writtenBytes(text: string): number {
-    if (this.#missing.size === 0) return Buffer.byteLength(text);
-    return Buffer.from(text).reduce((count, byte) => count + (this.#missing.has(byte) ? 0 : 1), 0);
+    return Math.ceil(Math.max(0, this.sizes.sizeOf(text) - dropped) / this.#longest);
   }
 }
 

@@ -6,6 +6,10 @@ export interface TokenEncoder {
   readonly textProblem?: string | undefined;
   /** Not to be called with a `textProblem`. */
   encode(text: string): number[];
+  /** As `encode`, of a text that goes on from another, so that nothing is put before it; `encode` unless given. */
+  encodeContinuation?(text: string): number[];
+  /** Whether some token goes on from a word into the space behind it; false unless given. */
+  readonly joinsWords?: boolean;
   /** The fewest tokens that `encode` can return for the text. Quick, however long the text is. */
   minTokens(text: string): number;
 }

@@ -1,12 +1,21 @@
-import { type Decoder, decoderType } from './decoder-type.js';
 import type { AddedToken } from './added-tokens.js';
-import { byteOfCharacter } from './byte-alphabet.js';
+import type { Decoder } from './decoder.js';
 import type { NormalizerJson } from './normalizer.js';
 import type { PreTokenizerJson } from './pre-tokenizer.js';
 import { BY_IDS, refuseField, TokenizerError } from './tokenizer-error.js';
 
-/** The merges of a byte-level BPE, best first: pairs, or as older files have them two tokens with a space between. */
+/** The merges of a BPE, best first: pairs, or as older files have them two tokens with a space between. */
 type Merges = readonly (readonly [string, string])[] | readonly string[];
+
+/** The BPE of a `tokenizer.json`. */
+export interface BpeJson {
+  readonly type: 'BPE';
+  readonly vocab: Readonly<Record<string, number>>;
+  readonly merges: Merges;
+  readonly ignore_merges?: boolean;
+  readonly byte_fallback?: boolean;
+  readonly unk_token?: string | null;
+}
 
 /** The content of `tokenizer.json`, as far as it is read. */
 export interface TokenizerJson {
@@ -14,13 +23,8 @@ export interface TokenizerJson {
   readonly normalizer?: NormalizerJson | null;
   readonly pre_tokenizer?: PreTokenizerJson | null;
   readonly post_processor?: object | null;
-  readonly decoder: { readonly type: 'ByteLevel' };
-  readonly model: {
-    readonly type: 'BPE';
-    readonly vocab: Readonly<Record<string, number>>;
-    readonly merges: Merges;
-    readonly ignore_merges?: boolean;
-  };
+  readonly decoder: Decoder;
+  readonly model: BpeJson;
 }
 
 /** The same before it is checked. */
@@ -32,7 +36,7 @@ interface Unchecked {
     readonly vocab?: unknown;
     readonly merges?: unknown;
     readonly dropout?: unknown;
-    readonly unk_token?: unknown;
+    readonly byte_fallback?: unknown;
     readonly continuing_subword_prefix?: unknown;
     readonly end_of_word_suffix?: unknown;
   } | null;
@@ -40,15 +44,14 @@ interface Unchecked {
 
 /**
  * Checks the content of `tokenizer.json`.
- * @throws TokenizerError when it is not a byte-level BPE that can write every text of assigned characters, or is not whole
+ * @throws TokenizerError when it is no BPE of a kind that is served, or is not whole
  */
 export function checkTokenizerJson(json: object): TokenizerJson {
   const { model, decoder, added_tokens: added = [] } = json as Unchecked;
-  const decoding = decoderType(decoder);
-  if (model?.type !== 'BPE' || decoding !== 'ByteLevel') {
-    const found = `model ${String(model?.type)}, decoder ${String(decoding)}`;
+  if (model?.type !== 'BPE' || decoder?.type === undefined) {
+    const found = `model ${String(model?.type)}, decoder ${String(decoder?.type)}`;
     throw new TokenizerError(
-      `the tokenizer must be GPT-2's byte-level BPE (model BPE, decoder ByteLevel), but is: ${found}; ${BY_IDS}`,
+      `the tokenizer must be a BPE, byte-level as GPT-2's or with byte fallback as Llama 2's, but is: ${found}; ${BY_IDS}`,
     );
   }
   const { vocab, merges } = model;
@@ -59,35 +62,20 @@ export function checkTokenizerJson(json: object): TokenizerJson {
   for (const field of ['dropout', 'continuing_subword_prefix', 'end_of_word_suffix'] as const) {
     if (model[field]) refuseField(`model.${field}`, 'is not supported; only null, 0 and an empty text are');
   }
-  const missing = missingBytes(vocab);
-  if ([...missing].some((byte) => !isRare(byte))) {
-    refuseField('model.vocab', `lacks ${missing.size} of the 256 single bytes: it cannot write every text`);
-  }
-  if (missing.size > 0 && (model.unk_token ?? null) !== null) {
-    refuseField(
-      'model.unk_token',
-      `is set and would stand for the ${missing.size} bytes that have no token: not supported`,
-    );
-  }
-  checkMerges(merges, vocab);
   return { ...(json as TokenizerJson), added_tokens: renumber(added, vocab) };
 }
 
-/** Bytes that have no token. A text loses them, as with Hugging Face's library. */
-export function missingBytes(vocab: TokenizerJson['model']['vocab']): ReadonlySet<number> {
-  return new Set(
-    [...byteOfCharacter].filter(([character]) => !Object.hasOwn(vocab, character)).map(([, byte]) => byte),
-  );
+/** The two tokens of an entry of `merges`; undefined for the line of a version. */
+export function pairOf(merge: readonly [string, string] | string): readonly [string, string] | undefined {
+  if (typeof merge !== 'string') return merge;
+  return merge.startsWith('#version') ? undefined : (merge.split(' ') as [string, string]);
 }
 
-/** Whether a byte is of control characters, or of no assigned character: trained vocabularies lack some of them. */
-function isRare(byte: number): boolean {
-  const isControl = (byte < 0x20 && byte !== 0x09 && byte !== 0x0a && byte !== 0x0d) || byte === 0x7f;
-  return isControl || byte === 0xc0 || byte === 0xc1 || byte === 0xf1 || byte === 0xf2 || byte > 0xf4;
-}
-
-/** All pairs or all texts, as the first is; what is merged, and what comes of it, are tokens. A text may be the line of a version instead. */
-function checkMerges(merges: readonly unknown[], vocab: Readonly<Record<string, number>>): void {
+/**
+ * Checks the merges of a model: all pairs or all texts, as the first is; what is merged, and what comes of it, are tokens. A text may be the
+ * line of a version instead. Throws `TokenizerError` naming the entry.
+ */
+export function checkMerges({ merges, vocab }: { readonly merges: readonly unknown[]; readonly vocab: BpeJson['vocab'] }): void {
   const arePairs = Array.isArray(merges[0]);
   const isToken = (token: unknown): boolean => typeof token === 'string' && Object.hasOwn(vocab, token);
   merges.forEach((merge, i) => {

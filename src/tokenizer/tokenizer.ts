@@ -1,29 +1,17 @@
-import * as library from '@huggingface/tokenizers';
-
 import { type AddedToken, AddedTokens, isNormalized } from './added-tokens.js';
-import { toBytes, toCharacters } from './byte-alphabet.js';
-import { createNormalizer, type Normalize } from './normalizer.js';
-import { createPreTokenizer, type PreTokenizer } from './pre-tokenizer.js';
+import { ByteFallbackModel } from './byte-fallback.js';
+import { ByteLevelModel } from './byte-level.js';
+import { type Decoder, decoderSteps, fallbackDecoding } from './decoder.js';
+import { keepsCharacters } from './normalizer.js';
+import { createPipeline, type Pipeline, withoutPrefix } from './pipeline.js';
 import { type SurroundingIds, surroundingIds } from './special-tokens.js';
 import { TextStream } from './text-stream.js';
 import { TokenBound } from './token-bound.js';
 import type { ModelTokenizer } from './token-encoder.js';
-import { checkTokenizerJson, missingBytes, type TokenizerJson } from './tokenizer-json.js';
-
-/**
- * The part of the library's class in use. (The library's own declarations do not resolve under Node's module
- * resolution.)
- */
-interface Bpe {
-  readonly tokens_to_ids: ReadonlyMap<string, number>;
-  readonly vocab: readonly (string | undefined)[];
-  encode(pieces: readonly string[]): readonly string[];
-}
-
-const { BPE } = library as unknown as { readonly BPE: new (model: TokenizerJson['model']) => Bpe };
+import { refuseField } from './tokenizer-error.js';
+import { type BpeJson, checkTokenizerJson } from './tokenizer-json.js';
 
 const noBytes = new Uint8Array(0);
-const encoder = new TextEncoder();
 
 export interface TokenizerOptions {
   /** Whether texts leave special tokens out, as Transformers' `skip_special_tokens` has it; false unless given. */
@@ -32,62 +20,63 @@ export interface TokenizerOptions {
   readonly specialTokensInPrompts?: boolean;
 }
 
-/** GPT-2's byte-level BPE, which BART has too, with the same ids and texts as Hugging Face's tokenizer. */
+/**
+ * A byte-level BPE, as of GPT-2, BART, Llama 3 and Qwen, or one with byte fallback, as of Llama 2 and Mistral, with the same ids and texts
+ * as Hugging Face's tokenizer.
+ */
 export class Tokenizer implements ModelTokenizer {
   /** The largest id of the vocabulary, added tokens left out. */
   readonly largestId: number;
+  readonly leadingSpaces: number;
+  readonly joinsWords: boolean;
   readonly specialTokensInPrompts: boolean;
-  readonly #bpe: Bpe;
+  readonly #model: ByteLevelModel | ByteFallbackModel;
   readonly #added: ReadonlyMap<number, AddedToken>;
   /** Added tokens that are found in a text as it is written, and those that are found behind the normalizer. */
   readonly #written: AddedTokens;
   readonly #normalized: AddedTokens;
-  readonly #normalize: Normalize;
-  readonly #preTokenizer: PreTokenizer;
+  /** How the beginning of a text is read, and what follows an added token; and a text that goes on from another. */
+  readonly #start: Pipeline;
+  readonly #inside: Pipeline;
   readonly #around: SurroundingIds;
   readonly #bytes: (Uint8Array | undefined)[] = [];
-  readonly #namesakes: ReadonlySet<number>;
+  #namesakes: ReadonlySet<number> | undefined;
   readonly #bound: TokenBound;
   readonly #skipsSpecial: boolean;
 
   /**
    * @param content of `tokenizer.json`
-   * @throws TokenizerError when the tokenizer is not a byte-level BPE that can write every text of assigned characters, or has a part that is not known here
+   * @throws TokenizerError when the tokenizer is not of a kind that is served, cannot write every text of assigned characters, or has a part that is not known here
    */
   constructor(content: object, { skipSpecialTokens = false, specialTokensInPrompts = false }: TokenizerOptions = {}) {
     const json = checkTokenizerJson(content);
-    const { added_tokens: added, model } = json;
-    const normalize = createNormalizer(json.normalizer);
+    const { added_tokens: added, model: bpe } = json;
+    const model = createModel(json.decoder, bpe);
+    const isByteLevel = model instanceof ByteLevelModel;
+    this.#model = model;
     this.#skipsSpecial = skipSpecialTokens;
     this.specialTokensInPrompts = specialTokensInPrompts;
-    this.#bpe = new BPE(model);
+    this.largestId = model.largestId;
+    this.leadingSpaces = model.leadingSpaces;
+    this.joinsWords = model.joinsWords;
     this.#added = new Map(added.map((token) => [token.id, token]));
-    this.#normalize = normalize ?? ((text) => text);
+    this.#start = createPipeline(json, isByteLevel);
+    this.#inside = isByteLevel ? this.#start : createPipeline(withoutPrefix(json), isByteLevel);
     this.#written = new AddedTokens(added.filter((token) => !isNormalized(token)));
-    this.#normalized = new AddedTokens(added.filter(isNormalized), ({ content: text }) => this.#normalize(text));
-    this.#preTokenizer = createPreTokenizer(json.pre_tokenizer);
+    this.#normalized = new AddedTokens(added.filter(isNormalized), this.#contentOf);
     const ids = new Map(added.map((token) => [token.content, token.id]));
-    const idOf = (token: string): number | undefined => ids.get(token) ?? this.#bpe.tokens_to_ids.get(token);
-    this.#around = surroundingIds(json.post_processor, idOf);
-    const tokens = Object.keys(model.vocab);
-    this.#bound = new TokenBound(
-      tokens,
-      added,
-      missingBytes(model.vocab),
-      normalize === undefined && !this.#preTokenizer.drops,
-    );
-    this.largestId = Object.values(model.vocab).reduce((largest, id) => Math.max(largest, id), 0);
-    this.#namesakes = namesakesOf(added, tokens, this.#bpe.tokens_to_ids);
+    this.#around = surroundingIds(json.post_processor, (token) => ids.get(token) ?? model.idOf(token));
+    const keeps = isByteLevel ? !json.normalizer : keepsCharacters(json.normalizer, model.space);
+    this.#bound = new TokenBound(model.sizes, added, keeps && !this.#start.preTokenizer.drops);
   }
 
   /** Token ids of a text. Special tokens written in the text are recognised; none is added. */
   encode(text: string): number[] {
-    const ids: number[] = [];
-    for (const piece of this.#written.split(text)) {
-      if (typeof piece === 'number') ids.push(piece);
-      else for (const part of this.#normalized.split(this.#normalize(piece))) this.#encodePart(part, ids);
-    }
-    return ids;
+    return this.#encode(text, this.#start);
+  }
+
+  encodeContinuation(text: string): number[] {
+    return this.#encode(text, this.#inside);
   }
 
   /** As `encode`, with the special tokens that the tokenizer puts around a text: `<s>` and `</s>` in BART, `<s>` in Llama, none in GPT-2. */
@@ -120,54 +109,49 @@ export class Tokenizer implements ModelTokenizer {
   }
 
   isNamesake(id: number): boolean {
+    this.#namesakes ??= this.#model.namesakes([...this.#added.values()]);
     return this.#namesakes.has(id);
   }
 
-  /** A decoder for the tokens of one sequence as they arrive. */
+  /** A decoder for the tokens of one whole text as they arrive. */
   textStream(): TextStream {
-    return new TextStream(this);
+    return new TextStream(this, undefined, true);
   }
 
-  #encodePart(part: string | number, ids: number[]): void {
-    if (typeof part === 'number') {
-      ids.push(part);
-      return;
-    }
-    for (const token of this.#bpe.encode(this.#preTokenizer.cut(part))) {
-      const id = this.#bpe.tokens_to_ids.get(token);
-      if (id !== undefined) ids.push(id);
-    }
+  /** What an added token is found as and, in Hugging Face's library, decoded to. */
+  readonly #contentOf = (token: AddedToken): string =>
+    isNormalized(token) ? this.#start.normalize(token.content) : token.content;
+
+  /** @param first how the text's beginning is read */
+  #encode(text: string, first: Pipeline): number[] {
+    const ids: number[] = [];
+    this.#written.split(text).forEach((piece, i) => {
+      if (typeof piece === 'number') ids.push(piece);
+      else this.#encodePiece(piece, i === 0 ? first : this.#start, i === 0, ids);
+    });
+    return ids;
+  }
+
+  #encodePiece(piece: string, { normalize, preTokenizer }: Pipeline, isStart: boolean, ids: number[]): void {
+    this.#normalized.split(normalize(piece)).forEach((part, i) => {
+      if (typeof part === 'number') ids.push(part);
+      else this.#model.encode(preTokenizer.cut(part, isStart && i === 0), ids);
+    });
   }
 
   #bytesOf(id: number): Uint8Array {
-    const token = this.#added.get(id)?.content;
-    if (token !== undefined) return encoder.encode(token);
-    return bytesOfToken(this.#bpe.vocab[id] ?? '');
+    const token = this.#added.get(id);
+    return token === undefined ? this.#model.bytesOf(id) : this.#model.addedBytes(this.#contentOf(token));
   }
 }
 
-/** A token that is not written in the alphabet stands for its own characters. */
-function bytesOfToken(token: string): Uint8Array {
-  return toBytes(token) ?? encoder.encode(token);
-}
-
-/** Ids of tokens with the bytes of another token that has a lower id. Tokens in the alphabet all differ: one of two is not, or is added. */
-function namesakesOf(
-  added: readonly AddedToken[],
-  vocabulary: readonly string[],
-  idOf: ReadonlyMap<string, number>,
-): ReadonlySet<number> {
-  const written = vocabulary
-    .filter((token) => toBytes(token) === undefined)
-    .map((token) => ({ content: token, id: idOf.get(token) ?? 0 }));
-  const addedIds = new Set(added.map(({ id }) => id));
-  const ids = new Map<string, Set<number>>();
-  for (const { content, id } of [...added, ...written.filter((token) => !addedIds.has(token.id))]) {
-    const own = ids.get(content) ?? new Set();
-    const other = idOf.get(toCharacters(content));
-    if (other !== undefined && !addedIds.has(other)) own.add(other);
-    ids.set(content, own.add(id));
-  }
-  const namesakes = [...ids.values()].flatMap((same) => [...same].sort((a, b) => a - b).slice(1));
-  return new Set(namesakes);
+function createModel(decoder: Decoder, bpe: BpeJson): ByteLevelModel | ByteFallbackModel {
+  const steps = decoderSteps(decoder);
+  const isByteLevel = steps.length === 1 && steps[0]?.type === 'ByteLevel';
+  const { byte_fallback: hasFallback = false } = bpe;
+  if (isByteLevel && hasFallback) refuseField('model.byte_fallback', 'is true beside a ByteLevel decoder');
+  if (isByteLevel) return new ByteLevelModel(bpe);
+  const decoding = fallbackDecoding(steps);
+  if (!hasFallback) refuseField('model.byte_fallback', 'must be true for a decoder with ByteFallback');
+  return new ByteFallbackModel(bpe, decoding);
 }

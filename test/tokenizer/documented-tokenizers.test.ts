@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -23,14 +24,18 @@ const ofJson = (change: object): Case => ({ files: { 'tokenizer.json': { ...json
 /** The vocabulary without the byte 4. */
 const { Ą: _end, ...vocab } = json.model.vocab;
 const flags = { single_word: true, lstrip: true, rstrip: true };
-/** The decoder of Llama 2's tokenizer. */
-const FALLBACK = {
-  type: 'Sequence',
-  decoders: [
-    { type: 'Replace', pattern: { String: '\u2581' }, content: ' ' },
-    ...[{ type: 'ByteFallback' }, { type: 'Fuse' }, { type: 'Strip', content: ' ', start: 1, stop: 0 }],
-  ],
+/** A small tokenizer as Llama 2's, of the goldens. */
+const { base: fallback } = JSON.parse(readFileSync(new URL('goldens/byte-fallback.json', import.meta.url), 'utf8')) as {
+  readonly base: { readonly model: { readonly vocab: Readonly<Record<string, number>> } };
 };
+const { '<0x41>': _byte, ...lacking } = fallback.model.vocab;
+const ofFallback = (vocab: object, config?: object): Case => ({
+  files: {
+    'tokenizer.json': { ...fallback, model: { ...fallback.model, vocab } },
+    ...(config && { 'tokenizer_config.json': config }),
+  },
+  ...(config && { outcome: 'converted' }),
+});
 const punctuation = { type: 'Sequence', pretokenizers: [{ type: 'Punctuation' }, json['pre_tokenizer']] };
 
 testDocumentedRows<Case>(
@@ -48,7 +53,10 @@ testDocumentedRows<Case>(
     'No tokenizer': { files: {} },
     '`spiece.model`, SentencePiece': { files: { 'spiece.model': '' } },
     '`vocab.txt`, WordPiece': { files: { 'vocab.txt': '' } },
-    '`tokenizer.json`, a BPE with byte fallback, as of Llama 2': ofJson({ decoder: FALLBACK }),
+    '`tokenizer.model`, SentencePiece, as of Llama 2': { files: { 'tokenizer.model': '' } },
+    '`tokenizer.json`, a BPE with byte fallback, as of Llama 2 and Mistral': ofFallback(fallback.model.vocab),
+    'The same, of the class `LlamaTokenizer`': ofFallback(fallback.model.vocab, { tokenizer_class: 'LlamaTokenizer' }),
+    '`tokenizer.json`, a BPE with byte fallback without tokens for some bytes': ofFallback(lacking),
     '`tokenizer.json`, Unigram or WordPiece': ofJson({ model: { type: 'Unigram', vocab: [] } }),
     '`tokenizer.json`, a part that is not known here': ofJson({ pre_tokenizer: punctuation }),
     '`tokenizer.json`, a Git LFS pointer': {
@@ -56,14 +64,14 @@ testDocumentedRows<Case>(
     },
     '`tokenizer.json`, cut off': { files: { 'tokenizer.json': JSON.stringify(json).slice(0, -9) } },
     '`tokenizer.json` of a model with more tokens': ofJson({
-      model: { ...json.model, vocab: { ...json.model.vocab, more: 300 } },
+      model: { ...json.model, vocab: { ...json.model.vocab, more: 500 } },
     }),
   },
   async ({ files, outcome = 'taken' }): Promise<SeenOutcome> => {
     for (const [name, content] of Object.entries(files)) {
       await fs.writeFile(path.join(directory, name), typeof content === 'string' ? content : JSON.stringify(content));
     }
-    return loadTokenizer(directory, { vocabularySize: 300 }).then(
+    return loadTokenizer(directory, { vocabularySize: 500 }).then(
       ({ textProblem }) => ({ outcome, messages: textProblem === undefined ? [] : [textProblem] }),
       (error: Error) => ({ outcome: 'refused', messages: [error.message] }),
     );

@@ -26,8 +26,9 @@ describe('every code point is cut and stripped as by Hugging Face', () => {
     const split = { type: 'Split', pattern: { Regex: pattern ?? '' }, behavior: 'Isolated' };
     const { cut } = createPreTokenizer(
       pattern === undefined ? bytes : { type: 'Sequence', pretokenizers: [split, bytes] },
+      true,
     );
-    return (text) => lengths(cut(text));
+    return (text) => lengths(cut(text, true));
   };
 
   it.each(['bytes', 'newer', 'classes'] as const)('%s', (name) => {

@@ -214,7 +214,7 @@ describe('a text stream', () => {
 describe('loading', () => {
   test('refuses another kind of tokenizer', () => {
     const json = tinyTokenizerJson();
-    expect(() => new Tokenizer({ ...json, decoder: { type: 'Metaspace' } })).toThrow(/decoder Metaspace/);
+    expect(() => new Tokenizer({ ...json, decoder: { type: 'Metaspace' } })).toThrow(/decoder is Metaspace/);
     expect(() => new Tokenizer({ ...json, decoder: null })).toThrow(/decoder undefined/);
     expect(() => new Tokenizer({ ...json, model: { ...json.model, type: 'Unigram' } })).toThrow(/model Unigram/);
   });
@@ -227,7 +227,7 @@ describe('loading', () => {
       expect(tokenizer.decode(tokenizer.encode('hello world'))).toBe('hello world');
     }
     for (const decoder of [sequence(), sequence(json['decoder'], { type: 'Strip' }), sequence(null)]) {
-      expect(() => new Tokenizer({ ...json, decoder })).toThrow(/decoder (Sequence|undefined)/);
+      expect(() => new Tokenizer({ ...json, decoder })).toThrow(/decoder (is|undefined)/);
     }
   });
 

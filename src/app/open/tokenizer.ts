@@ -1,8 +1,6 @@
 import { readManifest } from '../../model/compile/compiled-model.js';
-import type { Architecture } from '../../model/architecture.js';
 import { architectureNamed } from '../../model/architectures.js';
-import { readKind } from '../../model/compile/model-checkpoint.js';
-import type { ModelShape } from '../../prefix/kv.js';
+import { type ModelKind, readKind } from '../../model/compile/model-checkpoint.js';
 import { type ChatTemplate, loadChatTemplate } from '../../tokenizer/chat-template.js';
 import { loadTokenizer } from '../../tokenizer/load-tokenizer.js';
 import type { ModelTokenizer } from '../../tokenizer/token-encoder.js';
@@ -20,15 +18,17 @@ export interface OpenTokenizer {
  * @throws TokenizerError, and CheckpointError for a configuration that cannot be served
  */
 export async function openTokenizer(source: string): Promise<OpenTokenizer> {
-  const { architecture, shape } = await kindOf(source);
+  const { architecture, config, shape } = await kindOf(source);
   const { sourceLength, vocabularySize } = shape;
   const { specialTokensInPrompts = false } = architecture;
-  const kind = { hasEncoder: sourceLength !== undefined, vocabularySize, specialTokensInPrompts };
+  const modelType = architecture.modelType?.(config);
+  const kind = { hasEncoder: sourceLength !== undefined, modelType, vocabularySize, specialTokensInPrompts };
   return { tokenizer: await loadTokenizer(source, kind), chatTemplate: await loadChatTemplate(source) };
 }
 
-async function kindOf(source: string): Promise<{ architecture: Architecture; shape: ModelShape }> {
+/** The kind of a checkpoint's or a compiled model's directory. Throws `CheckpointError` for one that cannot be served. */
+export async function kindOf(source: string): Promise<ModelKind> {
   const manifest = await readManifest(source);
   if (manifest === undefined) return readKind(source);
-  return { architecture: architectureNamed(manifest.architecture), shape: manifest.shape };
+  return { architecture: architectureNamed(manifest.architecture), config: manifest.config, shape: manifest.shape };
 }

@@ -28,7 +28,7 @@ export class LogprobsWriter {
     private readonly skipsSpecial?: boolean,
     isEcho = false,
   ) {
-    this.#text = new TextStream(tokenizer, isEcho ? undefined : skipsSpecial);
+    this.#text = isEcho ? new TextStream(tokenizer, undefined, true) : new TextStream(tokenizer, skipsSpecial);
   }
 
   /**

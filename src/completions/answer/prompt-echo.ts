@@ -28,7 +28,7 @@ export class PromptEcho {
     private readonly scores: Scores | undefined,
     tokenizer: TokenBytes,
   ) {
-    this.#text = new TextStream(tokenizer);
+    this.#text = new TextStream(tokenizer, undefined, true);
   }
 
   /** The piece of the prompt that comes with an event, before the event's own text. Call it for every event, in order. */

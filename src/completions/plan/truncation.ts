@@ -33,9 +33,9 @@ export function truncate(
   return (prompt) => {
     if (prompt.length === 0) throw emptyPrompt();
     if (typeof prompt !== 'string') return prompt.slice(-count);
-    const text = endOf(prompt);
+    const text = endOf(prompt, encoder);
     const tokens = encode(text);
-    if (text.length < prompt.length && tokens.length < count) throw tooLong(prompt);
+    if (text.length < prompt.length && tokens.length < count + atCut(text)) throw tooLong(prompt);
     return tokens.length <= count ? tokens : lastOf(tokens, encoder.encode(text), count);
   };
 }
@@ -45,13 +45,20 @@ export function emptyPrompt(): CompletionError {
   return invalidValue('prompt', 'A prompt must have at least one token.');
 }
 
-/** A text, or so much of its end that its last tokens are the same: it is cut between two words, where no token of GPT-2's pattern goes on. */
-function endOf(text: string): string {
+/** A text, or so much of its end that its last tokens are the same: it is cut between two words, where no token goes on. */
+function endOf(text: string, { joinsWords = false }: PromptEncoder): string {
   if (text.length <= MAX_CHARACTERS) return text;
+  if (joinsWords) throw tooLong(text);
   const end = text.slice(-MAX_CHARACTERS);
   const at = end.slice(0, PLACES).search(/(?<=[\p{L}\p{N}]) (?=[\p{L}\p{N}])/u);
   if (at < 0) throw tooLong(text);
   return end.slice(at);
+}
+
+/** Most tokens that a text which was cut may have of its first word: a tokenizer that puts a space before a text may make others of it. */
+function atCut(text: string): number {
+  const end = text.indexOf(' ', 1);
+  return 2 + Buffer.byteLength(end < 0 ? text : text.slice(0, end));
 }
 
 function tooLong({ length }: string): CompletionError {

@@ -75,10 +75,18 @@ export class ModelCheckpoint {
   }
 }
 
-/** The kind of a checkpoint's model and its shape, from its configuration alone. Throws `CheckpointError` naming what is missing or wrong. */
-export async function readKind(directory: string): Promise<{ architecture: Architecture; shape: ModelShape }> {
+/** What a model is, without its weights. */
+export interface ModelKind {
+  readonly architecture: Architecture;
+  /** The configuration, which only the architecture reads. */
+  readonly config: unknown;
+  readonly shape: ModelShape;
+}
+
+/** The kind of a checkpoint's model, from its configuration alone. Throws `CheckpointError` naming what is missing or wrong. */
+export async function readKind(directory: string): Promise<ModelKind> {
   const { architecture, config } = await readConfig(directory);
-  return { architecture, shape: architecture.shape(config) };
+  return { architecture, config, shape: architecture.shape(config) };
 }
 
 /** What a checkpoint's configuration says, and the files that all of it is read from. */

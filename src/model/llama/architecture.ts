@@ -14,6 +14,7 @@ export const llama: Architecture<LlamaConfig> = {
   tokenEmbeddings: EMBEDDINGS,
   embeddingCopies: [HEAD_WEIGHT],
   specialTokensInPrompts: true,
+  modelType: ({ family }) => family,
   parseConfig,
   withOwnHead: (config) => ({ ...config, tiedHead: false }),
   shape: shapeOf,
@@ -27,6 +28,6 @@ export const llama: Architecture<LlamaConfig> = {
   transformer: (graph, source, form) => new LlamaTransformer(graph, source, form),
 };
 
-function fingerprintText({ eosTokenIds: _ids, rotation, biases, ...rest }: LlamaConfig): string {
+function fingerprintText({ eosTokenIds: _ids, family: _family, rotation, biases, ...rest }: LlamaConfig): string {
   return JSON.stringify(sortedFields({ ...rest, rotation: sortedFields(rotation), biases: sortedFields(biases) }));
 }

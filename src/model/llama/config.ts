@@ -8,6 +8,8 @@ import { readRotation, type Rotation } from './rotation.js';
 
 /** Everything of a checkpoint's `config.json` that changes what the model computes. */
 export interface LlamaConfig {
+  /** `model_type` of the checkpoint. What is computed does not depend on it: it is no part of the fingerprint. */
+  readonly family: Family;
   readonly layers: number;
   readonly heads: number;
   /** Heads of keys and values, each for `heads / kvHeads` heads of queries. */
@@ -53,6 +55,7 @@ export function parseConfig(config: Json, generation?: Json, warn: Warn = () => 
   refuseWindows(config, read, { family, layers, contextLength });
   const hasAttentionBias = biases === 'asked' && read.boolean('attention_bias', false);
   const result: LlamaConfig = {
+    family,
     layers,
     ...readHeads(read, { family, width, heads }),
     width,

@@ -36,7 +36,7 @@ interface LongExample {
 
 /**
  * One example of ids for each target; the end token is appended to it. Source and target are encoded apart, as a served
- * prompt is. In an encoder-decoder, and where prompts get them, a text that is a source gets the tokenizer's special tokens; in the former a target begins with the token that
+ * prompt is; nothing is put before a target that goes on from its source. In an encoder-decoder, and where prompts get them, a text that is a source gets the tokenizer's special tokens; in the former a target begins with the token that
  * the checkpoint forces to be generated first, if any. Throws `TuningError` naming the example that is empty, has an unknown id or, unless
  * `tooLong` says otherwise, does not fit the context, and the signal's reason.
  */
@@ -110,7 +110,11 @@ class ExampleEncoder {
       isPrompt ? encodePrompt(encoder, part(text)) : encoder.encode(part(text));
     const prompt = this.#notEmpty(this.#side(source, encode, cuts ? Infinity : room));
     return targets.map((text) => {
-      const target = this.#side(text, (whole) => encoder.encode(whole), room - (cuts ? 1 : prompt.tokens));
+      const target = this.#side(
+        text,
+        (whole) => encoder.encodeContinuation?.(whole) ?? encoder.encode(whole),
+        room - (cuts ? 1 : prompt.tokens),
+      );
       const needed = prompt.tokens + target.tokens;
       const isWhole = prompt.ids !== undefined && target.ids !== undefined;
       const learned = target.ids && [...target.ids, this.end];
