@@ -8,6 +8,7 @@ import { ConfigError } from '../config/error.js';
 import { needsKey, precisions } from '../config/rules.js';
 import type { Config } from '../config/variables.js';
 import { limitHeapGrowth } from './heap.js';
+import { describeSlots } from './open/context.js';
 import { describeStore } from './open/store.js';
 import { outliveOutputs } from './outputs.js';
 import { compileProgress } from './compile-progress.js';
@@ -85,6 +86,7 @@ function banner({ model, tokenizer, server }: App, config: Config): string {
     `Preamble listens on ${url} (try it in a browser: ${url}/docs)`,
     `  model  ${model.base.id}${describePrecision(config)}`,
     ...(textProblem === undefined ? [] : [`         ${textProblem}`]),
+    `  slots  ${describeSlots(model.base, config)}`,
     `  store  ${describeStore(config.store)}`,
     `  try    curl -s ${url}/v1/completions -H 'content-type: application/json'${key} -d '${body}'`,
     ...(key ? [`         with KEY set to ${whichKey(config)}`] : []),

@@ -75,6 +75,8 @@ const model = {
   kv: choice('PREAMBLE_KV', undefined, KV_PRECISIONS),
   /** Sequences that are computed together. */
   slots: integer('PREAMBLE_SLOTS', 32, 1, 1024),
+  /** Positions of a sequence; by default all that the model has. */
+  maxModelLength: variable('PREAMBLE_MAX_MODEL_LEN', () => undefined as number | undefined, parseInteger(2, 2 ** 24)),
   /** Threads inside one step. */
   threads: variable('PREAMBLE_THREADS', () => physicalCores(), parseInteger(1, 1024)),
   /** Whether threads that wait for the next operator spin. */

@@ -24,6 +24,7 @@ import { NO_PREFIX_ENCODER, OnnxPrefixEncoder } from './prefix-encoder.js';
 import { slotPositions } from './slot-positions.js';
 import { StepBuffers } from './step-buffers.js';
 import { maxTokensOf } from './step-check.js';
+import { limitContext } from './slot-memory.js';
 import { MAX_ROW_TOKENS } from './step-layout.js';
 
 export interface OpenModelOptions extends CompileOptions {
@@ -31,6 +32,8 @@ export interface OpenModelOptions extends CompileOptions {
   readonly id?: string;
   /** Sequences that decode together. */
   readonly slots: number;
+  /** Positions of a sequence, of a decoder-only model; those of the checkpoint unless given, and at most so many. */
+  readonly maxLength?: number | undefined;
   /** Threads inside one step. */
   readonly threads: number;
   /** Whether threads that wait for the next operator spin; true unless given. */
@@ -79,7 +82,8 @@ export async function openModel(options: OpenModelOptions): Promise<Model> {
     const runtime = resources.use(new Runtime({ threads: options.threads, spin: options.spin ?? true }));
     if (provider !== 'cpu') await requireProvider(runtime, provider);
     const directory = await compileModel(options);
-    const manifest = (await readManifest(directory)) as Manifest;
+    const whole = (await readManifest(directory)) as Manifest;
+    const manifest = { ...whole, shape: limitContext(whole.shape, options.maxLength) };
     const weights = mapWeights(runtime, directory, manifest, resources);
     const kv = options.kv ?? 'float32';
     return await load({ runtime, directory, manifest, weights, kv, resources }, options);

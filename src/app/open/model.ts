@@ -6,20 +6,27 @@ import type { CompileProgress } from '../../model/compile/compiled-model.js';
 import { CheckpointError } from '../../model/checkpoint-error.js';
 import { openModel, type Model } from '../../model/model.js';
 import { TokenizerError } from '../../tokenizer/tokenizer-error.js';
+import { checkContext } from './context.js';
 import { openTokenizer, type OpenTokenizer } from './tokenizer.js';
 
 /**
  * Opens the model that the settings describe, compiling it if needed.
  * @param savePacked whether packed weights are kept in the cache, for all servers of the machine to map
- * @throws ConfigError for a precision of weights that does not fit the model, and for a cache that cannot be used
+ * @throws ConfigError for a precision of weights that does not fit the model, for a context or slots that do not fit, and for a cache that
+ * cannot be used
  */
-export function openConfiguredModel(
+export async function openConfiguredModel(
   config: Settings<'model'>,
   onProgress?: CompileProgress,
   savePacked = false,
 ): Promise<Model> {
   const { model: source, modelName: id, cache, slots, threads, spin, provider } = config;
-  const options = { source, cache, slots, threads, provider, spin: spin === 'on', savePacked, ...precisions(config) };
+  const { maxModelLength: maxLength } = config;
+  await checkContext(config);
+  const options = {
+    ...{ source, cache, slots, maxLength, threads, provider, spin: spin === 'on', savePacked },
+    ...precisions(config),
+  };
   return openModel({ ...options, ...(id && { id }), ...(onProgress && { onProgress }) }).catch(rethrowNaming(config));
 }
 

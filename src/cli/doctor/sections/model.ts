@@ -1,15 +1,16 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
+import { checkContext } from '../../../app/open/context.js';
 import { openTokenizer } from '../../../app/open/tokenizer.js';
+import { ConfigError } from '../../../config/error.js';
 import { precisions } from '../../../config/rules.js';
 import type { Config } from '../../../config/variables.js';
 import { ModelCheckpoint } from '../../../model/compile/model-checkpoint.js';
 import { findCompiled, readManifest, type Manifest } from '../../../model/compile/compiled-model.js';
-import type { KvPrecision } from '../../../model/precision.js';
+import { bytesOfSlot, limitContext } from '../../../model/slot-memory.js';
 import { layOut } from '../../../model/weights.js';
-import { CROSS, hasEncoder, type ModelShape, queryHeadsOf, rowWidth, siteNamed, slotSite } from '../../../prefix/kv.js';
-import { ELEMENT_TYPES } from '../../../runtime/ort/tensor.js';
+import { type ModelShape, queryHeadsOf, slotSite } from '../../../prefix/kv.js';
 import { showBytes, type Fact, type Problem, type Section } from '../report.js';
 import { findWritable } from './writable.js';
 
@@ -22,6 +23,9 @@ export interface ExaminedModel {
   readonly slotBytes: number;
 }
 
+const FIX =
+  'Set PREAMBLE_MODEL to a Hugging Face GPT-2, BART, Llama, Mistral or Qwen directory with config.json, tokenizer.json and model.safetensors.';
+
 /** Examines whether the model can be served and whether it is compiled. Compiles nothing. */
 export async function examineModel(config: Config): Promise<{ section: Section; model?: ExaminedModel }> {
   const source: Fact = { value: path.basename(config.model), why: config.model };
@@ -29,11 +33,13 @@ export async function examineModel(config: Config): Promise<{ section: Section; 
     const { kv, ...precision } = precisions(config);
     const directory = await findCompiled({ source: config.model, cache: config.cache, ...precision });
     const manifest = directory === undefined ? undefined : await readManifest(directory);
-    const { shape, weightBytes, warnings } = manifest ?? (await measureCheckpoint(config.model));
+    const { shape: whole, weightBytes, warnings } = manifest ?? (await measureCheckpoint(config.model));
+    await checkContext(config);
+    const shape = limitContext(whole, config.maxModelLength);
     const { textProblem } = (await openTokenizer(config.model)).tokenizer;
     const tokenizer: Fact =
       textProblem === undefined
-        ? { value: 'byte-level BPE' }
+        ? { value: 'BPE' }
         : { value: 'none', why: 'token ids alone are read and written' };
     const problems = warnings.map(toProblem);
     if (manifest === undefined) problems.push(...(await checkCache(config.cache, weightBytes)));
@@ -44,7 +50,7 @@ export async function examineModel(config: Config): Promise<{ section: Section; 
   } catch (error) {
     const problem: Problem = {
       problem: `the model cannot be served: ${(error as Error).message}`,
-      fix: 'Set PREAMBLE_MODEL to a Hugging Face GPT-2, BART, Llama, Mistral or Qwen directory with config.json, tokenizer.json and model.safetensors.',
+      fix: error instanceof ConfigError ? `Set ${error.variable} so.` : FIX,
       fatal: true,
     };
     return { section: { name: 'model', facts: { source }, problems: [problem] } };
@@ -61,13 +67,6 @@ async function measureCheckpoint(directory: string): Promise<Pick<Manifest, 'sha
 function toProblem(warning: string): Problem {
   const fix = 'The model is served so; docs/models.md says what is read of its files.';
   return { problem: warning, fix, fatal: false };
-}
-
-/** Of an encoder-decoder, with those of a full source slot. */
-function bytesOfSlot(shape: ModelShape, kv: KvPrecision): number {
-  const { contextLength, sourceLength = 0 } = shape;
-  const source = hasEncoder(shape) ? sourceLength * rowWidth(siteNamed(shape, CROSS)) : 0;
-  return (contextLength * rowWidth(slotSite(shape)) + source) * ELEMENT_TYPES[kv].bytes;
 }
 
 function describeShape(shape: ModelShape, weightBytes: number): Record<string, Fact> {
