@@ -21,6 +21,8 @@ export interface WeightSource<Config = unknown> {
   readonly weights: readonly WeightSpan[];
   /** File of the weights, relative to the graph. */
   readonly weightsFile: string;
+  /** Positions of a slot of a decoder-only model; the configuration's context unless given. */
+  readonly positions?: number;
 }
 
 /** Everything that a graph is written from. */

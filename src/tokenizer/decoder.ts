@@ -33,7 +33,10 @@ export function decoderSteps(decoder: Decoder): readonly Decoder[] {
 export function fallbackDecoding(steps: readonly Decoder[]): FallbackDecoding {
   const [replace, bytes, fuse, strip, ...others] = steps;
   if (replace?.type !== 'Replace' || bytes?.type !== 'ByteFallback' || fuse?.type !== 'Fuse' || others.length > 0) {
-    return refuseField('decoder', `is ${steps.map(({ type }) => String(type)).join(', ') || 'empty'}; supported are ByteLevel, and ${SUPPORTED}`);
+    return refuseField(
+      'decoder',
+      `is ${steps.map(({ type }) => String(type)).join(', ') || 'empty'}; supported are ByteLevel, and ${SUPPORTED}`,
+    );
   }
   const space = replace.pattern?.String;
   if (typeof space !== 'string' || space === '' || replace.content !== ' ') {

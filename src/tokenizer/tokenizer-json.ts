@@ -75,7 +75,13 @@ export function pairOf(merge: readonly [string, string] | string): readonly [str
  * Checks the merges of a model: all pairs or all texts, as the first is; what is merged, and what comes of it, are tokens. A text may be the
  * line of a version instead. Throws `TokenizerError` naming the entry.
  */
-export function checkMerges({ merges, vocab }: { readonly merges: readonly unknown[]; readonly vocab: BpeJson['vocab'] }): void {
+export function checkMerges({
+  merges,
+  vocab,
+}: {
+  readonly merges: readonly unknown[];
+  readonly vocab: BpeJson['vocab'];
+}): void {
   const arePairs = Array.isArray(merges[0]);
   const isToken = (token: unknown): boolean => typeof token === 'string' && Object.hasOwn(vocab, token);
   merges.forEach((merge, i) => {

@@ -64,6 +64,16 @@ describe('preamble prefix', () => {
     expect(refused).toMatchObject({ status: 1, err: expect.stringContaining('placement_conflict') });
   });
 
+  it('says that a chat template beside the adapter is left behind', async () => {
+    const { prefix, adapter } = await setUp();
+    await writeFile(join(adapter, 'chat_template.jinja'), '{{ messages }}');
+    const { out } = await prefix('push', adapter, '--name', 'n', '--force');
+    expect(out).toMatch(/\nwarning: chat_template\.jinja is not uploaded: a prefix has no chat template of its own/);
+    expect(JSON.parse((await prefix('push', adapter, '--name', 'n', '--force', '--json')).out)).toMatchObject({
+      warnings: [expect.stringContaining('chat_template.jinja')],
+    });
+  });
+
   it('pushes the directory of an adapter, and says which one that is', async () => {
     const { prefix, adapter, scratch } = await setUp();
     expect(await prefix('push', scratch, '--name', 'n')).toEqual({

@@ -114,6 +114,7 @@ describe('POST /v1/prefixes', () => {
       'adapter_model',
     ],
     [{ colour: 'red' }, 400, 'unknown_parameter', 'colour'],
+    [{ chat_template: new Blob(['{{ messages }}']) }, 400, 'unknown_parameter', 'chat_template'],
     [{ a: new Blob(['']), b: new Blob(['']) }, 400, 'invalid_multipart', null],
     [{ adapter_model: new Blob(['x'.repeat(5000)]) }, 413, 'request_too_large', null],
   ])('refuses %j', async (changes, status, code, param) => {

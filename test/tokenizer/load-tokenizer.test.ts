@@ -132,7 +132,9 @@ describe('a directory without a tokenizer.json', () => {
   it('and with a tokenizer of another kind is refused, with the line that makes one', async () => {
     for (const name of ['spiece.model', 'tokenizer.model', 'vocab.txt', 'vocab.json', 'merges.txt']) {
       await write({ [name]: '{}' });
-      const message = new RegExp(`there is ${name}.*(AutoTokenizer|LlamaTokenizer as T.*add_bos_token=True).*save_pretrained.*served by token ids`);
+      const message = new RegExp(
+        `there is ${name}.*(AutoTokenizer|LlamaTokenizer as T.*add_bos_token=True).*save_pretrained.*served by token ids`,
+      );
       await expect(loadTokenizer(directory)).rejects.toThrow(message);
       await rm(join(directory, name));
     }

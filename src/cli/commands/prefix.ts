@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Option, type Command } from 'commander';
 
 import { replaceFile } from '../../disk/durable.js';
-import { readAdapterDirectory } from '../../prefix/adapter/directory.js';
+import { hasChatTemplate, readAdapterDirectory, TEMPLATE_FILE } from '../../prefix/adapter/directory.js';
 import type { Prefix, PrefixDetails } from '../../server/prefixes/schema.js';
 import { Client, listAll, withClientOptions, type ClientOptions } from '../client.js';
 import { print, table, type Io } from '../io.js';
@@ -12,6 +12,8 @@ import { addPrefixConvert } from './prefix-convert.js';
 
 const CONFIG = 'adapter_config.json';
 const MODEL = 'adapter_model.safetensors';
+
+const TEMPLATE_LEFT = `${TEMPLATE_FILE} is not uploaded: a prefix has no chat template of its own, and conversations are rendered with the model's`;
 
 interface Options extends ClientOptions {
   readonly json?: boolean;
@@ -57,8 +59,10 @@ async function push(dir: string, options: PushOptions): Promise<string> {
   form.set('adapter_config', new Blob([config]), CONFIG);
   form.set('adapter_model', new Blob([model]), MODEL);
   const pushed = await new Client(options).form<Prefix>('/v1/prefixes', form);
-  if (options.json) return JSON.stringify(pushed);
-  return [`${pushed.name}@${shorten(pushed.version)}`, ...pushed.warnings.map((text) => `warning: ${text}`)].join('\n');
+  const left = (await hasChatTemplate(dir)) ? [TEMPLATE_LEFT] : [];
+  if (options.json) return JSON.stringify({ ...pushed, warnings: [...pushed.warnings, ...left] });
+  const warnings = [...pushed.warnings, ...left].map((text) => `warning: ${text}`);
+  return [`${pushed.name}@${shorten(pushed.version)}`, ...warnings].join('\n');
 }
 
 async function list(options: Options): Promise<string> {

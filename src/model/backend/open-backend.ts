@@ -39,7 +39,7 @@ export function openBackend(
   return memory === 'host' ? openHost(parts) : openDevice(parts, provider, memory);
 }
 
-/** The CPU: graphs as they were compiled, one packed copy of the weights for all of them. */
+/** The CPU: graphs as they were compiled, or written anew for a context that is limited; one packed copy of the weights for all of them. */
 async function openHost(parts: BackendParts): Promise<Backend> {
   const { runtime, directory, manifest, weights, kv, resources, packed } = parts;
   // ONNX Runtime's norms in float16 pack their weights, and refuse to share them.
@@ -47,11 +47,12 @@ async function openHost(parts: BackendParts): Promise<Backend> {
   const options = { initializers: weights.tensors, ...shared, filesDirectory: directory };
   const openGraph: OpenGraph = (graph) =>
     packed === undefined ? Session.open(runtime, graph, options) : openPacked(runtime, graph, packed, options);
-  const openOwned = async (name: string): Promise<Session> =>
-    openGraph(await fs.readFile(path.join(directory, graphFile(name, kv))));
-  const open = async (name: string): Promise<Session> => resources.use(await openOwned(name));
   const architecture = architectureNamed(manifest.architecture);
   const source = graphSource(parts, 'cpu');
+  const compiled = (name: string): Promise<Uint8Array> => fs.readFile(path.join(directory, graphFile(name, kv)));
+  const openOwned = async (name: string): Promise<Session> =>
+    openGraph(source.positions === undefined ? await compiled(name) : architecture.writeGraph(name, source).toBytes());
+  const open = async (name: string): Promise<Session> => resources.use(await openOwned(name));
   return {
     open,
     openOwned,
@@ -96,7 +97,11 @@ function spansOpener(architecture: Architecture, source: GraphSource, open: Open
 }
 
 function graphSource({ manifest, kv }: BackendParts, target: GraphTarget): GraphSource {
-  return { config: manifest.config, weights: manifest.weights, weightsFile: WEIGHTS_FILE, kv, target };
+  const { config, weights, shape, architecture } = manifest;
+  const { contextLength } = architectureNamed(architecture).shape(config);
+  const isLimited = shape.contextLength < contextLength;
+  const positions = isLimited ? { positions: shape.contextLength } : {};
+  return { config, weights, weightsFile: WEIGHTS_FILE, kv, target, ...positions };
 }
 
 /**

@@ -12,6 +12,8 @@ import { compiledInner } from './weights.js';
 export class Gpt2Transformer implements StepTransformer {
   readonly config: Gpt2Config;
   readonly site: AttentionSite;
+  /** Positions of a slot. */
+  readonly positions: number;
   readonly #weights: WeightNodes;
 
   constructor(
@@ -21,6 +23,7 @@ export class Gpt2Transformer implements StepTransformer {
   ) {
     this.config = source.config;
     this.site = siteOf(source.config);
+    this.positions = source.positions ?? source.config.contextLength;
     this.#weights = new WeightNodes(graph, source);
   }
 
@@ -35,11 +38,6 @@ export class Gpt2Transformer implements StepTransformer {
 
   get vocabularySize(): number {
     return this.config.vocabularySize;
-  }
-
-  /** Positions of a slot. */
-  get positions(): number {
-    return this.config.contextLength;
   }
 
   embed(ids: Value, positions: Value): Value {

@@ -38,7 +38,7 @@ export class LlamaTransformer implements StepTransformer {
     this.site = siteOf(config);
     this.width = config.width;
     this.vocabularySize = config.vocabularySize;
-    this.positions = config.contextLength;
+    this.positions = source.positions ?? config.contextLength;
     this.#weights = new WeightNodes(graph, source);
   }
 

@@ -20,6 +20,14 @@ export class AdapterDirectoryError extends Error {
 /** Most directories that an error proposes. */
 const PROPOSED = 3;
 
+/** A file that lies beside many adapters, and is not uploaded: conversations are rendered with the model's template. */
+export const TEMPLATE_FILE = 'chat_template.jinja';
+
+/** Whether an adapter's directory holds a chat template. */
+export function hasChatTemplate(directory: string): Promise<boolean> {
+  return isFile(path.join(directory, TEMPLATE_FILE));
+}
+
 /** Reads the two files of an adapter. Throws `AdapterDirectoryError` where one is missing, and errors of `fs`. */
 export async function readAdapterDirectory(directory: string): Promise<AdapterFiles> {
   const entries = await entriesOf(directory);

@@ -36,6 +36,8 @@ export interface PrefixDeps {
   readonly formPermits: TenantSemaphore;
 }
 
+/** Files of a form: two, and one that is refused by the name of its field. */
+const MAX_FILES = 3;
 /** Size of a form beyond its large file: the config, the fields and the separators. */
 const FORM_ROOM_BYTES = 2 ** 21;
 
@@ -88,7 +90,7 @@ const deleteSchema = {
 const prefixRoutes: FastifyPluginAsyncTypebox<PrefixDeps> = async (app, deps) => {
   const { library, tokenizer, base, maxUploadBytes: maxFileBytes, formPermits: permits } = deps;
   const encode = (text: string): number[] => encodeText(text, tokenizer, base);
-  await app.register(forms, { permits, maxFiles: 2, maxFileBytes, roomBytes: FORM_ROOM_BYTES });
+  await app.register(forms, { permits, maxFiles: MAX_FILES, maxFileBytes, roomBytes: FORM_ROOM_BYTES });
   app.addHook('preValidation', async (request) => {
     if (request.method === 'POST' && request.body === undefined) {
       throw new ApiError('unsupported_media_type', 'A prefix comes as multipart/form-data or application/json.');

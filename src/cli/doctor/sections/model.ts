@@ -10,7 +10,7 @@ import { ModelCheckpoint } from '../../../model/compile/model-checkpoint.js';
 import { findCompiled, readManifest, type Manifest } from '../../../model/compile/compiled-model.js';
 import { bytesOfSlot, limitContext } from '../../../model/slot-memory.js';
 import { layOut } from '../../../model/weights.js';
-import { type ModelShape, queryHeadsOf, slotSite } from '../../../prefix/kv.js';
+import { hasEncoder, type ModelShape, queryHeadsOf, slotSite } from '../../../prefix/kv.js';
 import { showBytes, type Fact, type Problem, type Section } from '../report.js';
 import { findWritable } from './writable.js';
 
@@ -38,9 +38,7 @@ export async function examineModel(config: Config): Promise<{ section: Section; 
     const shape = limitContext(whole, config.maxModelLength);
     const { textProblem } = (await openTokenizer(config.model)).tokenizer;
     const tokenizer: Fact =
-      textProblem === undefined
-        ? { value: 'BPE' }
-        : { value: 'none', why: 'token ids alone are read and written' };
+      textProblem === undefined ? { value: 'BPE' } : { value: 'none', why: 'token ids alone are read and written' };
     const problems = warnings.map(toProblem);
     if (manifest === undefined) problems.push(...(await checkCache(config.cache, weightBytes)));
     const sharedBytes = precision.weights === 'float32' && config.provider === 'cpu' ? weightBytes : 0;
