@@ -20,6 +20,7 @@ import type { StoreError } from '../lib/store-error.js';
 import { failureOf } from '../lib/store-health.js';
 import { loggedError } from '../logging/logged-error.js';
 import type { Server } from '../server/server.js';
+import { TemplateSandbox } from '../tokenizer/template-sandbox.js';
 import type { ModelTokenizer } from '../tokenizer/token-encoder.js';
 import type { Tracing } from '../tracing/tracing.js';
 
@@ -42,7 +43,8 @@ export interface AppOptions {
 
 /** Opens the model and builds everything on it. */
 export async function createApp(config: Config, { onProgress }: AppOptions = {}): Promise<App> {
-  const { tokenizer, chatTemplate } = await openServedTokenizer(config);
+  const { tokenizer, chatTemplate, specialTokens } = await openServedTokenizer(config);
+  const templates = new TemplateSandbox(specialTokens);
   // The model opens on another thread; meanwhile this one loads the server's modules.
   const [model, { buildServer }] = await Promise.all([
     openServedModel(config, onProgress),
@@ -74,6 +76,7 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
       engine,
       tokenizer,
       chatTemplate,
+      templates,
       library,
       base,
       generation,
@@ -92,6 +95,7 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
     await tuning.start(jobObserver(metrics, server));
     const stop = async (): Promise<void> => {
       await Promise.all([server.app.close(), tuning.close()]);
+      await templates.dispose();
       closeStore();
     };
     return {

@@ -1,5 +1,5 @@
 import { PrefixError } from './errors.js';
-import { CONFIG_FILE, MODEL_FILE } from './adapter/format.js';
+import { CONFIG_FILE, MODEL_FILE, TEMPLATE_FILE } from './adapter/format.js';
 import { KV_FILE, type PrefixInfo, type PrefixStore, type PrefixUpload } from './store.js';
 import { fileSums, type FileSums, filesVersion, textVersion } from './version.js';
 
@@ -118,13 +118,14 @@ async function copyVersion(from: CopyableStore, to: CopyableStore, tenant: strin
 
 async function readUpload(store: CopyableStore, tenant: string, info: PrefixInfo): Promise<PrefixUpload | undefined> {
   const { name, version } = info;
-  const [config, model, kv, text] = await Promise.all([
+  const [config, model, template, kv, text] = await Promise.all([
     store.read(tenant, name, version, CONFIG_FILE),
     store.read(tenant, name, version, MODEL_FILE),
+    store.read(tenant, name, version, TEMPLATE_FILE),
     store.read(tenant, name, version, KV_FILE),
     store.readText(tenant, name, version),
   ]);
-  return config && model && { info, files: { config, model }, kv, text };
+  return config && model && { info, files: { config, model, template }, kv, text };
 }
 
 function versionOf({ info, files, text }: PrefixUpload): string {
@@ -135,6 +136,7 @@ function isSame(a: PrefixUpload, b: PrefixUpload): boolean {
   const pairs = [
     [a.files.config, b.files.config],
     [a.files.model, b.files.model],
+    [a.files.template ?? new Uint8Array(), b.files.template ?? new Uint8Array()],
     [a.kv ?? new Uint8Array(), b.kv ?? new Uint8Array()],
   ] as const;
   return a.text === b.text && pairs.every(([one, other]) => Buffer.compare(one, other) === 0);

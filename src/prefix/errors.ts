@@ -60,6 +60,15 @@ const safetensorsErrors = Object.fromEntries(
   SAFETENSORS_ERROR_CODES.map((code) => [`safetensors_${code}`, invalid('adapter_model')]),
 ) as Record<`safetensors_${SafetensorsErrorCode}`, PrefixErrorEntry>;
 
+/** Refusals of an adapter's chat template. */
+const TEMPLATE_ERRORS = {
+  chat_template_too_large: { param: 'chat_template', reason: 'too_large' },
+  /** It is no Jinja, or takes longer or writes more than a template may. */
+  chat_template_invalid: invalid('chat_template'),
+  /** For an encoder-decoder, which completes no conversations. */
+  chat_template_unsupported: invalid('chat_template'),
+} as const;
+
 /** Every code of a prefix that is refused, not found or unreadable. A store that cannot be used is a `StoreError`. */
 export const PREFIX_ERRORS = {
   prefix_name_invalid: invalid('name'),
@@ -70,6 +79,7 @@ export const PREFIX_ERRORS = {
   tenant_invalid: invalid('tenant'),
   ...CONFIG_ERRORS,
   ...MODEL_ERRORS,
+  ...TEMPLATE_ERRORS,
   ...safetensorsErrors,
   /** A text for an encoder-decoder, or for a model without a tokenizer. */
   text_unsupported: invalid('text'),

@@ -1,5 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 
+import { LRUCache } from 'lru-cache';
+
 import { notePlacement } from './adapter/config.js';
 import { checkAdapter, selfBytes } from './adapter/check.js';
 import type { Page } from '../lib/page.js';
@@ -9,6 +11,7 @@ import {
   type AdapterFiles,
   CONFIG_FILE,
   defaultMaxLength,
+  TEMPLATE_FILE,
   MODEL_FILE,
   type Placement,
 } from './adapter/format.js';
@@ -34,6 +37,9 @@ import { filesVersion, textVersion } from './version.js';
 export type { PrefixQuota } from './quota.js';
 export type { ListOptions, PrefixDetails, PrefixInfo, PutResult } from './store.js';
 
+/** Chat templates of prefixes in memory, each of at most `MAX_TEMPLATE_BYTES`. */
+const MAX_TEMPLATES = 256;
+
 export interface PrefixLibraryDeps {
   /** Store of the same base model. */
   readonly store: PrefixStore;
@@ -51,7 +57,7 @@ export interface PrefixLibraryDeps {
   readonly now?: () => number;
 }
 
-/** An adapter to upload: its two files, and the caller's options. */
+/** An adapter to upload: its files, and the caller's options. */
 export interface AdapterUpload extends AdapterFiles {
   readonly name: string;
   /** Undefined: what the config says, and `prefix` where it says nothing. */
@@ -74,6 +80,8 @@ export interface LoadedPrefix {
   readonly kv: PrefixKv;
   /** Where keys and values came from. */
   readonly source: 'memory' | 'store';
+  /** Text of its chat template, which is a program of a tenant; undefined if it has none. */
+  readonly template: string | undefined;
 }
 
 /**
@@ -84,6 +92,8 @@ export class PrefixLibrary {
   /** Most virtual tokens of one prefix. */
   readonly maxLength: number;
   readonly #cache: KvCache;
+  /** Chat templates by version. */
+  readonly #templates = new LRUCache<string, string>({ max: MAX_TEMPLATES });
   readonly #now: () => number;
 
   constructor(private readonly deps: PrefixLibraryDeps) {
@@ -99,15 +109,16 @@ export class PrefixLibrary {
 
   /** Stores an adapter as the name's current version. The same content under the same name: the version that is there. */
   async upload(tenant: string, upload: AdapterUpload, quota?: PrefixQuota): Promise<PutResult> {
-    const { name, config, model, ...options } = upload;
+    const { name, config, model, template, ...options } = upload;
     this.#checkNewName(name);
     const { base, encoder } = this.deps;
     const checked = checkAdapter({ config, model }, base, { ...options, maxLength: this.maxLength });
     const { toKv, ...properties } = checked;
     const { kind, placement } = properties;
-    const files = { config: notePlacement(config, placement), model };
+    const files = { config: notePlacement(config, placement), model, template };
     await setImmediate(); // checking and hashing take tens of milliseconds each for a large file
-    const info = this.#info({ name, version: filesVersion(files, placement), ...properties });
+    const version = filesVersion(files, placement);
+    const info = this.#info({ name, version, ...properties, ...(template && { template: true }) });
     return this.#putOnce(tenant, info, quota, async () => {
       if (kind === 'prefix') return { info, files };
       const kv = await toKv(encoder);
@@ -151,7 +162,7 @@ export class PrefixLibrary {
     const kv = await this.#cache.getOrLoad(key, async () =>
       decodeKv(await this.#read(tenant, info, kvFileOf(info)), this.deps.base),
     );
-    return { info, kv, source };
+    return { info, kv, source, template: await this.#templateOf(key, tenant, info) };
   }
 
   /** Description of a version, chosen as in `load`, and of all versions of the name. */
@@ -171,20 +182,21 @@ export class PrefixLibrary {
     return this.deps.store.list(tenant, options);
   }
 
-  /** One of the files that PEFT loads, of a version chosen as in `load`. */
+  /** One of an adapter's files, of a version chosen as in `load`. Throws `prefix_not_found` for a template that it does not have. */
   async file(tenant: string, name: string, file: AdapterFileName, version?: string): Promise<FileStream> {
     const info = await this.get(tenant, name, version);
     return (await this.deps.store.stream(tenant, info.name, info.version, file)) ?? notFound(name);
   }
 
-  /** Both files that PEFT loads, of one version. */
+  /** The files of an adapter, of one version. */
   async files(tenant: string, name: string, version?: string): Promise<AdapterFiles> {
     const info = await this.get(tenant, name, version);
-    const [config, model] = await Promise.all([
+    const [config, model, template] = await Promise.all([
       this.#read(tenant, info, CONFIG_FILE),
       this.#read(tenant, info, MODEL_FILE),
+      info.template ? this.#read(tenant, info, TEMPLATE_FILE) : undefined,
     ]);
-    return { config, model };
+    return { config, model, template };
   }
 
   /** Removes a name with all its versions. What was loaded before stays valid for those who hold it. */
@@ -230,6 +242,16 @@ export class PrefixLibrary {
     if (length > this.maxLength) {
       throw new PrefixError('text_too_long', `text: ${length} tokens; at most ${this.maxLength} are accepted`);
     }
+  }
+
+  /** @param key names the version among all tenants' */
+  async #templateOf(key: string, tenant: string, info: PrefixInfo): Promise<string | undefined> {
+    if (!info.template) return undefined;
+    const known = this.#templates.get(key);
+    if (known !== undefined) return known;
+    const text = new TextDecoder().decode(await this.#read(tenant, info, TEMPLATE_FILE));
+    this.#templates.set(key, text);
+    return text;
   }
 
   /** A version that was found and is gone: the name was deleted in between. */

@@ -24,6 +24,8 @@ export interface PrefixInfo {
   readonly numVirtualTokens: number;
   /** Virtual tokens at each site of an encoder-decoder; left out in a decoder-only model, and for embeddings before a source. */
   readonly sites?: SiteLengths;
+  /** Set where it has a chat template of its own. */
+  readonly template?: true;
   /** Bytes of its keys and values (or of embeddings before a source) in memory, float32. */
   readonly bytes: number;
   /** Unix seconds of the first upload of this version. */

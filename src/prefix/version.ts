@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 
-import { type AdapterFiles, CONFIG_FILE, MODEL_FILE, type Placement } from './adapter/format.js';
+import { type AdapterFiles, CONFIG_FILE, MODEL_FILE, type Placement, TEMPLATE_FILE } from './adapter/format.js';
 import { KV_FILE, type PrefixUpload, type StoredFileName } from './store.js';
 
 /** Changes when the encoding below does: an old version must not get a new meaning. */
 const ENCODING = 'preamble prefix 1';
 
-/** The version of two files with their placement: 64 hex digits, the same for the same content. */
-export function filesVersion({ config, model }: AdapterFiles, placement: Placement): string {
-  return hashParts(['files', placement, config, model]);
+/** The version of an adapter's files with their placement: 64 hex digits, the same for the same content. */
+export function filesVersion({ config, model, template }: AdapterFiles, placement: Placement): string {
+  return hashParts(['files', placement, config, model, ...(template === undefined ? [] : [template])]);
 }
 
 /** The version of a text: 64 hex digits, the same for the same text. */
@@ -22,7 +22,9 @@ export type FileSums = Readonly<Partial<Record<StoredFileName, string>>>;
 /** The sums of the files that a version has. */
 export function fileSums({ files, kv }: Pick<PrefixUpload, 'files' | 'kv'>): FileSums {
   const sum = (content: Uint8Array): string => createHash('sha256').update(content).digest('hex');
-  const ofAdapter = { [CONFIG_FILE]: sum(files.config), [MODEL_FILE]: sum(files.model) };
+  const { config, model, template } = files;
+  const ofTemplate = template === undefined ? {} : { [TEMPLATE_FILE]: sum(template) };
+  const ofAdapter = { [CONFIG_FILE]: sum(config), [MODEL_FILE]: sum(model), ...ofTemplate };
   return kv === undefined ? ofAdapter : { ...ofAdapter, [KV_FILE]: sum(kv) };
 }
 

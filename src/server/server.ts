@@ -80,6 +80,8 @@ export interface ServerDeps
     AuthOptions['tenancy'] &
     AdminKeyDeps['tenancy'] &
     AdminTenantDeps['tenancy'];
+  /** Renders with the chat templates of prefixes, and tries those that are uploaded. */
+  readonly templates: ChatDeps['templates'] & PrefixDeps['templates'];
   readonly config: ServerConfig;
   readonly metrics: ServerMetrics;
   /** Undefined: requests are not traced. */

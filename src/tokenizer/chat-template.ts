@@ -44,20 +44,34 @@ export async function loadChatTemplate(directory: string): Promise<ChatTemplate 
   const source = await readTextIfThere(directory, 'chat_template.jinja');
   const text = source ?? defaultTemplate(config?.['chat_template']);
   if (text === undefined) return undefined;
-  const map = (await readObjectIfThere(directory, 'special_tokens_map.json')) as Fields | undefined;
-  const specialTokens = { ...specialTokensOf(map), ...specialTokensOf(config) };
+  const specialTokens = await loadSpecialTokens(directory);
   // A model without a template need not load the interpreter.
   const { Template } = await import('@huggingface/jinja');
   try {
     const template = new Template(text);
     return {
-      render: (messages, opensAnswer) =>
-        render(template, { ...specialTokens, ...NOTHING_ELSE, messages, add_generation_prompt: opensAnswer }),
+      render: (messages, opensAnswer) => render(template, templateItems(specialTokens, messages, opensAnswer)),
     };
   } catch (error) {
     const file = join(directory, source === undefined ? 'tokenizer_config.json' : 'chat_template.jinja');
     throw new TokenizerError(`${file}: the chat template cannot be read: ${messageOf(error)}`, { cause: error });
   }
+}
+
+/** The special tokens that templates of a model's directory may use, by the names that they have there. */
+export async function loadSpecialTokens(directory: string): Promise<Readonly<Record<string, string>>> {
+  const config = (await readObjectIfThere(directory, 'tokenizer_config.json')) as Fields | undefined;
+  const map = (await readObjectIfThere(directory, 'special_tokens_map.json')) as Fields | undefined;
+  return { ...specialTokensOf(map), ...specialTokensOf(config) };
+}
+
+/** What a template reads. */
+export function templateItems(
+  specialTokens: Readonly<Record<string, string>>,
+  messages: readonly ChatMessage[],
+  opensAnswer: boolean,
+): Record<string, unknown> {
+  return { ...specialTokens, ...NOTHING_ELSE, messages, add_generation_prompt: opensAnswer };
 }
 
 function defaultTemplate(templates: unknown): string | undefined {

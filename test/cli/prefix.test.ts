@@ -64,14 +64,18 @@ describe('preamble prefix', () => {
     expect(refused).toMatchObject({ status: 1, err: expect.stringContaining('placement_conflict') });
   });
 
-  it('says that a chat template beside the adapter is left behind', async () => {
-    const { prefix, adapter } = await setUp();
+  it('pushes and pulls a chat template beside the adapter, unless it is to be left out', async () => {
+    const { prefix, adapter, scratch } = await setUp();
     await writeFile(join(adapter, 'chat_template.jinja'), '{{ messages }}');
     const { out } = await prefix('push', adapter, '--name', 'n', '--force');
-    expect(out).toMatch(/\nwarning: chat_template\.jinja is not uploaded: a prefix has no chat template of its own/);
-    expect(JSON.parse((await prefix('push', adapter, '--name', 'n', '--force', '--json')).out)).toMatchObject({
-      warnings: [expect.stringContaining('chat_template.jinja')],
-    });
+    expect(out).toMatch(/^n@[0-9a-f]{12} with chat_template\.jinja\n$/);
+    const target = join(scratch, 'pulled');
+    expect(await prefix('pull', 'n', target)).toMatchObject({ status: 0 });
+    expect(await readFile(join(target, 'chat_template.jinja'), 'utf8')).toBe('{{ messages }}');
+    const left = await prefix('push', adapter, '--name', 'n', '--force', '--no-chat-template');
+    expect(left.out).toMatch(/^n@[0-9a-f]{12}\n$/);
+    await prefix('pull', 'n', join(scratch, 'again'));
+    expect(await readdir(join(scratch, 'again'))).not.toContain('chat_template.jinja');
   });
 
   it('pushes the directory of an adapter, and says which one that is', async () => {

@@ -77,6 +77,24 @@ describe('upload', () => {
     expect((await library.load('t', 'a', one.record.version.slice(0, 12))).info.placement).toBe('prefix');
   });
 
+  it('keeps a chat template, which makes another version, and gives it back', async () => {
+    const template = new TextEncoder().encode('{{ bos_token }}é');
+    const plain = await library.upload('t', { name: 'a', ...prefixFiles() });
+    const own = await library.upload('t', { name: 'a', ...prefixFiles(), template });
+    expect(own).toMatchObject({ created: true, record: { template: true } });
+    expect(plain.record.template).toBeUndefined();
+    expect(own.record.version).not.toBe(plain.record.version);
+    expect((await library.load('t', 'a')).template).toBe('{{ bos_token }}é');
+    expect((await library.load('t', 'a', plain.record.version)).template).toBeUndefined();
+    const files = await library.files('t', 'a');
+    expect(await library.upload('t', { name: 'a', ...files })).toMatchObject({
+      created: false,
+      record: { version: own.record.version },
+    });
+    const missing = library.file('t', 'a', 'chat_template.jinja', plain.record.version);
+    await expect(missing).rejects.toMatchObject({ code: 'prefix_not_found' });
+  });
+
   it('notes an infix in the config that is downloaded: uploaded again, it is the same version', async () => {
     const { record } = await library.upload('t', { name: 'a', placement: 'infix', ...prefixFiles() });
     const files = await library.files('t', 'a');

@@ -53,6 +53,26 @@ export function describeStore(kind: string, makeStore: () => Promise<OpenStore>)
       expect(await store.read('t', 'a', '0'.repeat(64), 'adapter_config.json')).toBeUndefined();
     });
 
+    it('keeps a chat template, and has none of an adapter without one', async () => {
+      const plain = storeUpload('a', 1);
+      const template = new TextEncoder().encode('{{ messages }}');
+      const version = '5'.repeat(64);
+      const upload = {
+        ...plain,
+        info: { ...plain.info, version, template: true as const },
+        files: { ...plain.files, template },
+      };
+      await store.put('t', plain);
+      await store.put('t', upload);
+      for (const opened of [store, await open(base.fingerprint)]) {
+        expect(await opened.read('t', 'a', version, 'chat_template.jinja')).toEqual(Buffer.from(template));
+        expect(await opened.isWhole('t', 'a', version)).toBe(true);
+        expect(await opened.get('t', 'a')).toMatchObject({ template: true });
+        expect(await opened.read('t', 'a', plain.info.version, 'chat_template.jinja')).toBeUndefined();
+        expect(await opened.stream('t', 'a', plain.info.version, 'chat_template.jinja')).toBeUndefined();
+      }
+    });
+
     it('is idempotent, and keeps the first record of a version', async () => {
       const upload = storeUpload('a', 1);
       await store.put('t', upload);

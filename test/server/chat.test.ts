@@ -2,8 +2,9 @@ import OpenAI from 'openai';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { ChatTemplateError, type ChatTemplate } from '../../src/tokenizer/chat-template.js';
+import { TemplateSandbox } from '../../src/tokenizer/template-sandbox.js';
 import { base, eventsOf, listen, post, testServer } from './harness.js';
-import { testLibrary } from './prefix-library.js';
+import { adapterFiles, testLibrary } from './prefix-library.js';
 
 /** `u:Hi;a:` of a user's "Hi". */
 const chatTemplate: ChatTemplate = {
@@ -16,11 +17,60 @@ const url = '/v1/chat/completions';
 const messages = [{ role: 'user', content: 'Hi' }];
 const request = { model: 'tiny', messages, max_completion_tokens: 4 };
 
-async function chatServer() {
-  const server = await testServer({}, { library: await testLibrary(), chatTemplate });
+async function chatServer(deps?: Parameters<typeof testServer>[1]) {
+  const server = await testServer({}, deps ?? { library: await testLibrary(), chatTemplate });
   const ask = (fields: object) => post(server.app, url, { ...request, ...fields });
   return { ...server, ask };
 }
+
+describe("a prefix's own chat template", () => {
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  /** Uploads an adapter with a template, or without one. */
+  const push = (library: Awaited<ReturnType<typeof testLibrary>>, name: string, template?: string) => {
+    const { config, model } = adapterFiles(3);
+    return library.upload('default', {
+      name,
+      config: bytes(config),
+      model,
+      ...(template && { template: bytes(template) }),
+    });
+  };
+  const prompts = ({ engine }: Awaited<ReturnType<typeof chatServer>>) =>
+    engine.submitted.map(({ prompt }) => Buffer.from(prompt).toString());
+
+  it('makes the prompts of its conversations, and of no others', async () => {
+    const library = await testLibrary();
+    await push(library, 'plain');
+    await push(library, 'own', '{{ bos_token }}{{ messages[0].content }}!');
+    const server = await chatServer({ library, chatTemplate });
+    for (const model of ['own', 'plain', 'tiny']) expect((await server.ask({ model })).status).toBe(200);
+    expect(prompts(server)).toEqual(['<s>Hi!', 'u:Hi;a:', 'u:Hi;a:']);
+    const bare = await chatServer({ library });
+    expect((await bare.ask({ model: 'own' })).status).toBe(200);
+    for (const model of ['plain', 'tiny']) {
+      expect((await bare.ask({ model })).body.error).toMatchObject({ code: 'chat_unsupported' });
+    }
+  });
+
+  it('is refused by its own name: what it does not take, and what it takes too long for', async () => {
+    const library = await testLibrary();
+    const loops = '{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}';
+    await push(library, 'refusing', `{{ raise_exception('Not so.') }}`);
+    await push(library, 'endless', loops);
+    const { ask } = await chatServer({ library });
+    expect((await ask({ model: 'refusing' })).body.error).toMatchObject({
+      param: 'messages',
+      message: `The prefix's chat template refuses these messages: Not so.`,
+    });
+    const hasty = await chatServer({ library, templates: new TemplateSandbox({}, { timeoutMs: 50 }) });
+    const { status, body } = await hasty.ask({ model: 'endless' });
+    expect(status).toBe(400);
+    expect(body.error).toMatchObject({
+      param: 'model',
+      message: 'The chat template of the prefix takes longer than 50 ms.',
+    });
+  });
+});
 
 describe('a chat completion', () => {
   it('goes on from what the template makes of the messages', async () => {

@@ -13,6 +13,7 @@ import type { Config } from '../../src/config/variables.js';
 import { Metrics } from '../../src/metrics/metrics.js';
 import { openTenancy } from '../../src/app/open/tenancy.js';
 import type { BaseModel } from '../../src/prefix/kv.js';
+import { TemplateSandbox } from '../../src/tokenizer/template-sandbox.js';
 import type { Choice, Usage } from '../../src/completions/answer/schema.js';
 import type { ErrorEnvelope } from '../../src/server/schema/error.js';
 import { buildServer, type Server, type ServerDeps } from '../../src/server/server.js';
@@ -85,6 +86,7 @@ async function openServer(overrides: Partial<Config> = {}, deps: Partial<ServerD
   const server = await buildServer({
     engine,
     tokenizer: byteTokenizer,
+    templates: new TemplateSandbox({ bos_token: '<s>' }),
     base,
     library: {} as never,
     ...(await openTenancy(config, undefined)),

@@ -48,6 +48,29 @@ const get = async (app: FastifyInstance, url: string, headers: Record<string, st
   };
 };
 
+describe('a chat template beside an adapter', () => {
+  it('is kept with the version, and downloaded', async () => {
+    const { app } = await prefixServer();
+    const template = '{{ messages[0].content }}é';
+    const plain = await upload(app);
+    const own = await upload(app, { chat_template: new Blob([template]) });
+    expect(own).toMatchObject({ status: 201, body: { chat_template: true } });
+    expect(own.body.version).not.toBe(plain.body.version);
+    const file = await app.inject({ url: '/v1/prefixes/alice/files/chat_template.jinja' });
+    expect([file.statusCode, file.headers['content-type'], file.body]).toEqual([
+      200,
+      'application/octet-stream',
+      template,
+    ]);
+    const none = await app.inject({ url: `/v1/prefixes/alice@${plain.body.version}/files/chat_template.jinja` });
+    expect(none.statusCode).toBe(404);
+    expect(await upload(app, { chat_template: new Blob(['x'.repeat(65_537)]) })).toMatchObject({
+      status: 413,
+      body: { error: { code: 'chat_template_too_large', param: 'chat_template' } },
+    });
+  });
+});
+
 describe('POST /v1/prefixes', () => {
   it('takes the two files that PEFT wrote, once', async () => {
     const { app } = await prefixServer();
@@ -114,7 +137,9 @@ describe('POST /v1/prefixes', () => {
       'adapter_model',
     ],
     [{ colour: 'red' }, 400, 'unknown_parameter', 'colour'],
-    [{ chat_template: new Blob(['{{ messages }}']) }, 400, 'unknown_parameter', 'chat_template'],
+    [{ chat_template: 'a text' }, 400, 'invalid_value', 'chat_template'],
+    [{ chat_template: new Blob(['{% for %}']) }, 400, 'chat_template_invalid', 'chat_template'],
+    [{ chat_template: new Blob([Uint8Array.of(0xff)]) }, 400, 'chat_template_invalid', 'chat_template'],
     [{ a: new Blob(['']), b: new Blob(['']) }, 400, 'invalid_multipart', null],
     [{ adapter_model: new Blob(['x'.repeat(5000)]) }, 413, 'request_too_large', null],
   ])('refuses %j', async (changes, status, code, param) => {

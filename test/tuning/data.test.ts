@@ -4,6 +4,7 @@ import path from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 
 import { loadTokenizer } from '../../src/tokenizer/load-tokenizer.js';
+import { Tokenizer } from '../../src/tokenizer/tokenizer.js';
 import { type DataFormat, readExamples, separatorOf } from '../../src/tuning/data/read-examples.js';
 import type { TrainingExample } from '../../src/tuning/data/example.js';
 import { tokenExamples } from '../../src/tuning/data/tokens.js';
@@ -118,6 +119,19 @@ describe('special tokens before a prompt', () => {
     expect(await sourceOf({ source: [5, 6], targets: ['c'] })).toEqual([5, 6]);
     expect(await sourceOf({ source: 'ab', isRendered: true, targets: ['c'] })).toEqual(ids('ab'));
   });
+});
+
+it('nothing is put before a target that goes on from its source', async () => {
+  const goldens = new URL('../tokenizer/goldens/byte-fallback.json', import.meta.url);
+  const { base } = JSON.parse(await fs.readFile(goldens, 'utf8')) as { base: object };
+  const encoder = new Tokenizer(base);
+  const manifest = { eosTokenIds: [2], shape: { sites: [], width: 64, vocabularySize: 500, contextLength: 60 } };
+  const { examples } = await tokenExamples([{ source: 'he', targets: [' ba12'] }], {
+    ...{ encoder, manifest, length: 2 },
+    subject: 'data',
+  });
+  const [example] = examples;
+  expect([...example!.source, ...example!.target]).toEqual([...encoder.encode('he ba12'), 2]);
 });
 
 describe('many examples, and long ones', () => {

@@ -1,7 +1,7 @@
 import { readManifest } from '../../model/compile/compiled-model.js';
 import { architectureNamed } from '../../model/architectures.js';
 import { type ModelKind, readKind } from '../../model/compile/model-checkpoint.js';
-import { type ChatTemplate, loadChatTemplate } from '../../tokenizer/chat-template.js';
+import { type ChatTemplate, loadChatTemplate, loadSpecialTokens } from '../../tokenizer/chat-template.js';
 import { loadTokenizer } from '../../tokenizer/load-tokenizer.js';
 import type { ModelTokenizer } from '../../tokenizer/token-encoder.js';
 
@@ -10,6 +10,8 @@ export interface OpenTokenizer {
   readonly tokenizer: ModelTokenizer;
   /** Undefined where the model has none. */
   readonly chatTemplate: ChatTemplate | undefined;
+  /** What templates may use, by the names that they have there, such as `bos_token`. */
+  readonly specialTokens: Readonly<Record<string, string>>;
 }
 
 /**
@@ -23,7 +25,11 @@ export async function openTokenizer(source: string): Promise<OpenTokenizer> {
   const { specialTokensInPrompts = false } = architecture;
   const modelType = architecture.modelType?.(config);
   const kind = { hasEncoder: sourceLength !== undefined, modelType, vocabularySize, specialTokensInPrompts };
-  return { tokenizer: await loadTokenizer(source, kind), chatTemplate: await loadChatTemplate(source) };
+  return {
+    tokenizer: await loadTokenizer(source, kind),
+    chatTemplate: await loadChatTemplate(source),
+    specialTokens: await loadSpecialTokens(source),
+  };
 }
 
 /** The kind of a checkpoint's or a compiled model's directory. Throws `CheckpointError` for one that cannot be served. */

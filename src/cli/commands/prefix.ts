@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Option, type Command } from 'commander';
 
 import { replaceFile } from '../../disk/durable.js';
-import { hasChatTemplate, readAdapterDirectory, TEMPLATE_FILE } from '../../prefix/adapter/directory.js';
+import { readAdapterDirectory } from '../../prefix/adapter/directory.js';
 import type { Prefix, PrefixDetails } from '../../server/prefixes/schema.js';
 import { Client, listAll, withClientOptions, type ClientOptions } from '../client.js';
 import { print, table, type Io } from '../io.js';
@@ -12,8 +12,7 @@ import { addPrefixConvert } from './prefix-convert.js';
 
 const CONFIG = 'adapter_config.json';
 const MODEL = 'adapter_model.safetensors';
-
-const TEMPLATE_LEFT = `${TEMPLATE_FILE} is not uploaded: a prefix has no chat template of its own, and conversations are rendered with the model's`;
+const TEMPLATE = 'chat_template.jinja';
 
 interface Options extends ClientOptions {
   readonly json?: boolean;
@@ -23,6 +22,8 @@ interface PushOptions extends Options {
   readonly name: string;
   readonly placement?: 'prefix' | 'infix';
   readonly force?: boolean;
+  /** False for `--no-chat-template`. */
+  readonly chatTemplate: boolean;
 }
 
 /** `preamble prefix push | ls | inspect | pull | rm | convert`. */
@@ -36,12 +37,13 @@ export function addPrefix(program: Command, io: Io): void {
     .requiredOption('--name <name>', 'name to serve it by')
     .addOption(new Option('--placement <placement>', 'default: as in the config').choices(['prefix', 'infix']))
     .option('--force', 'accept an adapter that names another base model')
+    .option('--no-chat-template', `leave a ${TEMPLATE} of the directory out`)
     .action(async (dir: string, options: PushOptions) => print(io, await push(dir, options)));
   command('ls', 'List prefixes.').action(async (options: Options) => print(io, await list(options)));
   command('inspect <name>', 'Show a prefix and its versions.').action(async (name: string, options: Options) =>
     print(io, await inspect(name, options)),
   );
-  command('pull <name> <dir>', 'Download the two files of an adapter.').action(
+  command('pull <name> <dir>', 'Download the files of an adapter.').action(
     async (name: string, dir: string, options: Options) => print(io, await pull(name, dir, options)),
   );
   command('rm <name>', 'Delete a prefix.').action(async (name: string, options: Options) =>
@@ -51,18 +53,19 @@ export function addPrefix(program: Command, io: Io): void {
 }
 
 async function push(dir: string, options: PushOptions): Promise<string> {
-  const { config, model } = await readAdapterDirectory(dir);
+  const { config, model, template } = await readAdapterDirectory(dir);
   const form = new FormData();
   form.set('name', options.name);
   if (options.placement) form.set('placement', options.placement);
   if (options.force) form.set('force', 'true');
   form.set('adapter_config', new Blob([config]), CONFIG);
   form.set('adapter_model', new Blob([model]), MODEL);
+  if (template && options.chatTemplate) form.set('chat_template', new Blob([template]), TEMPLATE);
   const pushed = await new Client(options).form<Prefix>('/v1/prefixes', form);
-  const left = (await hasChatTemplate(dir)) ? [TEMPLATE_LEFT] : [];
-  if (options.json) return JSON.stringify({ ...pushed, warnings: [...pushed.warnings, ...left] });
-  const warnings = [...pushed.warnings, ...left].map((text) => `warning: ${text}`);
-  return [`${pushed.name}@${shorten(pushed.version)}`, ...warnings].join('\n');
+  if (options.json) return JSON.stringify(pushed);
+  const extra = pushed.chat_template ? [`with ${TEMPLATE}`] : [];
+  const warnings = pushed.warnings.map((text) => `warning: ${text}`);
+  return [[`${pushed.name}@${shorten(pushed.version)}`, ...extra].join(' '), ...warnings].join('\n');
 }
 
 async function list(options: Options): Promise<string> {
@@ -86,9 +89,12 @@ async function inspect(name: string, options: Options): Promise<string> {
 
 async function pull(name: string, dir: string, options: Options): Promise<string> {
   const client = new Client(options);
-  const files = await Promise.all([CONFIG, MODEL].map((file) => client.bytes(`${pathOf(name)}/files/${file}`)));
+  const { version, chat_template: hasTemplate } = await client.json<PrefixDetails>('GET', pathOf(name));
+  const names = hasTemplate ? [CONFIG, MODEL, TEMPLATE] : [CONFIG, MODEL];
+  const exact = pathOf(`${name.replace(/@[0-9a-f]+$/, '')}@${version}`);
+  const files = await Promise.all(names.map((file) => client.bytes(`${exact}/files/${file}`)));
   await mkdir(dir, { recursive: true });
-  for (const [i, file] of [CONFIG, MODEL].entries()) await replaceFile(join(dir, file), files[i] ?? new Uint8Array());
+  for (const [i, file] of names.entries()) await replaceFile(join(dir, file), files[i] ?? new Uint8Array());
   const { placement = 'prefix' } = JSON.parse(Buffer.from(files[0] ?? []).toString()) as { placement?: string };
   if (options.json) return JSON.stringify({ name, directory: dir, placement });
   const pulled = `${name} -> ${dir}`;

@@ -1,5 +1,6 @@
 import type { Caller } from '../../tenancy/tenancy.js';
 import { type ChatTemplate, ChatTemplateError } from '../../tokenizer/chat-template.js';
+import { TemplateLimitError, type TemplateSandbox } from '../../tokenizer/template-sandbox.js';
 import { type Completion, type CompletionDeps, type ReservedRequest, startPrepared } from '../completion.js';
 import type { RequestContext } from '../context.js';
 import { CompletionError, invalidValue } from '../errors.js';
@@ -11,8 +12,10 @@ import { type ChatParams, readChat } from './request.js';
 
 /** The parts of the program that chat completions are made with. */
 export interface ChatDeps extends CompletionDeps {
-  /** The model's; undefined: it has none, and conversations are refused. */
+  /** The model's; undefined: it has none, and conversations are refused unless a prefix has one. */
   readonly chatTemplate?: ChatTemplate | undefined;
+  /** Renders with the templates of prefixes. */
+  readonly templates: Pick<TemplateSandbox, 'render'>;
 }
 
 /**
@@ -28,16 +31,21 @@ export async function startChat(
   try {
     const chat = await readChat(body);
     await context.mayWrite(chat.messages.length);
-    const prompt = renderPrompt(deps, chat);
     const { maxChoices, base, generation, tokenizer } = deps;
     const limits = { maxChoices, vocabularySize: base.vocabularySize, generation };
     const most = chat.maxTokens ?? base.contextLength;
-    const params = readParams({ ...chat.completion, prompt, max_tokens: most }, limits);
+    const params = readParams({ ...chat.completion, prompt: TO_COME, max_tokens: most }, limits);
     const prefix = await loadPrefix(deps, caller.tenant, params.model, context.trace);
+    const prompt = await renderPrompt(deps, caller.tenant, prefix?.template, chat);
     const room = roomOf(base, prefix?.kv, generation);
     // The template wrote the special tokens that it wants.
     const tokenization = { ...params.tokenization, addsSpecialTokens: params.tokenization.addsSpecialTokens ?? false };
-    const least = { ...params, tokenization, maxTokens: chat.maxTokens ?? Math.max(1, params.minTokens) };
+    const least = {
+      ...params,
+      prompts: [prompt],
+      tokenization,
+      maxTokens: chat.maxTokens ?? Math.max(1, params.minTokens),
+    };
     const prompts = await encodePrompts(least, tokenizer, room, context.yield).catch(blameMessages);
     const [ids = []] = prompts;
     const maxTokens = chat.maxTokens ?? room.contextLength - room.virtualTokens - ids.length;
@@ -53,18 +61,30 @@ export async function startChat(
   }
 }
 
-function renderPrompt({ chatTemplate, generation, base }: ChatDeps, { messages, opensAnswer }: ChatParams): string {
-  if (chatTemplate === undefined || generation !== undefined) {
+/** Where the prompt is not rendered yet. */
+const TO_COME = ' ';
+
+/** @param own the template of the prefix, if it has one */
+async function renderPrompt(
+  { chatTemplate, generation, base, templates }: ChatDeps,
+  tenant: string,
+  own: string | undefined,
+  { messages, opensAnswer }: ChatParams,
+): Promise<string> {
+  if ((chatTemplate ?? own) === undefined || generation !== undefined) {
     const message = `The model '${base.id}' has no chat template: send its prompt to /v1/completions.`;
     throw new CompletionError('chat_unsupported', message, { param: 'model' });
   }
   try {
-    return chatTemplate.render(messages, opensAnswer);
+    if (own !== undefined) return await templates.render(own, tenant, messages, opensAnswer);
+    return (chatTemplate as ChatTemplate).render(messages, opensAnswer);
   } catch (error) {
+    const whose = own === undefined ? 'model' : 'prefix';
+    const options = { cause: error };
+    if (error instanceof TemplateLimitError)
+      throw invalidValue('model', `The chat template of the prefix ${error.message}.`, options);
     if (!(error instanceof ChatTemplateError)) throw error;
-    throw invalidValue('messages', `The model's chat template refuses these messages: ${error.message}`, {
-      cause: error,
-    });
+    throw invalidValue('messages', `The ${whose}'s chat template refuses these messages: ${error.message}`, options);
   }
 }
 

@@ -34,20 +34,26 @@ export async function findPrefix<Library extends Pick<PrefixLibrary, 'nameOf'>, 
   }
 }
 
+/** A prefix with what its conversations are rendered by. */
+export interface LoadedRequestPrefix extends RequestPrefix {
+  /** Text of a chat template that its tenant uploaded; undefined: the model's counts. */
+  readonly template: string | undefined;
+}
+
 /** The prefix of a request, which keeps it whatever happens to the name meanwhile. Throws as `findPrefix`. */
 export async function loadPrefix(
   models: Models<PrefixSource>,
   tenant: string,
   model: string,
   trace: CompletionTrace | undefined,
-): Promise<RequestPrefix | undefined> {
+): Promise<LoadedRequestPrefix | undefined> {
   const loaded = await findPrefix(models, tenant, model, (library, name, version) => {
     const loading = library.load(tenant, name, version);
     return trace?.prefixLoad(loading) ?? loading;
   });
   if (!loaded) return undefined;
-  const { kv, info } = loaded;
-  return { kv, placement: info.placement, version: info.version, id: adapterId(tenant, info.name) };
+  const { kv, info, template } = loaded;
+  return { template, kv, placement: info.placement, version: info.version, id: adapterId(tenant, info.name) };
 }
 
 function asModelError(error: unknown, model: string): unknown {

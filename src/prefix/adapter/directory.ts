@@ -2,7 +2,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 
 import { ifExists } from '../../disk/durable.js';
-import { type AdapterFiles, CONFIG_FILE, MODEL_FILE } from './format.js';
+import { type AdapterFiles, CONFIG_FILE, MODEL_FILE, TEMPLATE_FILE } from './format.js';
 import { conversion, PICKLE_FILE } from './pickle.js';
 
 /** A directory that is not an adapter's. The message says what to give or to do instead. */
@@ -20,15 +20,7 @@ export class AdapterDirectoryError extends Error {
 /** Most directories that an error proposes. */
 const PROPOSED = 3;
 
-/** A file that lies beside many adapters, and is not uploaded: conversations are rendered with the model's template. */
-export const TEMPLATE_FILE = 'chat_template.jinja';
-
-/** Whether an adapter's directory holds a chat template. */
-export function hasChatTemplate(directory: string): Promise<boolean> {
-  return isFile(path.join(directory, TEMPLATE_FILE));
-}
-
-/** Reads the two files of an adapter. Throws `AdapterDirectoryError` where one is missing, and errors of `fs`. */
+/** Reads the files of an adapter, its chat template among them if there is one. Throws `AdapterDirectoryError` where one is missing, and errors of `fs`. */
 export async function readAdapterDirectory(directory: string): Promise<AdapterFiles> {
   const entries = await entriesOf(directory);
   const [config, model] = [CONFIG_FILE, MODEL_FILE].map((file) => entries.includes(file));
@@ -36,6 +28,7 @@ export async function readAdapterDirectory(directory: string): Promise<AdapterFi
     return {
       config: await fs.readFile(path.join(directory, CONFIG_FILE)),
       model: await fs.readFile(path.join(directory, MODEL_FILE)),
+      template: entries.includes(TEMPLATE_FILE) ? await fs.readFile(path.join(directory, TEMPLATE_FILE)) : undefined,
     };
   }
   throw new AdapterDirectoryError(directory, await problemOf(directory, entries));

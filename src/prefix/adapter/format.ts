@@ -9,14 +9,21 @@ export type AdapterKind = 'prefix' | 'soft_prompt';
 /** The two files that PEFT writes. */
 export const CONFIG_FILE = 'adapter_config.json';
 export const MODEL_FILE = 'adapter_model.safetensors';
-export type AdapterFileName = typeof CONFIG_FILE | typeof MODEL_FILE;
+/** A file that Transformers writes beside them: how conversations become prompts for this adapter. */
+export const TEMPLATE_FILE = 'chat_template.jinja';
+export type AdapterFileName = typeof CONFIG_FILE | typeof MODEL_FILE | typeof TEMPLATE_FILE;
 
-/** The two files' bytes, as they came. */
+/** Most bytes of `chat_template.jinja`: several times what any known model has. */
+export const MAX_TEMPLATE_BYTES = 65_536;
+
+/** The files' bytes, as they came. */
 export interface AdapterFiles {
   /** `adapter_config.json`. */
   readonly config: Uint8Array;
   /** `adapter_model.safetensors`. */
   readonly model: Uint8Array;
+  /** `chat_template.jinja`; undefined: conversations are rendered with the model's template. */
+  readonly template?: Uint8Array | undefined;
 }
 
 /** The one tensor of an adapter of a decoder-only model, as PEFT names it. */

@@ -5,7 +5,7 @@ import { pipeline, Transform } from 'node:stream';
 
 import { ifExists, syncDirectory, writeDurably } from '../../disk/durable.js';
 import { type FileStream, streamFile } from '../../disk/file-stream.js';
-import { CONFIG_FILE, MODEL_FILE } from '../adapter/format.js';
+import { CONFIG_FILE, MODEL_FILE, TEMPLATE_FILE } from '../adapter/format.js';
 import { PrefixError } from '../errors.js';
 import { KV_FILE, kvFileOf, type PrefixInfo, type PrefixUpload, type StoredFileName } from '../store.js';
 import { fileSums, type FileSums, textVersion } from '../version.js';
@@ -26,6 +26,7 @@ export async function writeVersion(directory: string, upload: PrefixUpload): Pro
   const { info, files, kv, text } = upload;
   await writeDurably(path.join(directory, CONFIG_FILE), files.config);
   await writeDurably(path.join(directory, MODEL_FILE), files.model);
+  if (files.template !== undefined) await writeDurably(path.join(directory, TEMPLATE_FILE), files.template);
   if (kv !== undefined) await writeDurably(path.join(directory, KV_FILE), kv);
   await writeDurably(path.join(directory, RECORD_FILE), encode({ ...info, text, sha256: fileSums(upload) }));
   await syncDirectory(directory);
@@ -78,7 +79,9 @@ export async function repairVersion(directory: string, draft: string): Promise<v
 /** Whether a version was written with such a file. */
 export async function hadFile(directory: string, info: PrefixInfo, file: StoredFileName): Promise<boolean> {
   const sums = (await undamagedRecord(directory))?.sha256;
-  return sums === undefined ? file !== KV_FILE || kvFileOf(info) === KV_FILE : sums[file] !== undefined;
+  if (sums !== undefined) return sums[file] !== undefined;
+  if (file === TEMPLATE_FILE) return info.template === true;
+  return file !== KV_FILE || kvFileOf(info) === KV_FILE;
 }
 
 /** Reads a file of a version; undefined when it is not there. Throws `prefix_damaged`, where the record has a sum to tell by. */

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
-import { CONFIG_FILE, MODEL_FILE } from '../../prefix/adapter/format.js';
+import { CONFIG_FILE, MODEL_FILE, TEMPLATE_FILE } from '../../prefix/adapter/format.js';
 import { KV_FILE, type PrefixUpload } from '../../prefix/store.js';
 import type { RedisConnection } from '../connection.js';
 import { FileDamagedError, type FileLayout, layOut, pieceKeys } from '../pieces.js';
@@ -18,6 +18,7 @@ export function draftOf({ info, files, kv, text }: PrefixUpload): Draft {
   const given: [RedisFileName, Uint8Array | undefined][] = [
     [CONFIG_FILE, files.config],
     [MODEL_FILE, files.model],
+    [TEMPLATE_FILE, files.template],
     [KV_FILE, kv],
     [TEXT_FILE, text === undefined ? undefined : new TextEncoder().encode(text)],
   ];

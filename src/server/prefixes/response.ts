@@ -40,5 +40,6 @@ function toVersion(info: PrefixInfo): PrefixVersion {
     ...(info.sites && { sites: info.sites }),
     bytes: info.bytes,
     created: info.created,
+    ...(info.template && { chat_template: true }),
   };
 }

@@ -1,10 +1,14 @@
+import { isUtf8 } from 'node:buffer';
+
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 
-import { PrefixError } from '../../prefix/errors.js';
-import type { BaseModel } from '../../prefix/kv.js';
+import { MAX_TEMPLATE_BYTES } from '../../prefix/adapter/format.js';
+import { PrefixError, type PrefixErrorCode } from '../../prefix/errors.js';
+import { type BaseModel, hasEncoder } from '../../prefix/kv.js';
 import type { AdapterUpload, PrefixLibrary } from '../../prefix/library.js';
 import { parsePrefixReference } from '../../prefix/name.js';
 import { encodePrompt, type PromptEncoder } from '../../tokenizer/token-encoder.js';
+import type { TemplateSandbox } from '../../tokenizer/template-sandbox.js';
 import { ApiError } from '../errors.js';
 import type { TenantSemaphore } from '../http/body/tenant-semaphore.js';
 import forms from '../http/body/forms.js';
@@ -34,9 +38,11 @@ export interface PrefixDeps {
   readonly base: BaseModel;
   readonly maxUploadBytes: number;
   readonly formPermits: TenantSemaphore;
+  /** Tries the chat templates that are uploaded. */
+  readonly templates: Pick<TemplateSandbox, 'problemOf'>;
 }
 
-/** Files of a form: two, and one that is refused by the name of its field. */
+/** Files of a form: the adapter's two, and its chat template. */
 const MAX_FILES = 3;
 /** Size of a form beyond its large file: the config, the fields and the separators. */
 const FORM_ROOM_BYTES = 2 ** 21;
@@ -46,7 +52,7 @@ const uploadSchema = {
   operationId: 'createPrefix',
   summary: 'Upload a prefix',
   description:
-    'The two files of an adapter, as a form; or, for a model without an encoder, a text, as JSON. The same content under the same name is 200. ' +
+    'The two files of an adapter and, if it has one, its chat template, as a form; or, for a model without an encoder, a text, as JSON. The same content under the same name is 200. ' +
     'Four forms of a tenant are read at a time; others wait.',
   tags,
   body: { content: { 'application/json': { schema: TextUpload }, 'multipart/form-data': { schema: FileUpload } } },
@@ -67,7 +73,7 @@ const getSchema = {
   response: { 200: PrefixDetails, ...errorResponses },
 };
 const fileAnswers = {
-  description: 'The file: `adapter_config.json` is JSON, `adapter_model.safetensors` bytes.',
+  description: 'The file: `adapter_config.json` is JSON, the others are bytes.',
   content: { 'application/json': { schema: AdapterConfig }, 'application/octet-stream': { schema: Bytes } },
 };
 const fileSchema = {
@@ -101,6 +107,7 @@ const prefixRoutes: FastifyPluginAsyncTypebox<PrefixDeps> = async (app, deps) =>
     // The content type has chosen one of the two schemas.
     const body = request.body as TextUpload | FileUpload;
     const { tenant, limits } = callerOf(request);
+    if ('chat_template' in body) await checkTemplate(body.chat_template, tenant, deps);
     const { created, record } = await ('text' in body
       ? library.uploadText(tenant, { ...body, tokens: encode(body.text) }, toQuota(limits))
       : library.upload(tenant, toAdapterUpload(body), toQuota(limits)));
@@ -144,6 +151,25 @@ function encodeText(text: string, tokenizer: PromptEncoder, { contextLength }: B
   throw new PrefixError('text_too_long', `text: at least ${least} tokens; the model's context is ${contextLength}`);
 }
 
-function toAdapterUpload({ name, placement, force, adapter_config, adapter_model }: FileUpload): AdapterUpload {
-  return { name, placement, force: force === 'true', config: adapter_config, model: adapter_model };
+/** Refuses a template that could not render a conversation of one message, for another reason than the message. */
+async function checkTemplate(
+  bytes: Buffer | undefined,
+  tenant: string,
+  { base, templates }: Pick<PrefixDeps, 'base' | 'templates'>,
+): Promise<void> {
+  if (bytes === undefined) return;
+  const refuse = (code: PrefixErrorCode, problem: string): never => {
+    throw new PrefixError(code, `chat_template: ${problem}`);
+  };
+  if (hasEncoder(base)) refuse('chat_template_unsupported', `${base.id} completes no conversations`);
+  if (bytes.length > MAX_TEMPLATE_BYTES)
+    refuse('chat_template_too_large', `${bytes.length} bytes; at most ${MAX_TEMPLATE_BYTES} are accepted`);
+  if (!isUtf8(bytes)) refuse('chat_template_invalid', 'is not UTF-8');
+  const problem = await templates.problemOf(bytes.toString(), tenant);
+  if (problem !== undefined) refuse('chat_template_invalid', problem);
+}
+
+function toAdapterUpload(body: FileUpload): AdapterUpload {
+  const { name, placement, force, adapter_config: config, adapter_model: model, chat_template: template } = body;
+  return { name, placement, force: force === 'true', config, model, template };
 }

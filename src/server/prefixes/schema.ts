@@ -10,7 +10,7 @@ const Name = Type.String({
 /** A file part of a form. OpenAPI shows it as binary; the validator has a keyword of its own for it. */
 const File = Type.Unsafe<Buffer>({ isFile: true });
 
-/** Body of `POST /v1/prefixes` as a form: the two files of an adapter. Form fields are strings. */
+/** Body of `POST /v1/prefixes` as a form: the files of an adapter. Form fields are strings. */
 export const FileUpload = Type.Object(
   {
     name: Name,
@@ -18,6 +18,7 @@ export const FileUpload = Type.Object(
     force: Type.Optional(Type.Enum(['true', 'false'])),
     adapter_config: File,
     adapter_model: File,
+    chat_template: Type.Optional(File),
   },
   { additionalProperties: false, title: 'PrefixFiles' },
 );
@@ -51,6 +52,9 @@ const version = {
   ),
   bytes: Type.Integer({ description: 'Of its keys and values, or embeddings before a source, in memory.' }),
   created: Type.Integer({ description: 'Unix seconds.' }),
+  chat_template: Type.Optional(
+    Type.Literal(true, { description: 'It has a chat template of its own: conversations are rendered with that.' }),
+  ),
 };
 const PrefixVersion = Type.Object(version);
 export type PrefixVersion = Static<typeof PrefixVersion>;
@@ -111,7 +115,7 @@ export const AdapterConfig = Type.Object(
 export const PrefixParams = Type.Object({ name: Type.String() });
 export const FileParams = Type.Object({
   name: Type.String(),
-  file: Type.Enum(['adapter_config.json', 'adapter_model.safetensors']),
+  file: Type.Enum(['adapter_config.json', 'adapter_model.safetensors', 'chat_template.jinja']),
 });
 
 export const DeletedPrefix = Type.Object(
