@@ -1,3 +1,4 @@
+import type { LineFailure } from '../batches/line-result.js';
 import { bundledPrefixes } from '../config/paths.js';
 import type { Config } from '../config/variables.js';
 import { Drafting } from '../engine/drafting/drafting.js';
@@ -7,6 +8,8 @@ import type { EngineObserver } from '../engine/observer.js';
 import type { JobObserver } from '../jobs/job-worker.js';
 import { Metrics } from '../metrics/metrics.js';
 import type { Model } from '../model/model.js';
+import { openBatches } from './open/batches.js';
+import { openFiles } from './open/files.js';
 import { openFineTuning } from './open/fine-tuning.js';
 import { openServedModel, openServedTokenizer } from './open/model.js';
 import { openStore } from './open/store.js';
@@ -19,6 +22,7 @@ import { storeLog } from './store-log.js';
 import type { StoreError } from '../lib/store-error.js';
 import { failureOf } from '../lib/store-health.js';
 import { loggedError } from '../logging/logged-error.js';
+import { toApiError } from '../server/errors.js';
 import type { Server } from '../server/server.js';
 import { TemplateSandbox } from '../tokenizer/template-sandbox.js';
 import type { ModelTokenizer } from '../tokenizer/token-encoder.js';
@@ -30,8 +34,8 @@ export interface App {
   readonly tokenizer: ModelTokenizer;
   readonly engine: Engine;
   readonly server: Server;
-  /** Interrupts the jobs that this process trains, within half a minute. */
-  stopTraining(): Promise<void>;
+  /** Interrupts the jobs and batches that this process does, within half a minute. */
+  stopJobs(): Promise<void>;
   /** Stops listening, waits for running requests and releases everything. */
   close(): Promise<void>;
 }
@@ -65,8 +69,9 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
     const library: PrefixLibrary = createLibrary(config, model, store, metrics);
     const engine = createEngine(config, model, tokenizer, metrics);
     const tenancy = await openTenancy(config, connection);
-    const tuning = await openFineTuning(config, { base, library, tenancy: tenancy.tenancy, connection });
-    const { files, fineTuning } = tuning;
+    const openedFiles = await openFiles(config, connection);
+    const tuning = await openFineTuning(config, { ...openedFiles, base, library, tenancy: tenancy.tenancy, connection });
+    const batching = await openBatches(config, { ...openedFiles, fingerprint: base.fingerprint, connection });
     const tracing = await openTracing(config, {
       modelName: base.id,
       onFailure: (err) => server.app.log.warn({ err }, 'traces could not be sent'),
@@ -84,8 +89,9 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
       tracing,
       storeReady,
       storeFailed: (error: StoreError) => health.failed(failureOf(error)),
-      files,
-      fineTuning,
+      files: openedFiles.files,
+      fineTuning: tuning.fineTuning,
+      batches: batching.batches,
       now: Date.now,
     };
     const server: Server = await buildServer({ ...deps, ...tenancy });
@@ -93,8 +99,22 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
     const seeding = { bundled: bundledPrefixes, library, marker: opened.seeded };
     await seedWherePossible(seededTenants(config), seeding, server.app.log);
     await tuning.start(jobObserver(metrics, server));
+    await batching.start({
+      run: {
+        ...deps,
+        ...tenancy,
+        maxChoices: config.maxChoices,
+        failureOf: (error) => failureOfLine(error, server),
+        onResult: (list) => metrics.batchRequestEnded(list),
+      },
+      observer: batchObserver(metrics, server),
+      onEnd: (outcome) => metrics.batchEnded(outcome),
+    });
+    const stopJobs = async (): Promise<void> => {
+      await Promise.all([tuning.close(), batching.close()]);
+    };
     const stop = async (): Promise<void> => {
-      await Promise.all([server.app.close(), tuning.close()]);
+      await Promise.all([server.app.close(), stopJobs()]);
       await templates.dispose();
       closeStore();
     };
@@ -103,7 +123,7 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
       tokenizer,
       engine,
       server,
-      stopTraining: () => tuning.close(),
+      stopJobs,
       close: () => close(stop, engine, model, tracing),
     };
   } catch (error) {
@@ -148,6 +168,24 @@ function jobObserver(metrics: Metrics, { app }: Server): JobObserver {
     jobEnded: (end) => metrics.jobEnded(end),
     jobBroke: (job, error) => app.log.error({ job, ...loggedError(error) }, 'a fine-tuning job failed'),
   };
+}
+
+function batchObserver(metrics: Metrics, { app }: Server): JobObserver {
+  return {
+    jobStarted: () => metrics.batchStarted(),
+    jobEnded: (end) => {
+      metrics.batchLeft();
+      if (end !== 'succeeded') metrics.batchEnded(end); // the others have told how they ended
+    },
+    jobBroke: (batch, error) => app.log.error({ batch, ...loggedError(error) }, 'a batch failed'),
+  };
+}
+
+/** How the server would answer a request of a batch; the log has what is the server's fault. */
+function failureOfLine(thrown: unknown, { app }: Server): LineFailure {
+  const error = toApiError(thrown);
+  if (error.status >= 500) app.log.error(loggedError(error), 'a request of a batch failed');
+  return { status: error.status, body: error.toEnvelope() };
 }
 
 async function close(

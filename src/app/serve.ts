@@ -40,7 +40,7 @@ export async function serve(config: Config, { stdout, stderr }: Output): Promise
     await Promise.race([signal, app.model.openRest().then(() => signal)]);
     await lameDuck(app, config.lameDuckSeconds, stderr);
     stderr.write(`finishing accepted requests, for at most ${config.drainSeconds} s\n`);
-    await Promise.all([drain(app, config.drainSeconds), app.stopTraining()]);
+    await Promise.all([drain(app, config.drainSeconds), app.stopJobs()]);
   } finally {
     await app.close();
   }

@@ -5,6 +5,7 @@ import pino, { type Logger } from 'pino';
 import { ConfigError } from '../config/error.js';
 import type { Settings } from '../config/variables.js';
 import type { JobObserver } from '../jobs/job-worker.js';
+import { openFiles } from './open/files.js';
 import { openFineTuning } from './open/fine-tuning.js';
 import { openServedModel } from './open/model.js';
 import { describeStore, openStore } from './open/store.js';
@@ -47,7 +48,8 @@ export async function work(config: WorkerSettings, { stdout, stderr }: Output): 
     const { tenancy } = await openTenancy(config, connection);
     const { maxVirtualTokens: maxLength } = config;
     const library = new PrefixLibrary({ store, base, encoder, cacheBytes: 0, maxLength });
-    const tuning = await openFineTuning(config, { base, library, tenancy, connection });
+    const files = await openFiles(config, connection);
+    const tuning = await openFineTuning(config, { ...files, base, library, tenancy, connection });
     close.unshift(() => tuning.close());
     const log = openLog(config);
     health.observe(storeLog(log));

@@ -95,7 +95,7 @@ export async function startPrepared(
   deps: Omit<CompletionDeps, 'library' | 'maxChoices'>,
   caller: Caller,
   { params, prefix, reservation }: PreparedRequest,
-  { gone, trace, yield: yieldTurn, mayWrite }: RequestContext,
+  { gone, trace, priority, yield: yieldTurn, mayWrite }: RequestContext,
 ): Promise<Completion> {
   const { engine, tokenizer, base, generation } = deps;
   const { textProblem } = tokenizer;
@@ -106,7 +106,7 @@ export async function startPrepared(
   const share = { weight: limits.weight, queueShare: limits.queueShare ?? 1 };
   const observe = trace && (() => trace.sequence());
   const badWords = encodeBadWords(params.badWords, tokenizer);
-  const scope = { tenant, tenantCreated, share, prefix, observe, badWords, decoderStart: generation?.decoderStart };
+  const scope = { tenant, tenantCreated, share, priority, prefix, observe, badWords, decoderStart: generation?.decoderStart };
   const plan = planSubmissions(engine, params, prompts, scope);
   await reservation.takeTokens(params, prompts);
   gone.throwIfAborted();

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 
 import type { SequenceObserver } from '../engine/observer.js';
+import type { Priority } from '../engine/request.js';
 import type { LoadedPrefix } from '../prefix/library.js';
 import { TurnBudget } from './turn-budget.js';
 
@@ -18,6 +19,8 @@ export interface RequestContext {
   readonly gone: AbortSignal;
   /** Undefined: the request is not traced. */
   readonly trace: CompletionTrace | undefined;
+  /** Class of work of its sequences; `interactive` unless given. */
+  readonly priority?: Priority | undefined;
   /**
    * Lets others be served before the next piece of work: settles in a turn of the event loop that no other call has.
    * Rejects with the signal's AbortError.
@@ -39,7 +42,7 @@ const SMALL = 64;
 const budgets = { small: new TurnBudget(PIECES_A_TURN), large: new TurnBudget(PIECES_A_TURN) };
 
 /** The context of one request. Of its large pieces one waits at a time, so requests take turns. */
-export function requestContext(gone: AbortSignal, trace?: CompletionTrace): RequestContext {
+export function requestContext(gone: AbortSignal, trace?: CompletionTrace, priority?: Priority): RequestContext {
   let lastYield = Promise.resolve();
   let lastLarge = Promise.resolve();
   const takeLarge = async (pieces: number): Promise<void> => {
@@ -49,6 +52,7 @@ export function requestContext(gone: AbortSignal, trace?: CompletionTrace): Requ
   return {
     gone,
     trace,
+    priority,
     yield: () => (lastYield = lastYield.then(() => setImmediate(undefined, { signal: gone }))),
     mayWrite: (pieces) =>
       pieces <= SMALL ? budgets.small.take(pieces) : (lastLarge = lastLarge.then(() => takeLarge(pieces))),

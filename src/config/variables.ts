@@ -155,9 +155,27 @@ const tuning = {
   /** Files that a tenant may keep. */
   maxTrainingFiles: integer('PREAMBLE_MAX_TRAINING_FILES', 100, 0, 100_000),
   /** Bytes of a tenant's files together. */
-  maxTrainingBytes: integer('PREAMBLE_MAX_TRAINING_BYTES', 256 * MiB, 0, Number.MAX_SAFE_INTEGER),
+  maxTrainingBytes: integer('PREAMBLE_MAX_TRAINING_BYTES', 1024 * MiB, 0, Number.MAX_SAFE_INTEGER),
   /** Fine-tuning jobs of a tenant that are queued or running. */
   maxTuningJobs: integer('PREAMBLE_MAX_TUNING_JOBS', 16, 0, 10_000),
+};
+
+/** Batches and their files. */
+const batches = {
+  /** Batches that this process does at the same time. */
+  batchWorkers: integer('PREAMBLE_BATCH_WORKERS', 16, 0, 1024),
+  /** Requests that are under way, over all of them; undefined: twice the slots. */
+  batchWindow: variable('PREAMBLE_BATCH_WINDOW', () => undefined as number | undefined, parseInteger(1, 65_536)),
+  /** How long a server on Redis may be silent before another takes its batches. */
+  batchLostSeconds: integer('PREAMBLE_BATCH_LOST_SECONDS', 30, 2, 3600),
+  /** Bytes of one file of requests. */
+  maxBatchFileBytes: integer('PREAMBLE_MAX_BATCH_FILE_BYTES', 200 * MiB, 1024, 1024 * MiB),
+  /** Requests in one file. */
+  maxBatchLines: integer('PREAMBLE_MAX_BATCH_LINES', 50_000, 1, 10_000_000),
+  /** Bytes of one request. */
+  maxBatchLineBytes: integer('PREAMBLE_MAX_BATCH_LINE_BYTES', MiB, 1024, 64 * MiB),
+  /** Batches of a tenant that are queued or running. */
+  maxBatches: integer('PREAMBLE_MAX_BATCHES', 16, 0, 10_000),
 };
 
 /** Traces. Names and meanings of these variables are OpenTelemetry's. */
@@ -178,7 +196,7 @@ const log = {
 };
 
 /** Every variable, by the groups that commands read. */
-export const groups = { http, model, engine, store, storeTls, tenants, tuning, traces, log };
+export const groups = { http, model, engine, store, storeTls, tenants, tuning, batches, traces, log };
 
 export type SettingGroup = keyof typeof groups;
 
@@ -191,6 +209,7 @@ export const variables = {
   ...storeTls,
   ...tenants,
   ...tuning,
+  ...batches,
   ...traces,
   ...log,
 };

@@ -1,11 +1,14 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
+/** Content of a file: whole, or as it comes. */
+export type FileContent = Uint8Array | string | AsyncIterable<Uint8Array>;
+
 /**
  * Writes a new file and returns once its content is on the disk. Throws when the file exists.
  * @param mode permission bits; the process's default unless given
  */
-export async function writeDurably(file: string, data: Uint8Array | string, mode?: number): Promise<void> {
+export async function writeDurably(file: string, data: FileContent, mode?: number): Promise<void> {
   const handle = await fs.open(file, 'wx', mode);
   try {
     await handle.writeFile(data);

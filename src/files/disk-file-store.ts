@@ -25,8 +25,21 @@ export class DiskFileStore implements FileStore {
       const files = await this.records.all(tenant);
       const bytes = files.reduce((sum, stored) => sum + stored.bytes, 0);
       if (quota) checkFileQuota({ files: files.length, bytes }, file, quota);
-      await this.records.add(tenant, file, { [CONTENT_FILE]: content });
+      await this.records.add(tenant, () => file, { [CONTENT_FILE]: content });
     });
+  }
+
+  async write(tenant: string, file: Omit<FileRecord, 'bytes'>, content: AsyncIterable<Uint8Array>): Promise<void> {
+    let bytes = 0;
+    const counted = async function* (): AsyncGenerator<Uint8Array> {
+      for await (const part of content) {
+        bytes += part.byteLength;
+        yield part;
+      }
+    };
+    await this.records.exclusively(tenant, () =>
+      this.records.add(tenant, () => ({ ...file, bytes }), { [CONTENT_FILE]: counted() }),
+    );
   }
 
   get(tenant: string, id: string): Promise<FileRecord | undefined> {

@@ -1,7 +1,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import { ifExists, makeDirectoryDurably, renameDurably, syncDirectory, writeDurably } from '../disk/durable.js';
+import { type FileContent, ifExists, makeDirectoryDurably, renameDurably, syncDirectory, writeDurably } from '../disk/durable.js';
 import { Scratch } from '../disk/scratch.js';
 import { type DiskErrors, mapDiskErrors } from '../disk/store-error.js';
 import { KeyedLock } from '../lib/keyed-lock.js';
@@ -96,15 +96,20 @@ export class DiskRecords<T extends Record> {
     throw (await this.scratch.isGone()) ? new StoreError(this.options.store, 'unavailable') : this.options.damaged(id);
   }
 
-  /** Adds a record, with the files that belong to it. */
-  async add(tenant: string, record: T, files: { readonly [name: string]: Uint8Array } = {}): Promise<void> {
-    const target = this.directory(tenant, record.id);
-    await this.scratch.withDirectory(async (draft) => {
+  /**
+   * Adds a record, with the files that belong to it.
+   * @param makeRecord called once the files are written
+   */
+  async add(tenant: string, makeRecord: () => T, files: { readonly [name: string]: FileContent } = {}): Promise<void> {
+    const record = await this.scratch.withDirectory(async (draft) => {
       for (const [name, content] of Object.entries(files)) await writeDurably(path.join(draft, name), content);
-      await writeDurably(path.join(draft, RECORD_FILE), encode(record));
+      const made = makeRecord();
+      const target = this.directory(tenant, made.id);
+      await writeDurably(path.join(draft, RECORD_FILE), encode(made));
       await syncDirectory(draft);
       await makeDirectoryDurably(path.dirname(target));
       await renameDurably(draft, target);
+      return made;
     });
     (await this.#of(tenant)).set(record.id, record);
   }

@@ -22,6 +22,11 @@ export interface FileStore {
    * @throws FileError `file_quota_exceeded`; nothing is stored then
    */
   put(tenant: string, file: FileRecord, content: Uint8Array, quota?: FileQuota): Promise<void>;
+  /**
+   * Adds a file that the server writes, as its bytes come. It counts for the tenant's quota, and is never refused by it. Nothing is stored
+   * if `content` throws.
+   */
+  write(tenant: string, file: Omit<FileRecord, 'bytes'>, content: AsyncIterable<Uint8Array>): Promise<void>;
   get(tenant: string, id: string): Promise<FileRecord | undefined>;
   content(tenant: string, id: string): Promise<Uint8Array | undefined>;
   /** Opens the content for reading piece by piece. */

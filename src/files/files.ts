@@ -1,6 +1,6 @@
 import { FileError } from './errors.js';
 import { type FilePurpose, type FileRecord, newFileId } from './file.js';
-import type { FileQuota, FileStore, FileStream } from './file-store.js';
+import { checkFileQuota, type FileQuota, type FileStore, type FileStream } from './file-store.js';
 import { everything, type Page, pageOf, type PageOptions } from '../lib/page.js';
 
 export interface FilesOptions {
@@ -28,6 +28,14 @@ export class Files {
     const file: FileRecord = { id: newFileId(), filename, purpose, bytes: content.byteLength, created: now() };
     await store.put(tenant, file, content, quota);
     return file;
+  }
+
+  /** Checks that a tenant may have one more file, whatever its size. Throws `file_quota_exceeded`. */
+  async checkRoom(tenant: string): Promise<void> {
+    const { store, quota } = this.options;
+    const files = await everything((page) => store.list(tenant, page));
+    const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+    checkFileQuota({ files: files.length, bytes }, { bytes: 0 }, quota);
   }
 
   async get(tenant: string, id: string): Promise<FileRecord> {

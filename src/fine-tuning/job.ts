@@ -5,7 +5,7 @@ import type { JobSettings } from './settings.js';
 export const FINE_TUNING: JobKind = {
   slot: 'tuning',
   folder: 'jobs',
-  idPrefix: 'ftjob',
+  idPrefix: 'ftjob-',
   eventPrefix: 'ftevent',
   noun: 'fine-tuning job',
   param: 'fine_tuning_job_id',

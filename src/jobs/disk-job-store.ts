@@ -45,7 +45,7 @@ export class DiskJobStore<Job extends JobRecord> implements JobStore<Job> {
       const unfinished = jobs.length - finished.length;
       if (unfinished + 1 > maxUnfinished) throw tooManyJobs(unfinished, maxUnfinished);
       for (const { id } of finished.slice(this.maxFinished)) await this.records.remove(tenant, id);
-      await this.records.add(tenant, { ...job, tenant });
+      await this.records.add(tenant, () => ({ ...job, tenant }));
     });
   }
 

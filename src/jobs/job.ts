@@ -6,7 +6,7 @@ export interface JobKind {
   readonly slot: string;
   /** Folder of the kind's records in a store's directory. */
   readonly folder: string;
-  /** Ids are `PREFIX-` and 24 hex digits. */
+  /** Beginning of a job's id, before its 24 hex digits. */
   readonly idPrefix: string;
   readonly eventPrefix: string;
   /** Name for people: `There is no NOUN ftjob-...`. */
@@ -80,7 +80,7 @@ export function isUnfinished({ status }: JobRecord): boolean {
 }
 
 export function newJobId({ idPrefix }: JobKind): string {
-  return `${idPrefix}-${randomBytes(12).toString('hex')}`;
+  return `${idPrefix}${randomBytes(12).toString('hex')}`;
 }
 
 /** @param now Unix milliseconds */

@@ -7,6 +7,8 @@ const ownErrors: ReadonlySet<string> = new Set([
   'OnnxRuntimeError',
   'FileError',
   'FineTuningError',
+  'BatchError',
+  'BatchFileError',
   'JobError',
   'TrainingCrashedError',
   'TrainingDiskError',

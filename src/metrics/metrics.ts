@@ -43,6 +43,9 @@ export class Metrics implements EngineObserver {
   readonly #acceptedPerPosition: Counter;
   readonly #jobsRunning: Gauge;
   readonly #jobs: Counter;
+  readonly #batchesRunning: Gauge;
+  readonly #batches: Counter;
+  readonly #batchRequests: Counter;
 
   constructor(options: MetricsOptions) {
     const { contextLength, modelName } = options;
@@ -85,6 +88,14 @@ export class Metrics implements EngineObserver {
       registers: [this.#registry],
     });
     this.#jobs = this.#counter('fine_tuning_jobs_total', 'Fine-tuning jobs by the way they ended here.', ['status']);
+    this.#batchesRunning = new Gauge({
+      name: 'preamble_batches_running',
+      help: 'Batches that this process does.',
+      registers: [this.#registry],
+    });
+    this.#batches = this.#counter('batches_total', 'Batches by the way they ended here.', ['status']);
+    const requests = 'Requests of batches by the file that their results are in.';
+    this.#batchRequests = this.#counter('batch_requests_total', requests, ['list']);
     this.#coldLoads = this.#histogram('prefix_kv_cold_load_seconds', 'Loading a prefix from the store.', load);
   }
 
@@ -170,6 +181,32 @@ export class Metrics implements EngineObserver {
   jobEnded(status: string): void {
     this.#jobsRunning.dec();
     this.#jobs.inc({ status });
+  }
+
+  /** Counts a batch that this process begins with. */
+  batchStarted(): void {
+    this.#batchesRunning.inc();
+  }
+
+  /** Counts a batch that this process does not do any more. */
+  batchLeft(): void {
+    this.#batchesRunning.dec();
+  }
+
+  /**
+   * Counts the end of a batch in this process.
+   * @param status OpenAI's status, or `interrupted` for one that will be taken up again
+   */
+  batchEnded(status: string): void {
+    this.#batches.inc({ status });
+  }
+
+  /**
+   * Counts a request of a batch that has its result.
+   * @param list `output` or `error`
+   */
+  batchRequestEnded(list: 'output' | 'error'): void {
+    this.#batchRequests.inc({ list });
   }
 
   #addGauges({ engine, cachedBytes }: MetricsOptions): void {

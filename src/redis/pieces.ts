@@ -60,6 +60,31 @@ export class Pieces {
   }
 
   /**
+   * Writes a file as its bytes come, and returns its layout. Its pieces expire unless the upload is committed; those of one that fails are
+   * dropped.
+   */
+  async writeStream(
+    keys: PieceKeys,
+    draft: string,
+    content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  ): Promise<FileLayout> {
+    const hash = createHash('sha256');
+    let [bytes, pieces] = [0, 0];
+    try {
+      for await (const piece of inPieces(content)) {
+        hash.update(piece);
+        bytes += piece.length;
+        const key = keys.piece(draft, pieces++);
+        await this.#underWay.run(() => this.client.set(key, piece, 'EX', DRAFT_SECONDS));
+      }
+      return { bytes, sha256: hash.digest('hex'), firstPiece: 0, pieces };
+    } catch (error) {
+      await Promise.allSettled(pieceKeys(keys, draft, pieces).map((key) => this.client.unlink(key)));
+      throw error;
+    }
+  }
+
+  /**
    * Reads the pieces of a file, one for each step of the generator. Yields the last one only if the whole file is undamaged.
    * @throws FileDamagedError
    */
@@ -98,6 +123,22 @@ export class Pieces {
     for await (const piece of this.read(keys, draft, layout)) length += piece.copy(data, length);
     return data;
   }
+}
+
+/** Bytes in pieces of `PIECE_BYTES`, the last of which may be shorter. */
+async function* inPieces(content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Buffer, void> {
+  let parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of content) {
+    parts.push(part);
+    length += part.byteLength;
+    if (length < PIECE_BYTES) continue;
+    const all = parts.length === 1 ? bufferOf(part) : Buffer.concat(parts);
+    const whole = length - (length % PIECE_BYTES);
+    for (let at = 0; at < whole; at += PIECE_BYTES) yield all.subarray(at, at + PIECE_BYTES);
+    [parts, length] = [[all.subarray(whole)], length - whole];
+  }
+  if (length > 0) yield Buffer.concat(parts);
 }
 
 /** Keys of all pieces of an upload. */

@@ -13,6 +13,7 @@ export const KEY_PATTERNS = [
   'preamble:1:{*:*}:*', // prefixes: base model and tenant
   'preamble:1:{files:*}:*',
   'preamble:1:{tuning}:*', // jobs, BullMQ's keys among them
+  'preamble:1:{batches}:*', // the same of batches
   'preamble:{tenancy}:*',
   'preamble:rate:*',
 ] as const;
@@ -41,6 +42,7 @@ export const COMMANDS = [
   `HGET ${KEY} field`,
   `HGETALL ${KEY}`,
   `HINCRBY ${KEY} field 1`,
+  `HKEYS ${KEY}`,
   `HMGET ${KEY} field`,
   `HMSET ${KEY} field value`,
   `HSET ${KEY} field value`,

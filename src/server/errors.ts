@@ -1,3 +1,4 @@
+import { BatchError, type BatchErrorCode } from '../batches/errors.js';
 import { CompletionError, RateLimitError, type CompletionErrorCode } from '../completions/errors.js';
 import { EngineError, type EngineErrorCode } from '../engine/errors.js';
 import { FileError, type FileErrorCode } from '../files/errors.js';
@@ -59,6 +60,7 @@ export type ErrorCode =
   | FileErrorCode
   | JobErrorCode
   | FineTuningErrorCode
+  | BatchErrorCode
   | StoreErrorCode;
 
 /** Most characters of an error's message, and of its `param`. */
@@ -132,6 +134,7 @@ const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
   job_finished: conflict,
   too_many_jobs: { status: 429, type: 'rate_limit_error' },
   fine_tuning_off: { status: 501, type: 'invalid_request_error' },
+  batches_off: { status: 501, type: 'invalid_request_error' },
   client_closed_request: { status: 499, type: 'invalid_request_error' },
   generation_aborted: busy('The server gave this request up before it was finished.'),
   server_draining: busy('The server is shutting down.'),
@@ -226,7 +229,8 @@ export function toApiError(error: unknown): ApiError {
     return new ApiError(error.code, error.message, { param: error.param, cause: error });
   if (error instanceof TenancyError || error instanceof StoreError)
     return new ApiError(error.code, error.message, { cause: error });
-  if (error instanceof FineTuningError) return new ApiError(error.code, error.message, { cause: error });
+  if (error instanceof FineTuningError || error instanceof BatchError)
+    return new ApiError(error.code, error.message, { cause: error });
   if (error instanceof FileError || error instanceof JobError)
     return new ApiError(error.code, error.message, { param: error.param, cause: error });
   if (!(error instanceof Error)) return new ApiError('internal_error', 'Something that is no error was thrown.');

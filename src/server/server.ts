@@ -29,6 +29,7 @@ import requestIdPlugin, { requestId } from './http/plugins/request-id.js';
 import tenant from './http/plugins/tenant.js';
 import tracing, { type ServerTracing } from './http/plugins/tracing.js';
 import unreadBody from './http/body/unread-body.js';
+import batchRoutes, { type BatchDeps } from './batches/routes.js';
 import adminKeyRoutes, { type AdminKeyDeps } from './admin/key-routes.js';
 import adminTenantRoutes, { type AdminTenantDeps } from './admin/tenant-routes.js';
 import chatRoutes from './completions/chat-routes.js';
@@ -58,6 +59,7 @@ interface ServerConfig {
   readonly maxBodyBytes: number;
   readonly maxUploadBytes: number;
   readonly maxTrainingFileBytes: number;
+  readonly maxBatchFileBytes: number;
   readonly maxBatchItems: number;
   readonly maxChoices: number;
   /** How long a client may take to send the headers of a request. */
@@ -74,6 +76,8 @@ export interface ServerDeps
   readonly engine: ManyDeps['engine'] & Pick<Engine, 'healthy'>;
   /** Undefined: there are no routes for files and fine-tuning. */
   readonly fineTuning?: (FineTuningRouteDeps['fineTuning'] & AdminTenantDeps['fineTuning']) | undefined;
+  /** Undefined: there are no routes for batches. */
+  readonly batches?: (BatchDeps['batches'] & AdminTenantDeps['batches']) | undefined;
   readonly files?: (FileDeps['files'] & AdminTenantDeps['files']) | undefined;
   readonly library: ManyDeps['library'] & ModelDeps['library'] & PrefixDeps['library'] & FineTuningRouteDeps['library'];
   readonly tenancy: Pick<Tenancy, 'needsKey'> &
@@ -142,7 +146,7 @@ interface ScopeOptions {
 }
 
 async function apiRoutes(app: FastifyInstance, { deps, drain }: ScopeOptions): Promise<void> {
-  const { maxChoices, maxBatchItems, maxUploadBytes, maxTrainingFileBytes } = deps.config;
+  const { maxChoices, maxBatchItems, maxUploadBytes, maxTrainingFileBytes, maxBatchFileBytes } = deps.config;
   const formPermits = new TenantSemaphore(MAX_FORMS);
   await app.register(tracing, { tracing: deps.tracing });
   await app.register(drainPlugin, { drain });
@@ -151,9 +155,11 @@ async function apiRoutes(app: FastifyInstance, { deps, drain }: ScopeOptions): P
   await app.register(chatRoutes, { ...deps, maxChoices });
   await app.register(modelRoutes, { ...deps, created: Math.floor(deps.now() / 1000) });
   await app.register(prefixRoutes, { ...deps, maxUploadBytes, formPermits });
-  const { files, fineTuning } = deps;
-  if (files !== undefined) await app.register(fileRoutes, { files, maxTrainingFileBytes, formPermits });
+  const { files, fineTuning, batches } = deps;
+  if (files !== undefined)
+    await app.register(fileRoutes, { files, maxTrainingFileBytes, maxBatchFileBytes, formPermits });
   if (fineTuning !== undefined) await app.register(fineTuningRoutes, { ...deps, fineTuning });
+  if (batches !== undefined) await app.register(batchRoutes, { ...deps, batches });
 }
 
 /** The operator's routes. Not in `apiRoutes`, because the operator's key is no tenant's. */

@@ -78,14 +78,25 @@ export class Tenancy {
    * @throws StoreError for a key that only the store can check, while it is away
    */
   async authenticate(key: string | undefined): Promise<Caller | undefined> {
-    if (!this.needsKey) return this.#callerOf(DEFAULT_TENANT);
+    if (!this.needsKey) return this.callerOf(DEFAULT_TENANT);
     const tenant = this.#staticKeys.tenantOf(key ?? '') ?? (await this.#ownerOf(key ?? ''));
-    return tenant === undefined ? undefined : this.#callerOf(tenant);
+    return tenant === undefined ? undefined : this.callerOf(tenant);
   }
 
   /** The limits of a tenant; the defaults while the store is away and the tenant is not cached. */
   async limitsOf(tenant: string): Promise<TenantLimits> {
-    return (await this.#callerOf(tenant)).limits;
+    return (await this.callerOf(tenant)).limits;
+  }
+
+  /** A tenant with its limits; the defaults while the store is away and the tenant is not cached. */
+  async callerOf(tenant: string): Promise<Caller> {
+    const load = async (): Promise<Found> => ({ record: await this.options.store.getTenant(tenant) });
+    try {
+      return this.#withDefaults(tenant, (await this.#tenants.get(tenant, load))?.record);
+    } catch (error) {
+      if (error instanceof StoreError) return this.#withDefaults(tenant);
+      throw error;
+    }
   }
 
   /** Makes a key. Its text is in the answer and nowhere else. */
@@ -183,16 +194,6 @@ export class Tenancy {
     if (!parts) return undefined;
     const record = await this.#keys.get(parts.id, () => this.options.store.getKey(parts.id));
     return isSecretOf(record, parts.secret) && !this.#unstored.refuses(record) ? record.tenant : undefined;
-  }
-
-  async #callerOf(tenant: string): Promise<Caller> {
-    const load = async (): Promise<Found> => ({ record: await this.options.store.getTenant(tenant) });
-    try {
-      return this.#withDefaults(tenant, (await this.#tenants.get(tenant, load))?.record);
-    } catch (error) {
-      if (error instanceof StoreError) return this.#withDefaults(tenant);
-      throw error;
-    }
   }
 
   #withDefaults(tenant: string, record?: TenantRecord): Caller {

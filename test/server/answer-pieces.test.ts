@@ -2,7 +2,8 @@ import Fastify from 'fastify';
 import { describe, expect, it } from 'vitest';
 
 import type { CompletionResponse } from '../../src/completions/answer/schema.js';
-import { completionJson, manyJson } from '../../src/server/completions/json.js';
+import { completionJson } from '../../src/completions/answer/json.js';
+import { manyJson } from '../../src/server/completions/many-json.js';
 import { completionAnswers } from '../../src/server/completions/schema.js';
 import { manyAnswers, type ManyResponse } from '../../src/server/completions/many-schema.js';
 import { sendJson } from '../../src/server/http/send-json.js';

@@ -1,6 +1,6 @@
-import type { FileStore } from '../../files/file-store.js';
-import type { FineTuningJob } from '../../fine-tuning/job.js';
+import type { JobRecord } from '../../jobs/job.js';
 import type { JobQueue } from '../../jobs/job-queue.js';
+import type { JobResultStore } from '../../jobs/job-results.js';
 import type { JobStore } from '../../jobs/job-store.js';
 import type { StoreHealth } from '../../lib/store-health.js';
 import type { PrefixArchive } from '../../prefix/copy.js';
@@ -35,9 +35,15 @@ export interface OpenedTenancyStore {
   readonly limiter: RateLimiter;
 }
 
-/** The stores of files and jobs, and the queue that brings jobs to workers. */
-export interface FineTuningStores {
-  readonly files: FileStore;
-  readonly jobs: JobStore<FineTuningJob>;
+/** The stores of the jobs of one kind and of their results, and the queue that brings jobs to workers. */
+export interface JobStores<Job extends JobRecord> {
+  readonly jobs: JobStore<Job>;
+  readonly results: JobResultStore;
   readonly queue: JobQueue;
+}
+
+/** The jobs of one kind. */
+export interface OpenJobs<Job extends JobRecord> extends JobStores<Job> {
+  /** Where jobs have their files while they run, a directory for each. */
+  readonly directory: string;
 }

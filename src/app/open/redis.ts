@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { ConfigError } from '../../config/error.js';
-import { FINE_TUNING, type FineTuningJob } from '../../fine-tuning/job.js';
-import type { FineTuningStores, OpenedArchive, OpenedStore, OpenedTenancyStore } from './opened.js';
+import type { FileStore } from '../../files/file-store.js';
+import type { JobRecord } from '../../jobs/job.js';
+import type { JobStores, OpenedArchive, OpenedStore, OpenedTenancyStore } from './opened.js';
 import { readStoreTls, type StoreTls } from './store-tls.js';
 import type { StoreErrorReason } from '../../lib/store-error.js';
 import { StoreHealth } from '../../lib/store-health.js';
@@ -10,6 +11,7 @@ import { CachedPrefixStore } from '../../prefix/cached-store.js';
 import { RedisConnection } from '../../redis/connection.js';
 import { redisFailure, RedisRefusedError } from '../../redis/errors.js';
 import type { RedisJobQueueOptions } from '../../redis/jobs/redis-job-queue.js';
+import { RedisJobResults } from '../../redis/jobs/redis-job-results.js';
 import { RedisJobStore } from '../../redis/jobs/redis-job-store.js';
 import { RedisPrefixArchive } from '../../redis/prefixes/archive.js';
 import { forgetChanges } from '../../redis/prefixes/changes.js';
@@ -66,17 +68,22 @@ export async function openRedisTenancy(connection: RedisConnection): Promise<Ope
   return { store: await RedisTenancyStore.open(connection), limiter: new RedisRateLimiter(connection) };
 }
 
-/** Opens the files and jobs that replicas share, and the queue that brings jobs to workers of any replica. */
-export async function openRedisFineTuning(
+/** Opens the files that replicas share. */
+export function openRedisFiles(connection: RedisConnection): FileStore {
+  return new RedisFileStore(connection);
+}
+
+/** Opens the jobs of one kind that replicas share, and the queue that brings jobs to workers of any replica. */
+export async function openRedisJobs<Job extends JobRecord>(
   connection: RedisConnection,
-  options: Pick<RedisJobQueueOptions, 'fingerprint' | 'workers' | 'lostAfter'>,
-): Promise<FineTuningStores> {
+  options: Omit<RedisJobQueueOptions, 'connection' | 'retryAfter'>,
+): Promise<JobStores<Job>> {
   // Loaded here: BullMQ takes as long to load as the client, and not every process needs jobs.
   const { RedisJobQueue } = await import('../../redis/jobs/redis-job-queue.js');
   return {
-    files: new RedisFileStore(connection),
-    jobs: new RedisJobStore<FineTuningJob>(connection, FINE_TUNING),
-    queue: new RedisJobQueue({ connection, kind: FINE_TUNING, ...options }),
+    jobs: new RedisJobStore<Job>(connection, options.kind),
+    results: new RedisJobResults(connection, options.kind),
+    queue: new RedisJobQueue({ connection, ...options }),
   };
 }
 

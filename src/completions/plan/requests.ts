@@ -10,7 +10,7 @@ export type CompletionEngine = Pick<Engine, 'submit' | 'submitBeams' | 'countFit
 /** What the engine's requests have that does not come from the request's parameters. */
 export interface RequestScope extends Pick<
   GenerationRequest,
-  'tenant' | 'tenantCreated' | 'share' | 'prefix' | 'observe'
+  'tenant' | 'tenantCreated' | 'share' | 'priority' | 'prefix' | 'observe'
 > {
   /** Tokens of the words that are not generated; undefined or left out: there are none. */
   readonly badWords?: GenerationRequest['badWords'];

@@ -9,13 +9,13 @@ import type { Page, PageOptions } from '../../lib/page.js';
 import { StoreError } from '../../lib/store-error.js';
 import type { RedisConnection } from '../connection.js';
 import { newestFirst } from '../newest-first.js';
-import { FileDamagedError, layOut, pieceKeys, type Pieces } from '../pieces.js';
+import { FileDamagedError, pieceKeys, type Pieces } from '../pieces.js';
 import { asStoreError, mapRedisErrors } from '../store-error.js';
 import { addFile, deleteFile, type StoredFile, FileKeys } from './scripts.js';
 
 const mapErrors = mapRedisErrors('files');
 
-/** Training files on Redis. As an upload of a prefix, one writes pieces that expire and commits them with one script. */
+/** Files of tenants on Redis. As an upload of a prefix, one writes pieces that expire and commits them with one script. */
 export class RedisFileStore implements FileStore {
   readonly #client: Redis;
   readonly #pieces: Pieces;
@@ -26,25 +26,11 @@ export class RedisFileStore implements FileStore {
   }
 
   async put(tenant: string, file: FileRecord, content: Uint8Array, quota?: FileQuota): Promise<void> {
-    const keys = new FileKeys(tenant);
-    const draft = randomBytes(16).toString('hex');
-    const layout = layOut(content, 0);
-    const pieces = pieceKeys(keys, draft, layout.pieces);
-    try {
-      await mapErrors(this.#pieces.write(keys, draft, content, layout));
-      const record = JSON.stringify({ file, draft, layout } satisfies StoredFile<FileRecord>);
-      const args = [file.id, file.created, record, file.bytes, quota?.maxFiles ?? '', quota?.maxBytes ?? ''];
-      const added = addFile.run(this.#client, [keys.ids, keys.record(file.id), keys.bytes, ...pieces], args);
-      const [result, files, bytes] = (await mapErrors(added)) as [string, number, number];
-      if (result === 'added') return;
-      await this.#drop(pieces);
-      if (result === 'quota' && quota) checkFileQuota({ files, bytes }, file, quota);
-      if (result !== 'known') throw new StoreError('files', 'too_slow');
-    } catch (error) {
-      // A commit that was not answered may yet happen: then the pieces are its own. Others expire.
-      if (error instanceof StoreError && error.reason === 'full') await this.#drop(pieces);
-      throw error;
-    }
+    await this.#upload(tenant, file, [content], quota);
+  }
+
+  async write(tenant: string, file: Omit<FileRecord, 'bytes'>, content: AsyncIterable<Uint8Array>): Promise<void> {
+    await this.#upload(tenant, file, content);
   }
 
   async get(tenant: string, id: string): Promise<FileRecord | undefined> {
@@ -86,6 +72,33 @@ export class RedisFileStore implements FileStore {
     const pieces = stored ? pieceKeys(keys, stored.draft, stored.layout.pieces) : [];
     const touched = [keys.ids, keys.record(id), keys.bytes, ...pieces];
     return (await mapErrors(deleteFile.run(this.#client, touched, [id, stored?.file.bytes ?? 0]))) === 1;
+  }
+
+  async #upload(
+    tenant: string,
+    record: Omit<FileRecord, 'bytes'>,
+    content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    quota?: FileQuota,
+  ): Promise<void> {
+    const keys = new FileKeys(tenant);
+    const draft = randomBytes(16).toString('hex');
+    const layout = await mapErrors(this.#pieces.writeStream(keys, draft, content));
+    const file = { ...record, bytes: layout.bytes };
+    const pieces = pieceKeys(keys, draft, layout.pieces);
+    try {
+      const stored = JSON.stringify({ file, draft, layout } satisfies StoredFile<FileRecord>);
+      const args = [file.id, file.created, stored, file.bytes, quota?.maxFiles ?? '', quota?.maxBytes ?? ''];
+      const added = addFile.run(this.#client, [keys.ids, keys.record(file.id), keys.bytes, ...pieces], args);
+      const [result, files, bytes] = (await mapErrors(added)) as [string, number, number];
+      if (result === 'added') return;
+      await this.#drop(pieces);
+      if (result === 'quota' && quota) checkFileQuota({ files, bytes }, file, quota);
+      if (result !== 'known') throw new StoreError('files', 'too_slow');
+    } catch (error) {
+      // A commit that was not answered may yet happen: then the pieces are its own. Others expire.
+      if (error instanceof StoreError && error.reason === 'full') await this.#drop(pieces);
+      throw error;
+    }
   }
 
   /** Throws `file_damaged`. */

@@ -11,7 +11,7 @@ export interface StoredFile<T> {
 }
 
 /**
- * Keys of one tenant's training files, in one slot of a cluster:
+ * Keys of one tenant's files, in one slot of a cluster:
  *
  *     preamble:1:{files:TENANT}:ids            sorted set of ids, by the time they were added
  *     preamble:1:{files:TENANT}:bytes          of all files

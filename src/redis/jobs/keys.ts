@@ -2,11 +2,13 @@ import type { JobKind } from '../../jobs/job.js';
 import { tenantKey } from '../../prefix/name.js';
 
 /**
- * Keys of one kind of jobs, all in one slot of a cluster (SLOT is `tuning` for fine-tuning):
+ * Keys of one kind of jobs, all in one slot of a cluster (SLOT is `tuning` for fine-tuning, `batches` for batches):
  *
  *     preamble:1:{SLOT}:jobs:TENANT         sorted set of ids, by the time they were added
  *     preamble:1:{SLOT}:job:TENANT:ID       hash of the job's fields, each as JSON
  *     preamble:1:{SLOT}:events:TENANT:ID    list of JSON, newest first
+ *     preamble:1:{SLOT}:results:TENANT:ID   hash of the results of a job that runs, by number: list, tab, text
+ *     preamble:1:{SLOT}:counts:TENANT:ID    hash of sums over those results
  *     preamble:1:{SLOT}:unfinished:TENANT   set of the ids of unfinished jobs
  *     preamble:1:{SLOT}:unfinished-on:FP    sorted set of `ID TENANT` of one base model, by the time they were added
  *     preamble:1:{SLOT}:turns:FP            see `round-robin.ts`
@@ -67,5 +69,13 @@ export class TenantJobKeys {
 
   events(id: string): string {
     return `${this.root}:events:${this.tenant}:${id}`;
+  }
+
+  results(id: string): string {
+    return `${this.root}:results:${this.tenant}:${id}`;
+  }
+
+  counts(id: string): string {
+    return `${this.root}:counts:${this.tenant}:${id}`;
   }
 }

@@ -3,6 +3,9 @@ import { Script } from '../script.js';
 
 // Scripts that change jobs, each in one step; `keys.ts` names their keys.
 
+/** Seconds that the results of a job are kept that nobody goes on with. */
+const RESULT_SECONDS = 30 * 24 * 3600;
+
 /** Seconds that events are kept after the last one. */
 const EVENT_SECONDS = 30 * 24 * 3600;
 
@@ -65,4 +68,18 @@ if redis.call('EXISTS', KEYS[1]) == 0 then return end
 redis.call('LPUSH', KEYS[2], ARGV[1])
 redis.call('LTRIM', KEYS[2], 0, ${MAX_EVENTS - 1})
 redis.call('EXPIRE', KEYS[2], ${EVENT_SECONDS})
+`);
+
+/**
+ * Adds a result to a job that runs, unless it has one of that number.
+ *
+ * KEYS: job, results, counts
+ * ARGV: number, value, then names and what is added to their sums
+ */
+export const addResult = new Script(`
+if redis.call('HGET', KEYS[1], 'status') ~= '"running"' then return end
+if redis.call('HSETNX', KEYS[2], ARGV[1], ARGV[2]) == 0 then return end
+for i = 3, #ARGV, 2 do redis.call('HINCRBY', KEYS[3], ARGV[i], ARGV[i + 1]) end
+redis.call('EXPIRE', KEYS[2], ${RESULT_SECONDS})
+redis.call('EXPIRE', KEYS[3], ${RESULT_SECONDS})
 `);

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 
+import type { Batches } from '../../batches/batches.js';
 import type { Files } from '../../files/files.js';
 import type { FineTuning } from '../../fine-tuning/fine-tuning.js';
 import type { PrefixLibrary } from '../../prefix/library.js';
@@ -22,8 +23,9 @@ import { needsAdminKey } from '../schema/security.js';
 export interface AdminTenantDeps {
   readonly tenancy: Pick<Tenancy, 'listTenants' | 'getTenant' | 'setTenant' | 'deleteTenant'>;
   readonly library: Pick<PrefixLibrary, 'list' | 'delete'>;
-  /** Undefined when tenants have no files and jobs. */
+  /** Undefined when tenants have no files, jobs and batches. */
   readonly fineTuning?: Pick<FineTuning, 'cancelAll' | 'deleteAll'> | undefined;
+  readonly batches?: Pick<Batches, 'cancelAll' | 'deleteAll'> | undefined;
   readonly files?: Pick<Files, 'deleteAll'> | undefined;
 }
 
@@ -60,7 +62,7 @@ const deleteSchema = {
   security,
   summary: 'Delete a tenant and revoke its keys',
   description:
-    'Its fine-tuning jobs that are queued or running are cancelled. Its prefixes, files and jobs stay unless `prefixes=true`: a tenant of the same name finds them again.',
+    'Its fine-tuning jobs and batches that are queued or running are cancelled, and nothing of them is kept. Its prefixes, files and jobs stay unless `prefixes=true`: a tenant of the same name finds them again.',
   tags,
   params: TenantParams,
   querystring: DeleteTenantQuery,
@@ -87,6 +89,7 @@ const adminTenantRoutes: FastifyPluginAsyncTypebox<AdminTenantDeps> = async (app
     // Keys first, then jobs, so that nothing is stored while prefixes are deleted. A call that was cut off can be repeated.
     const existed = await tenancy.deleteTenant(tenant);
     await deps.fineTuning?.cancelAll(tenant);
+    await deps.batches?.cancelAll(tenant);
     const { prefixes, others } = query.prefixes === 'true' ? await deleteAll(deps, tenant) : NOTHING;
     if (!existed && prefixes + others === 0) throw new TenancyError('tenant_not_found', 'There is no such tenant.');
     return { id: tenant, object: 'tenant' as const, deleted: true as const, prefixes_deleted: prefixes };
@@ -98,14 +101,15 @@ export default adminTenantRoutes;
 /** Counts of a tenant's deleted things. */
 interface Deleted {
   readonly prefixes: number;
-  /** Files and jobs. */
+  /** Files, jobs and batches. */
   readonly others: number;
 }
 
 const NOTHING: Deleted = { prefixes: 0, others: 0 };
 
-async function deleteAll({ library, files, fineTuning }: AdminTenantDeps, tenant: string): Promise<Deleted> {
-  const others = ((await fineTuning?.deleteAll(tenant)) ?? 0) + ((await files?.deleteAll(tenant)) ?? 0);
+async function deleteAll({ library, ...deps }: AdminTenantDeps, tenant: string): Promise<Deleted> {
+  let others = 0;
+  for (const things of [deps.fineTuning, deps.batches, deps.files]) others += (await things?.deleteAll(tenant)) ?? 0;
   const { data } = await library.list(tenant);
   for (const { name } of data) await library.delete(tenant, name);
   return { prefixes: data.length, others };

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 
+import { chatJson } from '../../completions/answer/json.js';
 import { collectChat, streamChat } from '../../completions/chat/answer.js';
 import { type ChatDeps, startChat } from '../../completions/chat/chat.js';
 import { ChatRequest } from '../../completions/chat/schema.js';
@@ -9,7 +10,7 @@ import { rateLimitHeaders } from '../http/rate-limit-headers.js';
 import { sendEvents } from '../http/send-events.js';
 import { sendJson } from '../http/send-json.js';
 import { errorResponses } from '../schema/error.js';
-import { chatJson } from './json.js';
+
 import { contextOf, leaveToCompletions, type ReservationDeps, reservationOf, reserve } from './reserve.js';
 import { chatAnswers } from './schema.js';
 

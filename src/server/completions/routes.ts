@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 
+import { completionJson } from '../../completions/answer/json.js';
 import { collectCompletion, streamCompletion } from '../../completions/answer/response.js';
 import { sumUsage } from '../../completions/answer/usage.js';
 import { startCompletion } from '../../completions/completion.js';
@@ -11,7 +12,7 @@ import { rateLimitHeaders } from '../http/rate-limit-headers.js';
 import { sendEvents } from '../http/send-events.js';
 import { sendJson } from '../http/send-json.js';
 import { errorResponses } from '../schema/error.js';
-import { completionJson, manyJson } from './json.js';
+import { manyJson } from './many-json.js';
 import { collectMany, streamMany } from './many-response.js';
 import { manyAnswers, ManyRequest } from './many-schema.js';
 import { contextOf, leaveToCompletions, reservationOf, reserve } from './reserve.js';

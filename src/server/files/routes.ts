@@ -13,19 +13,21 @@ import { sendFile } from '../http/send-file.js';
 /** Parts of the program that the file routes use. */
 export interface FileDeps {
   readonly files: Pick<Files, 'add' | 'get' | 'content' | 'list' | 'delete'>;
-  /** Size of one file. */
+  /** Size of one file of purpose `fine-tune`. */
   readonly maxTrainingFileBytes: number;
+  /** Size of one file of purpose `batch`. */
+  readonly maxBatchFileBytes: number;
   readonly formPermits: TenantSemaphore;
 }
 
 /** Size of a form beyond its file: the fields and the separators. */
 const FORM_ROOM_BYTES = 2 ** 16;
 
-const tags = ['fine-tuning'];
+const tags = ['files'];
 const params = StoredFileParams;
 const createSchema = {
   operationId: 'createFile',
-  summary: 'Upload training data',
+  summary: 'Upload training data, or the requests of a batch',
   tags,
   body: { content: { 'multipart/form-data': { schema: FileForm } } },
   response: { 200: FileObject, ...errorResponses },
@@ -57,15 +59,17 @@ const contentSchema = {
 const deleteSchema = {
   operationId: 'deleteFile',
   summary: 'Delete a file',
-  description: 'A job that is queued with it fails; one that runs has its own copy.',
+  description: 'A job or batch that is queued with it fails; one that runs has its own copy.',
   tags,
   params,
   response: { 200: DeletedFile, ...errorResponses },
 };
 
-/** Routes of `/v1/files`: training data, and the curves of jobs. */
+/** Routes of `/v1/files`: training data and the curves of jobs, requests of batches and their answers. */
 const fileRoutes: FastifyPluginAsyncTypebox<FileDeps> = async (app, deps) => {
-  const { files, maxTrainingFileBytes: maxFileBytes, formPermits: permits } = deps;
+  const { files, maxTrainingFileBytes, maxBatchFileBytes, formPermits: permits } = deps;
+  const maxFileBytes = Math.max(maxTrainingFileBytes, maxBatchFileBytes);
+  const mostBytes = { 'fine-tune': maxTrainingFileBytes, batch: maxBatchFileBytes };
   await app.register(forms, { permits, maxFiles: 1, maxFileBytes, roomBytes: FORM_ROOM_BYTES });
   app.addHook('preValidation', async (request) => {
     if (request.method === 'POST' && !request.isMultipart())
@@ -75,6 +79,7 @@ const fileRoutes: FastifyPluginAsyncTypebox<FileDeps> = async (app, deps) => {
 
   app.post('/files', { schema: createSchema }, async ({ tenant, body }) => {
     const { file, purpose } = body as FileForm;
+    if (file.byteLength > mostBytes[purpose]) refuseSize(purpose, mostBytes[purpose]);
     return toFile(await files.add(tenant, file.filename, purpose, file));
   });
 
@@ -97,6 +102,11 @@ const fileRoutes: FastifyPluginAsyncTypebox<FileDeps> = async (app, deps) => {
 };
 
 export default fileRoutes;
+
+function refuseSize(purpose: string, maxBytes: number): never {
+  const message = `'file' is larger than ${maxBytes} bytes, the limit of a file of purpose ${purpose}.`;
+  throw new ApiError('request_too_large', message, { param: 'file' });
+}
 
 /** Refuses OpenAI's field for files that vanish by themselves, which is written as `expires_after[anchor]` and `expires_after[seconds]`. */
 function refuseExpiry(form: unknown): void {

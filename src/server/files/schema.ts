@@ -6,10 +6,11 @@ import { PageQuery } from '../schema/page-query.js';
 /** Body of `POST /v1/files`. Form fields are strings. */
 export const FileForm = Type.Object(
   {
-    purpose: Type.Enum(['fine-tune']),
+    purpose: Type.Enum(['fine-tune', 'batch']),
     file: Type.Unsafe<Buffer & { readonly filename: string }>({
       isFile: true,
-      description: 'Lines of `{"prompt", "completion"}`, each a string or an array of token ids.',
+      description:
+        'To train on, lines of `{"prompt", "completion"}`, each a string or an array of token ids. For a batch, lines of `{"custom_id", "method", "url", "body"}`.',
     }),
   },
   { additionalProperties: false, title: 'FileForm' },
@@ -23,7 +24,7 @@ export const FileObject = Type.Object(
     bytes: Type.Integer(),
     created_at: Type.Integer({ description: 'Unix seconds.' }),
     filename: Type.String(),
-    purpose: Type.Enum(['fine-tune', 'fine-tune-results']),
+    purpose: Type.Enum(['fine-tune', 'fine-tune-results', 'batch', 'batch_output']),
     status: Type.Literal('processed'),
   },
   { title: 'File' },

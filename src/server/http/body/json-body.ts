@@ -4,8 +4,8 @@ import type { FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 
 import { isObject } from '../../../lib/is-object.js';
+import { costOfJson } from '../../../lib/json-cost.js';
 import { ApiError } from '../../errors.js';
-import { refuseCostly } from './json-scan.js';
 
 /** Bytes of a body that is scanned, parsed and handled in one turn of the event loop. Others take a turn for each. */
 const ONE_TURN_BYTES = 2 ** 16;
@@ -25,7 +25,8 @@ export default fp(
         // OpenAI's Python client sends a JSON content type even without a body.
         if (body.length === 0 && request.routeOptions.schema?.body === undefined) return undefined;
         await yieldTurn();
-        refuseCostly(body);
+        const cost = costOfJson(body);
+        if (cost !== undefined) throw new ApiError('invalid_json', `The body ${cost}.`);
         await yieldTurn();
         const text = decode(body);
         const value = parse(text);

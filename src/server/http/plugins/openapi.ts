@@ -16,7 +16,9 @@ const TAGS = {
   completions: 'Completing prompts.',
   models: 'The base model and the prefixes of the caller, as models.',
   prefixes: 'The prefixes of the caller.',
-  'fine-tuning': 'Files of the caller, and jobs that train a prefix.',
+  files: 'Files of the caller.',
+  'fine-tuning': 'Jobs that train a prefix.',
+  batches: 'Files of requests that are done when there is room.',
   admin: "The operator's: tenants and keys.",
   health: 'For probes and Prometheus.',
 };

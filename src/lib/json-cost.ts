@@ -1,5 +1,3 @@
-import { ApiError } from '../../errors.js';
-
 /** Deepest nesting of objects and arrays in a JSON body. Routes need at most 5 levels, for token ids in many requests. */
 const MAX_DEPTH = 32;
 /**
@@ -14,11 +12,10 @@ const [QUOTE, COMMA, COLON, BACKSLASH, NINE] = [0x22, 0x2c, 0x3a, 0x5c, 0x39];
 const [BRACKET, BRACE, END_BRACKET, END_BRACE] = [0x5b, 0x7b, 0x5d, 0x7d];
 
 /**
- * Refuses JSON that would take long to parse. Looks at the bytes: in UTF-8, the byte of a bracket or quote is never part of another
- * character.
- * @throws ApiError `invalid_json`
+ * Says why JSON would take long to parse, as a predicate: `is nested deeper than ...`; undefined for what would not. Looks at the bytes: in
+ * UTF-8, the byte of a bracket or quote is never part of another character.
  */
-export function refuseCostly(body: Uint8Array): void {
+export function costOfJson(body: Uint8Array): string | undefined {
   let [depth, values, parts, names] = [0, 1, 0, 0];
   let isName = false; // whether the last string is no number
   for (let at = 0; at < body.length; at++) {
@@ -35,11 +32,12 @@ export function refuseCostly(body: Uint8Array): void {
     } else if (byte === END_BRACKET || byte === END_BRACE) depth--;
     else if (byte === COLON && isName) names++;
     else continue;
-    if (depth > MAX_DEPTH) refuse(`is nested deeper than ${MAX_DEPTH} levels`);
-    if (values > MAX_VALUES) refuse(`has more than ${MAX_VALUES} values`);
-    if (parts > MAX_PARTS) refuse(`has more than ${MAX_PARTS} strings, objects and arrays`);
-    if (names > MAX_NAMES) refuse(`has more than ${MAX_NAMES} fields with a name that is no number`);
+    if (depth > MAX_DEPTH) return `is nested deeper than ${MAX_DEPTH} levels`;
+    if (values > MAX_VALUES) return `has more than ${MAX_VALUES} values`;
+    if (parts > MAX_PARTS) return `has more than ${MAX_PARTS} strings, objects and arrays`;
+    if (names > MAX_NAMES) return `has more than ${MAX_NAMES} fields with a name that is no number`;
   }
+  return undefined;
 }
 
 /** Index of the quote that closes the string opened at `start`. */
@@ -59,8 +57,4 @@ function isNumber(body: Uint8Array, start: number, end: number): boolean {
     if (digit < 0 || digit > 9) return false;
   }
   return true;
-}
-
-function refuse(what: string): never {
-  throw new ApiError('invalid_json', `The body ${what}.`);
 }

@@ -1,6 +1,5 @@
-import type { Choice, CompletionResponse, Usage } from '../../completions/answer/schema.js';
-import type { ChatChoice, ChatCompletion } from '../../completions/chat/schema.js';
-import type { ManyResponse, ManyResult } from './many-schema.js';
+import type { ChatChoice, ChatCompletion } from '../chat/schema.js';
+import type { Choice, CompletionResponse, Usage } from './schema.js';
 
 /** Tokens of a choice whose log-probabilities are written in one piece: with 20 for each, some 40 KB. */
 const TOKENS_A_PIECE = 64;
@@ -22,29 +21,12 @@ function* answerJson<C>(
   { choices, usage, ...head }: { readonly choices: readonly C[]; readonly usage: Usage },
   toJson: (choice: C) => Generator<string, void>,
 ): Generator<string, void> {
-  yield `${open(head)}"choices":[`;
+  yield `${openJson(head)}"choices":[`;
   for (const [i, choice] of choices.entries()) {
     yield comma(i);
     yield* toJson(choice);
   }
   yield `],"usage":${JSON.stringify(usage)}}`;
-}
-
-/** The JSON of many answers in pieces. */
-export function* manyJson({ data, ...head }: ManyResponse): Generator<string, void> {
-  yield `${open(head)}"data":[`;
-  for (const [i, { custom_id, response, error }] of data.entries()) {
-    const { status_code, body } = response;
-    yield `${comma(i)}${open({ custom_id })}"response":${open({ status_code })}"body":`;
-    yield* bodyJson(body);
-    yield `},"error":${JSON.stringify(error)}}`;
-  }
-  yield ']}';
-}
-
-function* bodyJson(body: ManyResult['response']['body']): Generator<string, void> {
-  if ('choices' in body) yield* completionJson(body);
-  else yield JSON.stringify(body);
 }
 
 function* choiceJson(choice: Choice): Generator<string, void> {
@@ -53,7 +35,7 @@ function* choiceJson(choice: Choice): Generator<string, void> {
     yield JSON.stringify(choice);
     return;
   }
-  yield `${open({ text, index })}"logprobs":`;
+  yield `${openJson({ text, index })}"logprobs":`;
   if (logprobs) yield* listsJson({ ...logprobs });
   else yield 'null';
   if (scores) {
@@ -64,7 +46,7 @@ function* choiceJson(choice: Choice): Generator<string, void> {
 }
 
 function* chatChoiceJson({ index, message, logprobs, ...end }: ChatChoice): Generator<string, void> {
-  yield `${open({ index, message })}"logprobs":`;
+  yield `${openJson({ index, message })}"logprobs":`;
   if (logprobs === null) yield 'null';
   else {
     yield '{"content":';
@@ -90,8 +72,8 @@ function* listJson(entries: readonly unknown[]): Generator<string, void> {
   yield ']';
 }
 
-/** The beginning of an object that has fields behind these. */
-function open(fields: object): string {
+/** The beginning of the JSON of an object that has fields behind these. */
+export function openJson(fields: object): string {
   return `${JSON.stringify(fields).slice(0, -1)},`;
 }
 
