@@ -60,5 +60,5 @@ export async function checkFile(
 
 /** Stands for a text in a set: 16 bytes, whatever its length. */
 function digest(text: string): string {
-  return createHash('sha256').update(text).digest('latin1').slice(0, 16);
+  return createHash('sha256').update(text).digest('binary').slice(0, 16);
 }

@@ -11,7 +11,7 @@ export type FileContent = Uint8Array | string | AsyncIterable<Uint8Array>;
 export async function writeDurably(file: string, data: FileContent, mode?: number): Promise<void> {
   const handle = await fs.open(file, 'wx', mode);
   try {
-    await handle.writeFile(data);
+    await fs.writeFile(handle, data);
     await handle.sync();
   } finally {
     await handle.close();

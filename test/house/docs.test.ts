@@ -13,6 +13,7 @@ const pages = [
   'CONTRIBUTING.md',
   'bench/README.md',
   'docker/README.md',
+  'docs/batches.md',
   'docs/clients.md',
   'docs/devices.md',
   'docs/glossary.md',

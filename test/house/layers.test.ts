@@ -19,6 +19,7 @@ const WIRED = [
   ...LEAVES,
   ...ABOVE_LIB,
   ...[
+    'batches',
     'completions',
     'conversion',
     'engine',
@@ -71,6 +72,10 @@ const REFUSED: readonly (readonly [from: string, to: string])[] = [
   ['files', 'jobs'],
   ['files', 'fine-tuning'],
   ['jobs', 'fine-tuning'],
+  ['jobs', 'batches'],
+  ['redis', 'batches'],
+  ['batches', 'fine-tuning'],
+  ['completions', 'batches'],
   ['jobs', 'tuning'],
   ['redis', 'fine-tuning'],
 ];
@@ -93,6 +98,9 @@ const ALLOWED: readonly (readonly [from: string, to: string])[] = [
   ['redis', 'prefix'],
   ['fine-tuning', 'files'],
   ['fine-tuning', 'jobs'],
+  ['batches', 'completions'],
+  ['batches', 'jobs'],
+  ['server', 'batches'],
   ['redis', 'jobs'],
   ['tuning', 'model'],
 ];

@@ -15,7 +15,11 @@ interface Described extends OperationObject {
 
 /** A server with every route. */
 async function everyRoute(keys: object = { adminKey, apiKeys }): Promise<FastifyInstance> {
-  const { app } = await testServer(keys, { files: {} as never, fineTuning: {} as never });
+  const { app } = await testServer(keys, {
+    files: {} as never,
+    fineTuning: {} as never,
+    batches: {} as never,
+  });
   return app;
 }
 

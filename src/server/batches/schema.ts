@@ -11,7 +11,7 @@ export const NewBatch = Type.Object(
     endpoint: Type.Enum([...BATCH_ENDPOINTS], { description: 'The `url` of every request in the file.' }),
     completion_window: Type.Enum(['24h']),
     metadata: optional(mapOf(Type.String({ maxLength: 512 }), { maxProperties: 16, propertyNames: { maxLength: 64 } })),
-    output_expires_after: optional(Type.Unknown({ description: 'Not supported: leave it out.' })),
+    output_expires_after: Type.Optional(Type.Unknown({ description: 'Not supported: leave it out.' })),
   },
   {
     additionalProperties: false,
