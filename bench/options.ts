@@ -23,6 +23,8 @@ export interface Options {
   readonly context: number;
   /** Steps in which all rows decode together. */
   readonly tokens: number;
+  /** Requests of a batch, in `batches`. */
+  readonly lines: number;
   /** Rounds; with `beside` an even number, because one half of them follows each order of starting. */
   readonly repeats: number;
   /** Threads inside a step; undefined for those that the server chooses by itself (`threadsOf`). */
@@ -51,6 +53,7 @@ Suites: ${suites.map(({ name }) => name).join(', ')} (all unless named)
   --rows 1,8,32    users that generate together
   --context 130    mean positions of a row, its prefix of ${PREFIX_LENGTH} included
   --tokens 32      steps in which all rows decode together
+  --lines 2000     requests of a batch, in batches
   --repeats 5      rounds; medians count, ratios are taken within a round
   --threads N      threads inside a step (physical cores)
   --peers LIST     ${PEERS.join(',')} or none (all)
@@ -71,6 +74,7 @@ export function readOptions(args: readonly string[], suites: readonly SuiteEntry
       rows: { type: 'string', default: '1,8,32' },
       context: { type: 'string', default: '130' },
       tokens: { type: 'string', default: '32' },
+      lines: { type: 'string', default: '2000' },
       repeats: { type: 'string', default: '5' },
       threads: { type: 'string' },
       peers: { type: 'string' },
@@ -87,6 +91,7 @@ export function readOptions(args: readonly string[], suites: readonly SuiteEntry
     rows: values.rows.split(',').map((text) => positive('--rows', text)),
     context: positive('--context', values.context),
     tokens: positive('--tokens', values.tokens),
+    lines: positive('--lines', values.lines),
     repeats: beside === undefined ? repeats : 2 * Math.ceil(repeats / 2),
     threads: values.threads === undefined ? undefined : positive('--threads', values.threads),
     peers: choosePeers(values.peers, beside !== undefined),

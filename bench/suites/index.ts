@@ -1,4 +1,5 @@
 import type { Suite } from '../suite.js';
+import { batches } from './server/batches.js';
 import { coldPrefix } from './server/cold-prefix.js';
 import { decode, decodeLlama } from './server/decode.js';
 import { drafts } from './engine/drafts.js';
@@ -31,6 +32,7 @@ export const suites: readonly Suite[] = [
   prefixLength,
   interference,
   stalls,
+  batches,
   coldPrefix,
   promptCache,
   precision,
