@@ -70,7 +70,13 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
     const engine = createEngine(config, model, tokenizer, metrics);
     const tenancy = await openTenancy(config, connection);
     const openedFiles = await openFiles(config, connection);
-    const tuning = await openFineTuning(config, { ...openedFiles, base, library, tenancy: tenancy.tenancy, connection });
+    const tuning = await openFineTuning(config, {
+      ...openedFiles,
+      base,
+      library,
+      tenancy: tenancy.tenancy,
+      connection,
+    });
     const batching = await openBatches(config, { ...openedFiles, fingerprint: base.fingerprint, connection });
     const tracing = await openTracing(config, {
       modelName: base.id,

@@ -87,7 +87,8 @@ export class BatchWork implements JobWork<Batch> {
 
   problemOf(error: unknown): JobProblem | undefined {
     if (error instanceof StoreError) return { code: error.code, message: error.message, param: null };
-    if (error instanceof BatchFileError) return { code: 'invalid_batch_file', message: error.message, param: 'input_file_id' };
+    if (error instanceof BatchFileError)
+      return { code: 'invalid_batch_file', message: error.message, param: 'input_file_id' };
     if (error instanceof FileError) return { code: error.code, message: error.message, param: error.param };
     return undefined;
   }

@@ -106,7 +106,16 @@ export async function startPrepared(
   const share = { weight: limits.weight, queueShare: limits.queueShare ?? 1 };
   const observe = trace && (() => trace.sequence());
   const badWords = encodeBadWords(params.badWords, tokenizer);
-  const scope = { tenant, tenantCreated, share, priority, prefix, observe, badWords, decoderStart: generation?.decoderStart };
+  const scope = {
+    tenant,
+    tenantCreated,
+    share,
+    priority,
+    prefix,
+    observe,
+    badWords,
+    decoderStart: generation?.decoderStart,
+  };
   const plan = planSubmissions(engine, params, prompts, scope);
   await reservation.takeTokens(params, prompts);
   gone.throwIfAborted();

@@ -1,7 +1,14 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
-import { type FileContent, ifExists, makeDirectoryDurably, renameDurably, syncDirectory, writeDurably } from '../disk/durable.js';
+import {
+  type FileContent,
+  ifExists,
+  makeDirectoryDurably,
+  renameDurably,
+  syncDirectory,
+  writeDurably,
+} from '../disk/durable.js';
 import { Scratch } from '../disk/scratch.js';
 import { type DiskErrors, mapDiskErrors } from '../disk/store-error.js';
 import { KeyedLock } from '../lib/keyed-lock.js';

@@ -23,5 +23,8 @@ export function newFileId(): string {
 
 /** The id of a job's result file: the same if the job is finished twice. @param list name of the file, of a job that has several */
 export function resultFileId(job: string, list = ''): string {
-  return `file-${createHash('sha256').update(job + list).digest('hex').slice(0, 24)}`;
+  return `file-${createHash('sha256')
+    .update(job + list)
+    .digest('hex')
+    .slice(0, 24)}`;
 }

@@ -40,7 +40,12 @@ export async function* splitLines(
   };
   const take = (isEnded: boolean): ByteLine => {
     end += length + (isEnded ? 1 : 0);
-    const line = { number: number++, bytes: parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts), end, isEnded };
+    const line = {
+      number: number++,
+      bytes: parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts),
+      end,
+      isEnded,
+    };
     [parts, length] = [[], 0];
     return line;
   };

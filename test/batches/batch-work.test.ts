@@ -33,7 +33,10 @@ describe('a batch', () => {
     expect(await house.work(id)).toBe('done');
     const { batch, output, errors } = await house.ended(id);
     expect(ids(output)).toEqual(['good', 'two', 'zero']);
-    expect(output[0]).toMatchObject({ response: { status_code: 200, body: { object: 'text_completion' } }, error: null });
+    expect(output[0]).toMatchObject({
+      response: { status_code: 200, body: { object: 'text_completion' } },
+      error: null,
+    });
     expect(output.find(({ custom_id }) => custom_id === 'two')?.response?.body.choices).toHaveLength(2);
     const told = errors.map(({ custom_id, response, error }) => [
       custom_id,
@@ -59,12 +62,13 @@ describe('a batch', () => {
       usage: { input_tokens: 14, output_tokens: 12, total_tokens: 26 },
     });
     for (const at of [shown.in_progress_at, shown.finalizing_at, shown.completed_at]) expect(at).toBeGreaterThan(0);
-    for (const at of [shown.failed_at, shown.expired_at, shown.cancelling_at, shown.cancelled_at]) expect(at).toBeNull();
+    for (const at of [shown.failed_at, shown.expired_at, shown.cancelling_at, shown.cancelled_at])
+      expect(at).toBeNull();
     expect(house.submitted.every(({ priority }) => priority === 'background')).toBe(true);
     expect([house.ends, await house.leftOnDisk()]).toEqual([['completed', 'succeeded'], []]);
     // Delivered once more, it is done already.
     expect(await house.work(id)).toBe('done');
-    expect(house.submitted).toHaveLength(3);
+    expect(house.submitted).toHaveLength(4); // two are choices of one
   });
 
   it('fails with line and field where its file is not one of requests, and does nothing', async () => {
@@ -123,10 +127,10 @@ describe('a batch', () => {
       expect(house.engine.stats()).toMatchObject({ waiting: 0 });
     }
     expect(rounds).toBeGreaterThan(2);
-    const [{ output: expected }, { output, batch }] = [await alone.ended(whole.id), await house.ended(id)];
+    const [{ output: expected, batch: once }, { output, batch }] = [await alone.ended(whole.id), await house.ended(id)];
     expect(output.map(textOf).sort()).toEqual(expected.map(textOf).sort());
     expect(output).toHaveLength(40);
-    expect(batch.counts).toMatchObject({ completed: 40, generated: 160 });
+    expect(batch.counts).toEqual(once.counts);
   });
 
   it('keeps what is done when it is cancelled', async () => {

@@ -97,7 +97,11 @@ export async function batchHouse(
   const limits = { maxLines: 1000, maxLineBytes: 10_000 };
   const onEnd = (outcome: string): number => ends.push(outcome);
   const work = new BatchWork({ batches: jobs, files: fileStore, results, run, limits, onEnd, now });
-  const observer = { jobStarted: () => undefined, jobEnded: (end: string) => ends.push(end), jobBroke: () => ends.push('broke') };
+  const observer = {
+    jobStarted: () => undefined,
+    jobEnded: (end: string) => ends.push(end),
+    jobBroke: () => ends.push('broke'),
+  };
   const worker = new JobWorker({ store: jobs, work, directory: running, observer, now });
 
   /** Uploads lines and makes a batch of them. */

@@ -16,6 +16,7 @@ const BAD = {
   storeTls: ['PREAMBLE_STORE_CA', 'ca.pem'], // of a store that is no rediss://
   tenants: ['PREAMBLE_QUEUE_SHARE', '7'],
   tuning: ['PREAMBLE_TUNING_NICE', '20'],
+  batches: ['PREAMBLE_BATCH_WORKERS', 'many'],
   traces: ['OTEL_SDK_DISABLED', 'maybe'],
   log: ['PREAMBLE_LOG_LEVEL', 'loud'],
 } as const satisfies Record<SettingGroup, readonly [variable: string, value: string]>;

@@ -3,7 +3,15 @@ import { once } from 'node:events';
 import OpenAI, { toFile } from 'openai';
 import { describe, expect, it } from 'vitest';
 
-import { batchLines, batchRequests, batchUntil, batchUntilDone, createBatch, textsOf, uploadLines } from '../support/batches.js';
+import {
+  batchLines,
+  batchRequests,
+  batchUntil,
+  batchUntilDone,
+  createBatch,
+  textsOf,
+  uploadLines,
+} from '../support/batches.js';
 import { chattyModel } from '../support/chatty-model.js';
 import { temporaryDirectory } from '../server/prefix-library.js';
 import { addressOf, startProgram, testModelCache } from '../support/program.js';
@@ -63,14 +71,17 @@ describe('the official client', () => {
       expect(response?.body.choices[0]?.text).toBe((await client.completions.create(body)).choices[0]?.text);
     }
     const errors = await batchLines(client, batch.error_file_id);
-    expect(errors.map(({ custom_id, response, error }) => [custom_id, response?.status_code ?? error?.code]).sort()).toEqual([
+    expect(
+      errors.map(({ custom_id, response, error }) => [custom_id, response?.status_code ?? error?.code]).sort(),
+    ).toEqual([
       ['b1', 404],
       ['b2', 400],
       ['r0', 'duplicate_custom_id'],
     ]);
-    expect((await client.files.list({ purpose: 'batch_output' })).data.map(({ filename }) => filename).sort()).toEqual(
-      [`${batch.id}_error.jsonl`, `${batch.id}_output.jsonl`],
-    );
+    expect((await client.files.list({ purpose: 'batch_output' })).data.map(({ filename }) => filename).sort()).toEqual([
+      `${batch.id}_error.jsonl`,
+      `${batch.id}_output.jsonl`,
+    ]);
     expect((await client.files.list({ purpose: 'batch' })).data.map(({ id }) => id)).toEqual([input_file_id]);
     const metrics = await (await fetch(`${server.url}/metrics`)).text();
     expect(metrics).toMatch(/^preamble_batches_total{.*status="completed".*} 1$/m);
@@ -118,7 +129,12 @@ describe('the official client', () => {
     const model = await chattyModel(await temporaryDirectory());
     const server = await realServer({ apiKeys, model, modelName: BASE });
     const client = clientOf(server);
-    const body = { model: BASE, messages: [{ role: 'user', content: 'Hi' }], max_tokens: 8, seed: 1 } as const;
+    const body: OpenAI.ChatCompletionCreateParamsNonStreaming = {
+      model: BASE,
+      messages: [{ role: 'user', content: 'Hi' }],
+      max_tokens: 8,
+      seed: 1,
+    };
     const line = { custom_id: 'r0', method: 'POST', url: '/v1/chat/completions', body };
     const batch = await client.batches.create({
       input_file_id: await uploadLines(client, [line]),
@@ -189,12 +205,18 @@ describe('a batch is refused', () => {
 
   it('where a tenant has as many as it may have, where it has no room for files, and where nobody does them', async () => {
     const full = clientOf(await realServer({ apiKeys, maxBatches: 0 }));
-    await expect(createBatch(full, batchRequests(1, [BASE]))).rejects.toMatchObject({ status: 429, code: 'too_many_jobs' });
+    await expect(createBatch(full, batchRequests(1, [BASE]))).rejects.toMatchObject({
+      status: 429,
+      code: 'too_many_jobs',
+    });
     const roomless = clientOf(await realServer({ apiKeys, maxTrainingFiles: 1 }));
     const create = createBatch(roomless, batchRequests(1, [BASE]));
     await expect(create).rejects.toMatchObject({ status: 403, code: 'file_quota_exceeded' });
     const off = clientOf(await realServer({ apiKeys, batchWorkers: 0, maxBatchFileBytes: 2048 }));
-    await expect(createBatch(off, batchRequests(1, [BASE]))).rejects.toMatchObject({ status: 501, code: 'batches_off' });
+    await expect(createBatch(off, batchRequests(1, [BASE]))).rejects.toMatchObject({
+      status: 501,
+      code: 'batches_off',
+    });
     const large = uploadLines(off, ['x'.repeat(2049)]);
     await expect(large).rejects.toMatchObject({ status: 413, code: 'request_too_large' });
   });

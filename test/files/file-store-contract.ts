@@ -34,6 +34,30 @@ export function describeFileStore(kind: string, makeStore: () => Promise<() => P
       }
     });
 
+    it('takes a file as its bytes come, whole or not at all, and beyond the quota', async () => {
+      const bytes = Uint8Array.from({ length: 1_500_000 }, (_, i) => i * 31 + (i >> 8));
+      const [{ bytes: _, ...record }, { bytes: __, ...broken }, { bytes: ___, ...empty }] = [
+        file(0, 3),
+        file(0, 2),
+        file(0, 1),
+      ];
+      const parts = async function* (fails = false): AsyncGenerator<Uint8Array> {
+        for (let at = 0; at < bytes.length; at += 70_001) yield bytes.subarray(at, at + 70_001);
+        if (fails) throw new Error('no more');
+      };
+      await store.write('t', record, parts());
+      await expect(store.write('t', broken, parts(true))).rejects.toThrow('no more');
+      await store.write('t', empty, (async function* () {})());
+      for (const opened of [store, await open()]) {
+        expect(await opened.get('t', record.id)).toEqual({ ...record, bytes: bytes.length });
+        expect(Buffer.compare((await opened.content('t', record.id))!, bytes)).toBe(0);
+        expect(await opened.get('t', broken.id)).toBeUndefined();
+        expect((await opened.list('t', { limit: 9 })).data.map(({ bytes: size }) => size)).toEqual([bytes.length, 0]);
+      }
+      const put = store.put('t', file(1), Uint8Array.of(1), { maxFiles: 9, maxBytes: bytes.length });
+      await expect(put).rejects.toMatchObject({ code: 'file_quota_exceeded' });
+    });
+
     it('has nothing of another tenant, and nothing that no file can be called', async () => {
       const own = file(1);
       await store.put('t', own, Uint8Array.of(7));

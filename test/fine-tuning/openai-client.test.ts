@@ -440,6 +440,6 @@ it('takes files within its limits only', async () => {
   await expect(upload(client)).rejects.toMatchObject({ status: 403, code: 'file_quota_exceeded' });
   expect(await client.files.delete(id)).toEqual({ id, object: 'file', deleted: true });
   await upload(client);
-  const wrong = toFile(Buffer.from('x'), 'a.jsonl').then((file) => client.files.create({ file, purpose: 'batch' }));
+  const wrong = toFile(Buffer.from('x'), 'a.jsonl').then((file) => client.files.create({ file, purpose: 'vision' }));
   await expect(wrong).rejects.toMatchObject({ status: 400, param: 'purpose' });
 });

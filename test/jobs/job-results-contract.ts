@@ -21,7 +21,10 @@ export async function linesOf(results: OpenResults, list: string): Promise<strin
 }
 
 /** What every `JobResultStore` must do. `makeStore` gives each test a store in which the job runs. */
-export function describeJobResults(kind: string, makeStore: () => Promise<{ store: JobResultStore; job: JobRef }>): void {
+export function describeJobResults(
+  kind: string,
+  makeStore: () => Promise<{ store: JobResultStore; job: JobRef }>,
+): void {
   describe(`${kind} keeps the contract of results`, () => {
     let store: JobResultStore;
     let job: JobRef;

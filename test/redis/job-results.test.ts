@@ -37,7 +37,9 @@ it('takes one of two results that two workers add, and knows what the other adde
   await Promise.all([1, 2, 3, 4].map((number) => lost.add([result(number)])));
   await Promise.all([3, 4, 5, 6].map((number) => taker.add([{ ...result(number), text: `taker ${number}` }])));
   expect(await taker.counts()).toEqual({ done: 6 });
-  expect(await linesOf(taker, 'output')).toEqual([...[1, 2, 3, 4].map((n) => result(n).text), 'taker 5', 'taker 6'].sort());
+  expect(await linesOf(taker, 'output')).toEqual(
+    [...[1, 2, 3, 4].map((n) => result(n).text), 'taker 5', 'taker 6'].sort(),
+  );
 });
 
 it('drops what comes for a job that does not run any more, and leaves nothing behind', async () => {

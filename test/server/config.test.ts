@@ -42,6 +42,19 @@ describe('readConfig', () => {
     expect(() => readConfig({ PREAMBLE_DRAFT_TABLE_BYTES: '-1' })).toThrow(/PREAMBLE_DRAFT_TABLE_BYTES/);
   });
 
+  it('reads how batches are done, and zero workers', () => {
+    expect(readConfig({})).toMatchObject({
+      batchWorkers: 16,
+      batchWindow: undefined,
+      maxBatchLines: 50_000,
+      maxBatchFileBytes: 200 * 2 ** 20,
+    });
+    const env = { PREAMBLE_BATCH_WORKERS: '0', PREAMBLE_BATCH_WINDOW: '7', PREAMBLE_MAX_BATCHES: '0' };
+    expect(readConfig(env)).toMatchObject({ batchWorkers: 0, batchWindow: 7, maxBatches: 0 });
+    expect(() => readConfig({ PREAMBLE_BATCH_WINDOW: '0' })).toThrow(/PREAMBLE_BATCH_WINDOW/);
+    expect(() => readConfig({ PREAMBLE_MAX_BATCH_LINES: '-1' })).toThrow(/PREAMBLE_MAX_BATCH_LINES/);
+  });
+
   it('resolves the user’s relative paths against the working directory', () => {
     const config = readConfig({ PREAMBLE_MODEL: 'm', PREAMBLE_CACHE: '../c', PREAMBLE_STORE: 'file:p' }, '/srv/here');
     expect(config).toMatchObject({

@@ -75,7 +75,9 @@ class ResultHash implements OpenResults {
     const numbers = (await mapErrors(this.client.hkeys(this.keys.results))).sort((a, b) => Number(a) - Number(b));
     for (let at = 0; at < numbers.length; at += TOGETHER) {
       const values = await mapErrors(this.client.hmget(this.keys.results, ...numbers.slice(at, at + TOGETHER)));
-      const texts = values.flatMap((value) => (value?.startsWith(`${list}\t`) ? `${value.slice(list.length + 1)}\n` : []));
+      const texts = values.flatMap((value) =>
+        value?.startsWith(`${list}\t`) ? `${value.slice(list.length + 1)}\n` : [],
+      );
       if (texts.length > 0) yield Buffer.from(texts.join(''));
     }
   }

@@ -16,9 +16,7 @@ export const NewBatch = Type.Object(
   {
     additionalProperties: false,
     title: 'NewBatch',
-    examples: [
-      { input_file_id: `file-${'0'.repeat(24)}`, endpoint: '/v1/completions', completion_window: '24h' },
-    ],
+    examples: [{ input_file_id: `file-${'0'.repeat(24)}`, endpoint: '/v1/completions', completion_window: '24h' }],
   },
 );
 export type NewBatch = Static<typeof NewBatch>;
@@ -59,7 +57,9 @@ export const BatchObject = Type.Object(
       'cancelled',
     ]),
     output_file_id: nullable(Type.String({ description: 'Answers, in any order; null: there are none.' })),
-    error_file_id: nullable(Type.String({ description: 'Requests that were refused or failed; null: there are none.' })),
+    error_file_id: nullable(
+      Type.String({ description: 'Requests that were refused or failed; null: there are none.' }),
+    ),
     created_at: Type.Integer({ description: 'Unix seconds.' }),
     in_progress_at: time('When the file was found to be one of requests.'),
     expires_at: Type.Integer({ description: 'When requests that are not done are given up. Unix seconds.' }),
