@@ -4,6 +4,7 @@ import path from 'node:path';
 
 import { exists, renameDurably, writeDurably } from '../disk/durable.js';
 import { streamFile } from '../disk/file-stream.js';
+import { mapDiskErrors } from '../disk/store-error.js';
 import { FileError } from '../files/errors.js';
 import { resultFileId } from '../files/file.js';
 import type { FileStore } from '../files/file-store.js';
@@ -22,6 +23,8 @@ import { type BatchFileLimits, type CheckedFile, checkFile } from './check-file.
 import { BatchFileError } from './errors.js';
 import { DUPLICATE, EXPIRED, type ResultList, ResultWriter } from './line-result.js';
 import { isBlank, readRequestLine, type RequestLine } from './request-line.js';
+
+const errors = mapDiskErrors('jobs');
 
 /** Results that are added together, of requests that are not done. */
 const TOGETHER = 64;
@@ -104,17 +107,19 @@ export class BatchWork implements JobWork<Batch> {
     return { code: 'batch_failed', message, param: null };
   }
 
-  /** Copies the input file, unless an earlier run has. The batch does not need the tenant's own then. */
+  /** Copies the input file, unless an earlier run has. The batch does not need the tenant's own then. Throws `FileError` and `StoreError`. */
   async #ownCopy(tenant: string, { inputFile }: Batch, directory: string): Promise<string> {
     const file = path.join(directory, 'input.jsonl');
     if (await exists(file)) return file;
     const stored = await this.options.files.stream(tenant, inputFile);
     const param = 'input_file_id';
     if (stored === undefined) throw new FileError('file_not_found', `${param}: ${inputFile} was deleted`, param);
-    await fs.mkdir(directory, { recursive: true, mode: 0o700 });
     const draft = `${file}.${randomBytes(8).toString('hex')}`; // another process may copy it too
-    await writeDurably(draft, stored.content, 0o600);
-    await renameDurably(draft, file);
+    await errors.writing(async () => {
+      await fs.mkdir(directory, { recursive: true, mode: 0o700 });
+      await writeDurably(draft, stored.content, 0o600);
+      await renameDurably(draft, file);
+    });
     return file;
   }
 

@@ -19,8 +19,8 @@ export class Observation {
     return performance.now() / 1000;
   }
 
-  admitted({ submittedAt, numCachedTokens, numReusedTokens, request, observer }: Sequence): void {
-    this.observer?.admitted(this.now() - submittedAt);
+  admitted({ submittedAt, numCachedTokens, numReusedTokens, request, priority, observer }: Sequence): void {
+    if (priority === 'interactive') this.observer?.admitted(this.now() - submittedAt);
     if (numCachedTokens !== undefined) this.observer?.promptLookedUp(request.prompt.length, numCachedTokens);
     observer?.admitted(numReusedTokens);
   }
@@ -37,9 +37,9 @@ export class Observation {
   tokenComputed(sequence: Sequence, { rows, end }: ComputedStep): void {
     if (sequence.request.maxTokens === 0 || sequence.isRepeating) return;
     if (sequence.numGeneratedTokens === 0) {
-      this.observer?.firstToken(end - sequence.submittedAt);
+      this.observer?.firstToken(waited(sequence, end - sequence.submittedAt));
       sequence.observer?.firstToken(rows);
-    } else this.observer?.nextToken(end - sequence.lastTokenAt);
+    } else this.observer?.nextToken(waited(sequence, end - sequence.lastTokenAt));
     sequence.lastTokenAt = end;
     sequence.numObservedTokens++;
   }
@@ -55,11 +55,17 @@ export class Observation {
     this.observer?.stepped({ kind: 'encode', rows: 0, chunkTokens, seconds: this.now() - start });
   }
 
-  ended({ finishReason: reason = 'abort', request, numObservedTokens, submittedAt, observer }: Sequence): void {
-    const seconds = this.now() - submittedAt;
+  ended(sequence: Sequence): void {
+    const { finishReason: reason = 'abort', request, numObservedTokens, submittedAt, observer } = sequence;
+    const seconds = waited(sequence, this.now() - submittedAt);
     const { length: promptTokens } = request.source ?? request.prompt;
     const end = { reason, promptTokens, generatedTokens: numObservedTokens, seconds };
     this.observer?.ended(end);
     observer?.ended(end);
   }
+}
+
+/** Seconds that somebody has waited for a sequence; undefined for background work. */
+function waited({ priority }: Sequence, seconds: number): number | undefined {
+  return priority === 'interactive' ? seconds : undefined;
 }

@@ -18,8 +18,8 @@ export interface ObservedEnd {
   readonly promptTokens: number;
   /** As many as the observer was told of by `firstToken` and `nextToken`; a beam that was dropped has generated some too. */
   readonly generatedTokens: number;
-  /** Since it was submitted. */
-  readonly seconds: number;
+  /** Since it was submitted; undefined for background work, whose times nobody waits for. */
+  readonly seconds: number | undefined;
 }
 
 /** Load of the engine at one moment. */
@@ -45,17 +45,17 @@ export interface EngineStats {
 
 /** Is told what the engine does, in counts and seconds; it must not throw. Nothing tells of whom or of what. */
 export interface EngineObserver {
-  /** A sequence got its first slot. @param seconds since it was submitted */
+  /** An interactive sequence got its first slot. @param seconds since it was submitted */
   admitted(seconds: number): void;
   /** The prompt cache was asked for a prompt of `tokens` tokens, and had the first `cached` of them. */
   promptLookedUp(tokens: number, cached: number): void;
   stepped(step: ObservedStep): void;
-  /** A sequence's first token came. @param seconds since it was submitted */
-  firstToken(seconds: number): void;
+  /** A sequence's first token came. @param seconds since it was submitted; undefined for background work */
+  firstToken(seconds: number | undefined): void;
   /** A draft of `drafted` tokens, at least one, was verified: the first `accepted` of them are what the model chose. */
   verified(drafted: number, accepted: number): void;
-  /** A further token came. @param seconds since the one before; 0 for tokens of one step */
-  nextToken(seconds: number): void;
+  /** A further token came. @param seconds since the one before; 0 for tokens of one step; undefined for background work */
+  nextToken(seconds: number | undefined): void;
   ended(end: ObservedEnd): void;
 }
 

@@ -16,7 +16,7 @@ export interface MetricsOptions {
 
 /**
  * All Prometheus series of the process. Counts are per sequence, not per API request: a request with `n` choices of
- * one prompt counts `n` times.
+ * one prompt counts `n` times. Background work counts, and its times are left out: nobody waits for it.
  */
 export class Metrics implements EngineObserver {
   readonly #registry = new Registry();
@@ -122,14 +122,14 @@ export class Metrics implements EngineObserver {
     if (rows > 0) this.#stepRows.observe(rows);
   }
 
-  firstToken(seconds: number): void {
+  firstToken(seconds: number | undefined): void {
     this.#generationTokens.inc();
-    this.#firstToken.observe(seconds);
+    if (seconds !== undefined) this.#firstToken.observe(seconds);
   }
 
-  nextToken(seconds: number): void {
+  nextToken(seconds: number | undefined): void {
     this.#generationTokens.inc();
-    this.#nextToken.observe(seconds);
+    if (seconds !== undefined) this.#nextToken.observe(seconds);
   }
 
   verified(drafted: number, accepted: number): void {
@@ -144,7 +144,7 @@ export class Metrics implements EngineObserver {
     this.#promptTokens.inc(promptTokens);
     this.#requestPromptTokens.observe(promptTokens);
     this.#requestGenerationTokens.observe(generatedTokens);
-    this.#latency.observe(seconds);
+    if (seconds !== undefined) this.#latency.observe(seconds);
   }
 
   /**

@@ -24,11 +24,11 @@ class Notebook implements EngineObserver {
     this.steps.push(`${kind} ${rows}+${chunkTokens}`);
   }
 
-  firstToken(seconds: number): void {
+  firstToken(seconds: number | undefined): void {
     this.#note('first', seconds);
   }
 
-  nextToken(seconds: number): void {
+  nextToken(seconds: number | undefined): void {
     this.#note('next', seconds);
   }
 
@@ -41,9 +41,9 @@ class Notebook implements EngineObserver {
     this.ends.push(end);
   }
 
-  #note(call: string, seconds: number): void {
-    expect(seconds).toBeGreaterThanOrEqual(0);
-    this.calls.push(call);
+  #note(call: string, seconds: number | undefined): void {
+    if (seconds !== undefined) expect(seconds).toBeGreaterThanOrEqual(0);
+    this.calls.push(seconds === undefined ? `${call} (untimed)` : call);
   }
 }
 
@@ -54,6 +54,14 @@ test('an observer is told of every step, token and end', async () => {
   expect(observer.calls.join(' ')).toBe('admitted step first step next step next ended');
   expect(observer.steps).toEqual(['prefill 0+3', 'decode 1+0', 'decode 1+0']);
   expect(observer.ends).toEqual([{ reason: 'length', promptTokens: 3, generatedTokens: 3 }]);
+});
+
+test('background work is counted, and not timed', async () => {
+  const observer = new Notebook();
+  const { engine } = makeEngine({ slots: 2 }, { observer });
+  await collect(engine.submit(makeRequest({ maxTokens: 2, priority: 'background' })));
+  expect(observer.calls.join(', ')).toBe('step, first (untimed), step, next (untimed), ended (untimed)');
+  expect(observer.ends).toEqual([{ reason: 'length', promptTokens: 3, generatedTokens: 2 }]);
 });
 
 test('prompt and decode rows in one step are a mixed one', async () => {

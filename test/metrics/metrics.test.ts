@@ -50,6 +50,27 @@ describe('metrics', () => {
     expect(await read('draft_table_bytes')).toEqual({ '': 96 });
   });
 
+  test('count background work without its times, and batches by how they ended', async () => {
+    const metrics = testMetrics();
+    const read = (name: string): Promise<Record<string, number>> => samples(metrics, name);
+    metrics.firstToken(undefined);
+    metrics.nextToken(undefined);
+    metrics.ended({ reason: 'stop', promptTokens: 3, generatedTokens: 2, seconds: undefined });
+    expect(await read('generation_tokens_total')).toEqual({ '': 2 });
+    expect(await read('request_success_total')).toEqual({ 'finished_reason="stop"': 1 });
+    for (const name of ['time_to_first_token', 'inter_token_latency', 'e2e_request_latency'])
+      expect(await read(`${name}_seconds_count`)).toEqual({ '': 0 });
+    for (let i = 0; i < 3; i++) metrics.batchStarted();
+    metrics.batchLeft();
+    metrics.batchEnded('completed');
+    metrics.batchEnded('interrupted');
+    metrics.batchRequestEnded('output');
+    metrics.batchRequestEnded('error');
+    expect(await read('batches_running')).toEqual({ '': 2 });
+    expect(await read('batches_total')).toEqual({ 'status="completed"': 1, 'status="interrupted"': 1 });
+    expect(await read('batch_requests_total')).toEqual({ 'list="output"': 1, 'list="error"': 1 });
+  });
+
   test('tell a gateway which prefixes run and wait, now and only now', async () => {
     const state = { runningPrefixes: ['aa', 'bb'], waitingPrefixes: ['cc', 'dd', 'ee', 'ff', 'gg'] };
     const metrics = testMetrics(state);

@@ -11,7 +11,11 @@ it('has an example of every JSON body, which works as it is', async () => {
   const model = await chattyModel(await temporaryDirectory());
   const { url, server } = await realServer({ model, modelName: 'preamble-demo' });
   await uploadBundled(url, 'headlines');
-  const training_file = await uploadTrainingFile(url);
+  /** What the examples of a route cannot know: the id of a file. */
+  const files: Readonly<Record<string, object>> = {
+    '/v1/fine_tuning/jobs': { training_file: await uploadFile(url, 'fine-tune', '{"prompt": "a", "completion": "b"}') },
+    '/v1/batches': { input_file_id: await uploadFile(url, 'batch', '') },
+  };
   const withBody = (await operationsOf(server.app)).filter(({ bodies }) => 'application/json' in bodies);
   // Without settings there is no administration, whose requests an example could not be right for.
   const tried = withBody.filter(({ path }) => !path.startsWith('/v1/admin/'));
@@ -22,13 +26,14 @@ it('has an example of every JSON body, which works as it is', async () => {
       '/v1/chat/completions',
       '/v1/prefixes',
       '/v1/fine_tuning/jobs',
+      '/v1/batches',
     ]),
   );
   for (const { method, path, bodies } of tried) {
     const examples = bodies['application/json'] ?? [];
     expect(examples.length, `examples of ${path}`).toBeGreaterThan(0);
     for (const example of examples) {
-      const body = path === '/v1/fine_tuning/jobs' ? { ...example, training_file } : example;
+      const body = { ...example, ...files[path] };
       const { status, text } = await send(url, { method, path, body });
       expect([200, 201], text).toContain(status);
       expect(text).not.toContain('"error":{');
@@ -36,11 +41,11 @@ it('has an example of every JSON body, which works as it is', async () => {
   }
 });
 
-/** The example of a job cannot know the id of a file. */
-async function uploadTrainingFile(url: string): Promise<string> {
+/** Uploads a file and returns its id. */
+async function uploadFile(url: string, purpose: string, content: string): Promise<string> {
   const form = new FormData();
-  form.set('purpose', 'fine-tune');
-  form.set('file', new Blob(['{"prompt": "a", "completion": "b"}']), 'examples.jsonl');
+  form.set('purpose', purpose);
+  form.set('file', new Blob([content]), 'examples.jsonl');
   const answer = await fetch(`${url}/v1/files`, { method: 'POST', body: form });
   return ((await answer.json()) as { id: string }).id;
 }
