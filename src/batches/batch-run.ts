@@ -37,7 +37,7 @@ export class BatchRun {
   /** One for each line under way: a signal that lives as long as the batch would keep what listens to it. */
   readonly #lines = new Set<AbortController>();
   readonly #ends = new Set<Promise<void>>();
-  #failure: unknown;
+  #failure: { readonly error: unknown } | undefined;
 
   constructor(
     private readonly deps: BatchRunDeps,
@@ -69,7 +69,7 @@ export class BatchRun {
       this.#fail(error);
     }
     await Promise.all(this.#ends);
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#failure !== undefined) throw this.#failure.error;
   }
 
   /** @param started called when the next line may start */
@@ -142,7 +142,7 @@ export class BatchRun {
   }
 
   #fail(error: unknown): void {
-    this.#failure ??= error;
+    this.#failure ??= { error };
     this.stop();
   }
 }

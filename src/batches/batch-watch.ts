@@ -36,7 +36,9 @@ export class BatchWatch {
     if (leaving.aborted) this.#stop('interrupted');
     this.#judge(options.batch);
     // One look after the other: a store may be slow.
-    this.#timer = setInterval(() => (this.#looking = this.#looking.then(() => this.#look())), LOOK_EVERY_MS);
+    this.#timer = setInterval(() => {
+      this.#looking = this.#looking.then(() => this.#look());
+    }, LOOK_EVERY_MS);
   }
 
   /** Calls `stop` once the batch is to end, or at once where it is to end already. */

@@ -115,11 +115,15 @@ export class BatchWork implements JobWork<Batch> {
     const param = 'input_file_id';
     if (stored === undefined) throw new FileError('file_not_found', `${param}: ${inputFile} was deleted`, param);
     const draft = `${file}.${randomBytes(8).toString('hex')}`; // another process may copy it too
-    await errors.writing(async () => {
-      await fs.mkdir(directory, { recursive: true, mode: 0o700 });
-      await writeDurably(draft, stored.content, 0o600);
-      await renameDurably(draft, file);
-    });
+    try {
+      await errors.writing(async () => {
+        await fs.mkdir(directory, { recursive: true, mode: 0o700 });
+        await writeDurably(draft, stored.content, 0o600);
+        await renameDurably(draft, file);
+      });
+    } finally {
+      stored.content.destroy();
+    }
     return file;
   }
 

@@ -1,5 +1,6 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { onTestFinished } from 'vitest';
 
@@ -15,6 +16,7 @@ import { Files } from '../../src/files/files.js';
 import { DiskJobResults } from '../../src/jobs/disk-job-results.js';
 import { DiskJobStore } from '../../src/jobs/disk-job-store.js';
 import type { JobOutcome } from '../../src/jobs/job-queue.js';
+import type { JobStore } from '../../src/jobs/job-store.js';
 import { JobWorker } from '../../src/jobs/job-worker.js';
 import { PrefixError } from '../../src/prefix/errors.js';
 import { toApiError } from '../../src/server/errors.js';
@@ -25,11 +27,18 @@ import { base } from '../server/harness.js';
 import { temporaryDirectory } from '../server/prefix-library.js';
 import { byteTokenizer } from '../server/scripted-engine.js';
 
+/** What an endpoint has answered: what tests look at, whether it is an answer or an error. */
+interface ResultBody {
+  readonly object: string;
+  readonly choices: readonly { readonly text: string }[];
+  readonly error: { readonly code: string; readonly param: string | null };
+}
+
 /** A line of an output or error file. */
 export interface ResultLine {
   readonly id: string;
   readonly custom_id: string;
-  readonly response: { readonly status_code: number; readonly body: any } | null; // eslint-disable-line @typescript-eslint/no-explicit-any
+  readonly response: { readonly status_code: number; readonly body: ResultBody } | null;
   readonly error: { readonly code: string } | null;
 }
 
@@ -96,7 +105,12 @@ export async function batchHouse(
   };
   const limits = { maxLines: 1000, maxLineBytes: 10_000 };
   const onEnd = (outcome: string): number => ends.push(outcome);
-  const work = new BatchWork({ batches: jobs, files: fileStore, results, run, limits, onEnd, now });
+  let looks = 0;
+  const watched: JobStore<Batch> = Object.assign(Object.create(jobs) as JobStore<Batch>, {
+    get: (tenant: string, id: string) => (looks++, jobs.get(tenant, id)),
+    change: (...change: Parameters<JobStore<Batch>['change']>) => (looks++, jobs.change(...change)),
+  });
+  const work = new BatchWork({ batches: watched, files: fileStore, results, run, limits, onEnd, now });
   const observer = {
     jobStarted: () => undefined,
     jobEnded: (end: string) => ends.push(end),
@@ -124,5 +138,10 @@ export async function batchHouse(
     return { batch, output, errors };
   };
   const leftOnDisk = (): Promise<string[]> => fs.readdir(running).catch(() => []);
-  return { service, files, engine, runner, submitted, ends, create, work: work_, ended, leftOnDisk };
+  /** Waits, within a step, until whoever watches the running batch has looked at its record. */
+  const untilLooked = async (): Promise<void> => {
+    const target = looks + 2; // one may be under way
+    while (looks < target) await delay(5);
+  };
+  return { untilLooked, service, files, engine, runner, submitted, ends, create, work: work_, ended, leftOnDisk };
 }

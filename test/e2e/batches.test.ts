@@ -132,8 +132,8 @@ describe('the official client', () => {
     const body: OpenAI.ChatCompletionCreateParamsNonStreaming = {
       model: BASE,
       messages: [{ role: 'user', content: 'Hi' }],
-      max_tokens: 8,
-      seed: 1,
+      max_completion_tokens: 8,
+      temperature: 0,
     };
     const line = { custom_id: 'r0', method: 'POST', url: '/v1/chat/completions', body };
     const batch = await client.batches.create({
@@ -223,7 +223,7 @@ describe('a batch is refused', () => {
 });
 
 it('a batch goes on after its server is killed and after one leaves, with no line lost and none twice', async () => {
-  const settings = { PREAMBLE_CACHE: testModelCache, PREAMBLE_SLOTS: '4' };
+  const settings = { PREAMBLE_CACHE: testModelCache, PREAMBLE_SLOTS: '4', PREAMBLE_SEED_PREFIXES: 'on' };
   const first = await startProgram(settings);
   const store = { ...settings, PREAMBLE_STORE: `file:${first.directory}/prefixes` };
   const clientAt = (address: string): OpenAI => new OpenAI({ baseURL: `${address}/v1`, apiKey: 'none', maxRetries: 0 });

@@ -1,4 +1,4 @@
-import OpenAI, { toFile } from 'openai';
+import { type OpenAI, toFile } from 'openai';
 import { expect } from 'vitest';
 
 type Batch = OpenAI.Batches.Batch;

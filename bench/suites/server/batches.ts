@@ -123,7 +123,8 @@ async function rateOfBatch(
   const total = requests.reduce((sum, { maxTokens }) => sum + maxTokens, 0);
   const before = (await readCounts(url)).generatedTokens;
   const seen: { time: number; tokens: number; resident: number }[] = [];
-  for (let tokens = 0; tokens < total; await delay(LOOK_EVERY_MS)) {
+  for (let tokens = 0; tokens < total;) {
+    await delay(LOOK_EVERY_MS);
     tokens = (await readCounts(url)).generatedTokens - before;
     seen.push({ time: performance.now(), tokens, resident: (await server.resident()).anonymous });
   }

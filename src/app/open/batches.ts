@@ -19,7 +19,7 @@ export interface OpenBatches {
 }
 
 /** The parts of the program that batches are done with. */
-export interface BatchStart extends Pick<BatchWorkOptions, 'onEnd'> {
+interface BatchStart extends Pick<BatchWorkOptions, 'onEnd'> {
   readonly run: Omit<BatchRunDeps, 'window'>;
   readonly observer: JobObserver;
 }
