@@ -18,7 +18,7 @@ import contentEncoding from './http/body/content-encoding.js';
 import drainPlugin, { Drain } from './http/plugins/drain.js';
 import errorHandler, { sendError } from './http/plugins/error-handler.js';
 import hostCheck from './http/plugins/host-check.js';
-import { MAX_FORMS } from './http/body/forms.js';
+import { MAX_FILE_FORMS, MAX_FORMS } from './http/body/forms.js';
 import methods from './http/plugins/methods.js';
 import metricsPlugin, { type ServerMetrics } from './http/plugins/metrics.js';
 import jsonBody from './http/body/json-body.js';
@@ -157,7 +157,12 @@ async function apiRoutes(app: FastifyInstance, { deps, drain }: ScopeOptions): P
   await app.register(prefixRoutes, { ...deps, maxUploadBytes, formPermits });
   const { files, fineTuning, batches } = deps;
   if (files !== undefined)
-    await app.register(fileRoutes, { files, maxTrainingFileBytes, maxBatchFileBytes, formPermits });
+    await app.register(fileRoutes, {
+      files,
+      maxTrainingFileBytes,
+      maxBatchFileBytes,
+      formPermits: new TenantSemaphore(MAX_FILE_FORMS),
+    });
   if (fineTuning !== undefined) await app.register(fineTuningRoutes, { ...deps, fineTuning });
   if (batches !== undefined) await app.register(batchRoutes, { ...deps, batches });
 }

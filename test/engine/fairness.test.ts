@@ -260,7 +260,7 @@ describe('classes of work', () => {
       [backlogs[1]!, 3],
     ]);
     expect(difference).toBeLessThanOrEqual(BOUND);
-    expect(Math.max(...runner.steps.map(({ rows }) => rows.length))).toBe(SLOTS - 1);
+    expect(Math.max(...runner.steps.map(({ rows }) => rows.length))).toBe(SLOTS);
   });
 
   test('interactive work is not refused because background work waits', async () => {

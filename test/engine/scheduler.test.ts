@@ -242,16 +242,21 @@ describe('the policy of a step', () => {
 });
 
 describe('background work', () => {
-  test('is admitted when nothing interactive is left waiting, and leaves slots free', () => {
+  test('is admitted when nothing interactive is left waiting, and leaves slots free beside it', () => {
     const [b, c] = [background(one('b', 1)), background(one('c', 1))];
     expect(plan([b, c, one('a', 1)], [], 4)).toMatchObject({ admitted: 'a b c' });
     expect(plan([b, one('a', 5)], [one('x', 9, 8)], 4)).toMatchObject({ admitted: '' });
     expect(plan([b, c], [one('x', 1, 5)], 2)).toMatchObject({ admitted: 'b' });
     const many = Array.from({ length: 32 }, (_, i) => background(one(`b${i}`, 1)));
-    expect(step({ waiting: many, running: [], freeSlots: 32, maxChunkTokens: 8 }).admitted).toHaveLength(28);
+    const admittedBeside = (running: Named[]): unknown[] => [
+      ...step({ waiting: many, running, freeSlots: 32 - running.length, maxChunkTokens: 8 }).admitted,
+    ];
+    expect(admittedBeside([one('x', 1, 5)])).toHaveLength(27);
+    expect(admittedBeside([background(one('x', 1, 5))])).toHaveLength(31);
+    expect(admittedBeside([])).toHaveLength(32);
   });
 
-  test('gets on by itself in one slot, and where it needs all of them', () => {
+  test('gets on by itself in all slots, also where one needs all of them', () => {
     expect(plan([background(one('b', 1))], [], 1)).toMatchObject({ admitted: 'b' });
     expect(plan([background({ ...one('b', 1), numSlots: 4 })], [], 4)).toMatchObject({ admitted: 'b' });
     expect(plan([background({ ...one('b', 1), numSlots: 4 })], [one('a', 1, 5)], 4)).toMatchObject({ admitted: '' });

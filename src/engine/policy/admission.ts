@@ -62,7 +62,7 @@ export interface AdmissionState<S extends Admissible, B> {
   readonly findBlocks: (sequence: S) => CachedBlocks<B> | undefined;
 }
 
-/** Slots that background work leaves free: an eighth, and at least one. */
+/** Slots that background work leaves free beside interactive work: an eighth, and at least one. */
 export function reservedSlots(slots: number): number {
   return Math.max(1, Math.floor(slots / 8));
 }
@@ -73,7 +73,7 @@ export function reservedSlots(slots: number): number {
  *
  * Interactive sequences are admitted as if there were no background work: it gives up its slots where too few are free, and its
  * prefill is no reason to wait. Background sequences are admitted when nothing interactive waits, one prefill at a time, and leave
- * `reservedSlots` free unless nothing else runs.
+ * `reservedSlots` free while anything interactive runs.
  */
 export function admit<S extends Admissible, B>(state: AdmissionState<S, B>): AdmissionPlan<S, B> {
   const round = new AdmissionRound(state);
@@ -129,7 +129,8 @@ class AdmissionRound<S extends Admissible, B> {
 
   #hasRoom(priority: Priority, numSlots: number): boolean {
     if (priority === 'interactive') return this.#free + this.#numToPreempt() >= numSlots;
-    const isAlone = this.#running.length === 0 && this.admitted.length === 0;
+    const others = [...this.#running, ...this.admitted.map(({ sequence }) => sequence)];
+    const isAlone = others.every((one) => one.priority === 'background');
     return this.#free - numSlots >= (isAlone ? 0 : reservedSlots(this.state.slots));
   }
 

@@ -6,6 +6,8 @@ import { readForm } from './read-form.js';
 
 /** Forms of one tenant that may be in memory at the same time. */
 export const MAX_FORMS = 4;
+/** Of those with a file, which may be a batch's of 200 MiB. */
+export const MAX_FILE_FORMS = 1;
 
 /** Limits on forms. */
 interface FormOptions {
