@@ -22,6 +22,7 @@ import { PrefixError } from '../../src/prefix/errors.js';
 import { toApiError } from '../../src/server/errors.js';
 import { NO_LIMITS, type TenantLimits } from '../../src/tenancy/limits.js';
 import { MemoryRateLimiter } from '../../src/tenancy/memory-rate-limiter.js';
+import { TemplateSandbox } from '../../src/tokenizer/template-sandbox.js';
 import { FakeRunner } from '../engine/fake-runner.js';
 import { base } from '../server/harness.js';
 import { temporaryDirectory } from '../server/prefix-library.js';
@@ -77,6 +78,8 @@ export async function batchHouse(
       throw new PrefixError('prefix_not_found', 'none');
     },
   };
+  const templates = new TemplateSandbox({});
+  onTestFinished(() => templates.dispose());
   const run: BatchRunDeps = {
     engine: {
       submit: (request) => {
@@ -87,6 +90,7 @@ export async function batchHouse(
       countFitting: (requests) => engine.countFitting(requests),
     },
     tokenizer: byteTokenizer,
+    templates,
     library,
     base,
     maxChoices: 8,

@@ -188,7 +188,6 @@ describe('a batch is refused', () => {
       [{ input_file_id: `file-${'0'.repeat(24)}` }, 404, 'input_file_id'],
       [{ input_file_id: training.id }, 404, 'input_file_id'],
       [{ endpoint: '/v1/embeddings' }, 400, 'endpoint'],
-      [{ endpoint: '/v1/chat/completions' }, 400, 'endpoint'], // no template
       [{ completion_window: '1h' }, 400, 'completion_window'],
       [{ metadata: { key: 'x'.repeat(513) } }, 400, 'metadata.key'],
       [{ output_expires_after: { anchor: 'created_at', seconds: 3600 } }, 400, 'output_expires_after'],
