@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 
 import type { GenerationConfig } from '../engine/generation-config.js';
-import type { Generation, RequestPrefix } from '../engine/request.js';
+import type { Generation } from '../engine/request.js';
 import type { BaseModel } from '../prefix/kv.js';
 import type { Admission } from '../tenancy/rate-limiter.js';
 import type { Caller } from '../tenancy/tenancy.js';
@@ -13,11 +13,11 @@ import { usageOf } from './answer/usage.js';
 import type { RequestContext } from './context.js';
 import { textUnsupported } from './errors.js';
 import { encodeBadWords } from './plan/bad-words.js';
-import { loadPrefix, type PrefixSource } from './plan/prefix.js';
+import { countRows, countVirtualTokens, loadModel, type RequestModel, sharedRoom } from './plan/model.js';
+import type { PrefixSource } from './plan/prefix.js';
 import { encodePrompts } from './plan/prompts.js';
 import { planSubmissions, submitAll, type CompletionEngine } from './plan/requests.js';
 import type { Reservation } from './plan/reservation.js';
-import { countVirtualTokens, roomOf } from './plan/room.js';
 import { readParams, type CompletionParams } from './request/params.js';
 import { loadRequestCheck } from './request/validate.js';
 
@@ -67,9 +67,10 @@ export async function startCompletion(
   const { maxChoices, base, generation } = deps;
   try {
     const checkRequest = await loadRequestCheck();
-    const params = readParams(checkRequest(body), { maxChoices, vocabularySize: base.vocabularySize, generation });
-    const prefix = await loadPrefix(deps, caller.tenant, params.model, context.trace);
-    return await startPrepared(deps, caller, { params, prefix, reservation }, context);
+    const { id, vocabularySize } = base;
+    const params = readParams(checkRequest(body), { base: id, maxChoices, vocabularySize, generation });
+    const model = await loadModel(deps, caller.tenant, params, context.trace);
+    return await startPrepared(deps, caller, { params, model, reservation }, context);
   } catch (error) {
     reservation.refuse(error);
     throw error;
@@ -83,10 +84,10 @@ export interface ReservedRequest {
   readonly reservation: Reservation;
 }
 
-/** A request whose parameters are read and whose prefix is in memory. */
+/** A request whose parameters are read and whose prefixes are in memory. */
 export interface PreparedRequest {
   readonly params: CompletionParams;
-  readonly prefix: RequestPrefix | undefined;
+  readonly model: RequestModel;
   readonly reservation: Reservation;
 }
 
@@ -94,15 +95,16 @@ export interface PreparedRequest {
 export async function startPrepared(
   deps: Omit<CompletionDeps, 'library' | 'maxChoices'>,
   caller: Caller,
-  { params, prefix, reservation }: PreparedRequest,
+  { params, model, reservation }: PreparedRequest,
   { gone, trace, priority, yield: yieldTurn, mayWrite }: RequestContext,
 ): Promise<Completion> {
   const { engine, tokenizer, base, generation } = deps;
   const { textProblem } = tokenizer;
   if (textProblem !== undefined && params.stop.length > 0) throw textUnsupported('stop', textProblem);
   if (textProblem !== undefined && params.badWords.length > 0) throw textUnsupported('bad_words', textProblem);
-  const prompts = await encodePrompts(params, tokenizer, roomOf(base, prefix?.kv, generation), yieldTurn);
+  const prompts = await encodePrompts(params, tokenizer, sharedRoom(base, model, generation), yieldTurn);
   const { tenant, created: tenantCreated, limits } = caller;
+  const { prefix, blend } = model;
   const share = { weight: limits.weight, queueShare: limits.queueShare ?? 1 };
   const observe = trace && (() => trace.sequence());
   const badWords = encodeBadWords(params.badWords, tokenizer);
@@ -112,15 +114,16 @@ export async function startPrepared(
     share,
     priority,
     prefix,
+    blend,
     observe,
     badWords,
     decoderStart: generation?.decoderStart,
   };
   const plan = planSubmissions(engine, params, prompts, scope);
-  await reservation.takeTokens(params, prompts);
+  await reservation.takeTokens(params, prompts, countRows(model));
   gone.throwIfAborted();
   const generations = submitAll(engine, params, plan);
-  const virtualTokens = countVirtualTokens(base, prefix?.kv);
+  const virtualTokens = countVirtualTokens(base, model);
   const completion = describe(deps, params, { prompts, generations, reservation, virtualTokens, mayWrite });
   gone.addEventListener('abort', () => completion.cancel(), { once: true });
   return completion;

@@ -1,26 +1,35 @@
 import { setImmediate } from 'node:timers/promises';
 
 import type { TokenBytes } from '../tokenizer/text-stream.js';
+import { BlendGroup, toEntryRequests } from './blends/blend-group.js';
 import { BeamGroup, toSequenceRequest } from './beams/beam-group.js';
 import { chunkLimitsOf, DEFAULT_LIMITS, type EngineLimits } from './engine-limits.js';
 import type { AcceptedTokens, DraftPlanner, Drafts } from './drafting/draft-planner.js';
 import { EngineError } from './errors.js';
 import { EventStream } from './output/event-stream.js';
 import { type Admission, admit, reservedSlots } from './policy/admission.js';
-import { countFitting } from './policy/capacity.js';
+import { countFitting, type EngineRequest } from './policy/capacity.js';
 import { inputCharge, outputCharge } from './policy/fair-share.js';
 import { finish } from './step/next-token.js';
 import { Observation } from './observation.js';
 import type { EngineObserver, EngineStats } from './observer.js';
 import { OutputText } from './output/output-text.js';
-import { startAdmitted, startBranches } from './kv/start.js';
+import { appends, startAdmitted, startBranches } from './kv/start.js';
 import { PromptCache } from './kv/prompt-cache.js';
 import { randomSeed } from './sampling/random.js';
-import { type BeamRequest, type Generation, type GenerationRequest, isInstant, type Priority } from './request.js';
-import { checkBeams, checkRequest } from './request-check.js';
+import {
+  type BeamRequest,
+  type BlendRequest,
+  type Generation,
+  type GenerationRequest,
+  isInstant,
+  type Priority,
+} from './request.js';
+import { checkBeams, checkBlend, checkRequest } from './request-check.js';
 import type { KvCopy, ModelRunner, StepInput } from './runner.js';
 import { schedule, type Schedule, type ScheduledPiece } from './policy/schedule.js';
 import { Sequence } from './sequence.js';
+import type { SequenceGroup } from './sequence-group.js';
 import { makeTransfers, type Transfer } from './kv/transfers.js';
 import { type SlotMove, Slots } from './kv/slots.js';
 import { statsOf } from './stats.js';
@@ -107,8 +116,26 @@ export class Engine {
     return group.sequences.map(({ events }) => events);
   }
 
+  /**
+   * Queues a blend; it starts when it can have a slot for each entry at once and its turn has come. A prompt that is to be scored is
+   * computed a token a step.
+   * @throws EngineError as `submit`, or `invalid_blend`
+   */
+  submitBlend(request: BlendRequest): Generation {
+    checkBlend(request, this.#runner);
+    const [own, ...others] = toEntryRequests(request);
+    for (const one of [own, ...others]) this.#check(one);
+    const first = this.#createSequence(own);
+    if (isInstant(request)) finish(first, 'length');
+    else {
+      new BlendGroup([first, ...others.map((other) => this.#createSequence(other))], request);
+      this.#enqueue(first);
+    }
+    return first.events;
+  }
+
   /** As the function `countFitting`, by the limits and slots of this engine. */
-  countFitting(requests: readonly (GenerationRequest | BeamRequest)[]): number {
+  countFitting(requests: readonly EngineRequest[]): number {
     return countFitting(requests, this.#limits, this.#slots.total);
   }
 
@@ -135,18 +162,24 @@ export class Engine {
   }
 
   /**
-   * @throws Error when the books do not add up: a slot lost, held twice or by a waiting sequence, a gap between rows, or a source slot that
-   * two requests use
+   * @throws Error when the books do not add up: a slot lost, held twice or by a waiting sequence, a gap between rows, a source slot that
+   * two requests use, or a group whose sequences are not in step
    */
   checkIntegrity(): void {
     this.#slots.checkIntegrity();
     for (const { queue } of Object.values(this.#classes)) queue.checkIntegrity();
+    for (const group of this.#runningGroups) group.checkIntegrity();
     this.#promptCache?.checkIntegrity();
     if (!this.#loop && this.#hasWork) throw new Error('the engine sleeps although there is work');
   }
 
   get #hasWork(): boolean {
     return this.#numWaiting > 0 || this.#slots.held.length > 0;
+  }
+
+  /** Groups of which a sequence holds a slot and none has ended. */
+  get #runningGroups(): ReadonlySet<SequenceGroup<Sequence>> {
+    return new Set(this.#slots.held.flatMap(({ group, status }) => (status === 'finished' ? [] : (group ?? []))));
   }
 
   get #numWaiting(): number {
@@ -219,11 +252,13 @@ export class Engine {
   }
 
   async #admit(): Promise<void> {
-    if (this.#numWaiting === 0) return;
+    const starting = [...this.#runningGroups].flatMap((group) => group.starting);
+    if (this.#numWaiting === 0 && starting.length === 0) return;
     const { interactive, background } = this.#classes;
     const { preempted, admitted } = admit<Sequence, KvCopy>({
       waiting: { interactive: interactive.queue.sequences, background: background.queue.sequences },
       running: this.#slots.held,
+      starting,
       slots: this.#slots.total,
       freeSlots: this.#slots.numFree,
       served: (tenant, priority) => this.#classes[priority].counters.of(tenant),
@@ -236,7 +271,7 @@ export class Engine {
   #start(admission: Admission<Sequence, KvCopy>): Transfer[] {
     const { sequence, source } = admission;
     const { counters } = this.#classes[sequence.priority];
-    this.#dequeue(sequence);
+    if (sequence.sequenceGroup[0] === sequence) this.#dequeue(sequence);
     if (source.from === 'cache') this.#promptCache?.use(sequence.request);
     const transfers = startAdmitted(admission, this.#slots);
     if (!sequence.wasPreempted) {
@@ -246,7 +281,7 @@ export class Engine {
     return transfers;
   }
 
-  /** Lets running sequences wait again. A beam search begins anew; others keep their tokens and compute them again. */
+  /** Lets running sequences wait again, with their groups. A beam search begins anew; others keep their tokens and compute them again. */
   #preempt(preempted: readonly Sequence[]): SlotMove[] {
     const moves = preempted.flatMap((sequence) => this.#slots.release(sequence));
     for (const sequence of preempted) sequence.preempt();
@@ -260,7 +295,7 @@ export class Engine {
   async #appendPrefixes({ decode, chunk }: Schedule<Sequence>): Promise<void> {
     for (const { isAtPrefix, slot, prefixIndex, request } of chunk ? [...decode, chunk.sequence] : decode) {
       if (!isAtPrefix || slot === undefined || prefixIndex === undefined || !request.prefix?.kv.length) continue;
-      await this.#runner.append(slot, prefixIndex, request.prefix.kv);
+      await makeTransfers(this.#runner, appends(slot, prefixIndex, request.prefix.kv));
     }
   }
 

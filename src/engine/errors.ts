@@ -6,6 +6,8 @@ export type EngineErrorCode =
   | 'invalid_prompt'
   /** A beam search is wider than the slots or the vocabulary allow, or without a token to generate. */
   | 'invalid_beams'
+  /** A blend has no entries, more than there are slots, or a weight that is not finite. */
+  | 'invalid_blend'
   /** Too many sequences or tokens are waiting; later there may be room. */
   | 'queue_full'
   /** The tenant fills its part of the queue; the server has room for others. */

@@ -19,7 +19,16 @@ export class Observation {
     return performance.now() / 1000;
   }
 
-  admitted({ submittedAt, numCachedTokens, numReusedTokens, request, priority, observer }: Sequence): void {
+  admitted({
+    submittedAt,
+    numCachedTokens,
+    numReusedTokens,
+    request,
+    priority,
+    observer,
+    isAuxiliary,
+  }: Sequence): void {
+    if (isAuxiliary) return;
     if (priority === 'interactive') this.observer?.admitted(this.now() - submittedAt);
     if (numCachedTokens !== undefined) this.observer?.promptLookedUp(request.prompt.length, numCachedTokens);
     observer?.admitted(numReusedTokens);
@@ -56,6 +65,7 @@ export class Observation {
   }
 
   ended(sequence: Sequence): void {
+    if (sequence.isAuxiliary) return;
     const { finishReason: reason = 'abort', request, numObservedTokens, submittedAt, observer } = sequence;
     const seconds = waited(sequence, this.now() - submittedAt);
     const { length: promptTokens } = request.source ?? request.prompt;

@@ -1,5 +1,5 @@
 import { EngineError } from './errors.js';
-import type { BeamRequest, GenerationRequest } from './request.js';
+import type { BeamRequest, BlendRequest, GenerationRequest } from './request.js';
 import type { ModelRunner } from './runner.js';
 import { sourceLength } from './source-length.js';
 
@@ -49,6 +49,20 @@ function checkTokens(tokens: readonly number[], vocabularySize: number): void {
   const invalid = tokens.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize);
   if (invalid === undefined) return;
   throw new EngineError('invalid_prompt', `Token id ${invalid} is not 0 to ${vocabularySize - 1}.`);
+}
+
+/**
+ * Refuses a blend that could never have its slots, or has no sum.
+ * @throws EngineError `invalid_blend`
+ */
+export function checkBlend({ entries }: BlendRequest, { slots }: Pick<ModelRunner, 'slots'>): void {
+  if (entries.length < 1 || entries.length > slots) {
+    const message = `A blend of ${entries.length} entries needs as many slots: 1 to ${slots} are possible.`;
+    throw new EngineError('invalid_blend', message);
+  }
+  if (!entries.every(({ weight }) => Number.isFinite(weight))) {
+    throw new EngineError('invalid_blend', 'The weights of a blend must be finite.');
+  }
 }
 
 /**

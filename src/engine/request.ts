@@ -38,8 +38,8 @@ export interface RequestPrefix {
   readonly placement: 'prefix' | 'infix';
   /** Names keys, values and placement: what a prompt is computed behind under one version is never used under another. */
   readonly version?: string | undefined;
-  /** Opaque id in metrics, which does not tell whose it is. */
-  readonly id?: string | undefined;
+  /** Opaque ids in metrics, which do not tell whose they are: of a composition, those of its prefixes. */
+  readonly ids?: readonly string[] | undefined;
 }
 
 /** Class of work: background work never makes interactive work wait. */
@@ -97,6 +97,25 @@ export interface GenerationRequest {
   readonly promptRanks?: boolean | undefined;
   /** Called when the sequence, or the first of a beam search, begins to wait; what it returns is told of that one alone. */
   readonly observe?: (() => SequenceObserver) | undefined;
+}
+
+/** What one row of a blend reads before the tokens, and how much it counts. */
+export interface BlendEntry {
+  /** Undefined: the base model alone. */
+  readonly prefix: RequestPrefix | undefined;
+  /** Factor of its log-probabilities: finite, below 0 too. */
+  readonly weight: number;
+  /** As in `GenerationRequest`; another one for each entry of a request. */
+  readonly promptGroup?: symbol | undefined;
+}
+
+/**
+ * One sequence to generate from several prefixes at once. The entries read the same tokens, each behind its own prefix, and the next token is
+ * chosen, as for one sequence, from the weighted sum of their log-probabilities in place of logits. It takes a slot for each entry.
+ */
+export interface BlendRequest extends Omit<GenerationRequest, 'prefix' | 'promptGroup'> {
+  /** One to the engine's slots. */
+  readonly entries: readonly BlendEntry[];
 }
 
 /** As in Transformers' `generate`. */

@@ -46,9 +46,9 @@ export class Sequence {
   numObservedTokens = 0;
   /** Most tokens that it had generated when it gave its slot up. */
   #numTokensBefore = 0;
-  /** Slots that it needs or holds: its own, and those that it keeps for other beams of its group. */
+  /** Slots that it needs or holds: its own, and those that it keeps for others of its group. */
   numSlots = 1;
-  /** Beam search that it is part of. */
+  /** Beam search or blend that it is part of. */
   group: SequenceGroup<Sequence> | undefined;
   /** Told of this sequence alone. */
   observer: SequenceObserver | undefined;
@@ -129,7 +129,7 @@ export class Sequence {
 
   /** Whether its next token was generated before: a beam search that gave its slots up begins anew. */
   get isRepeating(): boolean {
-    return this.numGeneratedTokens < this.#numTokensBefore;
+    return this.#numTokensBefore > 0 && this.numGeneratedTokens < this.#numTokensBefore;
   }
 
   /** Tokens whose keys and values are missing, the source's among them: one when it decodes, more while it is in prefill. */
@@ -150,12 +150,17 @@ export class Sequence {
 
   /** Most tokens that it can come to, with those of the other sequences of its group. */
   get tokenBudget(): number {
-    return tokenBudgetOf(this.request, this.sequenceGroup.length);
+    return this.group?.tokenBudget ?? tokenBudgetOf(this.request, 1);
   }
 
-  /** Whether computing its prompt is worth something although no token may follow, or beside those that do. */
+  /** Whether it is a row of a blend, other than the first, which has the text: nobody is told of it. */
+  get isAuxiliary(): boolean {
+    return this.group?.isBlend === true && this.group.sequences[0] !== this;
+  }
+
+  /** Whether the chunks of its prompt are scored. The prompt of a blend is scored by its group. */
   get isPromptScored(): boolean {
-    return isPromptScored(this.request);
+    return isPromptScored(this.request) && this.group?.isBlend !== true;
   }
 
   /** Whether the step that computes its prompt's last token is its last, although others of its prompt group may wait to copy the prompt. */
@@ -195,7 +200,7 @@ export class Sequence {
     return this.numComputedTokens === 0 ? 0 : this.positionOf(this.numComputedTokens - 1) + 1;
   }
 
-  /** Sequences that end together, the one that computes the prompt first: those of a beam search, or this one alone. */
+  /** Sequences that end together, the one that computes the prompt first: those of a beam search or a blend, or this one alone. */
   get sequenceGroup(): readonly [Sequence, ...Sequence[]] {
     return this.group?.sequences ?? [this];
   }

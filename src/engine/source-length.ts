@@ -4,7 +4,7 @@ import type { SourceEncoder } from './runner.js';
 /** Positions that a source takes in an encoder, with the embeddings that a prefix puts before it. */
 export function sourceLength(
   source: readonly number[],
-  prefix: Pick<PrefixKv, 'sourceEmbeddings'> | undefined,
+  prefix: PrefixKv | undefined,
   encoder: Pick<SourceEncoder, 'width'>,
 ): number {
   return source.length + numSourceEmbeddings(prefix, encoder);

@@ -16,7 +16,7 @@ export function statsOf(
     slots: runner.slots,
     kvUsage: kvUsage(running, runner),
     runningPrefixes: prefixesOf(running),
-    waitingPrefixes: prefixesOf(waiting),
+    waitingPrefixes: prefixesOf(waiting.flatMap(({ sequenceGroup }) => sequenceGroup)),
   };
 }
 
@@ -37,5 +37,5 @@ function kvUsage(
 }
 
 function prefixesOf(sequences: readonly Sequence[]): string[] {
-  return [...new Set(sequences.flatMap(({ request }) => request.prefix?.id ?? []))];
+  return [...new Set(sequences.flatMap(({ request }) => request.prefix?.ids ?? []))];
 }

@@ -80,12 +80,12 @@ async function complete(
 ): Promise<string> {
   const { model, tokenizer, prefix } = options;
   const { base, generation } = model;
-  const limits = { vocabularySize: base.vocabularySize, maxChoices: options.beams, generation };
+  const limits = { base: base.id, vocabularySize: base.vocabularySize, maxChoices: options.beams, generation };
   try {
     const params = readParams(toRequest(base.id, prompt, options), limits);
     const reservation = await Reservation.ofRequest(new MemoryRateLimiter(), caller);
     const deps = { engine, tokenizer, base, generation, now: Date.now };
-    const completion = await startPrepared(deps, caller, { params, prefix, reservation }, context);
+    const completion = await startPrepared(deps, caller, { params, model: { prefix }, reservation }, context);
     const { choices } = await collectCompletion(completion);
     return (choices[0]?.text ?? '').trim();
   } catch (error) {

@@ -88,6 +88,8 @@ export interface PrefixKv {
   readonly rows: ReadonlyMap<string, Float32Array>;
   /** Input embeddings `[P, width]` that stand before a source's; undefined or left out: none. */
   readonly sourceEmbeddings?: Float32Array | undefined;
+  /** Of a composition (`composeKv`): its prefixes in order, whose rows and embeddings are its own; it has no others. */
+  readonly parts?: readonly PrefixKv[] | undefined;
 }
 
 /** The prefix of a decoder-only model: `rows` is `[length, rowWidth(site)]`. */
@@ -102,17 +104,51 @@ export function selfRows({ rows }: PrefixKv): Float32Array {
   return own;
 }
 
+/**
+ * Prefixes one after the other: at each site the virtual tokens of the second stand behind those of the first, and so on. Nothing is copied.
+ * @param parts at least one, none a composition
+ */
+export function composeKv(parts: readonly PrefixKv[]): PrefixKv {
+  const sum = (of: 'length' | 'shift'): number => parts.reduce((total, part) => total + part[of], 0);
+  return { length: sum('length'), shift: sum('shift'), rows: new Map(), parts };
+}
+
+/** The prefixes that a prefix is composed of, in order; of one that is no composition, itself. */
+export function partsOf(kv: PrefixKv): readonly PrefixKv[] {
+  return kv.parts ?? [kv];
+}
+
+/** What of a prefix an encoder reads beside a source: embeddings and rows of `encoder` and `cross`, those of a composition copied into one. */
+export function sourceKv(kv: PrefixKv): PrefixKv {
+  const { parts } = kv;
+  if (parts === undefined) return kv;
+  const rows = [ENCODER, CROSS].map((site) => [site, concat(parts.map((part) => part.rows.get(site)))] as const);
+  const sourceEmbeddings = concat(parts.map((part) => part.sourceEmbeddings));
+  return { length: 0, shift: 0, rows: new Map(rows.filter(([, { length }]) => length > 0)), sourceEmbeddings };
+}
+
+function concat(arrays: readonly (Float32Array | undefined)[]): Float32Array {
+  const all = new Float32Array(arrays.reduce((total, array) => total + (array?.length ?? 0), 0));
+  let at = 0;
+  for (const array of arrays) {
+    if (array === undefined) continue;
+    all.set(array, at);
+    at += array.length;
+  }
+  return all;
+}
+
 /** Virtual tokens that a prefix, if there is one, has at a site. */
-export function numVirtualTokens(kv: Pick<PrefixKv, 'rows'> | undefined, site: AttentionSite): number {
-  return (kv?.rows.get(site.name)?.length ?? 0) / rowWidth(site);
+export function numVirtualTokens(kv: Pick<PrefixKv, 'rows' | 'parts'> | undefined, site: AttentionSite): number {
+  if (kv === undefined) return 0;
+  const values = (kv.parts ?? [kv]).reduce((total, { rows }) => total + (rows.get(site.name)?.length ?? 0), 0);
+  return values / rowWidth(site);
 }
 
 /** Input embeddings that a prefix, if there is one, puts before a source. */
-export function numSourceEmbeddings(
-  kv: Pick<PrefixKv, 'sourceEmbeddings'> | undefined,
-  { width }: Pick<ModelShape, 'width'>,
-): number {
-  return (kv?.sourceEmbeddings?.length ?? 0) / width;
+export function numSourceEmbeddings(kv: PrefixKv | undefined, { width }: Pick<ModelShape, 'width'>): number {
+  if (kv === undefined) return 0;
+  return partsOf(kv).reduce((total, { sourceEmbeddings }) => total + (sourceEmbeddings?.length ?? 0), 0) / width;
 }
 
 /** Bytes of a prefix's rows at all sites, and of its embeddings. */

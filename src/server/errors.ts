@@ -142,6 +142,7 @@ const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
   context_length_exceeded: refused,
   invalid_prompt: refused,
   invalid_beams: refused,
+  invalid_blend: refused,
   queue_full: busy('The server is full: too much is waiting already.'),
   tenant_queue_full: { status: 429, type: 'rate_limit_error', retryAfterSeconds: 1 },
   shutting_down: busy('The server is shutting down.'),

@@ -6,7 +6,7 @@ import { refusal } from './refusal.js';
 
 const minimal: CompletionRequest = { model: 'm', prompt: 'p' };
 const read = (fields: Partial<CompletionRequest>, maxChoices = 128) =>
-  readParams({ ...minimal, ...fields }, { vocabularySize: 256, maxChoices });
+  readParams({ ...minimal, ...fields }, { base: 'base', vocabularySize: 256, maxChoices });
 
 describe('readParams', () => {
   it('fills in the defaults', () => {
@@ -168,7 +168,7 @@ describe('what is generated', () => {
   const own = { forcedFirstToken: 0, forcedLastToken: 2, noRepeatNgramSize: 3, minTokens: 55, maxTokens: 141 };
   const off = { forcedFirstToken: undefined, forcedLastToken: undefined, noRepeatNgramSize: 0, minTokens: 0 };
   const readFor = (fields: Partial<CompletionRequest>, config = generation) =>
-    readParams({ ...minimal, ...fields }, { vocabularySize: 256, maxChoices: 128, generation: config });
+    readParams({ ...minimal, ...fields }, { base: 'base', vocabularySize: 256, maxChoices: 128, generation: config });
   const nulls = { forced_bos_token_id: null, forced_eos_token_id: null, no_repeat_ngram_size: null, min_tokens: null };
 
   it('is what the checkpoint says where the request says nothing', () => {

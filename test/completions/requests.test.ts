@@ -6,7 +6,7 @@ import type { CompletionRequest } from '../../src/completions/request/schema.js'
 
 const scope = { tenant: 't', prefix: undefined };
 const read = (fields: Partial<CompletionRequest>) =>
-  readParams({ model: 'm', prompt: 'p', ...fields }, { vocabularySize: 256, maxChoices: 128 });
+  readParams({ model: 'm', prompt: 'p', ...fields }, { base: 'm', vocabularySize: 256, maxChoices: 128 });
 
 describe('toGenerationRequests', () => {
   it('makes n choices of each prompt, in order', () => {

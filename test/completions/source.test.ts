@@ -4,7 +4,8 @@ import { collectCompletion } from '../../src/completions/answer/response.js';
 import { startCompletion, type CompletionDeps } from '../../src/completions/completion.js';
 import { requestContext } from '../../src/completions/context.js';
 import { Reservation } from '../../src/completions/plan/reservation.js';
-import { countVirtualTokens, roomOf } from '../../src/completions/plan/room.js';
+import { countVirtualTokens } from '../../src/completions/plan/model.js';
+import { roomOf } from '../../src/completions/plan/room.js';
 import { OutputText } from '../../src/engine/output/output-text.js';
 import { type PrefixKv, rowWidth, selfKv } from '../../src/prefix/kv.js';
 import { NO_LIMITS } from '../../src/tenancy/limits.js';
@@ -105,10 +106,13 @@ describe('a completion of a source', () => {
 
 describe('the virtual tokens of a prefix', () => {
   it('are those of its longest site, embeddings before the source among them', () => {
-    expect([threeSites, softPrompt, shifted, undefined].map((kv) => countVirtualTokens(base, kv))).toEqual([
-      5, 6, 4, 0,
-    ]);
-    expect(countVirtualTokens(decoderOnly, selfKv(2, new Float32Array(8)))).toBe(2);
+    expect(
+      [threeSites, softPrompt, shifted, undefined].map((kv) =>
+        countVirtualTokens(base, { prefix: kv && { kv, placement: 'prefix' } }),
+      ),
+    ).toEqual([5, 6, 4, 0]);
+    const prefix = { kv: selfKv(2, new Float32Array(8)), placement: 'prefix' } as const;
+    expect(countVirtualTokens(decoderOnly, { prefix })).toBe(2);
   });
 
   it('take no room of a decoder that does not count them, and all of it in a decoder-only model', () => {

@@ -38,6 +38,7 @@ const sibling = (sequence: Named, isPromptComputed = false): Named => ({ ...sequ
 interface State {
   readonly waiting: readonly Named[];
   readonly running: readonly Named[];
+  readonly starting?: readonly Named[];
   readonly freeSlots: number;
   readonly maxChunkTokens: number;
   readonly maxLoneChunkTokens?: number;
@@ -45,12 +46,13 @@ interface State {
 }
 
 /** Admits, places as the engine does, and plans the step. */
-function step({ waiting, running, freeSlots, numCached = () => 0, ...limits }: State) {
+function step({ waiting, running, starting = [], freeSlots, numCached = () => 0, ...limits }: State) {
   const of = (priority: Priority): Named[] => waiting.filter((each) => each.priority === priority);
   const slots = freeSlots + running.reduce((held, { numSlots }) => held + numSlots, 0);
   const { preempted, admitted } = admit<Named, never>({
     waiting: { interactive: of('interactive'), background: of('background') },
     running,
+    starting,
     slots,
     freeSlots,
     served,

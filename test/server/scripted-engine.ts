@@ -2,7 +2,13 @@ import { setImmediate as tick } from 'node:timers/promises';
 
 import { toSequenceRequest } from '../../src/engine/beams/beam-group.js';
 import { EngineError } from '../../src/engine/errors.js';
-import type { BeamRequest, Generation, GenerationEvent, GenerationRequest } from '../../src/engine/request.js';
+import type {
+  BeamRequest,
+  BlendRequest,
+  Generation,
+  GenerationEvent,
+  GenerationRequest,
+} from '../../src/engine/request.js';
 import { TextStream } from '../../src/tokenizer/text-stream.js';
 
 const encode = (text: string): number[] => [...new TextEncoder().encode(text)];
@@ -53,6 +59,11 @@ export class ScriptedEngine {
   /** As many sequences as there are beams, all alike. */
   submitBeams(request: BeamRequest): Generation[] {
     return Array.from({ length: request.width }, () => this.submit(toSequenceRequest(request)));
+  }
+
+  /** One sequence, whatever the entries are. */
+  submitBlend({ entries: _, ...request }: BlendRequest): Generation {
+    return this.submit(request);
   }
 
   /** All: what it is full of leaves again. */

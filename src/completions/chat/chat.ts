@@ -4,9 +4,8 @@ import { TemplateLimitError, type TemplateSandbox } from '../../tokenizer/templa
 import { type Completion, type CompletionDeps, type ReservedRequest, startPrepared } from '../completion.js';
 import type { RequestContext } from '../context.js';
 import { CompletionError, invalidValue } from '../errors.js';
-import { loadPrefix } from '../plan/prefix.js';
+import { loadModel, type RequestModel, sharedRoom } from '../plan/model.js';
 import { encodePrompts } from '../plan/prompts.js';
-import { roomOf } from '../plan/room.js';
 import { readParams } from '../request/params.js';
 import { type ChatParams, readChat } from './request.js';
 
@@ -32,12 +31,12 @@ export async function startChat(
     const chat = await readChat(body);
     await context.mayWrite(chat.messages.length);
     const { maxChoices, base, generation, tokenizer } = deps;
-    const limits = { maxChoices, vocabularySize: base.vocabularySize, generation };
+    const limits = { base: base.id, maxChoices, vocabularySize: base.vocabularySize, generation };
     const most = chat.maxTokens ?? base.contextLength;
     const params = readParams({ ...chat.completion, prompt: TO_COME, max_tokens: most }, limits);
-    const prefix = await loadPrefix(deps, caller.tenant, params.model, context.trace);
-    const prompt = await renderPrompt(deps, caller.tenant, prefix?.template, chat);
-    const room = roomOf(base, prefix?.kv, generation);
+    const model = await loadModel(deps, caller.tenant, params, context.trace);
+    const prompt = await renderPrompt(deps, caller.tenant, templateOf(model), chat);
+    const room = sharedRoom(base, model, generation);
     // The template wrote the special tokens that it wants.
     const tokenization = { ...params.tokenization, addsSpecialTokens: params.tokenization.addsSpecialTokens ?? false };
     const least = {
@@ -52,7 +51,7 @@ export async function startChat(
     return await startPrepared(
       deps,
       caller,
-      { params: { ...params, prompts, maxTokens }, prefix, reservation },
+      { params: { ...params, prompts, maxTokens }, model, reservation },
       context,
     );
   } catch (error) {
@@ -63,6 +62,17 @@ export async function startChat(
 
 /** Where the prompt is not rendered yet. */
 const TO_COME = ' ';
+
+/** The chat template of a request's prefixes, if any of them has one. Several that differ would each want another prompt. */
+function templateOf({ templates = [] }: RequestModel): string | undefined {
+  if (templates.length > 1) {
+    throw invalidValue(
+      'model',
+      `The prefixes of this request have ${templates.length} different chat templates: one at most is possible.`,
+    );
+  }
+  return templates[0];
+}
 
 /** @param own the template of the prefix, if it has one */
 async function renderPrompt(

@@ -1,10 +1,13 @@
 import type { RequestPrefix } from '../../engine/request.js';
 import { PrefixError } from '../../prefix/errors.js';
-import type { BaseModel } from '../../prefix/kv.js';
-import type { PrefixLibrary } from '../../prefix/library.js';
+import { type BaseModel, composeKv } from '../../prefix/kv.js';
+import type { LoadedPrefix, PrefixLibrary } from '../../prefix/library.js';
 import { adapterId, parsePrefixReference } from '../../prefix/name.js';
 import type { CompletionTrace } from '../context.js';
-import { CompletionError } from '../errors.js';
+import { CompletionError, invalidValue } from '../errors.js';
+
+/** Most prefixes of one composition. */
+export const MAX_COMPOSED = 8;
 
 /** The part of the prefix library that completions load from. */
 export type PrefixSource = Pick<PrefixLibrary, 'load' | 'nameOf'>;
@@ -16,7 +19,7 @@ export interface Models<Library> {
 }
 
 /**
- * The prefix that `model` names or has the `adapter_id` of, as `read` reads it; undefined for the base model itself.
+ * The prefix that `model` names or has the `adapter_id` of, as `read` reads it; undefined for the base model itself. A composition is none.
  * @throws CompletionError `model_not_found`, or the code of the PrefixError: to a caller, a prefix is a model
  */
 export async function findPrefix<Library extends Pick<PrefixLibrary, 'nameOf'>, T>(
@@ -25,40 +28,99 @@ export async function findPrefix<Library extends Pick<PrefixLibrary, 'nameOf'>, 
   model: string,
   read: (library: Library, name: string, version: string | undefined) => Promise<T>,
 ): Promise<T | undefined> {
-  if (model === base.id) return undefined;
+  return model === base.id ? undefined : readPrefix(library, tenant, { model, param: 'model' }, read);
+}
+
+async function readPrefix<Library extends Pick<PrefixLibrary, 'nameOf'>, T>(
+  library: Library,
+  tenant: string,
+  { model, param }: Required<NamedModel>,
+  read: (library: Library, name: string, version: string | undefined) => Promise<T>,
+): Promise<T> {
   try {
     const { name, version } = parsePrefixReference(model);
     return await read(library, await library.nameOf(tenant, name), version);
   } catch (error) {
-    throw asModelError(error, model);
+    throw asModelError(error, model, param);
   }
 }
 
 /** A prefix with what its conversations are rendered by. */
 export interface LoadedRequestPrefix extends RequestPrefix {
-  /** Text of a chat template that its tenant uploaded; undefined: the model's counts. */
-  readonly template: string | undefined;
+  /** Texts of chat templates that its tenant uploaded: of a composition, all that differ; none: the model's counts. */
+  readonly templates: readonly string[];
 }
 
-/** The prefix of a request, which keeps it whatever happens to the name meanwhile. Throws as `findPrefix`. */
+/** A model as a request names it. */
+interface NamedModel {
+  readonly model: string;
+  /** The field that names it; `model` unless given. */
+  readonly param?: string;
+}
+
+/**
+ * The prefix of a request, or several that are composed (`a+b`), which keeps them whatever happens to the names meanwhile; undefined for the
+ * base model.
+ * @throws CompletionError as `findPrefix`, for each part of a composition; and for one that is not possible
+ */
 export async function loadPrefix(
-  models: Models<PrefixSource>,
+  { base, library }: Models<PrefixSource>,
   tenant: string,
-  model: string,
+  { model, param = 'model' }: NamedModel,
   trace: CompletionTrace | undefined,
 ): Promise<LoadedRequestPrefix | undefined> {
-  const loaded = await findPrefix(models, tenant, model, (library, name, version) => {
-    const loading = library.load(tenant, name, version);
-    return trace?.prefixLoad(loading) ?? loading;
-  });
-  if (!loaded) return undefined;
-  const { kv, info, template } = loaded;
-  return { template, kv, placement: info.placement, version: info.version, id: adapterId(tenant, info.name) };
+  if (model === base.id) return undefined;
+  const parts = model.split('+');
+  refuseImpossible(parts, { base: base.id, param });
+  const load = (part: string): Promise<LoadedRequestPrefix> =>
+    readPrefix(library, tenant, { model: part, param }, async (prefixes, name, version) => {
+      const loading = prefixes.load(tenant, name, version);
+      return toRequestPrefix(tenant, await (trace?.prefixLoad(loading) ?? loading));
+    });
+  const [first, ...others] = await Promise.all(parts.map(load));
+  if (first === undefined || others.length === 0) return first;
+  return compose([first, ...others], param);
 }
 
-function asModelError(error: unknown, model: string): unknown {
+function refuseImpossible(parts: readonly string[], { base, param }: { base: string; param: string }): void {
+  if (parts.length > MAX_COMPOSED) {
+    throw invalidValue(param, `'${param}' composes ${parts.length} prefixes: ${MAX_COMPOSED} are the limit.`);
+  }
+  if (parts.length > 1 && parts.includes(base)) {
+    throw invalidValue(param, `'${param}': the base model '${base}' adds nothing to a composition; leave it out.`);
+  }
+}
+
+function toRequestPrefix(tenant: string, { kv, info, template }: LoadedPrefix): LoadedRequestPrefix {
+  const { placement, version, name } = info;
+  return {
+    templates: template === undefined ? [] : [template],
+    kv,
+    placement,
+    version,
+    ids: [adapterId(tenant, name)],
+  };
+}
+
+/** A version is hex digits, so those of the parts in a row name the composition and nothing else. */
+function compose(parts: readonly [LoadedRequestPrefix, ...LoadedRequestPrefix[]], param: string): LoadedRequestPrefix {
+  const [{ placement }] = parts;
+  if (parts.some((part) => part.placement !== placement)) {
+    const message = `'${param}' composes prefixes with infixes: all of a composition must have one placement, 'prefix' or 'infix'.`;
+    throw invalidValue(param, message);
+  }
+  return {
+    templates: [...new Set(parts.flatMap(({ templates }) => templates))],
+    kv: composeKv(parts.map(({ kv }) => kv)),
+    placement,
+    version: parts.map(({ version }) => version).join('+'),
+    ids: parts.flatMap(({ ids = [] }) => ids),
+  };
+}
+
+function asModelError(error: unknown, model: string, param: string): unknown {
   if (!(error instanceof PrefixError)) return error;
-  const options = { param: 'model', cause: error };
+  const options = { param, cause: error };
   if (error.reason !== 'not_found') return new CompletionError(error.code, error.message, options);
   return new CompletionError('model_not_found', `The model '${model}' does not exist.`, options);
 }

@@ -1,17 +1,19 @@
 import type { Engine } from '../../engine/engine.js';
 import { EngineError } from '../../engine/errors.js';
-import type { BeamRequest, Generation, GenerationRequest } from '../../engine/request.js';
+import type { BeamRequest, BlendEntry, BlendRequest, Generation, GenerationRequest } from '../../engine/request.js';
 import { invalidValue } from '../errors.js';
 import type { BeamParams, CompletionParams } from '../request/params.js';
 
 /** The part of the engine that completes. */
-export type CompletionEngine = Pick<Engine, 'submit' | 'submitBeams' | 'countFitting'>;
+export type CompletionEngine = Pick<Engine, 'submit' | 'submitBeams' | 'submitBlend' | 'countFitting'>;
 
 /** What the engine's requests have that does not come from the request's parameters. */
 export interface RequestScope extends Pick<
   GenerationRequest,
   'tenant' | 'tenantCreated' | 'share' | 'priority' | 'prefix' | 'observe'
 > {
+  /** Undefined or left out: no blend. Beside one, there is no `prefix`. */
+  readonly blend?: readonly BlendEntry[] | undefined;
   /** Tokens of the words that are not generated; undefined or left out: there are none. */
   readonly badWords?: GenerationRequest['badWords'];
   /** Tokens that a decoder starts with: the prompts are sources. Undefined or left out: it goes on from the prompts. */
@@ -35,6 +37,25 @@ export function toGenerationRequests(
   );
 }
 
+/** A blend for each choice, in the order of `toGenerationRequests`. The choices of a prompt share what each entry computes of it. */
+export function toBlendRequests(
+  params: CompletionParams,
+  blend: readonly BlendEntry[],
+  prompts: readonly (readonly number[])[],
+  scope: RequestScope,
+): BlendRequest[] {
+  const groups = new Map<symbol, readonly symbol[]>();
+  const groupsOf = (promptGroup: symbol): readonly symbol[] => {
+    const known = groups.get(promptGroup) ?? blend.map(() => Symbol('prompt group'));
+    groups.set(promptGroup, known);
+    return known;
+  };
+  return toGenerationRequests(params, prompts, scope).map(({ promptGroup, prefix: _, ...request }) => ({
+    ...request,
+    entries: blend.map((entry, i) => ({ ...entry, promptGroup: promptGroup && groupsOf(promptGroup)[i] })),
+  }));
+}
+
 /** One beam search for each prompt, `bestOf` beams wide. */
 export function toBeamRequests(
   params: CompletionParams,
@@ -50,7 +71,7 @@ export function toBeamRequests(
 function toPromptRequests(
   params: CompletionParams,
   prompts: readonly (readonly number[])[],
-  { decoderStart, ...scope }: RequestScope,
+  { decoderStart, blend: _, ...scope }: RequestScope,
 ) {
   const { maxTokens, minTokens, forcedFirstToken, forcedLastToken, noRepeatNgramSize } = params;
   const { stopTokenIds, ignoreEos, includesStop, skipsSpecialTokens } = params;
@@ -90,7 +111,7 @@ function nameGroups(prompts: readonly (readonly number[])[], bestOf: number): (s
 
 /** One sequence, or the sequences of one beam search. */
 interface Submission {
-  readonly request: GenerationRequest | BeamRequest;
+  readonly request: GenerationRequest | BeamRequest | BlendRequest;
   readonly submit: () => Generation[];
 }
 
@@ -104,6 +125,10 @@ export function planSubmissions(
   if (params.beams) {
     const requests = toBeamRequests(params, params.beams, prompts, scope);
     return requests.map((request) => ({ request, submit: () => submitBeams(engine, request, params) }));
+  }
+  if (scope.blend) {
+    const requests = toBlendRequests(params, scope.blend, prompts, scope);
+    return requests.map((request) => ({ request, submit: () => [submitBlend(engine, request)] }));
   }
   const requests = toGenerationRequests(params, prompts, scope);
   return requests.map((request) => ({ request, submit: () => [engine.submit(request)] }));
@@ -157,5 +182,15 @@ function submitBeams(engine: CompletionEngine, request: BeamRequest, { n, bestOf
     if (!(error instanceof EngineError && error.code === 'invalid_beams')) throw error;
     const param = bestOf > n ? 'best_of' : 'n';
     throw invalidValue(param, `'${param}': ${error.message}`, { cause: error });
+  }
+}
+
+/** How many entries a blend may have is the engine's to say. */
+function submitBlend(engine: CompletionEngine, request: BlendRequest): Generation {
+  try {
+    return engine.submitBlend(request);
+  } catch (error) {
+    if (!(error instanceof EngineError && error.code === 'invalid_blend')) throw error;
+    throw invalidValue('blend', `'blend': ${error.message}`, { cause: error });
   }
 }

@@ -7,6 +7,7 @@ import type { CompletionParams } from '../request/params.js';
 export class Reservation {
   #isOpen = true;
   #tokens = 0;
+  #rows = 1;
   #admission: Admission;
 
   private constructor(
@@ -33,10 +34,16 @@ export class Reservation {
   /**
    * Takes the tokens of the prompts, and all that may be generated.
    * @param prompts each counts once, as in `usage`, however many choices it has
+   * @param rows how often a token counts: once for each row that computes it, of which a blend has several
    * @throws RateLimitError
    */
-  async takeTokens({ bestOf, maxTokens }: CompletionParams, prompts: readonly (readonly number[])[]): Promise<void> {
-    const tokens = prompts.reduce((sum, { length }) => sum + length + bestOf * maxTokens, 0);
+  async takeTokens(
+    { bestOf, maxTokens }: CompletionParams,
+    prompts: readonly (readonly number[])[],
+    rows: number,
+  ): Promise<void> {
+    this.#rows = rows;
+    const tokens = rows * prompts.reduce((sum, { length }) => sum + length + bestOf * maxTokens, 0);
     this.#admission = await take(this.limiter, this.caller, { requests: 0, tokens });
     this.#tokens = tokens;
   }
@@ -49,9 +56,9 @@ export class Reservation {
     this.#giveBack(isCallersFault(error) ? 0 : 1, this.#tokens);
   }
 
-  /** Gives back what was not used; once. */
+  /** Gives back what was not used; once. @param usedTokens each counted once */
   settle(usedTokens: number): void {
-    this.#giveBack(0, this.#tokens - usedTokens);
+    this.#giveBack(0, this.#tokens - this.#rows * usedTokens);
   }
 
   #giveBack(requests: number, tokens: number): void {

@@ -1,5 +1,5 @@
 import type { GenerationConfig } from '../../engine/generation-config.js';
-import { type BaseModel, numSourceEmbeddings, numVirtualTokens, type PrefixKv } from '../../prefix/kv.js';
+import { type BaseModel, numSourceEmbeddings, type PrefixKv } from '../../prefix/kv.js';
 import { CompletionError } from '../errors.js';
 
 /** The room that a prompt, and what is generated, must fit. */
@@ -32,11 +32,6 @@ export function roomOf(
   const virtualTokens = numSourceEmbeddings(kv, base);
   const source = { sourceLength, virtualTokens, startTokens: generation.decoderStart.length };
   return { contextLength, virtualTokens: kv?.shift ?? 0, source };
-}
-
-/** Virtual tokens of a prefix: of several sites, those of the one that has the most. */
-export function countVirtualTokens(base: BaseModel, kv: PrefixKv | undefined): number {
-  return Math.max(numSourceEmbeddings(kv, base), ...base.sites.map((site) => numVirtualTokens(kv, site)));
 }
 
 /** The part of the model that something does not fit, and its size. */

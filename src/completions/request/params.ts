@@ -1,6 +1,7 @@
 import type { GenerationConfig } from '../../engine/generation-config.js';
 import type { EarlyStopping, LogitAdjustments, SamplingParams } from '../../engine/request.js';
 import { CompletionError, invalidValue } from '../errors.js';
+import { type BlendTerm, readBlend } from './blend.js';
 import { readGeneration, type GenerationParams } from './generation-params.js';
 import type { CompletionRequest } from './schema.js';
 import { refuseUnknownIds } from './vocabulary.js';
@@ -24,7 +25,10 @@ export interface BeamParams {
 
 /** A completion request with every default filled in. */
 export interface CompletionParams extends GenerationParams {
+  /** The base model's id where a blend leaves it out. */
   readonly model: string;
+  /** At least two; undefined: `model` alone. */
+  readonly blend: readonly BlendTerm[] | undefined;
   readonly prompts: readonly RawPrompt[];
   readonly n: number;
   /** Choices to generate for each prompt, or the width of its beam search; at least `n`. */
@@ -55,6 +59,8 @@ export interface CompletionParams extends GenerationParams {
 
 /** What a request is held against beside its schema. */
 export interface ParamLimits {
+  /** The base model's id. */
+  readonly base: string;
   readonly vocabularySize: number;
   /** Choices that one request may have generated, over all prompts. */
   readonly maxChoices: number;
@@ -72,12 +78,13 @@ const MIN_TEMPERATURE = 1e-5;
  */
 export function readParams(
   request: CompletionRequest,
-  { vocabularySize, maxChoices, generation }: ParamLimits,
+  { base, vocabularySize, maxChoices, generation }: ParamLimits,
 ): CompletionParams {
   if (generation) refuseWithEncoder(request);
   const n = request.n ?? 1;
   const params = {
-    model: request.model,
+    model: request.model ?? base,
+    blend: readBlend(request, base),
     prompts: splitPrompts(request.prompt),
     n,
     bestOf: request.best_of ?? n,

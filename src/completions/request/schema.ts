@@ -36,6 +36,14 @@ const EarlyStopping = Type.Union([Type.Boolean(), Type.Literal('never'), Type.Nu
     'present length, is no better than the worst of them; `never`: once no beam can become better, however long.',
 });
 
+const BlendEntry = Type.Object(
+  {
+    model: Type.String({ description: 'As `model`: the base model, a prefix or a composition.' }),
+    weight: Type.Number({ minimum: -10, maximum: 10, description: 'Below 0 too; 0 leaves the entry out.' }),
+  },
+  { additionalProperties: false },
+);
+
 /** What OpenAI keeps or sorts by. It changes nothing here. */
 const withoutEffect = 'A label: accepted, and without effect.';
 
@@ -116,10 +124,31 @@ const adjustments = {
 /** The body of `POST /v1/completions`: OpenAI's fields and vLLM's. */
 export const CompletionRequest = Type.Object(
   {
-    model: Type.String({
-      description: 'The base model, a prefix or its `adapter_id`; the latter two may have `@VERSION` behind them.',
-    }),
+    model: Type.Optional(
+      Type.String({
+        description:
+          'The base model, a prefix or its `adapter_id`; the latter two may have `@VERSION` behind them, and up to 8 of them may be composed: ' +
+          '`a+b` puts b’s virtual tokens behind a’s. Required, unless there is a `blend`.',
+      }),
+    ),
     prompt: Prompt,
+    blend: optional(
+      Type.Array(BlendEntry, {
+        minItems: 2,
+        maxItems: 8,
+        description:
+          'The next token is drawn from the softmax of the weighted sum of the entries’ log-probabilities, each entry reading the same tokens ' +
+          'behind its own prefix. Takes a slot for each entry. Not with `use_beam_search`.',
+      }),
+    ),
+    guidance_scale: optional(
+      Type.Number({
+        minimum: -9,
+        maximum: 10,
+        description:
+          'With a prefix as `model`: short for a `blend` of it with this weight and of the base model with 1 minus this; 1 is the prefix alone.',
+      }),
+    ),
     max_tokens: optional(
       Type.Integer({
         minimum: 0,

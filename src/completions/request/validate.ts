@@ -1,4 +1,5 @@
 import { CompletionError, invalidValue } from '../errors.js';
+import { refuseWrongBlend } from './blend.js';
 import { makeBodyCheck } from './body-check.js';
 import { CompletionRequest } from './schema.js';
 
@@ -40,6 +41,7 @@ function refuseUnsupported({ suffix, stream_options: options, priority }: Comple
 }
 
 function refuseContradictions(body: CompletionRequest): void {
+  refuseWrongBlend(body);
   if (body.use_beam_search) refuseBesideBeams(body);
   else refuseWithoutBeams(body);
   refuseBestOf(body);

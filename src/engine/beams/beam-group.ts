@@ -4,7 +4,7 @@ import { BestTokens } from '../sampling/best-tokens.js';
 import { scoreForced } from '../sampling/logprobs.js';
 import type { LogitsRow } from '../sampling/logits-row.js';
 import { emitHypothesis } from '../step/next-token.js';
-import type { BeamRequest, GenerationRequest, ScoredToken } from '../request.js';
+import { type BeamRequest, type GenerationRequest, type ScoredToken, tokenBudgetOf } from '../request.js';
 import type { Sequence } from '../sequence.js';
 import type { Branch, SequenceGroup } from '../sequence-group.js';
 
@@ -20,6 +20,9 @@ export function toSequenceRequest(request: BeamRequest): GenerationRequest {
  * and further continuations of others. What sequence i sends, when the search is over, is the i-th best hypothesis.
  */
 export class BeamGroup implements SequenceGroup<Sequence> {
+  readonly isBlend = false;
+  /** None: beams go on from copies. */
+  readonly starting = [];
   #search: BeamSearch;
   readonly #numTops: number;
   /** Best tokens behind the beams that this step has computed. */
@@ -36,6 +39,10 @@ export class BeamGroup implements SequenceGroup<Sequence> {
     this.#numTops = request.logprobs ?? 0;
     this.#running = sequences.slice(0, 1);
     for (const sequence of sequences) sequence.group = this;
+  }
+
+  get tokenBudget(): number {
+    return tokenBudgetOf(this.request, this.sequences.length);
   }
 
   numBestOf(sequence: Sequence): number {
@@ -65,9 +72,10 @@ export class BeamGroup implements SequenceGroup<Sequence> {
    * Once each running beam is read: gives every sequence the tokens of its next beam, or sends the hypotheses when the search is over.
    * @returns the sequences whose slots have to become copies of others', before the next step
    */
-  advance(): Branch<Sequence>[] {
+  advance(onToken: (sequence: Sequence) => void): Branch<Sequence>[] {
     if (this.#continuations.size < this.#running.length) return [];
     const parents = this.#running;
+    for (const parent of parents) onToken(parent);
     const beams = this.#search.advance(parents.map((sequence) => this.#continuations.get(sequence) ?? []));
     this.#continuations.clear();
     if (beams.length === 0) return this.#finish();
@@ -76,11 +84,17 @@ export class BeamGroup implements SequenceGroup<Sequence> {
     return branches;
   }
 
+  /** Begins anew, from the prompt: nothing is kept of the tokens so far. */
   restart(): void {
     this.#search = this.#begin();
     this.#continuations.clear();
     this.#running = this.sequences.slice(0, 1);
     for (const sequence of this.sequences) sequence.tokens.length = sequence.request.prompt.length;
+  }
+
+  checkIntegrity(): void {
+    const kept = this.sequences.reduce((slots, { slot, numSlots }) => slots + (slot === undefined ? 0 : numSlots), 0);
+    if (kept > this.sequences.length) throw new Error(`a beam search has ${kept} slots of ${this.sequences.length}`);
   }
 
   #begin(): BeamSearch {

@@ -141,7 +141,8 @@ export class Slots {
 }
 
 function isOfOneRequest(one: Sequence, other: Sequence): boolean {
-  if (one.sequenceGroup[0] === other.sequenceGroup[0]) return true;
+  if (one === other) return true;
+  if (one.sequenceGroup[0] === other.sequenceGroup[0] && one.group?.isBlend === false) return true;
   return one.promptGroup !== undefined && one.promptGroup === other.promptGroup;
 }
 

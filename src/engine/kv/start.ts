@@ -1,16 +1,19 @@
+import { partsOf, type PrefixKv } from '../../prefix/kv.js';
 import type { Admission } from '../policy/admission.js';
 import type { KvCopy } from '../runner.js';
 import type { Branch } from '../sequence-group.js';
 import type { Sequence } from '../sequence.js';
 import { BLOCK_TOKENS } from './prompt-cache.js';
 import type { SlotMove, Slots } from './slots.js';
-import type { Transfer } from './transfers.js';
+import type { SlotAppend, Transfer } from './transfers.js';
 
 /**
  * Gives an admitted sequence its slot, and what its source has of its prompt.
  * @returns transfers to be made before the next step, in order
  */
 export function startAdmitted({ sequence, source }: Admission<Sequence, KvCopy>, slots: Slots): Transfer[] {
+  const [first] = sequence.sequenceGroup;
+  if (first !== sequence) first.numSlots -= 1; // it kept one for this sequence
   if (source.from === 'promptGroup') {
     sharePrompt(source.sequence, sequence);
     return [...slots.allocate(sequence), ...copyKv(source.sequence, sequence)];
@@ -52,9 +55,19 @@ function writeBlocks(blocks: readonly KvCopy[], sequence: Sequence): Transfer[] 
   const { slot: to, request } = sequence;
   if (to === undefined || blocks.length === 0) return [];
   // A prefix is written where its token is next to be computed; these tokens are behind it.
-  const virtual = request.prefix?.placement === 'prefix' ? [{ to, at: 0, kv: request.prefix.kv }] : [];
+  const virtual = request.prefix?.placement === 'prefix' ? appends(to, 0, request.prefix.kv) : [];
   const writes = blocks.map((block, index) => ({ to, at: sequence.positionOf(index * BLOCK_TOKENS), block }));
   return [...virtual, ...writes];
+}
+
+/** Writes of a prefix's virtual tokens into a slot, from position `at` on: one for each prefix of a composition, where it has any there. */
+export function appends(to: number, at: number, kv: PrefixKv): SlotAppend[] {
+  let next = at;
+  return partsOf(kv).flatMap((part) => {
+    const append = { to, at: next, kv: part };
+    next += part.length;
+    return part.length > 0 ? [append] : [];
+  });
 }
 
 /**

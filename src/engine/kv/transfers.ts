@@ -10,7 +10,7 @@ interface SlotWrite {
 }
 
 /** Virtual tokens to write into a slot, at the positions from `at` on. */
-interface SlotAppend {
+export interface SlotAppend {
   readonly to: number;
   readonly at: number;
   readonly kv: PrefixKv;

@@ -53,6 +53,8 @@ export interface AdmissionState<S extends Admissible, B> {
   readonly waiting: Readonly<Record<Priority, readonly S[]>>;
   /** Sequences that hold a slot. */
   readonly running: readonly S[];
+  /** Sequences for which a running one of their group keeps a slot each. They go before all that wait for one. */
+  readonly starting: readonly S[];
   readonly slots: number;
   /** Slots that nobody holds and that are not kept for beams. */
   readonly freeSlots: number;
@@ -108,6 +110,13 @@ class AdmissionRound<S extends Admissible, B> {
     const served = (tenant: string): number => this.state.served(tenant, priority) + (charges.get(tenant) ?? 0);
     let hasPrefill = this.#running.some((one) => isPrefilling(one) && isInTheWay(one, priority));
     if (priority === 'background') hasPrefill ||= this.admitted.some(isPrefillOf);
+    for (const next of this.#startingOf(priority)) {
+      const admission = { sequence: next, source: this.#sourceOf(next) };
+      const isPrefill = isPrefillOf(admission);
+      if (isPrefill && hasPrefill) return rest.length === 0;
+      hasPrefill ||= isPrefill;
+      this.admitted.push(admission);
+    }
     while (rest.length > 0 && this.#hasRoom(priority, 1)) {
       const next = pickNext(rest, served);
       if (next === undefined || !this.#hasRoom(priority, next.numSlots)) break;
@@ -121,6 +130,11 @@ class AdmissionRound<S extends Admissible, B> {
       rest = rest.filter((one) => one !== next);
     }
     return rest.length === 0;
+  }
+
+  #startingOf(priority: Priority): readonly S[] {
+    const isPreempted = (one: S): boolean => this.preempted.some(({ sequenceGroup }) => sequenceGroup.includes(one));
+    return this.state.starting.filter((one) => one.priority === priority && !isPreempted(one));
   }
 
   get #running(): readonly S[] {

@@ -50,9 +50,18 @@ export function withoutTokens(row: DrawnRow, banned: ReadonlySet<number>, temper
 export function changeRow(row: DrawnRow, temperature: number, change: (logits: Float32Array) => void): DrawnRow {
   const logits = row.all().slice();
   change(logits);
+  return rowOfLogits(logits, temperature);
+}
+
+/**
+ * A row of these logits.
+ * @param logits `[vocabulary]`, not copied
+ * @param temperature 0 or above
+ */
+export function rowOfLogits(logits: Float32Array, temperature: number): DrawnRow {
   const ids = bestIds(logits, BEST);
   return {
-    vocabularySize: row.vocabularySize,
+    vocabularySize: logits.length,
     bestIds: ids,
     bestLogits: Float32Array.from(ids, (id) => logits[id] ?? -Infinity),
     temperedLse: temperature > 0 ? logSumExp(logits, temperature) : NaN,

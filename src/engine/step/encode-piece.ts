@@ -1,4 +1,5 @@
 import type { ScheduledPiece } from '../policy/schedule.js';
+import { sourceKv } from '../../prefix/kv.js';
 import type { SourceEncoder } from '../runner.js';
 import type { Sequence } from '../sequence.js';
 
@@ -22,7 +23,9 @@ export async function encodePieces(
     throw new Error('a source without a slot, or without an encoder');
   const begin = now();
   for (let pieces = 1; ; pieces++) {
-    await sequence.encode(maxTokens ?? sources.maxTokens, () => sources.begin(sourceSlot, source, prefix?.kv));
+    await sequence.encode(maxTokens ?? sources.maxTokens, () => {
+      return sources.begin(sourceSlot, source, prefix && sourceKv(prefix.kv));
+    });
     const seconds = now() - begin;
     const withNext = (seconds * (pieces + 1)) / pieces;
     if (sequence.isSourceEncoded || sequence.status === 'finished' || withNext > SHARE_OF_STEP * stepSeconds) return;

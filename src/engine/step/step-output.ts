@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 
 import type { AcceptedTokens, Drafts } from '../drafting/draft-planner.js';
-import type { Branch } from '../sequence-group.js';
+import type { Branch, SequenceGroup } from '../sequence-group.js';
 import { readRow } from '../sampling/logits-row.js';
 import { emitNextToken, emitPromptTokens } from './next-token.js';
 import type { StepOutput } from '../runner.js';
@@ -40,8 +40,21 @@ export async function acceptStepOutput(
   }
   if (chunk) await acceptChunk(chunk, computed, firstRow);
   const sequences = [...decode, ...(chunk ? [chunk.sequence] : [])];
-  const groups = new Set(sequences.flatMap(({ status, group }) => (status === 'finished' ? [] : (group ?? []))));
-  return [...groups].flatMap((group) => group.advance());
+  return advanceGroups(new Set(sequences.flatMap(({ group }) => group ?? [])), computed.onToken);
+}
+
+/** A blend reads whole vocabularies as it goes on: others get their turn behind it. */
+async function advanceGroups(
+  groups: ReadonlySet<SequenceGroup<Sequence>>,
+  onToken: Computed['onToken'],
+): Promise<Branch<Sequence>[]> {
+  const branches: Branch<Sequence>[] = [];
+  for (const group of groups) {
+    if (group.sequences.every(({ status }) => status === 'finished')) continue; // cancelled meanwhile
+    branches.push(...group.advance(onToken));
+    if (group.isBlend) await setImmediate();
+  }
+  return branches;
 }
 
 /**
@@ -88,9 +101,11 @@ async function emit(sequence: Sequence, computed: Computed, row: number): Promis
     read.isWhole = true;
     return logits.all();
   };
-  onToken(sequence);
   if (sequence.group) sequence.group.read(sequence, logits);
-  else emitNextToken(sequence, { ...logits, all });
+  else {
+    onToken(sequence);
+    emitNextToken(sequence, { ...logits, all });
+  }
   if (read.isWhole) await setImmediate();
 }
 

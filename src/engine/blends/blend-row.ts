@@ -1,0 +1,36 @@
+import { logSumExp } from '../sampling/distribution.js';
+import { type LogitsRow, rowOfLogits } from '../sampling/logits-row.js';
+
+/** What one entry of a blend says of the next token. */
+export interface WeightedRow {
+  readonly row: LogitsRow;
+  /** Factor of the row's log-probabilities, finite. */
+  readonly weight: number;
+}
+
+/**
+ * The row whose logits are the weighted sum of the rows' natural log-probabilities. Its softmax is what a blend draws from. Reads the whole
+ * vocabulary of each row, and keeps nothing of them.
+ * @param rows at least one, of one vocabulary
+ * @param temperature of `temperedLse`, 0 or above
+ */
+export function blendRows(rows: readonly WeightedRow[], temperature: number): LogitsRow {
+  const logits = sumLogits(rows);
+  const lse = logSumExp(logits, 1);
+  return { ...rowOfLogits(logits, temperature), lse, logit: (id) => logits[id] ?? -Infinity };
+}
+
+/**
+ * Logits instead of log-probabilities: their sums differ by a number that is the same for all tokens, which a softmax does not see, and
+ * equal ones stay equal.
+ * @returns `[vocabulary]`, the greatest 0: a float is most exact there
+ */
+function sumLogits(rows: readonly WeightedRow[]): Float32Array {
+  const sums = new Float64Array(rows[0]?.row.vocabularySize ?? 0);
+  for (const { row, weight } of rows) {
+    const logits = row.all();
+    for (let id = 0; id < sums.length; id++) sums[id] = (sums[id] ?? 0) + weight * (logits[id] ?? -Infinity);
+  }
+  const largest = sums.reduce((most, sum) => Math.max(most, sum), -Infinity);
+  return Float32Array.from(sums, (sum) => sum - largest);
+}
