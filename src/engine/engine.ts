@@ -29,7 +29,6 @@ import { checkBeams, checkBlend, checkRequest } from './request-check.js';
 import type { KvCopy, ModelRunner, StepInput } from './runner.js';
 import { schedule, type Schedule, type ScheduledPiece } from './policy/schedule.js';
 import { Sequence } from './sequence.js';
-import type { SequenceGroup } from './sequence-group.js';
 import { makeTransfers, type Transfer } from './kv/transfers.js';
 import { type SlotMove, Slots } from './kv/slots.js';
 import { statsOf } from './stats.js';
@@ -168,18 +167,12 @@ export class Engine {
   checkIntegrity(): void {
     this.#slots.checkIntegrity();
     for (const { queue } of Object.values(this.#classes)) queue.checkIntegrity();
-    for (const group of this.#runningGroups) group.checkIntegrity();
     this.#promptCache?.checkIntegrity();
     if (!this.#loop && this.#hasWork) throw new Error('the engine sleeps although there is work');
   }
 
   get #hasWork(): boolean {
     return this.#numWaiting > 0 || this.#slots.held.length > 0;
-  }
-
-  /** Groups of which a sequence holds a slot and none has ended. */
-  get #runningGroups(): ReadonlySet<SequenceGroup<Sequence>> {
-    return new Set(this.#slots.held.flatMap(({ group, status }) => (status === 'finished' ? [] : (group ?? []))));
   }
 
   get #numWaiting(): number {
@@ -252,7 +245,7 @@ export class Engine {
   }
 
   async #admit(): Promise<void> {
-    const starting = [...this.#runningGroups].flatMap((group) => group.starting);
+    const starting = [...this.#slots.groups].flatMap((group) => group.starting);
     if (this.#numWaiting === 0 && starting.length === 0) return;
     const { interactive, background } = this.#classes;
     const { preempted, admitted } = admit<Sequence, KvCopy>({

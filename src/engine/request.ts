@@ -204,6 +204,11 @@ export function tokenBudgetOf(
   return (source?.length ?? 0) + prompt.length + sequences * maxTokens;
 }
 
+/** Most tokens that the sequences of all entries of a blend can come to. */
+export function blendBudgetOf(request: Pick<BlendRequest, 'entries' | 'source' | 'prompt' | 'maxTokens'>): number {
+  return request.entries.length * tokenBudgetOf(request, 1);
+}
+
 /** Whether log-probabilities of the prompt are asked for, and it has any. */
 export function isPromptScored({
   promptLogprobs,

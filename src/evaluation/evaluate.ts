@@ -1,9 +1,8 @@
-import type { RequestPrefix } from '../engine/request.js';
-import { sitesKv } from '../prefix/adapter/sites-tensors.js';
-import { type ModelShape, SELF, selfKv } from '../prefix/kv.js';
+import type { BlendEntry } from '../engine/request.js';
+import { type ModelShape, SELF } from '../prefix/kv.js';
 import type { Model } from '../model/model.js';
 import type { ModelTokenizer } from '../tokenizer/token-encoder.js';
-import { loadAdapter, type TunedAdapter } from '../tuning/adapter-files.js';
+import type { TunedAdapter } from '../tuning/adapter-files.js';
 import { TuningError } from '../tuning/errors.js';
 import type { TextOrIds, TrainingExample } from '../tuning/data/example.js';
 import { meanLoss, type MeanLoss } from '../tuning/training/mean-loss.js';
@@ -13,7 +12,9 @@ import { tokenExamples } from '../tuning/data/tokens.js';
 import type { TooLong } from '../tuning/data/too-long.js';
 import type { TrainingModel } from '../tuning/training/training-model.js';
 import { generate, type GenerationSettings } from './generate.js';
+import { isBlend, loadMixture, toEntries } from './mixture.js';
 import { defaultScores, type ScoreName } from './scores/names.js';
+import { servedLoss } from './served-loss.js';
 import { scoreTexts, type TextScores } from './scores/scores.js';
 import { groupBySource } from './sources.js';
 
@@ -27,7 +28,7 @@ export interface EvaluationModel {
 
 export interface EvaluateOptions {
   readonly examples: readonly TrainingExample[];
-  /** Directory of an adapter; undefined: the bare model. */
+  /** Directory of an adapter, a composition of several or a blend (`loadMixture`); undefined: the bare model. */
   readonly adapter: string | undefined;
   /** Settings of the texts to score; undefined: no texts are generated. */
   readonly generation: GenerationSettings | undefined;
@@ -53,10 +54,11 @@ interface Prediction {
 }
 
 export interface Evaluation {
-  /** Null: the bare model. */
+  /** Null: the bare model, a composition or a blend. */
   readonly method: Method | null;
+  /** Of a composition or a blend, those of all its adapters. */
   readonly num_virtual_tokens: number;
-  /** Mean per learned token, in nats, and its exponential. */
+  /** Mean per learned token, in nats, and its exponential; NaN for compositions and blends of infixes or of a model with an encoder. */
   readonly loss: number;
   readonly perplexity: number;
   readonly learned_tokens: number;
@@ -66,20 +68,38 @@ export interface Evaluation {
   readonly predictions: readonly Prediction[];
 }
 
+/** What is measured: an adapter as training knows it, or `undefined` for the bare model; and the same, or more, as it is served. */
+interface Subject {
+  readonly adapter: TunedAdapter | undefined;
+  readonly entries: readonly BlendEntry[];
+  /** Whether no training graph has its loss. */
+  readonly isMixed: boolean;
+}
+
 /**
- * Measures a prefix, or the bare model, on examples: the loss of their targets, and scores of the texts that beam search
- * generates, each against all references of its source.
+ * Measures a prefix, several of them, or the bare model on examples: the loss of their targets, and scores of the texts that beam search
+ * generates, each against all references of its source. There is no beam search of a blend: with one beam its texts are greedy.
  * Throws `TuningError` for examples or an adapter that do not fit the model, and the signal's reason.
  */
 export async function evaluate(model: EvaluationModel, options: EvaluateOptions): Promise<Evaluation> {
-  const { generation, adapter: directory, scores = defaultScores(model.served.base) } = options;
-  const adapter = directory === undefined ? undefined : await loadAdapter(directory, model.served.base);
-  const { loss, tokens } = await learnedLoss(model, adapter, options);
-  const predictions = generation ? await predict(model, adapter, options, generation) : [];
+  const { generation, adapter: name, scores = defaultScores(model.served.base) } = options;
+  const mixture = await loadMixture(name, model.served);
+  const adapters = mixture.entries.flatMap((entry) => entry.adapters);
+  const isMixed = isBlend(mixture) || adapters.length > 1;
+  const subject = {
+    adapter: isMixed ? undefined : adapters[0],
+    entries: await toEntries(mixture, name, model.served),
+    isMixed,
+  };
+  if (generation && generation.beams > 1 && isBlend(mixture)) {
+    throw new TuningError('adapter', 'a blend has no beam search: measure it with one beam', { where: name });
+  }
+  const { loss, tokens } = await learnedLoss(model, subject, options);
+  const predictions = generation ? await predict(model, subject, options, generation) : [];
   const texts = predictions.map(({ prediction, references }) => ({ hypothesis: prediction, references }));
   return {
-    method: adapter?.method ?? null,
-    num_virtual_tokens: adapter?.length ?? 0,
+    method: subject.adapter?.method ?? null,
+    num_virtual_tokens: adapters.reduce((total, { length }) => total + length, 0),
     loss,
     perplexity: Math.exp(loss),
     learned_tokens: tokens,
@@ -93,8 +113,8 @@ export async function evaluate(model: EvaluationModel, options: EvaluateOptions)
 const BATCH_SIZE = 8;
 
 async function learnedLoss(
-  { training, tokenizer }: EvaluationModel,
-  adapter: TunedAdapter | undefined,
+  { training, served, tokenizer }: EvaluationModel,
+  { adapter, entries, isMixed }: Subject,
   { examples, tooLong, signal, onProgress }: EvaluateOptions,
 ): Promise<MeanLoss> {
   const { manifest } = training.options;
@@ -104,11 +124,18 @@ async function learnedLoss(
     encoder: tokenizer,
     manifest,
     generation: training.generation,
-    length: shape.length,
+    length: Math.max(...entries.map(({ prefix }) => prefix?.kv.shift ?? 0)),
     subject: 'data',
     tooLong,
     signal,
   });
+  if (isMixed) {
+    const isServable =
+      training.generation === undefined && entries.every(({ prefix }) => prefix?.placement !== 'infix');
+    if (!isServable) return { loss: NaN, tokens: tokens.reduce((sum, { target }) => sum + target.length, 0) };
+    const onExample = (done: number): void => onProgress?.({ phase: 'loss', done, total: tokens.length });
+    return servedLoss({ model: served, tokenizer, entries, examples: tokens, signal, onExample });
+  }
   const graph = await training.openLoss(shape, false);
   try {
     return await meanLoss(graph, directValues(manifest.shape, shape, rows), {
@@ -134,7 +161,7 @@ function noAdapter({ sourceLength }: ModelShape): TunedAdapter {
 
 async function predict(
   { served, tokenizer }: EvaluationModel,
-  adapter: TunedAdapter | undefined,
+  { entries }: Subject,
   { examples, signal, onProgress }: EvaluateOptions,
   generation: GenerationSettings,
 ): Promise<Prediction[]> {
@@ -159,19 +186,10 @@ async function predict(
       ...generation,
       model: served,
       tokenizer,
-      prefix: adapter && (await toRequestPrefix(adapter, served)),
+      entries,
       signal,
       onText: (done) => onProgress?.({ phase: 'generation', done, total: groups.length }),
     },
   );
   return groups.map(({ source, references }, i) => ({ source, prediction: predictions[i] ?? '', references }));
-}
-
-/** The adapter as requests use it, made as the server makes it at upload. */
-async function toRequestPrefix(adapter: TunedAdapter, { base, encoder }: Model): Promise<RequestPrefix> {
-  const { method, length, sites, rows } = adapter;
-  if (sites !== undefined) return { kv: sitesKv(rows, base), placement: 'prefix' };
-  const own = rows.get(SELF) as Float32Array;
-  if (method !== 'embedding') return { kv: selfKv(length, own), placement: method };
-  return { kv: await encoder.encodeEmbeddings(own, length), placement: 'prefix' };
 }

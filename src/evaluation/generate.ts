@@ -9,7 +9,7 @@ import { readParams } from '../completions/request/params.js';
 import type { CompletionRequest } from '../completions/request/schema.js';
 import { Engine } from '../engine/engine.js';
 import { EngineError } from '../engine/errors.js';
-import type { BeamRequest, RequestPrefix } from '../engine/request.js';
+import type { BeamRequest, BlendEntry } from '../engine/request.js';
 import type { Model } from '../model/model.js';
 import { NO_LIMITS } from '../tenancy/limits.js';
 import { MemoryRateLimiter } from '../tenancy/memory-rate-limiter.js';
@@ -36,7 +36,8 @@ export interface GenerateOptions extends GenerationSettings {
   /** Its runner is for this evaluation alone. */
   readonly model: Pick<Model, 'runner' | 'eosTokenIds' | 'base'> & Pick<CompletionDeps, 'generation'>;
   readonly tokenizer: ModelTokenizer;
-  readonly prefix: RequestPrefix | undefined;
+  /** One of weight 1: beam search behind its prefix; else a blend, whose texts are greedy. */
+  readonly entries: readonly BlendEntry[];
   readonly signal?: AbortSignal | undefined;
   /** Called as each text is ready. */
   readonly onText?: ((done: number) => void) | undefined;
@@ -78,14 +79,21 @@ async function complete(
   options: GenerateOptions,
   context: RequestContext,
 ): Promise<string> {
-  const { model, tokenizer, prefix } = options;
+  const { model, tokenizer, entries } = options;
   const { base, generation } = model;
+  const [first] = entries;
+  const isBlend = entries.length > 1 || first?.weight !== 1;
   const limits = { base: base.id, vocabularySize: base.vocabularySize, maxChoices: options.beams, generation };
   try {
-    const params = readParams(toRequest(base.id, prompt, options), limits);
+    const params = readParams(toRequest(base.id, prompt, options, isBlend), limits);
     const reservation = await Reservation.ofRequest(new MemoryRateLimiter(), caller);
     const deps = { engine, tokenizer, base, generation, now: Date.now };
-    const completion = await startPrepared(deps, caller, { params, model: { prefix }, reservation }, context);
+    const completion = await startPrepared(
+      deps,
+      caller,
+      { params, model: isBlend ? { blend: entries } : { prefix: first.prefix }, reservation },
+      context,
+    );
     const { choices } = await collectCompletion(completion);
     return (choices[0]?.text ?? '').trim();
   } catch (error) {
@@ -94,16 +102,25 @@ async function complete(
   }
 }
 
-function toRequest(model: string, { prompt }: Prompt, settings: GenerationSettings): CompletionRequest {
+function toRequest(
+  model: string,
+  { prompt }: Prompt,
+  settings: GenerationSettings,
+  isBlend: boolean,
+): CompletionRequest {
   const { beams, lengthPenalty, maxTokens, minTokens, noRepeatNgramSize, earlyStopping = false } = settings;
   return {
     model,
     prompt: typeof prompt === 'string' ? prompt : [[...prompt]],
     max_tokens: maxTokens,
-    use_beam_search: true,
-    best_of: beams,
-    length_penalty: lengthPenalty,
-    early_stopping: earlyStopping,
+    ...(isBlend
+      ? { temperature: 0 }
+      : {
+          use_beam_search: true,
+          best_of: beams,
+          length_penalty: lengthPenalty,
+          early_stopping: earlyStopping,
+        }),
     ...(minTokens !== undefined && { min_tokens: minTokens }),
     ...(noRepeatNgramSize !== undefined && { no_repeat_ngram_size: noRepeatNgramSize }),
   };
@@ -111,10 +128,11 @@ function toRequest(model: string, { prompt }: Prompt, settings: GenerationSettin
 
 /** An error's message; that of a prompt too long for a decoder-only model without the API's names of fields. */
 function toMessage(error: Error & { code: string }, { prompt }: Prompt, options: GenerateOptions): string {
-  const { model, prefix, tokenizer, maxTokens } = options;
+  const { model, entries, tokenizer, maxTokens } = options;
   if (error.code === 'context_length_exceeded' && model.base.sourceLength === undefined) {
     const { length } = typeof prompt === 'string' ? encodePrompt(tokenizer, prompt) : prompt;
-    const asked = `${prefix?.kv.length ?? 0} virtual, ${length} prompt and ${maxTokens} new tokens`;
+    const virtual = Math.max(...entries.map(({ prefix }) => prefix?.kv.length ?? 0));
+    const asked = `${virtual} virtual, ${length} prompt and ${maxTokens} new tokens`;
     return `The context is ${model.base.contextLength} tokens, but asked are ${asked}.`;
   }
   return error.cause instanceof EngineError ? error.cause.message : error.message;

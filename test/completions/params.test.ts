@@ -12,6 +12,7 @@ describe('readParams', () => {
   it('fills in the defaults', () => {
     expect(read({})).toStrictEqual({
       model: 'm',
+      blend: undefined,
       prompts: ['p'],
       n: 1,
       bestOf: 1,

@@ -164,7 +164,7 @@ describe('generation', () => {
       maxTokens,
       model: model.served,
       tokenizer: model.tokenizer,
-      prefix: undefined,
+      entries: [{ prefix: undefined, weight: 1 }],
     });
     const text = (ids: readonly number[]): string => model.tokenizer.decode(ids.filter((id) => id !== 0)).trim();
     expect(cases.length).toBeGreaterThan(1);

@@ -49,7 +49,10 @@ export function addEvaluate(program: Command, io: Io): void {
     .option('--model <dir>', 'checkpoint or compiled model (default: PREAMBLE_MODEL)')
     .requiredOption('--data <file>', 'data: .jsonl, .txt (E2E) or .json (WebNLG, DART); see docs/tuning.md')
     .addOption(new Option('--format <format>', 'of the data (default: by the name)').choices(DATA_FORMATS))
-    .option('--prefix <dir...>', 'directories of adapters (default: the bare model)')
+    .option(
+      '--prefix <dir...>',
+      'adapters: directories, A+B for several in a row, or 1.5*A,-0.5*base for a blend (default: the bare model)',
+    )
     .option('--loss-only', 'generate nothing')
     .option('--beams <n>', 'width of the beam search', count(1), 5)
     .option('--length-penalty <n>', 'above 0 favours longer texts', finite, 1)
@@ -82,7 +85,7 @@ async function runEvaluate(options: EvaluateOptions, io: Io): Promise<Result[]> 
   const settings = readSettings(['model']);
   const { evaluate } = await import('../../evaluation/evaluate.js');
   const { firstSources } = await import('../../evaluation/sources.js');
-  const { loadAdapter } = await import('../../tuning/adapter-files.js');
+  const { loadMixture } = await import('../../evaluation/mixture.js');
 
   const config = { ...settings, model: resolve(options.model ?? settings.model) };
   const source = options.model === undefined ? 'PREAMBLE_MODEL' : '--model';
@@ -92,7 +95,7 @@ async function runEvaluate(options: EvaluateOptions, io: Io): Promise<Result[]> 
     const form = { format: options.format, separator, conversation };
     const all = await readExamples(options.data, { subject: 'data', ...form });
     const examples = firstSources(all, options.limit ?? Infinity);
-    for (const adapter of options.prefix ?? []) await loadAdapter(adapter, base);
+    for (const adapter of options.prefix ?? []) await loadMixture(adapter, { base });
     if (options.predictions !== undefined) await refuseUnwritable(options.predictions);
     const served = await openConfiguredModel(config, compileProgress(io.stderr));
     try {

@@ -7,7 +7,7 @@ import type { CompletionTrace } from '../context.js';
 import { CompletionError, invalidValue } from '../errors.js';
 
 /** Most prefixes of one composition. */
-export const MAX_COMPOSED = 8;
+const MAX_COMPOSED = 8;
 
 /** The part of the prefix library that completions load from. */
 export type PrefixSource = Pick<PrefixLibrary, 'load' | 'nameOf'>;

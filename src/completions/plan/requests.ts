@@ -38,7 +38,7 @@ export function toGenerationRequests(
 }
 
 /** A blend for each choice, in the order of `toGenerationRequests`. The choices of a prompt share what each entry computes of it. */
-export function toBlendRequests(
+function toBlendRequests(
   params: CompletionParams,
   blend: readonly BlendEntry[],
   prompts: readonly (readonly number[])[],

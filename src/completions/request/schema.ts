@@ -283,7 +283,18 @@ export const CompletionRequest = Type.Object(
   {
     additionalProperties: false,
     title: 'CompletionRequest',
-    examples: [{ model: 'headlines', prompt: 'The', max_tokens: 24, temperature: 0 }],
+    examples: [
+      { model: 'headlines', prompt: 'The', max_tokens: 24, temperature: 0 },
+      {
+        blend: [
+          { model: 'headlines', weight: 1.5 },
+          { model: 'preamble-demo', weight: -0.5 },
+        ],
+        prompt: 'The',
+        max_tokens: 24,
+        temperature: 0,
+      },
+    ],
   },
 );
 export type CompletionRequest = Static<typeof CompletionRequest>;

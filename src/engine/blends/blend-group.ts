@@ -1,5 +1,5 @@
 import type { BlendRequest, GenerationRequest } from '../request.js';
-import { isPromptScored, tokenBudgetOf } from '../request.js';
+import { blendBudgetOf, isPromptScored } from '../request.js';
 import { rankToken, scoreToken } from '../sampling/logprobs.js';
 import type { LogitsRow } from '../sampling/logits-row.js';
 import type { Sequence } from '../sequence.js';
@@ -14,11 +14,6 @@ export function toEntryRequests({ entries, ...request }: BlendRequest): [Generat
   });
   if (first === undefined) throw new RangeError('a blend has at least one entry');
   return [first, ...others];
-}
-
-/** Tokens that a blend can come to, over the sequences of all its entries. */
-export function blendBudgetOf(request: BlendRequest): number {
-  return request.entries.length * tokenBudgetOf(request, 1);
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Sequence } from '../sequence.js';
+import type { SequenceGroup } from '../sequence-group.js';
 
 /** Copy of keys and values: the first `length` positions of slot `from` to slot `to`. */
 export interface SlotMove {
@@ -29,6 +30,11 @@ export class Slots {
   /** Every sequence that holds a slot: the decode rows, then those in prefill. */
   get held(): readonly Sequence[] {
     return [...this.#rows, ...this.#prefilling];
+  }
+
+  /** Beam searches and blends of which a sequence holds a slot, and which have not ended. */
+  get groups(): ReadonlySet<SequenceGroup<Sequence>> {
+    return new Set(this.held.flatMap(({ group, status }) => (status === 'finished' ? [] : (group ?? []))));
   }
 
   /** Number of slots that nobody holds and that are not kept for beams. */
@@ -95,7 +101,10 @@ export class Slots {
     this.#prefilling.length = 0;
   }
 
-  /** @throws Error unless each held slot has one sequence that knows it, decode rows are dense, and each source slot is of one request. */
+  /**
+   * @throws Error unless each held slot has one sequence that knows it, decode rows are dense, each source slot is of one request, and the
+   * books of each group add up
+   */
   checkIntegrity(): void {
     this.#rows.forEach((sequence, row) => {
       if (sequence.slot !== row) throw new Error(`decode row ${row} believes to be in slot ${String(sequence.slot)}`);
@@ -108,6 +117,7 @@ export class Slots {
     if (new Set(slots).size < slots.length) throw new Error(`slot ${String(slots[0])} is in prefill twice`);
     if (this.numFree < 0) throw new Error(`${this.total - this.numFree} slots are held or kept of ${this.total}`);
     this.#checkSources();
+    for (const group of this.groups) group.checkIntegrity();
   }
 
   /** The lowest source slot that no sequence uses: there are as many as slots, and no sequence uses two. */

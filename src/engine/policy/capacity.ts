@@ -1,6 +1,12 @@
 import type { EngineLimits } from '../engine-limits.js';
-import { blendBudgetOf } from '../blends/blend-group.js';
-import { type BeamRequest, type BlendRequest, type GenerationRequest, isInstant, tokenBudgetOf } from '../request.js';
+import {
+  type BeamRequest,
+  blendBudgetOf,
+  type BlendRequest,
+  type GenerationRequest,
+  isInstant,
+  tokenBudgetOf,
+} from '../request.js';
 import { reservedSlots } from './admission.js';
 import { FULL_SHARE } from './fair-share.js';
 import { QueueLoad } from './queue-load.js';
