@@ -6,6 +6,7 @@ import { Engine } from '../../src/engine/engine.js';
 import type { Generation, GenerationRequest, Priority } from '../../src/engine/request.js';
 import type { CrossForm } from '../../src/model/cross-attention.js';
 import type { Model } from '../../src/model/model.js';
+import { composeKv, type PrefixKv } from '../../src/prefix/kv.js';
 import { loadTokenizer } from '../../src/tokenizer/load-tokenizer.js';
 import { openTestModel } from '../support/models.js';
 import { randomBart, randomPrefix, type VirtualTokens } from '../support/random-bart.js';
@@ -24,6 +25,22 @@ const PREFIXES: readonly VirtualTokens[] = [
 
 const { directory, reference } = randomBart();
 const bestOf = (row: readonly number[]): number => row.indexOf(Math.max(...row));
+
+/** One prefix with the rows of several at each site, in order. */
+function join(parts: readonly PrefixKv[]): PrefixKv {
+  const concat = (arrays: readonly (Float32Array | undefined)[]): Float32Array =>
+    Float32Array.from(arrays.flatMap((array) => [...(array ?? [])]));
+  const names = [...new Set(parts.flatMap(({ rows }) => [...rows.keys()]))];
+  const rows = new Map(names.map((name) => [name, concat(parts.map((part) => part.rows.get(name)))]));
+  const sum = (of: 'length' | 'shift'): number => parts.reduce((total, part) => total + part[of], 0);
+  const sourceEmbeddings = concat(parts.map((part) => part.sourceEmbeddings));
+  return { length: sum('length'), shift: sum('shift'), rows, ...(sourceEmbeddings.length > 0 && { sourceEmbeddings }) };
+}
+
+function logSoftmax(logits: readonly number[]): number[] {
+  const lse = Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit), 0));
+  return logits.map((logit) => logit - lse);
+}
 
 async function idsOf(generation: Generation): Promise<number[]> {
   const ids: number[] = [];
@@ -102,6 +119,42 @@ describe.each<CrossForm>(['fused', 'plain'])('a BART through the engine, cross-a
       }
     };
     await Promise.all([...[0, 1, 2, 5].map(cancel), ...[...requests.keys()].map((index) => check(index))]);
+  });
+
+  it('composes prefixes at each site, and blends those whose sites differ', async () => {
+    const source = Array.from({ length: 12 }, (_, i) => (i * 29 + 5) % 264);
+    const [a, b, soft] = [PREFIXES[1], PREFIXES[7], PREFIXES[6]].map((tokens = {}, seed) =>
+      randomPrefix(model.base, tokens, seed + 40),
+    ) as [PrefixKv, PrefixKv, PrefixKv];
+    const request = { ...(requests[0] as (typeof requests)[number]).request, source };
+    const greedy = async (next: (ids: readonly number[]) => readonly number[]): Promise<number[]> => {
+      const ids: number[] = [];
+      while (ids.length < MAX_TOKENS) ids.push(bestOf(next(ids)));
+      return ids;
+    };
+    const logits = (ids: readonly number[], kv: PrefixKv): readonly number[] =>
+      reference.logits(source, [2, ...ids], kv).at(-1) ?? [];
+    for (const parts of [
+      [a, b],
+      [b, a],
+      [soft, a],
+      [soft, soft, b],
+    ]) {
+      const composed = { ...request, prefix: { kv: composeKv(parts), placement: 'prefix' } as const };
+      expect(await idsOf(engine.submit(composed))).toEqual(await greedy((ids) => logits(ids, join(parts))));
+    }
+    const weights = [1.5, -0.75, 0.5];
+    const kvs = [a, soft, join([b, a])];
+    const entries = [a, soft, composeKv([b, a])].map((kv, i) => {
+      return { prefix: { kv, placement: 'prefix' } as const, weight: weights[i] as number };
+    });
+    const { prefix: _, ...rest } = request;
+    expect(await idsOf(engine.submitBlend({ ...rest, entries }))).toEqual(
+      await greedy((ids) => {
+        const rows = kvs.map((kv) => logSoftmax(logits(ids, kv)));
+        return rows[0]?.map((_, id) => rows.reduce((sum, row, i) => sum + (weights[i] ?? 0) * (row[id] ?? 0), 0)) ?? [];
+      }),
+    );
   });
 
   it('draws the same choices whether or not they share a source', async () => {

@@ -64,6 +64,16 @@ test('background work is counted, and not timed', async () => {
   expect(observer.ends).toEqual([{ reason: 'length', promptTokens: 3, generatedTokens: 2 }]);
 });
 
+test('a blend is one sequence to an observer, whatever its rows', async () => {
+  const observer = new Notebook();
+  const { engine } = makeEngine({ slots: 3 }, { observer });
+  const entries = [1, -0.5, 0.5].map((weight) => ({ prefix: undefined, weight }));
+  await collect(engine.submitBlend({ ...makeRequest({ prompt: [1, 2, 3], maxTokens: 3 }), entries }));
+  expect(observer.calls.join(' ')).toBe('admitted step step step first step next step next ended');
+  expect(observer.steps).toEqual(['prefill 0+3', 'mixed 1+3', 'mixed 2+3', 'decode 3+0', 'decode 3+0']);
+  expect(observer.ends).toEqual([{ reason: 'length', promptTokens: 3, generatedTokens: 3 }]);
+});
+
 test('prompt and decode rows in one step are a mixed one', async () => {
   const observer = new Notebook();
   const { engine } = makeEngine({ slots: 2 }, { observer });

@@ -131,6 +131,35 @@ describe('the policy of a step', () => {
     });
   });
 
+  test('those whose group keeps a slot for them start first, take no free one, and wait for a prefill like others', () => {
+    const admittedOf = (state: Partial<State>): string => {
+      const { admitted } = step({ waiting: [], running: [], freeSlots: 0, maxChunkTokens: 8, ...state });
+      return names(admitted.map(({ sequence }) => sequence));
+    };
+    const first = { ...one('a', 1, 5), numSlots: 3 };
+    const starting = [one('b', 6), one('c', 6)];
+    expect(admittedOf({ running: [first], starting })).toBe('b');
+    expect(admittedOf({ running: [first, one('x', 9, 8)], starting })).toBe('');
+    expect(admittedOf({ running: [first], starting, waiting: [one('d', 1)], freeSlots: 1 })).toBe('b');
+    const short = [one('b', 1), one('c', 1)];
+    expect(admittedOf({ running: [first], starting: short, waiting: [one('d', 1)], freeSlots: 1 })).toBe('b c d');
+  });
+
+  test('those of a group that is preempted do not start', () => {
+    const first = background({ ...one('a', 1, 5), numSlots: 2 });
+    const member = background(one('b', 6));
+    const running = [{ ...first, sequenceGroup: [first, member] }];
+    const { preempted, admitted } = step({
+      waiting: [one('i', 4)],
+      running,
+      starting: [member],
+      freeSlots: 0,
+      maxChunkTokens: 8,
+    });
+    expect(names(preempted)).toBe('a');
+    expect(names(admitted.map(({ sequence }) => sequence))).toBe('i');
+  });
+
   test('siblings of a computed prompt decode, whoever is in prefill and however far the sibling is', () => {
     const source = sibling(one('a', 1, 9), true);
     const waiting = [sibling(one('b', 5)), sibling(one('c', 5)), one('d', 5), sibling(one('e', 5))];

@@ -2,7 +2,10 @@ import { describe, expect, it } from 'vitest';
 
 import { KvCache } from '../../src/prefix/kv-cache.js';
 import {
+  composeKv,
   kvBytes,
+  numSourceEmbeddings,
+  numVirtualTokens,
   type PrefixKv,
   rowWidth,
   selfKv,
@@ -10,6 +13,7 @@ import {
   selfSite,
   siteNamed,
   slotSite,
+  sourceKv,
 } from '../../src/prefix/kv.js';
 
 const self = { name: 'self', layers: 3, kvHeads: 2, headDim: 8 };
@@ -60,5 +64,28 @@ describe('a prefix', () => {
     const rows = new Float32Array(192);
     expect(selfRows(selfKv(2, rows))).toBe(rows);
     expect(() => selfRows({ length: 0, shift: 0, rows: new Map() })).toThrow('no rows at the site self');
+  });
+});
+
+describe('a composition', () => {
+  const ramp = (length: number, first: number): Float32Array => Float32Array.from({ length }, (_, i) => first + i);
+  const a: PrefixKv = { length: 2, shift: 2, rows: new Map([['cross', ramp(2 * rowWidth(cross), 0)], ['self', ramp(192, 5)]]) }; // prettier-ignore
+  const b: PrefixKv = { length: 0, shift: 0, rows: new Map([['cross', ramp(rowWidth(cross), 9)]]), sourceEmbeddings: ramp(8, 1) }; // prettier-ignore
+
+  it('has the positions and virtual tokens of its parts, at each site', () => {
+    const all = composeKv([a, b, a]);
+    expect(all).toMatchObject({ length: 4, shift: 4 });
+    expect([self, cross].map((site) => numVirtualTokens(all, site))).toEqual([4, 5]);
+    expect([all, a].map((one) => numSourceEmbeddings(one, { width: 4 }))).toEqual([2, 0]);
+    expect(all.parts?.map(({ rows }) => rows)).toEqual([a.rows, b.rows, a.rows]);
+  });
+
+  it('stands before a source as one prefix with the rows of all, in order', () => {
+    const { rows, sourceEmbeddings } = sourceKv(composeKv([a, b, b]));
+    const [first, second] = [a, b].map((one) => [...(one.rows.get('cross') ?? [])]);
+    expect([...rows.keys()]).toEqual(['cross']);
+    expect([...(rows.get('cross') ?? [])]).toEqual([...first!, ...second!, ...second!]);
+    expect([...(sourceEmbeddings ?? [])]).toEqual([...ramp(8, 1), ...ramp(8, 1)]);
+    expect(sourceKv(a)).toBe(a);
   });
 });

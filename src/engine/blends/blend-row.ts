@@ -16,8 +16,15 @@ export interface WeightedRow {
  */
 export function blendRows(rows: readonly WeightedRow[], temperature: number): LogitsRow {
   const logits = sumLogits(rows);
-  const lse = logSumExp(logits, 1);
-  return { ...rowOfLogits(logits, temperature), lse, logit: (id) => logits[id] ?? -Infinity };
+  const row = rowOfLogits(logits, temperature);
+  let known = temperature === 1 ? row.temperedLse : undefined;
+  return {
+    ...row,
+    get lse() {
+      return (known ??= logSumExp(logits, 1)); // nobody asks unless log-probabilities are reported
+    },
+    logit: (id) => logits[id] ?? -Infinity,
+  };
 }
 
 /**
@@ -32,5 +39,7 @@ function sumLogits(rows: readonly WeightedRow[]): Float32Array {
     for (let id = 0; id < sums.length; id++) sums[id] = (sums[id] ?? 0) + weight * (logits[id] ?? -Infinity);
   }
   const largest = sums.reduce((most, sum) => Math.max(most, sum), -Infinity);
-  return Float32Array.from(sums, (sum) => sum - largest);
+  const shifted = new Float32Array(sums.length);
+  for (let id = 0; id < sums.length; id++) shifted[id] = (sums[id] ?? 0) - largest;
+  return shifted;
 }
