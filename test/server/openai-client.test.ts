@@ -2,7 +2,7 @@ import OpenAI from 'openai';
 import { describe, expect, it, vi } from 'vitest';
 
 import { EngineError } from '../../src/engine/errors.js';
-import { realServer, type RealServer } from '../support/real-server.js';
+import { realServer, type RealServer, uploadBundled } from '../support/real-server.js';
 import { listen, testServer, type TestServer } from './harness.js';
 import { testLibrary } from './prefix-library.js';
 
@@ -171,8 +171,13 @@ describe('the official client on the demo model', () => {
     ['seeded', { temperature: 1, top_p: 0.9, seed: 7, n: 3 }],
     ['with echo', { temperature: 0, echo: true }],
     ['stopped', { temperature: 0, stop: ['e', ' the'] }],
+    ['composed', { model: 'headlines+casual-chat', temperature: 0 }],
+    ['guided', { model: 'headlines', guidance_scale: 1.5, temperature: 1, seed: 7, n: 2 }],
+    ['blended', { blend: ['headlines', 'casual-chat'].map((model) => ({ model, weight: 0.5 })), temperature: 0 }],
   ])('gets from a stream what it gets at once: %s', async (_, changes) => {
-    const client = connect(await realServer());
+    const server = await realServer();
+    for (const name of ['headlines', 'casual-chat']) await uploadBundled(server.url, name);
+    const client = connect(server);
     // A field that OpenAI does not have.
     const body = { ...asked, ...changes, return_token_ids: true };
     const whole = (await client.completions.create(body)).choices.map((choice) => {
