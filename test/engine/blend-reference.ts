@@ -48,7 +48,7 @@ function logSoftmax(logits: readonly number[]): number[] {
 }
 
 /** What a blend is by its definition: the normalised weighted sums of what its entries have alone. */
-export class BlendReference {
+class BlendReference {
   readonly #solos: readonly Solo[];
 
   constructor(

@@ -63,7 +63,7 @@ it('echoes the id, and shares what the name has in memory and in metrics', async
     expect(eventsOf(text).map((event) => event['model'])).toEqual(eventsOf(text).map(() => model));
   }
   const [byName, byId] = submit.mock.calls.map(([{ prefix }]) => prefix);
-  expect(byName).toMatchObject({ id });
+  expect(byName).toMatchObject({ ids: [id] });
   expect(byId).toEqual(byName);
   expect(byId?.kv).toBe(byName?.kv);
 });

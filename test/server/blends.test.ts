@@ -25,7 +25,7 @@ async function put(library: PrefixLibrary, name: string, length: number, placeme
 }
 
 /** The real engine on the fake runner, and prefixes of all kinds. */
-async function server(settings: Parameters<typeof testServer>[0] = {}) {
+async function server(settings: Parameters<typeof testServer>[0] = {}, slots = 4) {
   const library = await testLibrary();
   await put(library, 'alice', 3);
   await put(library, 'houses/formal', 2);
@@ -33,9 +33,10 @@ async function server(settings: Parameters<typeof testServer>[0] = {}) {
   await put(library, 'later', 5, 'infix');
   await library.uploadText('default', { name: 'polite', text: 'Dear', tokens: byteTokenizer.encode('Dear') });
   const engine = new Engine({
-    runner: new FakeRunner({ ...fake, slots: 4 }),
+    runner: new FakeRunner({ ...fake, slots }),
     tokenizer: byteTokenizer,
     eosTokenIds: [0],
+    limits: { promptCacheBytes: 10_000 },
   });
   const { app } = await testServer(settings, { library, engine, chatTemplate });
   const ask = async (fields: object) => post(app, url, { ...minimal, ...fields });
@@ -77,7 +78,7 @@ describe('a composition', () => {
     expect(composed.body).toMatchObject({ model: names.join('+') });
   });
 
-  it('depends on the order, and takes versions, infixes among themselves, batches, streams and chats', async () => {
+  it('keeps the order, and takes versions, infixes among themselves, batches, streams and chats', async () => {
     const { app, library, idsOf, ask } = await server();
     const ids = await idsOf({ model: 'alice+houses/formal' });
     expect(ids).toHaveLength(8);
@@ -125,6 +126,20 @@ describe('a composition', () => {
     const { body } = await ask({ model: 'alice+houses/formal', max_tokens: room + 1 });
     expect(body.error).toMatchObject({ code: 'context_length_exceeded' });
     expect(body.error.message).toContain('5 of the prefix');
+  });
+
+  it('finds prompts in the cache that it has computed, and none that another one has, nor its parts', async () => {
+    const { ask } = await server();
+    const prompt = 'abcdefgh'.repeat(4);
+    const models = ['alice', 'alice+houses/formal', 'houses/formal+alice', 'alice+alice'];
+    for (const model of models) {
+      const [first, second] = [await ask({ model, prompt }), await ask({ model, prompt })];
+      const cached = [first, second].map(({ body }) => body.usage.prompt_tokens_details.cached_tokens);
+      expect(cached).toEqual([0, 16]);
+      expect(second.body.choices).toEqual(first.body.choices);
+    }
+    const blend = models.slice(0, 2).map((model) => ({ model, weight: 0.5 }));
+    expect((await ask({ blend, prompt })).body.usage.prompt_tokens_details.cached_tokens).toBe(16);
   });
 
   it('is no prefix of its own', async () => {
@@ -254,6 +269,13 @@ describe('a blend', () => {
     expect(first).toBe(1000 - 2 * (6 + 8));
     const stopped = await remaining({ blend, max_tokens: 0 });
     expect(first - stopped).toBeLessThanOrEqual(2 * 6);
+  });
+
+  it('that has more rows than there are slots is refused by the field that asks for it', async () => {
+    const { ask } = await server({}, 1);
+    const { body } = await ask({ model: 'alice', guidance_scale: 2 });
+    expect(body.error).toMatchObject({ code: 'invalid_value', param: 'guidance_scale' });
+    expect(body.error.message).toContain('2 entries needs as many slots: 1 to 1 are possible');
   });
 
   const alice = { model: 'alice', weight: 1 };

@@ -128,7 +128,7 @@ export function planSubmissions(
   }
   if (scope.blend) {
     const requests = toBlendRequests(params, scope.blend, prompts, scope);
-    return requests.map((request) => ({ request, submit: () => [submitBlend(engine, request)] }));
+    return requests.map((request) => ({ request, submit: () => [submitBlend(engine, request, params)] }));
   }
   const requests = toGenerationRequests(params, prompts, scope);
   return requests.map((request) => ({ request, submit: () => [engine.submit(request)] }));
@@ -186,11 +186,12 @@ function submitBeams(engine: CompletionEngine, request: BeamRequest, { n, bestOf
 }
 
 /** How many entries a blend may have is the engine's to say. */
-function submitBlend(engine: CompletionEngine, request: BlendRequest): Generation {
+function submitBlend(engine: CompletionEngine, request: BlendRequest, { blend = [] }: CompletionParams): Generation {
   try {
     return engine.submitBlend(request);
   } catch (error) {
     if (!(error instanceof EngineError && error.code === 'invalid_blend')) throw error;
-    throw invalidValue('blend', `'blend': ${error.message}`, { cause: error });
+    const param = blend.some((term) => term.param === 'guidance_scale') ? 'guidance_scale' : 'blend';
+    throw invalidValue(param, `'${param}': ${error.message}`, { cause: error });
   }
 }
