@@ -28,17 +28,16 @@ export class BlendGroup implements SequenceGroup<Sequence> {
   readonly isBlend = true;
   /** Rows of the sequences that the present step has computed, valid until the next one. */
   readonly #rows = new Map<Sequence, LogitsRow>();
-  readonly #isPromptScored: boolean;
 
   /** @param sequences one for each entry of the request, in order */
   constructor(
     readonly sequences: readonly [Sequence, ...Sequence[]],
     private readonly request: BlendRequest,
   ) {
-    this.#isPromptScored = isPromptScored(request);
+    const isScored = isPromptScored(request);
     for (const sequence of sequences) {
       sequence.group = this;
-      if (this.#isPromptScored) sequence.tokens.length = 1;
+      if (isScored) sequence.tokens.length = 1;
     }
     this.restart();
   }
@@ -103,7 +102,8 @@ export class BlendGroup implements SequenceGroup<Sequence> {
       const entry = this.request.entries[i];
       return row && entry ? [{ row, weight: entry.weight }] : [];
     });
-    return blendRows(rows, temperature);
+    const { logprobs = 0, promptLogprobs = 0 } = this.request;
+    return blendRows(rows, temperature, Math.max(logprobs, promptLogprobs));
   }
 
   /** Goes on with the next token of the prompt, and sends its score, unless it was sent before the blend gave its slots up. */

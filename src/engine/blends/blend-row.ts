@@ -1,4 +1,4 @@
-import { logSumExp } from '../sampling/distribution.js';
+import { BEST, logSumExp } from '../sampling/distribution.js';
 import { type LogitsRow, rowOfLogits } from '../sampling/logits-row.js';
 
 /** What one entry of a blend says of the next token. */
@@ -13,10 +13,11 @@ export interface WeightedRow {
  * vocabulary of each row, and keeps nothing of them.
  * @param rows at least one, of one vocabulary
  * @param temperature of `temperedLse`, 0 or above
+ * @param numTops best tokens whose log-probabilities are reported
  */
-export function blendRows(rows: readonly WeightedRow[], temperature: number): LogitsRow {
+export function blendRows(rows: readonly WeightedRow[], temperature: number, numTops: number): LogitsRow {
   const logits = sumLogits(rows);
-  const row = rowOfLogits(logits, temperature);
+  const row = rowOfLogits(logits, temperature, Math.max(BEST, numTops));
   let known = temperature === 1 ? row.temperedLse : undefined;
   return {
     ...row,

@@ -57,9 +57,10 @@ export function changeRow(row: DrawnRow, temperature: number, change: (logits: F
  * A row of these logits.
  * @param logits `[vocabulary]`, not copied
  * @param temperature 0 or above
+ * @param numBest best ones that are wanted; a draw needs `BEST`
  */
-export function rowOfLogits(logits: Float32Array, temperature: number): DrawnRow {
-  const ids = bestIds(logits, BEST);
+export function rowOfLogits(logits: Float32Array, temperature: number, numBest = BEST): DrawnRow {
+  const ids = bestIds(logits, Math.min(numBest, logits.length));
   return {
     vocabularySize: logits.length,
     bestIds: ids,
