@@ -87,6 +87,7 @@ export async function batchHouse(
         return engine.submit(request);
       },
       submitBeams: (request) => engine.submitBeams(request),
+      submitBlend: (request) => engine.submitBlend(request),
       countFitting: (requests) => engine.countFitting(requests),
     },
     tokenizer: byteTokenizer,

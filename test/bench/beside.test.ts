@@ -26,6 +26,7 @@ const contextOf = (build: Build, options = readOptions(['--repeats', '2'], [])):
   options,
   build,
   checkpoint: '/nowhere',
+  prefixColumns: 0,
   cache: '/nowhere',
   log: () => undefined,
   keep: () => Promise.resolve(),
