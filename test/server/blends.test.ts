@@ -338,6 +338,32 @@ describe('a blend', () => {
   });
 });
 
+it('a conversation is rendered by the one template that its prefixes have', async () => {
+  const { app, library } = await server();
+  for (const [name, text] of [
+    ['own', 'own:'],
+    ['same', 'own:'],
+    ['other', 'other:'],
+  ] as const) {
+    const { config, model } = adapterFiles(2, {}, 6);
+    await library.upload('default', { name, config: Buffer.from(config), model, template: Buffer.from(text) });
+  }
+  const chat = { messages: [{ role: 'user', content: 'x' }], max_completion_tokens: 2, return_token_ids: true };
+  const promptOf = async (fields: object): Promise<string> => {
+    const { status, text } = await post(app, '/v1/chat/completions', { ...chat, ...fields });
+    if (status !== 200) return text;
+    return Buffer.from((JSON.parse(text) as { prompt_token_ids: number[] }).prompt_token_ids).toString();
+  };
+  const blend = (...names: string[]) => ({ blend: names.map((model) => ({ model, weight: 0.5 })) });
+  expect(await promptOf({ model: 'alice+own+same' })).toBe('own:');
+  expect(await promptOf(blend('alice', 'own', 'tiny'))).toBe('own:');
+  expect(await promptOf({ model: 'own', guidance_scale: 1.5 })).toBe('own:');
+  expect(await promptOf(blend('alice', 'tiny'))).toBe('abcabc');
+  for (const fields of [{ model: 'own+other' }, blend('own', 'other')]) {
+    expect(await promptOf(fields)).toContain('2 different chat templates');
+  }
+});
+
 it('another tenant’s prefix is not found, wherever it is named', async () => {
   const library = await testLibrary();
   const apiKeys = [
