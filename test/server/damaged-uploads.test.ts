@@ -36,14 +36,16 @@ async function uploadServer(): Promise<FastifyInstance> {
 interface Files {
   readonly config: Uint8Array;
   readonly model: Uint8Array;
+  readonly template?: Uint8Array | undefined;
 }
 
-async function upload(app: FastifyInstance, { config, model }: Files, fields: Record<string, string> = {}) {
+async function upload(app: FastifyInstance, { config, model, template }: Files, fields: Record<string, string> = {}) {
   const form = await encodeForm({
     name: 'n',
     ...fields,
     adapter_config: [new Uint8Array(config), 'adapter_config.json'],
     adapter_model: [new Uint8Array(model), 'adapter_model.safetensors'],
+    ...(template && { chat_template: [new Uint8Array(template), 'chat_template.jinja'] }),
   });
   const payload = Buffer.from(form.body);
   const response = await app.inject({ method: 'POST', url: '/v1/prefixes', payload, headers: form.headers });
@@ -114,6 +116,9 @@ const elsewhere: PrefixErrorCode[] = [
   'text_empty',
   'text_too_long',
   'text_unsupported',
+  'chat_template_invalid',
+  'chat_template_too_large',
+  'chat_template_unsupported', // test/server/site-prefixes.test.ts
   // An encoder-decoder's: test/server/site-prefixes.test.ts.
   ...sitesRefusals.map(({ code }) => code),
 ];
@@ -128,6 +133,14 @@ describe('every refusal', () => {
       error: { code, param, type: 'invalid_request_error' },
     });
     expect((await app.inject({ url: '/v1/prefixes' })).json()).toMatchObject({ data: [] });
+  });
+
+  it.each([
+    ['chat_template_invalid', Buffer.from('{% for %}'), 400],
+    ['chat_template_too_large', Buffer.alloc(65_537, 'a'), 413],
+  ] as const)('%s: of a chat template', async (code, template, status) => {
+    const answer = await upload(await uploadServer(), { ...prefixFiles(), template });
+    expect(answer).toMatchObject({ status, error: { code, param: 'chat_template', type: 'invalid_request_error' } });
   });
 
   it('of a text', async () => {

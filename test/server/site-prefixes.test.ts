@@ -18,12 +18,17 @@ async function sitesServer(base = seq2seq): Promise<FastifyInstance> {
   return (await testServer({ logLevel: 'silent' }, { base, library })).app;
 }
 
-async function upload(app: FastifyInstance, { config, model }: AdapterFiles, fields: Record<string, string> = {}) {
+async function upload(
+  app: FastifyInstance,
+  { config, model, template }: AdapterFiles,
+  fields: Record<string, string> = {},
+) {
   const form = await encodeForm({
     name: 'summaries',
     ...fields,
     adapter_config: [new Uint8Array(config), 'adapter_config.json'],
     adapter_model: [new Uint8Array(model), 'adapter_model.safetensors'],
+    ...(template && { chat_template: [new Uint8Array(template), 'chat_template.jinja'] }),
   });
   const payload = Buffer.from(form.body);
   return app.inject({ method: 'POST', url: '/v1/prefixes', payload, headers: form.headers });
@@ -52,6 +57,13 @@ describe("an encoder-decoder's prefix over HTTP", () => {
       const file = await app.inject(`/v1/prefixes/summaries/files/${name}`);
       expect([...file.rawPayload]).toEqual([...bytes]);
     }
+  });
+
+  it('has no chat template', async () => {
+    const template = Buffer.from('{{ messages }}');
+    const answer = await upload(await sitesServer(), { ...sitesFiles({ encoder: 2, decoder: 3, cross: 5 }), template });
+    expect(answer.statusCode).toBe(400);
+    expect(answer.json()).toMatchObject({ error: { code: 'chat_template_unsupported', param: 'chat_template' } });
   });
 
   it("is described with what PEFT's forward pass makes of it, if PEFT wrote it", async () => {
