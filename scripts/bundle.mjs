@@ -17,8 +17,9 @@ const EXTERNAL = [
   // They have native code.
   'koffi',
   'onnxruntime-node',
-  // It serves files that lie beside its modules.
+  // The first serves files that lie beside its modules, and the second for it and for us.
   '@fastify/swagger-ui',
+  '@fastify/static',
   // They are loaded only where a setting asks for them.
   'bullmq',
   'ioredis',

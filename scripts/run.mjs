@@ -16,6 +16,9 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
  * @typedef {Record<string, { integrity?: string, optional?: boolean }>} Packages
  */
 
+/** Names of files that something is built from. */
+const SOURCE = /[.](ts|tsx|css|html|svg)$/;
+
 /** @type {Record<string, (args: string[]) => void | Promise<void>>} */
 const commands = { start, test, bench };
 
@@ -54,7 +57,11 @@ function test(args) {
     check('Format', 'prettier/bin/prettier.cjs', ['--check', '.']),
     check('Lint', 'eslint/bin/eslint.js', ['--max-warnings=0', '.']),
     check('Types', 'typescript/bin/tsc', ['-p', 'test/tsconfig.json']),
-    check('Imports', 'dependency-cruiser/bin/dependency-cruise.mjs', ['--config', '.dependency-cruiser.mjs', 'src']),
+    check('Types of the console', 'typescript/bin/tsc', ['-p', 'console/tsconfig.json']),
+    check('Imports', 'dependency-cruiser/bin/dependency-cruise.mjs', [
+      ...['--config', '.dependency-cruiser.mjs'],
+      ...['src', 'console'],
+    ]),
     check('Unused', 'knip/bin/knip.js', []),
   ];
   heading('Tests');
@@ -162,7 +169,7 @@ function packagesOf(lockfile) {
 
 /** Builds what processes run, as `npm run build` does. */
 function buildProgram() {
-  return build('tsconfig.json', 'dist', ['src'], 'scripts/bundle.mjs');
+  return build('tsconfig.json', 'dist', ['src', 'console'], ['scripts/bundle.mjs', 'scripts/console.mjs']);
 }
 
 /**
@@ -170,16 +177,16 @@ function buildProgram() {
  * @param {string} project
  * @param {string} output
  * @param {string[]} folders
- * @param {string} [bundle] the script that joins its modules
+ * @param {string[]} bundles the scripts that make the rest of it, in this order
  */
-function build(project, output, folders, bundle) {
+function build(project, output, folders, bundles = []) {
   const stamp = path.join(root, output, '.sources');
-  const files = ['package-lock.json', 'tsconfig.json', project, ...(bundle === undefined ? [] : [bundle])];
+  const files = ['package-lock.json', 'tsconfig.json', project, ...bundles];
   const sources = hashSources(files, folders);
   if (readText(stamp) === sources) return true;
   console.log('Building ...');
   if (tool('node_modules/typescript/bin/tsc', ['-p', project]) !== 0) return false;
-  if (bundle !== undefined && tool(bundle, []) !== 0) return false;
+  for (const bundle of bundles) if (tool(bundle, []) !== 0) return false;
   writeFileSync(stamp, sources);
   return true;
 }
@@ -192,7 +199,7 @@ function hashSources(files, folders) {
         path.join(folder, file),
       ),
     )
-    .filter((file) => file.endsWith('.ts') && !file.includes('.cache'))
+    .filter((file) => SOURCE.test(file) && !file.includes('.cache'))
     .sort();
   const hash = createHash('sha256');
   for (const file of [...files, ...sources]) hash.update(`${file}\0`).update(readFileSync(path.join(root, file)));

@@ -1,5 +1,5 @@
 import type { LineFailure } from '../batches/line-result.js';
-import { bundledPrefixes } from '../config/paths.js';
+import { bundledPrefixes, consoleDirectory } from '../config/paths.js';
 import type { Config } from '../config/variables.js';
 import { Drafting } from '../engine/drafting/drafting.js';
 import { NgramDrafter } from '../engine/drafting/ngram-drafter.js';
@@ -92,6 +92,7 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
       base,
       generation,
       metrics,
+      consoleDirectory: config.console === 'on' ? consoleDirectory : undefined,
       tracing,
       storeReady,
       storeFailed: (error: StoreError) => health.failed(failureOf(error)),

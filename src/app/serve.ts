@@ -83,7 +83,7 @@ function banner({ model, tokenizer, server }: App, config: Config): string {
   const body = JSON.stringify({ model: model.base.id, ...prompt, max_tokens: 24 });
   const key = needsKey(config) ? ` -H "Authorization: Bearer $KEY"` : '';
   return [
-    `Preamble listens on ${url} (try it in a browser: ${url}/docs)`,
+    `Preamble listens on ${url} (${pages(url, config)})`,
     `  model  ${model.base.id}${describePrecision(config)}`,
     ...(textProblem === undefined ? [] : [`         ${textProblem}`]),
     `  slots  ${describeSlots(model.base, config)}`,
@@ -92,6 +92,13 @@ function banner({ model, tokenizer, server }: App, config: Config): string {
     ...(key ? [`         with KEY set to ${whichKey(config)}`] : []),
     '',
   ].join('\n');
+}
+
+/** What there is to see in a browser. */
+function pages(url: string, config: Config): string {
+  return config.console === 'on'
+    ? `open it in a browser; ${url}/docs has the routes`
+    : `try it in a browser: ${url}/docs`;
 }
 
 /** The precisions in parentheses; empty for float32. */

@@ -8,6 +8,8 @@ export const packageRoot = findPackageRoot(dirname(fileURLToPath(import.meta.url
 export const bundledModel = resolve(packageRoot, 'models/preamble-demo');
 /** The prefixes that come with the demo model, one directory for each. */
 export const bundledPrefixes = resolve(packageRoot, 'prefixes/bundled');
+/** Where the build writes the files of the console. */
+export const consoleDirectory = resolve(packageRoot, 'dist/console');
 /** Directory of the store unless PREAMBLE_STORE is set. */
 export const defaultStoreDirectory = resolve(packageRoot, 'prefixes');
 

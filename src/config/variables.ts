@@ -42,6 +42,8 @@ const http = {
   allowedHosts: variable('PREAMBLE_ALLOWED_HOSTS', () => [] as readonly string[], hostNames),
   /** Origins whose web pages may use the server; `*` is every one, and then alone. */
   allowedOrigins: variable('PREAMBLE_ALLOWED_ORIGINS', () => [] as readonly string[], webOrigins),
+  /** Whether the console is served at `/console/`. */
+  console: choice('PREAMBLE_CONSOLE', 'on', ['on', 'off']),
   /** Choices of one request: prompts times `n`. */
   maxChoices: integer('PREAMBLE_MAX_CHOICES', 256, 1, 65_536),
   /** Requests in one call of `/v1/batch/completions`. */

@@ -34,9 +34,11 @@ import adminKeyRoutes, { type AdminKeyDeps } from './admin/key-routes.js';
 import adminTenantRoutes, { type AdminTenantDeps } from './admin/tenant-routes.js';
 import chatRoutes from './completions/chat-routes.js';
 import completionRoutes from './completions/routes.js';
+import consoleRoutes from './console/routes.js';
 import fileRoutes, { type FileDeps } from './files/routes.js';
 import fineTuningRoutes, { type FineTuningRouteDeps } from './fine-tuning/routes.js';
 import healthRoutes from './health/routes.js';
+import meRoutes from './me/routes.js';
 import modelRoutes, { type ModelDeps } from './models/routes.js';
 import prefixRoutes, { type PrefixDeps } from './prefixes/routes.js';
 import { hangUpOnStalled } from './http/stalled-answers.js';
@@ -88,6 +90,8 @@ export interface ServerDeps
   readonly templates: ChatDeps['templates'] & PrefixDeps['templates'];
   readonly config: ServerConfig;
   readonly metrics: ServerMetrics;
+  /** Where the build has written the console's files; undefined: there is no console. */
+  readonly consoleDirectory?: string | undefined;
   /** Undefined: requests are not traced. */
   readonly tracing?: ServerTracing | undefined;
   /** Whether the store answers and takes writes; unless given, it always does. */
@@ -133,6 +137,8 @@ export async function buildServer(deps: ServerDeps): Promise<Server> {
   await app.register(openapi, { version, needsKey, hasAdmin: config.adminKey !== undefined });
   await app.register(metricsPlugin, { metrics: deps.metrics });
   await app.register(healthRoutes, { drain, engine, storeReady });
+  const { consoleDirectory: directory } = deps;
+  if (directory !== undefined) await app.register(consoleRoutes, { directory });
   await app.register(apiRoutes, { prefix: '/v1', deps, drain });
   const { adminKey } = config;
   if (adminKey !== undefined) await app.register(adminRoutes, { prefix: '/v1/admin', deps, drain, adminKey });
@@ -153,6 +159,14 @@ async function apiRoutes(app: FastifyInstance, { deps, drain }: ScopeOptions): P
   await app.register(auth, { tenancy: deps.tenancy });
   await app.register(completionRoutes, { ...deps, maxChoices, maxRequests: maxBatchItems });
   await app.register(chatRoutes, { ...deps, maxChoices });
+  const abilities = {
+    base: deps.base,
+    needsKey: deps.tenancy.needsKey,
+    chat: deps.chatTemplate !== undefined && deps.generation === undefined,
+    text: deps.tokenizer.textProblem === undefined,
+    fineTuning: deps.fineTuning !== undefined,
+  };
+  await app.register(meRoutes, { ...deps, abilities });
   await app.register(modelRoutes, { ...deps, created: Math.floor(deps.now() / 1000) });
   await app.register(prefixRoutes, { ...deps, maxUploadBytes, formPermits });
   const { files, fineTuning, batches } = deps;

@@ -10,4 +10,5 @@ export default function buildProgram(): void {
   };
   run('node_modules/typescript/bin/tsc', '-p', packageRoot);
   run('scripts/bundle.mjs');
+  run('scripts/console.mjs');
 }

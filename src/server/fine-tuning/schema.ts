@@ -125,7 +125,7 @@ const UsedHyperparameters = Type.Object({
   batch_size: Type.Integer(),
   learning_rate_multiplier: Type.Number(),
 });
-const seconds = (): TSchema & { type: string } => Type.Integer({ description: 'Unix seconds.' });
+const seconds = () => Type.Integer({ description: 'Unix seconds.' });
 
 export const Job = Type.Object(
   {

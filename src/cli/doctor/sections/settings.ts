@@ -5,6 +5,7 @@ import type { Fact, Section } from '../report.js';
 
 /** Text settings that are not secret. All others are hidden, so that a new setting is hidden by default. */
 const SHOWN: ReadonlySet<keyof Config> = new Set([
+  'console',
   'speculate',
   'host',
   'model',

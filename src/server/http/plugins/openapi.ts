@@ -14,6 +14,7 @@ const PAGE_POLICY =
 /** What the tags of operations stand for. */
 const TAGS = {
   completions: 'Completing prompts.',
+  account: 'Whose key it is.',
   models: 'The base model and the prefixes of the caller, as models.',
   prefixes: 'The prefixes of the caller.',
   files: 'Files of the caller.',

@@ -1,0 +1,63 @@
+import { call, send } from './client.js';
+import type { Prefix, PrefixDetails, PrefixList } from './types.js';
+
+/** Files of an adapter, as PEFT names them. */
+export const ADAPTER_FILES = ['adapter_config.json', 'adapter_model.safetensors'] as const;
+export type AdapterFile = (typeof ADAPTER_FILES)[number];
+
+/** All prefixes of the caller, by name. */
+export async function listPrefixes(): Promise<Prefix[]> {
+  const all: Prefix[] = [];
+  let after = '';
+  for (;;) {
+    const page = await call<PrefixList>(`prefixes?limit=100${after}`);
+    all.push(...page.data);
+    if (!page.has_more || page.last_id === null) return all;
+    after = `&after=${encodeURIComponent(page.last_id)}`;
+  }
+}
+
+/** A prefix and its versions. */
+export function retrievePrefix(name: string): Promise<PrefixDetails> {
+  return call(`prefixes/${encodeURIComponent(name)}`);
+}
+
+/** An adapter that is to be stored. */
+export interface AdapterUpload {
+  readonly name: string;
+  readonly placement: 'prefix' | 'infix';
+  /** Whether it is taken though its config names another base model. */
+  readonly force: boolean;
+  readonly config: File;
+  readonly model: File;
+}
+
+/** Stores an adapter. The answer has warnings where PEFT would use the files otherwise. */
+export function uploadAdapter({ name, placement, force, config, model }: AdapterUpload): Promise<Prefix> {
+  const form = new FormData();
+  form.append('name', name);
+  form.append('placement', placement);
+  if (force) form.append('force', 'true');
+  form.append('adapter_config', config, 'adapter_config.json');
+  form.append('adapter_model', model, 'adapter_model.safetensors');
+  return call('prefixes', { form });
+}
+
+/** Stores a text as a prefix. */
+export function uploadText(name: string, text: string): Promise<Prefix> {
+  return call('prefixes', { json: { name, text } });
+}
+
+/** Deletes a prefix with all its versions. */
+export async function deletePrefix(name: string): Promise<void> {
+  await call(`prefixes/${encodeURIComponent(name)}`, { method: 'DELETE' });
+}
+
+/** Lets the browser save a file of a version. It is fetched with the key, which a link could not send. */
+export async function saveAdapterFile(reference: string, file: AdapterFile): Promise<void> {
+  const answer = await send(`prefixes/${encodeURIComponent(reference)}/files/${file}`);
+  const url = URL.createObjectURL(await answer.blob());
+  const link = Object.assign(document.createElement('a'), { href: url, download: file });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}

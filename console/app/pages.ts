@@ -1,0 +1,20 @@
+import type { ComponentType } from 'preact';
+
+/** A page of the console. */
+interface PageEntry {
+  /** Its name in the address. */
+  readonly name: string;
+  readonly title: string;
+  /** Whether it is the operator's, so that a tenant's key is not enough. */
+  readonly isOperators?: boolean;
+  /** Loads its script. */
+  load(): Promise<{ default: ComponentType }>;
+}
+
+/** The pages, in the order of the navigation. Each is loaded when it is opened first. */
+export const PAGES: readonly PageEntry[] = [
+  { name: 'playground', title: 'Playground', load: () => import('../playground/page.js') },
+  { name: 'prefixes', title: 'Prefixes', load: () => import('../prefixes/page.js') },
+  { name: 'training', title: 'Training', load: () => import('../training/page.js') },
+  { name: 'tenants', title: 'Tenants', isOperators: true, load: () => import('../tenants/page.js') },
+];

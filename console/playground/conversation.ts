@@ -1,0 +1,44 @@
+import type { Kept } from './kept.js';
+import { type Run, runChats } from './run.js';
+
+/** Who hears how a conversation goes on. */
+interface Listeners {
+  /** A turn's answers begin to come. */
+  started(run: Run | undefined): void;
+  /** What ends the present turn. */
+  stopper(stop: () => void): void;
+  /** A turn is over; what is kept has it. */
+  kept(next: Kept): void;
+}
+
+/**
+ * Sends what the user says next, in every column's own conversation. Where answers of earlier turns are not there, because the conversation came
+ * by a link or its columns changed, its turns are held again first.
+ */
+export async function converse(
+  { setup, exchanges }: Kept,
+  withProbabilities: boolean,
+  listeners: Listeners,
+): Promise<void> {
+  const isKnown =
+    exchanges.length === setup.models.length && exchanges.every(({ length }) => length === setup.said.length);
+  let before = isKnown ? exchanges : setup.models.map(() => []);
+  const turns = isKnown ? [setup.prompt] : [...setup.said, setup.prompt];
+  let said = isKnown ? setup.said : [];
+  let stopped = false;
+  for (const prompt of turns) {
+    const run = runChats({ ...setup, prompt }, before, withProbabilities);
+    listeners.stopper(() => {
+      stopped = true;
+      run.stop();
+    });
+    listeners.started(run);
+    await run.ended;
+    const answers = run.answers.get();
+    if (stopped || answers.some(({ status }) => status === 'failed')) return;
+    before = before.map((own, index) => [...own, { said: prompt, answered: answers[index]?.text ?? '' }]);
+    said = [...said, prompt];
+    listeners.kept({ setup: { ...setup, said, prompt: '' }, exchanges: before });
+    listeners.started(undefined);
+  }
+}

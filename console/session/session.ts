@@ -1,0 +1,74 @@
+import { ApiFailure, messageOf, ServerAway } from '../api/errors.js';
+import type { Me } from '../api/types.js';
+import { createStore } from '../ui/store.js';
+import { call, onKeyRefused } from '../api/client.js';
+import { keepKey, keys } from './keys.js';
+
+/** What the console knows of who uses it. */
+export type Session =
+  | { readonly state: 'opening' }
+  /** A key is needed; `reason` says why the last one does not do. */
+  | { readonly state: 'closed'; readonly reason: string | undefined }
+  /** A tenant's key, or a server without keys. */
+  | { readonly state: 'open'; readonly me: Me }
+  /** The operator's key alone. */
+  | { readonly state: 'operator' };
+
+/** The session of this tab. */
+export const session = createStore<Session>({ state: 'opening' });
+
+/** Asks the server who this is; with the operator's key alone, only that key is tried. Waits for a server that is away. */
+export async function openSession(): Promise<void> {
+  try {
+    session.set({ state: 'open', me: await call<Me>('me') });
+  } catch (error) {
+    if (error instanceof ServerAway) return retrySoon();
+    const { tenant, operator } = keys.get();
+    if (operator !== undefined && (await isOperator())) return session.set({ state: 'operator' });
+    const reason =
+      tenant === undefined && error instanceof ApiFailure && error.status === 401 ? undefined : messageOf(error);
+    session.set({ state: 'closed', reason });
+  }
+}
+
+/** Keeps a key for this tab and opens the session with it. Finds out whose it is: a tenant's, or the operator's. */
+export async function signIn(key: string): Promise<void> {
+  keepKey('operator', key);
+  if (await isOperator()) return openSession();
+  keepKey('operator', undefined);
+  keepKey('tenant', key);
+  await openSession();
+}
+
+/** Forgets the keys of this tab. */
+export async function signOut(): Promise<void> {
+  keepKey('tenant', undefined);
+  keepKey('operator', undefined);
+  await openSession();
+}
+
+/** Asks again for what the session shows of limits and use. */
+export async function refreshSession(): Promise<void> {
+  if (session.get().state === 'open') await openSession();
+}
+
+async function isOperator(): Promise<boolean> {
+  try {
+    await call('admin/tenants?limit=1', { as: 'operator' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function retrySoon(): void {
+  setTimeout(() => void openSession(), 2000);
+}
+
+onKeyRefused((kind) => {
+  if (kind === 'operator') return keepKey('operator', undefined);
+  if (session.get().state !== 'open') return;
+  const had = keys.get().tenant !== undefined;
+  keepKey('tenant', undefined);
+  session.set({ state: 'closed', reason: had ? 'The server does not accept this key any more.' : undefined });
+});
