@@ -54,14 +54,32 @@ export default {
   forbidden: [
     ...layerRules,
     ...packageRules,
-    rule('no-circles', 'files that import each other are one file', { path: '^src/' }, { circular: true }),
+    rule('no-circles', 'files that import each other are one file', { path: '^(src|console)/' }, { circular: true }),
     rule(
       'every-folder-has-a-layer',
       'a folder of src that is not in ARCHITECTURE.md, Layers',
       { path: '^src/.+/', pathNot: [...layers.keys()].map(within) },
       {},
     ),
-    rule('everything-resolves', 'a file that is not there', { path: '^src/' }, { couldNotResolve: true, path: '^[.]' }),
+    rule(
+      'console-knows-schemas-alone',
+      'the console may import types of the schemas, and nothing else of the server',
+      { path: '^console/' },
+      { path: '^src/', pathNot: '[/-]schema[.]ts$|/schema/' },
+    ),
+    rule(
+      'console-knows-types-alone',
+      'no code of the server is in the console',
+      { path: '^console/' },
+      { path: '^src/', dependencyTypesNot: ['type-only'] },
+    ),
+    rule('nothing-knows-the-console', 'the server only sends its files', { path: '^src/' }, { path: '^console/' }),
+    rule(
+      'everything-resolves',
+      'a file that is not there',
+      { path: '^(src|console)/' },
+      { couldNotResolve: true, path: '^[.]' },
+    ),
   ],
   options: {
     tsPreCompilationDeps: true,

@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 const services = [
   'test/redis/**/*.test.ts',
   'test/cli/{doctor,image}.test.ts',
+  'test/console/**/*.test.ts',
   'test/e2e/haproxy*.test.ts',
   'test/e2e/web-pages.test.ts',
   'test/house/charts.test.ts',

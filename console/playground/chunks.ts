@@ -2,10 +2,7 @@ import type { ChatChunk, ChunkLogprobs, ManyChunk } from '../api/types.js';
 import type { Addition, Alternative, Token } from './answer.js';
 
 /** What a chunk of a completion adds; undefined: nothing, as it has no choice. */
-export function additionOfCompletion({
-  choices = [],
-  usage,
-}: ManyChunk & { readonly error?: never }): Addition | undefined {
+export function additionOfCompletion({ choices, usage }: ManyChunk & { readonly error?: never }): Addition | undefined {
   const [choice] = choices;
   if (choice === undefined) return undefined;
   return {

@@ -25,17 +25,13 @@ export async function converse(
   let before = isKnown ? exchanges : setup.models.map(() => []);
   const turns = isKnown ? [setup.prompt] : [...setup.said, setup.prompt];
   let said = isKnown ? setup.said : [];
-  let stopped = false;
   for (const prompt of turns) {
     const run = runChats({ ...setup, prompt }, before, withProbabilities);
-    listeners.stopper(() => {
-      stopped = true;
-      run.stop();
-    });
+    listeners.stopper(run.stop);
     listeners.started(run);
     await run.ended;
     const answers = run.answers.get();
-    if (stopped || answers.some(({ status }) => status === 'failed')) return;
+    if (answers.some(({ status }) => status !== 'done')) return;
     before = before.map((own, index) => [...own, { said: prompt, answered: answers[index]?.text ?? '' }]);
     said = [...said, prompt];
     listeners.kept({ setup: { ...setup, said, prompt: '' }, exchanges: before });

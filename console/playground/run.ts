@@ -15,7 +15,7 @@ export interface Run {
   /** Settles when every column has its answer, or has failed. Never rejects. */
   readonly ended: Promise<void>;
   /** Ends it; what has come stays. */
-  stop(): void;
+  readonly stop: () => void;
 }
 
 /** Starts a run of completions: one call, whose requests the server computes together. */

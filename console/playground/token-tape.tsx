@@ -18,7 +18,7 @@ export function TokenTape({ arrivals, span }: TokenTapeProps): VNode {
   const ticks = arrivals.map((time) => `M${at(time)} 0v8`).join('');
   return (
     <svg class="tape" viewBox={`0 0 ${WIDTH} 8`} preserveAspectRatio="none" aria-hidden="true">
-      <path d={ticks} vectorEffect="non-scaling-stroke" />
+      <path d={ticks} vector-effect="non-scaling-stroke" />
     </svg>
   );
 }

@@ -64,12 +64,18 @@ interface PieceProps {
   readonly chosen: boolean;
 }
 
-/** The text of one token. It is not rendered again while the answer grows behind it. */
-const Piece = memo<PieceProps>(({ index, text, step, chosen }) => (
-  <span class={`t ${chosen ? 'chosen' : ''} ${text === '' ? 'silent' : ''}`} data-step={step} data-index={index}>
-    {text}
-  </span>
-));
+/** The text of one token. It is not rendered again while the answer grows behind it. The space before a word stays uncoloured: it may end a line. */
+const Piece = memo<PieceProps>(({ index, text, step, chosen }) => {
+  const space = /^ */.exec(text)?.[0] ?? '';
+  return (
+    <span class={`t ${chosen ? 'chosen' : ''} ${text === '' ? 'silent' : ''}`} data-index={index}>
+      {space}
+      <span data-step={step} data-index={index}>
+        {text.slice(space.length)}
+      </span>
+    </span>
+  );
+});
 
 /** How unlikely a token was, from 0, certain, to `STEPS`. */
 function stepOf(token: Token | undefined): number {

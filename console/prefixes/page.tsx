@@ -4,7 +4,7 @@ import { listPrefixes } from '../api/prefixes.js';
 import type { Me, Prefix } from '../api/types.js';
 import { hrefOf, route } from '../app/route.js';
 import { refreshSession, session } from '../session/session.js';
-import { count, formatBytes, formatTime } from '../ui/format.js';
+import { count, formatBytes } from '../ui/format.js';
 import { Notice } from '../ui/notice.js';
 import { useStore } from '../ui/store.js';
 import { useLoaded } from '../ui/use-loaded.js';
@@ -72,8 +72,7 @@ function PrefixList({ prefixes, chosen }: { prefixes: readonly Prefix[]; chosen:
           >
             <b>{prefix.name}</b>
             <span class="quiet">
-              {kindOf(prefix)} · {count(prefix.num_virtual_tokens, 'token')} · {formatBytes(prefix.bytes)} ·{' '}
-              {formatTime(prefix.created)}
+              {kindOf(prefix)} · {count(prefix.num_virtual_tokens, 'token')}
             </span>
           </a>
         </li>

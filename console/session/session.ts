@@ -14,6 +14,9 @@ export type Session =
   /** The operator's key alone. */
   | { readonly state: 'operator' };
 
+/** From one question to a server that is away to the next. */
+const RETRY_MS = 2000;
+
 /** The session of this tab. */
 export const session = createStore<Session>({ state: 'opening' });
 
@@ -22,9 +25,15 @@ export async function openSession(): Promise<void> {
   try {
     session.set({ state: 'open', me: await call<Me>('me') });
   } catch (error) {
-    if (error instanceof ServerAway) return retrySoon();
+    if (error instanceof ServerAway) {
+      setTimeout(() => void openSession(), RETRY_MS);
+      return;
+    }
     const { tenant, operator } = keys.get();
-    if (operator !== undefined && (await isOperator())) return session.set({ state: 'operator' });
+    if (operator !== undefined && (await isOperator())) {
+      session.set({ state: 'operator' });
+      return;
+    }
     const reason =
       tenant === undefined && error instanceof ApiFailure && error.status === 401 ? undefined : messageOf(error);
     session.set({ state: 'closed', reason });
@@ -61,13 +70,9 @@ async function isOperator(): Promise<boolean> {
   }
 }
 
-function retrySoon(): void {
-  setTimeout(() => void openSession(), 2000);
-}
-
 onKeyRefused((kind) => {
-  if (kind === 'operator') return keepKey('operator', undefined);
-  if (session.get().state !== 'open') return;
+  if (kind === 'operator') keepKey('operator', undefined);
+  if (kind === 'operator' || session.get().state !== 'open') return;
   const had = keys.get().tenant !== undefined;
   keepKey('tenant', undefined);
   session.set({ state: 'closed', reason: had ? 'The server does not accept this key any more.' : undefined });

@@ -41,10 +41,7 @@ function parsePoint(line: string): Record<string, number> | undefined {
   try {
     const value: unknown = JSON.parse(line);
     if (typeof value !== 'object' || value === null) return undefined;
-    return Object.fromEntries(Object.entries(value).filter(([, number]) => typeof number === 'number')) as Record<
-      string,
-      number
-    >;
+    return Object.fromEntries(Object.entries(value).filter(([, number]) => typeof number === 'number'));
   } catch {
     return undefined;
   }

@@ -82,7 +82,7 @@ function Progress({ job, curve }: { job: Job; curve: Curve }): VNode {
     <div class="job-progress">
       <p role="status">
         <span class={`status ${job.status}`}>{job.status}</span>
-        {known && `, step ${step} of ${curve.steps ?? 0}`}
+        {known && `, step ${step} of ${curve.steps}`}
         {job.status === 'running' && left !== undefined && left > 0 && `, about ${formatDuration(left)} left`}
         {job.finished_at !== null && ` after ${formatDuration(job.finished_at - job.created_at)}`}
       </p>

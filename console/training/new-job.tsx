@@ -8,7 +8,7 @@ import { DropZone } from '../ui/drop-zone.js';
 import { formatBytes } from '../ui/format.js';
 import { Notice } from '../ui/notice.js';
 import { ENOUGH_TO_HOLD_OUT, type Examples, holdOut, readExamples } from './examples.js';
-import { PRESETS } from './methods.js';
+import { type Preset, quickPreset } from './methods.js';
 import { Preview } from './preview.js';
 import { rememberPrompt } from './remembered.js';
 import { isShown, type Settings, SettingsFields } from './settings-fields.js';
@@ -24,8 +24,6 @@ interface Chosen {
   readonly read: Examples;
 }
 
-const [QUICK] = PRESETS;
-
 /** The way from a file to a job: drop it, look at what was read, choose, start. */
 export function NewJobForm({ me, created }: NewJobFormProps): VNode {
   const [chosen, setChosen] = useState<Chosen>();
@@ -34,10 +32,7 @@ export function NewJobForm({ me, created }: NewJobFormProps): VNode {
     method: 'prefix',
     length: 10,
     init: 'random',
-    mlp: QUICK.mlp,
-    learningRate: QUICK.learningRate,
-    epochs: QUICK.epochs,
-    batchSize: QUICK.batchSize,
+    ...numbersOf(quickPreset(0)),
     holdsOut: false,
     tooLong: 'fail',
   });
@@ -50,7 +45,8 @@ export function NewJobForm({ me, created }: NewJobFormProps): VNode {
     setProblems(other === undefined ? {} : { '': 'One file at a time, please: the first was taken.' });
     const read = readExamples(await file.text(), me.base_model.chat);
     setChosen({ file, read });
-    change({ holdsOut: read.examples.length >= ENOUGH_TO_HOLD_OUT });
+    const count = read.examples.length;
+    change({ ...numbersOf(quickPreset(count)), holdsOut: count >= ENOUGH_TO_HOLD_OUT });
   };
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
@@ -105,6 +101,15 @@ export function NewJobForm({ me, created }: NewJobFormProps): VNode {
         ))}
     </form>
   );
+}
+
+function numbersOf({
+  mlp,
+  learningRate,
+  epochs,
+  batchSize,
+}: Preset): Pick<Settings, 'mlp' | 'learningRate' | 'epochs' | 'batchSize'> {
+  return { mlp, learningRate, epochs, batchSize };
 }
 
 async function startJob({ file, read }: Chosen, settings: Settings, model: string): Promise<Job> {

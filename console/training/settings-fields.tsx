@@ -1,7 +1,7 @@
 import type { VNode } from 'preact';
 
 import { Field } from '../ui/field.js';
-import { INIT_ADVICE, LENGTH_ADVICE, type Method, METHODS, PRESETS } from './methods.js';
+import { INIT_ADVICE, LENGTH_ADVICE, type Method, METHODS, PAPER_PRESET, quickPreset } from './methods.js';
 
 /** What the form of a job has. */
 export interface Settings {
@@ -89,7 +89,7 @@ export function SettingsFields({ settings, change, examples, problems, isDecoder
           )}
         </Field>
       </div>
-      <Presets settings={settings} change={change} />
+      <Presets settings={settings} change={change} examples={examples} />
       <div class="number-row">
         {NUMBERS.map(({ key, field, label, min }) => (
           <Field key={key} label={label} problem={problems[field]}>
@@ -159,11 +159,11 @@ function MethodChoice({
 }
 
 /** Fills the numbers in. */
-function Presets({ settings, change }: Pick<SettingsFieldsProps, 'settings' | 'change'>): VNode {
+function Presets({ settings, change, examples }: Pick<SettingsFieldsProps, 'settings' | 'change' | 'examples'>): VNode {
   return (
     <fieldset class="choices">
       <legend>How it is trained</legend>
-      {PRESETS.map(({ label, advice, ...numbers }) => (
+      {[quickPreset(examples), PAPER_PRESET].map(({ label, advice, ...numbers }) => (
         <label key={label} class="choice">
           <input
             type="radio"

@@ -9,7 +9,7 @@ interface FieldProps {
   readonly problem?: string | undefined;
   readonly className?: string;
   /** The control; its id is the one given. */
-  children(id: string, describedBy: string | undefined): VNode;
+  readonly children: (id: string, describedBy: string | undefined) => VNode;
 }
 
 /** A control with its label, a hint, and what is wrong with it, tied together for screen readers. */

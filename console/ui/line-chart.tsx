@@ -37,7 +37,7 @@ export function LineChart({ label, xLabel, yLabel, series, maxX }: LineChartProp
         {yTicks.map((y) => (
           <g key={y}>
             <line class="grid" x1={MARGIN.left} x2={WIDTH - MARGIN.right} y1={down(y)} y2={down(y)} />
-            <text class="tick" x={MARGIN.left - 8} y={down(y) + 4} textAnchor="end">
+            <text class="tick" x={MARGIN.left - 8} y={down(y) + 4} text-anchor="end">
               {tidy(y)}
             </text>
           </g>
@@ -45,7 +45,7 @@ export function LineChart({ label, xLabel, yLabel, series, maxX }: LineChartProp
         {ticksTo(right)
           .filter((x) => x <= right)
           .map((x) => (
-            <text key={x} class="tick" x={left(x)} y={HEIGHT - 12} textAnchor="middle">
+            <text key={x} class="tick" x={left(x)} y={HEIGHT - 12} text-anchor="middle">
               {tidy(x)}
             </text>
           ))}

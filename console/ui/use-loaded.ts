@@ -9,7 +9,7 @@ export interface Loaded<T> {
   /** Why the last request failed, in words; undefined where it has not. */
   readonly problem: string | undefined;
   /** Asks again. What is shown stays until the answer is there. */
-  reload(): Promise<void>;
+  readonly reload: () => Promise<void>;
 }
 
 /** Asks the server when the component appears and whenever `key` changes. An answer that comes after a later request is dropped. */

@@ -51,6 +51,7 @@ describe('/openapi.json', () => {
       '/v1/batch/completions',
       '/v1/chat/completions',
       '/v1/completions',
+      '/v1/me',
       '/v1/models',
       '/v1/models/{id}',
       '/v1/prefixes',

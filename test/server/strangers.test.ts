@@ -16,6 +16,8 @@ import { adapterFiles, temporaryDirectory, testLibrary } from './prefix-library.
 const PUBLIC = ['/livez', '/readyz', '/health', '/metrics', '/openapi.json', '/docs'];
 /** Where another tenant's key does something on its own behalf, or gets a list of its own; elsewhere nothing is found. */
 const OWN: Readonly<Record<string, number>> = {
+  'GET /v1/me': 200,
+  'HEAD /v1/me': 200,
   'GET /v1/models': 200,
   'HEAD /v1/models': 200,
   'GET /v1/prefixes': 200,

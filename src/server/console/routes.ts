@@ -38,12 +38,12 @@ interface ConsoleOptions {
 export default fp<ConsoleOptions>(
   async (app, { directory }) => {
     // Relative, so that it is right behind a proxy that serves this below a path of its own.
-    app.get('/', { schema: { hide: true } }, async (_, reply) => reply.redirect('console/'));
+    for (const url of ['/', '/console'])
+      app.get(url, { schema: { hide: true } }, async (_, reply) => reply.redirect('console/'));
     await app.register(fastifyStatic, {
       root: directory,
       prefix: '/console/',
       decorateReply: false,
-      redirect: true,
       preCompressed: true,
       cacheControl: false,
       setHeaders: (reply, path) => {
