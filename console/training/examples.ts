@@ -87,15 +87,25 @@ function parse(text: string): unknown {
 /** Part of the examples that a validation file gets: each tenth. */
 const HELD_OUT_EVERY = 10;
 
-/** The lines of a training and a validation file, of which the latter has every tenth example. */
-export function holdOut(examples: readonly Example[]): { readonly training: string; readonly validation: string } {
-  const isHeldOut = (index: number): boolean => index % HELD_OUT_EVERY === HELD_OUT_EVERY - 1;
-  const lines = (wanted: boolean): string =>
-    examples
-      .filter((_, index) => isHeldOut(index) === wanted)
-      .map(({ source }) => `${source}\n`)
-      .join('');
-  return { training: lines(false), validation: lines(true) };
+/** Examples as files: those to train on, and those that are held out for validation. */
+export interface Split {
+  readonly training: string;
+  /** Empty: nothing is held out. */
+  readonly validation: string;
+}
+
+/** Writes the examples that can be used as files. A line keeps its number, so that what the server says of it holds for the original too. */
+export function splitExamples(examples: readonly Example[], holdsOut: boolean): Split {
+  const isHeldOut = (index: number): boolean => holdsOut && index % HELD_OUT_EVERY === HELD_OUT_EVERY - 1;
+  const kept = examples.filter((_, index) => !isHeldOut(index));
+  const held = examples.filter((_, index) => isHeldOut(index));
+  return { training: writeLines(kept), validation: writeLines(held) };
+}
+
+function writeLines(examples: readonly Example[]): string {
+  const lines: string[] = [];
+  for (const { line, source } of examples) lines[line - 1] = source;
+  return Array.from(lines, (line: string | undefined) => `${line ?? ''}\n`).join('');
 }
 
 /** Fewest examples of which some are held out unless somebody says otherwise. */

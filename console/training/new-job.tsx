@@ -7,7 +7,7 @@ import type { Job, Me, NewJob } from '../api/types.js';
 import { DropZone } from '../ui/drop-zone.js';
 import { formatBytes } from '../ui/format.js';
 import { Notice } from '../ui/notice.js';
-import { ENOUGH_TO_HOLD_OUT, type Examples, holdOut, readExamples } from './examples.js';
+import { ENOUGH_TO_HOLD_OUT, type Examples, readExamples, splitExamples } from './examples.js';
 import { type Preset, quickPreset } from './methods.js';
 import { Preview } from './preview.js';
 import { rememberPrompt } from './remembered.js';
@@ -113,7 +113,7 @@ function numbersOf({
 }
 
 async function startJob({ file, read }: Chosen, settings: Settings, model: string): Promise<Job> {
-  const { training, validation } = settings.holdsOut ? holdOut(read.examples) : { training: file, validation: '' };
+  const { training, validation } = splitExamples(read.examples, settings.holdsOut);
   const trainingFile = await uploadTrainingFile(file.name, new Blob([training]));
   const validationFile =
     validation === '' ? undefined : await uploadTrainingFile(`held-out-${file.name}`, new Blob([validation]));

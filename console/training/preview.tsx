@@ -25,7 +25,7 @@ export function Preview({ read, base, length }: PreviewProps): VNode {
     <div class="preview">
       {problems.length > 0 && (
         <Notice kind="problem">
-          <p>{count(badLines, 'line')} cannot be used:</p>
+          <p>{count(badLines, 'line')} cannot be used, and left out:</p>
           <ul>
             {problems.map((one) => (
               <li key={one}>{one}</li>

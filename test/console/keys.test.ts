@@ -1,6 +1,6 @@
 import { describe, expect, inject, it } from 'vitest';
 
-import { answersOf, openConsole } from './console.js';
+import { answersOf, openConsole, showConsole } from './console.js';
 
 const adminKey = 'wallaby-administers';
 const apiKeys = [{ tenant: 'alice', key: 'alice-key' }];
@@ -50,8 +50,7 @@ describe.skipIf(inject('chromium') === null)('keys', () => {
 
     const me = await fetch(`${server.url}/v1/me`, { headers: { authorization: `Bearer ${key}` } });
     expect(await me.json()).toMatchObject({ tenant: 'bob', limits: { requests_per_minute: 600 } });
-    const other = await page.context().newPage();
-    await other.goto(`${server.url}/console/`);
+    const other = await showConsole(server.url);
     await other.getByLabel('Key').fill(key);
     await other.getByRole('button', { name: 'Use this key' }).click();
     await other.getByRole('button', { name: 'Run' }).waitFor();

@@ -26,7 +26,7 @@ const config = (changes: object = {}): Promise<Picked> =>
 const model = (change?: (content: Buffer) => Buffer): Promise<Picked> => file('adapter_model.safetensors', change);
 
 async function store(page: Page, name: string, files: Picked[]): Promise<void> {
-  await page.getByLabel('Name').fill(name);
+  await page.getByLabel('Name', { exact: true }).fill(name);
   await page.locator('input[type=file]').setInputFiles(files);
   await page.getByRole('button', { name: 'Store' }).click();
 }
@@ -43,7 +43,7 @@ describe.skipIf(inject('chromium') === null)('the page of prefixes', () => {
       return transfer;
     })()`);
     await page.locator('.drop-zone').dispatchEvent('drop', { dataTransfer: dropped });
-    await page.getByLabel('Name').fill('users/alice');
+    await page.getByLabel('Name', { exact: true }).fill('users/alice');
     await page.getByRole('button', { name: 'Store' }).click();
     await page.getByText('16 virtual tokens').waitFor();
     await page.getByText('6 prefixes').waitFor();
@@ -55,6 +55,7 @@ describe.skipIf(inject('chromium') === null)('the page of prefixes', () => {
 
     await page.getByLabel('Examples').fill('About apple cake');
     await page.getByRole('button', { name: 'Compare' }).click();
+    await page.locator('.comparison').waitFor();
     const [base, own] = await page.locator('.comparison .answer-text').allInnerTexts();
     expect(own).toContain('Morning Paper');
     expect(base).not.toContain('Morning Paper');
@@ -83,8 +84,8 @@ describe.skipIf(inject('chromium') === null)('the page of prefixes', () => {
       await expect.poll(async () => (await page.locator(place).allInnerTexts()).join(' ')).toMatch(words);
     };
     const good = [await config(), await model()];
-    await refused('not a name!', good, /name/, '.field:has-text("Name") .field-problem');
-    await refused('preamble-demo', good, /base model/, '.field:has-text("Name") .field-problem');
+    await refused('not a name!', good, /name/, '.field-problem');
+    await refused('preamble-demo', good, /base model/, '.field-problem');
     const adapterConfig = '.chosen-file:has-text("adapter_config")';
     const adapterModel = '.chosen-file:has-text("adapter_model")';
     await refused(
@@ -100,9 +101,15 @@ describe.skipIf(inject('chromium') === null)('the page of prefixes', () => {
       /truncated|bytes|header/i,
       adapterModel,
     );
-    await refused('a', [{ ...(await config()), name: 'notes.txt' }], /“notes\.txt”: not taken/, adapterConfig);
+    const other = await config({ base_model_name_or_path: 'somebody/other' });
+    await refused('forced', [other, await model()], /somebody\/other/, adapterConfig);
+    await page.getByLabel('Take it though its config names another base model').check();
+    await page.getByRole('button', { name: 'Store' }).click();
+    await page.getByText('Stored as').waitFor();
+    await page.locator('input[type=file]').setInputFiles([{ ...other, name: 'notes.txt' }]);
+    await expect.poll(told).toEqual([expect.stringContaining('“notes.txt”: not taken')]);
     await page.getByText('A text', { exact: true }).click();
-    await page.getByLabel('Text').fill('hello '.repeat(3000));
+    await page.getByLabel('Text', { exact: true }).fill('hello '.repeat(3000));
     await page.getByRole('button', { name: 'Store' }).click();
     await expect.poll(told).toEqual([expect.stringMatching(/context|virtual tokens/)]);
   });
@@ -110,8 +117,8 @@ describe.skipIf(inject('chromium') === null)('the page of prefixes', () => {
   it('stores a text as a prefix', async () => {
     const { page, server } = await openConsole('#/prefixes');
     await page.getByText('A text', { exact: true }).click();
-    await page.getByLabel('Name').fill('polite');
-    await page.getByLabel('Text').fill('Dear Sir or Madam,');
+    await page.getByLabel('Name', { exact: true }).fill('polite');
+    await page.getByLabel('Text', { exact: true }).fill('Dear Sir or Madam,');
     await page.getByRole('button', { name: 'Store' }).click();
     await page.getByText('Stored as').waitFor();
     const stored = await (await fetch(`${server.url}/v1/prefixes/polite`)).json();

@@ -33,7 +33,7 @@ describe.skipIf(inject('chromium') === null)('the page of training', () => {
     const { page } = await openConsole('#/training');
     const bad = [...examples.slice(0, 3), { text: 'alone' }, ['no'], { prompt: 'a', completion: 7 }];
     await page.locator('input[type=file]').setInputFiles(jsonl(Buffer.concat([lines(bad), Buffer.from('{\n')])));
-    await page.getByText('4 lines cannot be used').waitFor();
+    await page.getByText('4 lines cannot be used, and left out').waitFor();
     await page.getByText("Line 4: 'prompt' is missing.").waitFor();
     await page.getByText('Line 7: this is not a JSON object.').waitFor();
     await page.getByLabel('Name of the prefix').fill('not a name!');
@@ -47,13 +47,13 @@ describe.skipIf(inject('chromium') === null)('the page of training', () => {
     await page.getByText('more than the 502 tokens that fit').waitFor();
     await page.getByRole('button', { name: 'Start training' }).click();
     await page.locator('.status.failed').first().waitFor();
-    expect(await page.locator('.notice.problem').innerText()).toMatch(/fit/);
+    expect(await page.locator('.notice.problem').innerText()).toMatch(/line 21: at least \d+ tokens/);
   });
 
   it('cancels', async () => {
     const { page } = await openConsole('#/training');
     await page.locator('input[type=file]').setInputFiles(jsonl(lines(examples)));
-    await page.getByLabel('Epochs').fill('1000');
+    await page.getByLabel('Epochs', { exact: true }).fill('1000');
     await page.getByRole('button', { name: 'Start training' }).click();
     await page.getByRole('button', { name: 'Cancel' }).click();
     await page.getByRole('button', { name: 'Cancel training' }).click();
