@@ -26,18 +26,15 @@ export function retrievePrefix(name: string): Promise<PrefixDetails> {
 export interface AdapterUpload {
   readonly name: string;
   readonly placement: 'prefix' | 'infix';
-  /** Whether it is taken though its config names another base model. */
-  readonly force: boolean;
   readonly config: File;
   readonly model: File;
 }
 
 /** Stores an adapter. The answer has warnings where PEFT would use the files otherwise. */
-export function uploadAdapter({ name, placement, force, config, model }: AdapterUpload): Promise<Prefix> {
+export function uploadAdapter({ name, placement, config, model }: AdapterUpload): Promise<Prefix> {
   const form = new FormData();
   form.append('name', name);
   form.append('placement', placement);
-  if (force) form.append('force', 'true');
   form.append('adapter_config', config, 'adapter_config.json');
   form.append('adapter_model', model, 'adapter_model.safetensors');
   return call('prefixes', { form });

@@ -23,7 +23,7 @@ interface Files {
   readonly model?: File;
 }
 
-const FIELDS = ['name', 'placement', 'force', 'adapter_config', 'adapter_model', 'text'];
+const FIELDS = ['name', 'placement', 'adapter_config', 'adapter_model', 'text'];
 
 /** Stores a prefix: the two files that PEFT wrote, or a text. What the server refuses stands at the field that it is about. */
 export function Upload({ changed }: UploadProps): VNode {
@@ -32,7 +32,6 @@ export function Upload({ changed }: UploadProps): VNode {
   const [text, setText] = useState('');
   const [files, setFiles] = useState<Files>({});
   const [infix, setInfix] = useState(false);
-  const [force, setForce] = useState(false);
   const [problems, setProblems] = useState<Problems>({});
   const [stored, setStored] = useState<Prefix>();
   const [busy, setBusy] = useState(false);
@@ -53,7 +52,7 @@ export function Upload({ changed }: UploadProps): VNode {
     try {
       const prefix =
         kind === 'files' && config && model
-          ? await uploadAdapter({ name, placement: infix ? 'infix' : 'prefix', force, config, model })
+          ? await uploadAdapter({ name, placement: infix ? 'infix' : 'prefix', config, model })
           : await uploadText(name, text);
       setStored(prefix);
       setFiles({});
@@ -101,11 +100,6 @@ export function Upload({ changed }: UploadProps): VNode {
             Infix: stands before the prompt’s last token
           </label>
           {problems['placement'] !== undefined && <p class="field-problem">{problems['placement']}</p>}
-          <label class="check">
-            <input type="checkbox" checked={force} onChange={({ currentTarget }) => setForce(currentTarget.checked)} />
-            Take it though its config names another base model
-          </label>
-          {problems['force'] !== undefined && <p class="field-problem">{problems['force']}</p>}
         </>
       ) : (
         <Field label="Text" hint="Stands before every prompt. Nothing is trained." problem={problems['text']}>

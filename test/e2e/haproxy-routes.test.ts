@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { expect, inject, it } from 'vitest';
 
+import { consoleDirectory } from '../../src/config/paths.js';
 import { listen, testServer } from '../server/harness.js';
 import { testLibrary } from '../server/prefix-library.js';
 import { startHaproxy } from '../support/haproxy.js';
@@ -13,7 +14,9 @@ const skip = inject('haproxy') === null;
 it.skipIf(skip)('passes every route that the server has, but for those blocked on purpose', async () => {
   const { app, url } = await proxied();
   const routes = routesOf(app);
-  expect(routes).toEqual(expect.arrayContaining(['/metrics', '/openapi.json', '/docs/*', '/v1/admin/keys/:id']));
+  expect(routes).toEqual(
+    expect.arrayContaining(['/metrics', '/openapi.json', '/docs/*', '/console/*', '/v1/admin/keys/:id']),
+  );
   const stopped: string[] = [];
   for (const route of routes) {
     if (!isServers(await send(url, { path: route.replace(/\*|:\w+/g, 'x') }))) stopped.push(route);
@@ -38,7 +41,7 @@ it.skipIf(skip)('blocks a path however it is spelled', async () => {
 
 it.skipIf(skip)('passes no dots to another route', async () => {
   const { url } = await proxied();
-  const routes = (up: string): string[] => [`/v1/${up}/metrics`, `/docs/${up}/metrics`, `/docs/static/${up}/${up}/metrics`]; // prettier-ignore
+  const routes = (up: string): string[] => [`/v1/${up}/metrics`, `/console/${up}/metrics`, `/docs/${up}/metrics`, `/docs/static/${up}/${up}/metrics`]; // prettier-ignore
   for (const path of ['..', '%2e%2e', '..%2F', '%2E%2E%2F'].flatMap(routes)) {
     const answer = await send(url, { path });
     expect([400, 404], path).toContain(answer.status);
@@ -59,7 +62,7 @@ it.skipIf(skip)('passes names with slashes as they were written', async () => {
 
 /** A server with every route, by itself and behind HAProxy. */
 async function proxied(): Promise<{ app: FastifyInstance; direct: string; url: string }> {
-  const routes = { files: {} as never, fineTuning: {} as never };
+  const routes = { files: {} as never, fineTuning: {} as never, consoleDirectory };
   const keys = { adminKey: 'root', apiKeys: [{ tenant: 'alice', key: 'sesame' }] };
   const { app } = await testServer(keys, { library: await testLibrary(), ...routes });
   const direct = await listen(app);
