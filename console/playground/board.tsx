@@ -113,13 +113,19 @@ export function Board({ models, me, state }: BoardProps): VNode {
             </button>
           )}
           <span class="spring" />
-          <CopyButton text={link} label="Copy link" />
+          <CopyButton text={link} label="Copy link" isQuiet />
           <button type="button" class="quiet-button" onClick={() => setShowsCode(true)}>
             Show code
           </button>
         </div>
         <ParameterFields setup={setup} change={change} isChat={isChat} />
       </form>
+      {answers.length === 0 && exchanges.length === 0 && (
+        <p class="lead">
+          One frozen model, and a prefix of its own in each column. They answer together, from the same batch: press{' '}
+          {isChat ? 'Send' : 'Run'}.
+        </p>
+      )}
       <p class="visually-hidden" role="status">
         {statusOf(running, answers)}
       </p>

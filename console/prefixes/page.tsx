@@ -36,7 +36,7 @@ export default function PrefixesPage(): VNode {
         {prefixes?.length === 0 && <p class="quiet">There are none yet.</p>}
         {prefixes && prefixes.length > 0 && <PrefixList prefixes={prefixes} chosen={name} />}
       </section>
-      <section class="pane" aria-label={chosen ? `Prefix ${chosen.name}` : 'Upload'}>
+      <section class={`pane ${chosen ? 'chosen' : ''}`} aria-label={chosen ? `Prefix ${chosen.name}` : 'Upload'}>
         {name !== null && prefixes && !chosen && <Notice kind="problem">There is no prefix “{name}”.</Notice>}
         {chosen ? (
           <Details key={`${chosen.name}@${chosen.version}`} name={chosen.name} changed={changed} />

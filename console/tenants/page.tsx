@@ -41,7 +41,7 @@ export default function TenantsPage(): VNode {
         </ul>
         <NewTenant created={reload} />
       </section>
-      <section class="pane" aria-label={chosen ? `Tenant ${chosen.tenant}` : 'Tenant'}>
+      <section class={`pane ${chosen ? 'chosen' : ''}`} aria-label={chosen ? `Tenant ${chosen.tenant}` : 'Tenant'}>
         {chosen ? (
           <TenantView key={chosen.tenant} tenant={chosen} changed={reload} />
         ) : (

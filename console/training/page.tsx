@@ -33,7 +33,7 @@ export default function TrainingPage(): VNode {
         {jobs?.length === 0 && <p class="quiet">Nothing was trained yet.</p>}
         {jobs && jobs.length > 0 && <JobList jobs={jobs} chosen={id} />}
       </section>
-      <section class="pane" aria-label={id === null ? 'New training' : 'Training job'}>
+      <section class={`pane ${id !== null ? 'chosen' : ''}`} aria-label={id === null ? 'New training' : 'Training job'}>
         {id === null ? (
           <NewJobForm
             me={current.me}

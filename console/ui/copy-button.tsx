@@ -5,13 +5,15 @@ interface CopyButtonProps {
   /** What is copied, or what makes it when it is asked for. */
   readonly text: string | (() => string);
   readonly label: string;
+  /** Whether it has no frame. */
+  readonly isQuiet?: boolean;
 }
 
 /** How long the button says that it has copied. */
 const TOLD_MS = 2000;
 
 /** Copies a text. Where the browser does not let it, which is so on pages that came by plain HTTP, it says so. */
-export function CopyButton({ text, label }: CopyButtonProps): VNode {
+export function CopyButton({ text, label, isQuiet = false }: CopyButtonProps): VNode {
   const [told, setTold] = useState<string>();
   useEffect(() => {
     if (told === undefined) return;
@@ -27,7 +29,7 @@ export function CopyButton({ text, label }: CopyButtonProps): VNode {
     }
   };
   return (
-    <button type="button" class="quiet-button" onClick={() => void copy()}>
+    <button type="button" class={isQuiet ? 'quiet-button' : ''} onClick={() => void copy()}>
       <span role="status">{told ?? label}</span>
     </button>
   );

@@ -1,3 +1,6 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+
 import { describe, expect, inject, it } from 'vitest';
 
 import { addressOf, startProgram, testModelCache } from '../support/program.js';
@@ -9,6 +12,10 @@ import { answersOf, openConsole, showConsole } from './console.js';
 
 const link = (pairs: readonly (readonly [string, string])[]): string =>
   `#/playground?${new URLSearchParams(pairs.map(([name, value]): [string, string] => [name, value])).toString()}`;
+
+/** What a program prints, run where the packages of the repository are found. */
+const run = async (program: string, args: string[]): Promise<string> =>
+  (await promisify(execFile)(program, args, { cwd: packageRoot })).stdout;
 
 describe.skipIf(inject('chromium') === null)('the playground', () => {
   it('shows four prefixes answering one prompt, from a fresh start, by one key press and in one call', async () => {
@@ -87,15 +94,18 @@ describe.skipIf(inject('chromium') === null)('the playground', () => {
     expect(await page.locator('.column.waiting, .column.streaming').count()).toBe(0);
   });
 
-  it('writes a run as a program, without the key', async () => {
-    const { page } = await openConsole();
+  it('writes a run as a program, which works as it is written, without the key', async () => {
+    const { page } = await openConsole(link([['model', 'headlines'], ['model', 'casual-chat'], ['prompt', "About Rosa's apple cake\n"], ['temperature', '0'], ['max_tokens', '60'], ['top_k', '3']])); // prettier-ignore
     await page.getByRole('button', { name: 'Show code' }).click();
     const code = page.locator('pre.code');
-    expect(await code.innerText()).toContain('/v1/batch/completions');
-    await page.getByText('Python', { exact: true }).click();
-    expect(await code.innerText()).toContain('AsyncOpenAI');
+    const events = await run('bash', ['-c', await code.innerText()]);
+    expect(events).toContain('"custom_id":"1"');
+    expect(events).toContain('data: [DONE]');
     await page.getByText('JavaScript', { exact: true }).click();
-    expect(await code.innerText()).toContain("import OpenAI from 'openai'");
+    const printed = await run(process.execPath, ['--input-type=module', '--eval', await code.innerText()]);
+    expect(printed).toMatch(/^headlines: Morning Paper: .*\ncasual-chat: hey /);
+    await page.getByText('Python', { exact: true }).click();
+    expect(await code.innerText()).toContain('"extra_body":{"top_k":3}');
     await page.keyboard.press('Escape');
     expect(await code.count()).toBe(0);
   });

@@ -35,6 +35,12 @@ describe('readConfig', () => {
     });
   });
 
+  it('reads whether there is a console', () => {
+    expect(readConfig({}).console).toBe('on');
+    expect(readConfig({ PREAMBLE_CONSOLE: 'off' }).console).toBe('off');
+    expect(() => readConfig({ PREAMBLE_CONSOLE: 'no' })).toThrow(/PREAMBLE_CONSOLE/);
+  });
+
   it('reads whether drafts are made, and from how much', () => {
     const env = { PREAMBLE_SPECULATE: 'off', PREAMBLE_DRAFT_TABLE_BYTES: '0' };
     expect(readConfig(env)).toMatchObject({ speculate: 'off', draftTableBytes: 0 });
