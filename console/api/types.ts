@@ -7,7 +7,7 @@ import type { ChatChunkChoice, ChatRequest } from '../../src/completions/chat/sc
 import type { ChunkChoice, Usage } from '../../src/completions/answer/schema.js';
 import type { ErrorEnvelope } from '../../src/server/schema/error.js';
 
-export type { CompletionRequest, ChatRequest, ErrorEnvelope, Usage };
+export type { CompletionRequest, ChatRequest, ErrorEnvelope };
 export type { Me } from '../../src/server/me/schema.js';
 export type { Prefix, PrefixDetails, PrefixList, PrefixVersion } from '../../src/server/prefixes/schema.js';
 export type { FileObject } from '../../src/server/files/schema.js';

@@ -1,7 +1,7 @@
 import type { CompletionRequest } from '../api/types.js';
 
 /** The parameters of a request that the playground shows, by their names in the API. */
-export type ParameterName = Extract<
+type ParameterName = Extract<
   keyof CompletionRequest,
   | 'max_tokens'
   | 'temperature'

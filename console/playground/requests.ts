@@ -3,7 +3,7 @@ import type { Parameters } from './parameters.js';
 import type { Setup } from './setup.js';
 
 /** Alternatives of each token that a run asks for. */
-export const ALTERNATIVES = 5;
+const ALTERNATIVES = 5;
 
 /** One exchange of a conversation. */
 export interface Exchange {

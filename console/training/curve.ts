@@ -1,7 +1,7 @@
 import type { JobEventObject } from '../api/types.js';
 
 /** A loss at a step, in nats per learned token. */
-export interface CurvePoint {
+interface CurvePoint {
   readonly step: number;
   readonly loss: number;
 }

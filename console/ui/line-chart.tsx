@@ -1,7 +1,7 @@
 import type { VNode } from 'preact';
 
 /** A line of a chart. */
-export interface Series {
+interface Series {
   readonly label: string;
   /** Name of its style: `main` has the accent's colour. */
   readonly style: 'main' | 'second';

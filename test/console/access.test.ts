@@ -1,12 +1,9 @@
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-
+import axe from 'axe-core';
 import type { Page } from 'playwright-core';
 import { describe, expect, inject, it } from 'vitest';
 
 import { answersOf, openConsole } from './console.js';
 
-const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const adminKey = 'wallaby-administers';
 const apiKeys = [{ tenant: 'alice', key: 'alice-key' }];
 
@@ -18,7 +15,7 @@ interface Finding {
 
 /** What axe-core finds on the page that is serious. */
 async function findingsOf(page: Page): Promise<string[]> {
-  await page.evaluate(axe);
+  await page.evaluate(axe.source);
   const { violations } = await page.evaluate<{ violations: Finding[] }>('axe.run()');
   const serious = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
   return serious.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`);
@@ -70,7 +67,7 @@ describe.skipIf(inject('chromium') === null)('the console', () => {
   it('is used with the keyboard alone', async () => {
     const { page } = await openConsole();
     await page.getByRole('button', { name: 'Run' }).waitFor();
-    const focused = (): Promise<string> => page.evaluate('document.activeElement.textContent.trim()');
+    const focused = (): Promise<string> => page.evaluate<string>('document.activeElement.textContent.trim()');
     await page.keyboard.press('Tab');
     expect(await focused()).toBe('Skip to content');
     await page.keyboard.press('Enter');
@@ -82,7 +79,7 @@ describe.skipIf(inject('chromium') === null)('the console', () => {
     const reached: string[] = [];
     for (let tabs = 0; tabs < 24; tabs++) {
       await page.keyboard.press('Tab');
-      reached.push(await page.evaluate("document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent")); // prettier-ignore
+      reached.push(await page.evaluate<string>("document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent")); // prettier-ignore
     }
     expect(reached).toEqual(expect.arrayContaining(['Model of column 4', 'Remove column 4', 'Add a column', 'Show code'].map((name) => expect.stringContaining(name)))); // prettier-ignore
   });
@@ -90,7 +87,7 @@ describe.skipIf(inject('chromium') === null)('the console', () => {
   it('has colours of the system, light ones and dark ones', async () => {
     const { page } = await openConsole();
     await page.emulateMedia({ colorScheme: 'light' });
-    const paper = (): Promise<string> => page.evaluate('getComputedStyle(document.body).backgroundColor');
+    const paper = (): Promise<string> => page.evaluate<string>('getComputedStyle(document.body).backgroundColor');
     const light = await paper();
     await page.emulateMedia({ colorScheme: 'dark' });
     const dark = await paper();

@@ -7,7 +7,7 @@ import { type Abilities, toMe } from './response.js';
 import { Me } from './schema.js';
 
 /** Parts of the program that the route uses. */
-export interface MeDeps {
+interface MeDeps {
   readonly library: Pick<PrefixLibrary, 'list'>;
   readonly abilities: Abilities;
 }
