@@ -44,6 +44,9 @@ export default fp<ConsoleOptions>(
       root: directory,
       prefix: '/console/',
       decorateReply: false,
+      // A route for each file, and none for what is not there.
+      wildcard: false,
+      globIgnore: ['**/*.br', '**/*.gz'],
       preCompressed: true,
       cacheControl: false,
       setHeaders: (reply, path) => {
