@@ -28,6 +28,12 @@ export default function PlaygroundPage(): VNode {
   }, [models]);
   if (problem !== undefined && models === undefined) return <Notice kind="problem">{problem}</Notice>;
   if (models === undefined || state === undefined || current.state !== 'open') return <p class="quiet">Opening …</p>;
+  if (!current.me.base_model.text)
+    return (
+      <Notice kind="note">
+        This model has no tokenizer: its prompts are token ids, which only programs write. See /docs for the routes.
+      </Notice>
+    );
   return <Board key={address} models={models} me={current.me} state={state} />;
 }
 

@@ -42,9 +42,10 @@ export async function openSession(): Promise<void> {
 
 /** Keeps a key for this tab and opens the session with it. Finds out whose it is: a tenant's, or the operator's. */
 export async function signIn(key: string): Promise<void> {
+  const { operator } = keys.get();
   keepKey('operator', key);
   if (await isOperator()) return openSession();
-  keepKey('operator', undefined);
+  keepKey('operator', operator);
   keepKey('tenant', key);
   await openSession();
 }

@@ -133,7 +133,7 @@ function toRequest(
   examples: number,
 ): NewJob {
   const { name, method, length, init, mlp, learningRate, epochs, batchSize, tooLong } = settings;
-  const steps = Math.ceil(examples / batchSize) * epochs;
+  const steps = Math.ceil(examples / Math.max(1, batchSize)) * epochs;
   const startsRandomly = init.trim() === '' || init === 'random';
   return {
     model,

@@ -74,7 +74,7 @@ export function SettingsFields({ settings, change, examples, problems, isDecoder
               min={1}
               aria-describedby={describedBy}
               value={settings.length}
-              onInput={({ currentTarget }) => change({ length: currentTarget.valueAsNumber })}
+              onInput={({ currentTarget }) => change({ length: numberIn(currentTarget) })}
             />
           )}
         </Field>
@@ -101,7 +101,7 @@ export function SettingsFields({ settings, change, examples, problems, isDecoder
                 min={min}
                 aria-describedby={describedBy}
                 value={settings[key]}
-                onInput={({ currentTarget }) => change({ [key]: currentTarget.valueAsNumber })}
+                onInput={({ currentTarget }) => change({ [key]: numberIn(currentTarget) })}
               />
             )}
           </Field>
@@ -131,6 +131,11 @@ export function SettingsFields({ settings, change, examples, problems, isDecoder
       </Field>
     </div>
   );
+}
+
+/** The number in a field; an empty one has 0, which the server takes or refuses in its own words. */
+function numberIn({ valueAsNumber }: HTMLInputElement): number {
+  return Number.isNaN(valueAsNumber) ? 0 : valueAsNumber;
 }
 
 function MethodChoice({
