@@ -3,7 +3,9 @@ import type { Prefix, PrefixDetails, PrefixList } from './types.js';
 
 /** Files of an adapter, as PEFT names them. */
 export const ADAPTER_FILES = ['adapter_config.json', 'adapter_model.safetensors'] as const;
-export type AdapterFile = (typeof ADAPTER_FILES)[number];
+/** File of a prefix's own chat template. */
+export const TEMPLATE_FILE = 'chat_template.jinja';
+export type AdapterFile = (typeof ADAPTER_FILES)[number] | typeof TEMPLATE_FILE;
 
 /** All prefixes of the caller, by name. */
 export async function listPrefixes(): Promise<Prefix[]> {
@@ -28,15 +30,18 @@ export interface AdapterUpload {
   readonly placement: 'prefix' | 'infix';
   readonly config: File;
   readonly model: File;
+  /** The prefix's own chat template; undefined: it has none. */
+  readonly template?: File | undefined;
 }
 
 /** Stores an adapter. The answer has warnings where PEFT would use the files otherwise. */
-export function uploadAdapter({ name, placement, config, model }: AdapterUpload): Promise<Prefix> {
+export function uploadAdapter({ name, placement, config, model, template }: AdapterUpload): Promise<Prefix> {
   const form = new FormData();
   form.append('name', name);
   form.append('placement', placement);
   form.append('adapter_config', config, 'adapter_config.json');
   form.append('adapter_model', model, 'adapter_model.safetensors');
+  if (template) form.append('chat_template', template, TEMPLATE_FILE);
   return call('prefixes', { form });
 }
 

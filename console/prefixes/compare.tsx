@@ -53,7 +53,9 @@ export function Compare({ name, base, versions }: CompareProps): VNode {
         <select id={id} value={value} onChange={({ currentTarget }) => set(currentTarget.value)}>
           {choices.map((choice, index) => (
             <option key={choice} value={choice}>
-              {index === 0 ? `${base} (base)` : `${shortVersion(versions[index - 1] ?? '')}${index === 1 ? ' (newest)' : ''}`}
+              {index === 0
+                ? `${base} (base)`
+                : `${shortVersion(versions[index - 1] ?? '')}${index === 1 ? ' (newest)' : ''}`}
             </option>
           ))}
         </select>
@@ -67,7 +69,10 @@ export function Compare({ name, base, versions }: CompareProps): VNode {
         {side('This', left, setLeft)}
         {side('With', right, setRight)}
       </div>
-      <Field label="Examples" hint={`A prompt a line, up to ${MAX_EXAMPLES}. A line break is added to each, and both answer greedily.`}>
+      <Field
+        label="Examples"
+        hint={`A prompt a line, up to ${MAX_EXAMPLES}. A line break is added to each, and both answer greedily.`}
+      >
         {(id, describedBy) => (
           <textarea
             id={id}
@@ -81,7 +86,9 @@ export function Compare({ name, base, versions }: CompareProps): VNode {
       <button type="submit" disabled={busy || prompts.length === 0}>
         {busy ? 'Comparing …' : 'Compare'}
       </button>
-      {prompts.length > MAX_EXAMPLES && <Notice kind="warning">Only the first {MAX_EXAMPLES} examples are compared.</Notice>}
+      {prompts.length > MAX_EXAMPLES && (
+        <Notice kind="warning">Only the first {MAX_EXAMPLES} examples are compared.</Notice>
+      )}
       {problem !== undefined && <Notice kind="problem">{problem}</Notice>}
       {rows.length > 0 && <Rows rows={rows} />}
     </form>
@@ -116,6 +123,11 @@ async function ask(prompts: readonly string[], sides: readonly string[]): Promis
     })),
   );
   const { data } = await call<ManyResponse>('batch/completions', { json: { requests } });
-  const answers = data.map(({ response: { body } }) => ('error' in body ? body.error.message : (body.choices[0]?.text ?? '')));
-  return prompts.map((prompt, index) => ({ prompt, answers: answers.slice(index * sides.length, (index + 1) * sides.length) }));
+  const answers = data.map(({ response: { body } }) =>
+    'error' in body ? body.error.message : (body.choices[0]?.text ?? ''),
+  );
+  return prompts.map((prompt, index) => ({
+    prompt,
+    answers: answers.slice(index * sides.length, (index + 1) * sides.length),
+  }));
 }

@@ -2,7 +2,14 @@ import type { VNode } from 'preact';
 import { useState } from 'preact/hooks';
 
 import { messageOf } from '../api/errors.js';
-import { ADAPTER_FILES, type AdapterFile, deletePrefix, retrievePrefix, saveAdapterFile } from '../api/prefixes.js';
+import {
+  ADAPTER_FILES,
+  type AdapterFile,
+  deletePrefix,
+  retrievePrefix,
+  saveAdapterFile,
+  TEMPLATE_FILE,
+} from '../api/prefixes.js';
 import type { PrefixDetails, PrefixVersion } from '../api/types.js';
 import { hrefOf } from '../app/route.js';
 import { Confirm } from '../ui/confirm.js';
@@ -53,8 +60,8 @@ export function Details({ name, changed }: DetailsProps): VNode {
             await changed();
           }}
         >
-          “{prefix.name}” and its {count(prefix.versions.length, 'version')} are gone at once for new requests, and cannot be
-          had back.
+          “{prefix.name}” and its {count(prefix.versions.length, 'version')} are gone at once for new requests, and
+          cannot be had back.
         </Confirm>
       )}
     </>
@@ -107,7 +114,7 @@ function Versions({ prefix }: { prefix: PrefixDetails }): VNode {
                 <td class="number">{formatBytes(version.bytes)}</td>
                 <td>{formatTime(version.created)}</td>
                 <td>
-                  {ADAPTER_FILES.map((file) => (
+                  {filesOf(version).map((file) => (
                     <button
                       key={file}
                       type="button"
@@ -127,6 +134,11 @@ function Versions({ prefix }: { prefix: PrefixDetails }): VNode {
       {problem !== undefined && <Notice kind="problem">{problem}</Notice>}
     </>
   );
+}
+
+/** The files that a version has. */
+function filesOf({ chat_template }: PrefixVersion): readonly AdapterFile[] {
+  return chat_template === true ? [...ADAPTER_FILES, TEMPLATE_FILE] : ADAPTER_FILES;
 }
 
 /** Virtual tokens, at each site where there are several. */

@@ -54,7 +54,8 @@ function Use({ me: { use, limits } }: { me: Me }): VNode {
   return (
     <p class="quiet">
       {use.prefixes.toLocaleString()}
-      {of(limits.max_prefixes?.toLocaleString())} {use.prefixes === 1 ? 'prefix' : 'prefixes'}, {formatBytes(use.prefix_bytes)}
+      {of(limits.max_prefixes?.toLocaleString())} {use.prefixes === 1 ? 'prefix' : 'prefixes'},{' '}
+      {formatBytes(use.prefix_bytes)}
       {of(limits.max_prefix_bytes === null ? undefined : formatBytes(limits.max_prefix_bytes))}
     </p>
   );

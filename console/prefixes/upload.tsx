@@ -21,9 +21,11 @@ type Problems = Readonly<Record<string, string>>;
 interface Files {
   readonly config?: File;
   readonly model?: File;
+  /** Optional. */
+  readonly template?: File;
 }
 
-const FIELDS = ['name', 'placement', 'adapter_config', 'adapter_model', 'text'];
+const FIELDS = ['name', 'placement', 'adapter_config', 'adapter_model', 'chat_template', 'text'];
 
 /** Stores a prefix: the two files that PEFT wrote, or a text. What the server refuses stands at the field that it is about. */
 export function Upload({ changed }: UploadProps): VNode {
@@ -43,7 +45,7 @@ export function Upload({ changed }: UploadProps): VNode {
   };
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
-    const { config, model } = files;
+    const { config, model, template } = files;
     const missing = missingOf(kind, name, text, files);
     setProblems(missing);
     setStored(undefined);
@@ -52,7 +54,7 @@ export function Upload({ changed }: UploadProps): VNode {
     try {
       const prefix =
         kind === 'files' && config && model
-          ? await uploadAdapter({ name, placement: infix ? 'infix' : 'prefix', config, model })
+          ? await uploadAdapter({ name, placement: infix ? 'infix' : 'prefix', config, model, template })
           : await uploadText(name, text);
       setStored(prefix);
       setFiles({});
@@ -90,11 +92,14 @@ export function Upload({ changed }: UploadProps): VNode {
       </Field>
       {kind === 'files' ? (
         <>
-          <DropZone label="Choose files" accept=".json,.safetensors" multiple take={take}>
+          <DropZone label="Choose files" accept=".json,.safetensors,.jinja" multiple take={take}>
             Drop <code>adapter_config.json</code> and <code>adapter_model.safetensors</code> here
           </DropZone>
           <ChosenFile title="adapter_config" file={files.config} problem={problems['adapter_config']} />
           <ChosenFile title="adapter_model" file={files.model} problem={problems['adapter_model']} />
+          {(files.template ?? problems['chat_template']) !== undefined && (
+            <ChosenFile title="chat_template" file={files.template} problem={problems['chat_template']} />
+          )}
           <label class="check">
             <input type="checkbox" checked={infix} onChange={({ currentTarget }) => setInfix(currentTarget.checked)} />
             Infix: stands before the prompt’s last token
@@ -123,7 +128,15 @@ export function Upload({ changed }: UploadProps): VNode {
   );
 }
 
-function ChosenFile({ title, file, problem }: { title: string; file: File | undefined; problem: string | undefined }): VNode {
+function ChosenFile({
+  title,
+  file,
+  problem,
+}: {
+  title: string;
+  file: File | undefined;
+  problem: string | undefined;
+}): VNode {
   return (
     <div class="chosen-file">
       <span class={file ? '' : 'quiet'}>
@@ -150,15 +163,19 @@ function Stored({ prefix }: { prefix: Prefix }): VNode {
   );
 }
 
-/** Tells the two files of an adapter apart by their names' endings. */
+/** Tells the files of an adapter apart by their names' endings. */
 function sortFiles(dropped: readonly File[]): { files: Files; problem?: string } {
   const config = dropped.find(({ name }) => name.endsWith('.json'));
   const model = dropped.find(({ name }) => name.endsWith('.safetensors'));
-  const others = dropped.filter((file) => file !== config && file !== model);
-  const files = { ...(config && { config }), ...(model && { model }) };
+  const template = dropped.find(({ name }) => name.endsWith('.jinja'));
+  const others = dropped.filter((file) => file !== config && file !== model && file !== template);
+  const files = { ...(config && { config }), ...(model && { model }), ...(template && { template }) };
   if (others.length === 0) return { files };
   const names = others.map(({ name }) => `“${name}”`).join(', ');
-  return { files, problem: `${names}: not taken. A prefix is one .json and one .safetensors file.` };
+  return {
+    files,
+    problem: `${names}: not taken. A prefix is one .json and one .safetensors file, and may have a chat template, .jinja.`,
+  };
 }
 
 function missingOf(kind: 'files' | 'text', name: string, text: string, { config, model }: Files): Problems {

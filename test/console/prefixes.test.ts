@@ -101,6 +101,13 @@ describe.skipIf(inject('chromium') === null)('the page of prefixes', () => {
       /truncated|bytes|header/i,
       adapterModel,
     );
+    const template = {
+      name: 'chat_template.jinja',
+      mimeType: 'text/plain',
+      buffer: Buffer.from('{% for message in %}'),
+    };
+    await refused('a', [...good, template], /chat_template: /, '.chosen-file:has-text("chat_template")');
+    await page.reload();
     const other = await config({ base_model_name_or_path: 'somebody/other' });
     await store(page, 'warned', [other, await model()]);
     await page.locator('.notice.good', { hasText: 'somebody/other' }).waitFor();

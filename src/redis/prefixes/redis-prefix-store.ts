@@ -179,11 +179,7 @@ export class RedisPrefixStore implements CopyableStore {
   }
 
   /** Writes the pieces of an upload and then runs `commit`, or drops them again. */
-  async #write<T>(
-    keys: PrefixKeys,
-    upload: PrefixUpload,
-    commit: (entry: VersionEntry) => Promise<T>,
-  ): Promise<T> {
+  async #write<T>(keys: PrefixKeys, upload: PrefixUpload, commit: (entry: VersionEntry) => Promise<T>): Promise<T> {
     const draft = draftOf(upload);
     const { entry } = draft;
     try {
