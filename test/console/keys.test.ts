@@ -8,10 +8,10 @@ const apiKeys = [{ tenant: 'alice', key: 'alice-key' }];
 describe.skipIf(inject('chromium') === null)('keys', () => {
   it('opens with a tenant’s key alone, keeps it in this tab, and sends it to this server only', async () => {
     const { page } = await openConsole('', { apiKeys });
-    await page.getByLabel('Key').fill('wrong-key');
+    await page.getByLabel('Key', { exact: true }).fill('wrong-key');
     await page.getByRole('button', { name: 'Use this key' }).click();
     await page.getByText('does not accept this key').waitFor();
-    await page.getByLabel('Key').fill('alice-key');
+    await page.getByLabel('Key', { exact: true }).fill('alice-key');
     await page.getByRole('button', { name: 'Use this key' }).click();
     await page.getByRole('button', { name: 'Run' }).click();
     expect((await answersOf(page, 4))[0]).toContain('Morning Paper');
@@ -22,13 +22,13 @@ describe.skipIf(inject('chromium') === null)('keys', () => {
     expect(await page.locator('pre.code').innerText()).not.toContain('alice-key');
     await page.keyboard.press('Escape');
     await page.getByRole('button', { name: 'Forget key' }).click();
-    await page.getByLabel('Key').waitFor();
+    await page.getByLabel('Key', { exact: true }).waitFor();
     expect(await page.evaluate('sessionStorage.length')).toBe(0);
   });
 
   it('lets an operator make a tenant and keys, shows a key once, and a revoked one closes the page that uses it', async () => {
     const { page, server } = await openConsole('#/tenants', { adminKey });
-    await page.getByLabel('Key').fill(adminKey);
+    await page.getByLabel('Key', { exact: true }).fill(adminKey);
     await page.getByRole('button', { name: 'Use this key' }).click();
     await page.getByLabel('New tenant').fill('no such name!');
     await page.getByRole('button', { name: 'Create', exact: true }).click();
@@ -51,7 +51,7 @@ describe.skipIf(inject('chromium') === null)('keys', () => {
     const me = await fetch(`${server.url}/v1/me`, { headers: { authorization: `Bearer ${key}` } });
     expect(await me.json()).toMatchObject({ tenant: 'bob', limits: { requests_per_minute: 600 } });
     const other = await showConsole(server.url);
-    await other.getByLabel('Key').fill(key);
+    await other.getByLabel('Key', { exact: true }).fill(key);
     await other.getByRole('button', { name: 'Use this key' }).click();
     await other.getByRole('button', { name: 'Run' }).waitFor();
     await page.getByRole('button', { name: 'Revoke “laptop”' }).click();
