@@ -81,7 +81,7 @@ describe.skipIf(inject('chromium') === null)('the console', () => {
       await page.keyboard.press('Tab');
       reached.push(await page.evaluate<string>("document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent")); // prettier-ignore
     }
-    expect(reached).toEqual(expect.arrayContaining(['Model of column 4', 'Remove column 4', 'Add a column', 'Show code'].map((name) => expect.stringContaining(name)))); // prettier-ignore
+    expect(reached).toEqual(expect.arrayContaining(['Model of column 4', 'Remove column 4', 'Add a column', 'Show code'].map((name): unknown => expect.stringContaining(name)))); // prettier-ignore
   });
 
   it('has colours of the system, light ones and dark ones', async () => {
