@@ -93,6 +93,7 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
       generation,
       metrics,
       consoleDirectory: config.console === 'on' ? consoleDirectory : undefined,
+      observeVersion: (id: string) => metrics.versionSequence(id),
       tracing,
       storeReady,
       storeFailed: (error: StoreError) => health.failed(failureOf(error)),

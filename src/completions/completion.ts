@@ -13,7 +13,8 @@ import { usageOf } from './answer/usage.js';
 import type { RequestContext } from './context.js';
 import { textUnsupported } from './errors.js';
 import { encodeBadWords } from './plan/bad-words.js';
-import { countRows, countVirtualTokens, loadModel, type RequestModel, sharedRoom } from './plan/model.js';
+import { countRows, countVirtualTokens, loadModel, type RequestModel, sharedRoom, versionsOf } from './plan/model.js';
+import { type ObserveVersion, sequenceObserver } from './plan/observe.js';
 import type { PrefixSource } from './plan/prefix.js';
 import { encodePrompts } from './plan/prompts.js';
 import { planSubmissions, submitAll, type CompletionEngine } from './plan/requests.js';
@@ -31,6 +32,8 @@ export interface CompletionDeps {
   readonly generation?: GenerationConfig | undefined;
   /** Choices that one request may have generated, over all prompts. */
   readonly maxChoices: number;
+  /** Counts sequences of versions that share a name; undefined or left out: they are not counted. */
+  readonly observeVersion?: ObserveVersion | undefined;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
 }
@@ -41,6 +44,8 @@ export interface Completion {
   /** Unix seconds. */
   readonly created: number;
   readonly params: CompletionParams;
+  /** As `versionsOf` names them; undefined without a prefix that has one. */
+  readonly version: string | undefined;
   readonly choices: readonly RunningChoice[];
   /** Tokens so far. */
   readonly usage: () => Usage;
@@ -106,7 +111,7 @@ export async function startPrepared(
   const { tenant, created: tenantCreated, limits } = caller;
   const { prefix, blend } = model;
   const share = { weight: limits.weight, queueShare: limits.queueShare ?? 1 };
-  const observe = trace && (() => trace.sequence());
+  const observe = sequenceObserver(trace, deps.observeVersion, model.chosenIds);
   const badWords = encodeBadWords(params.badWords, tokenizer);
   const scope = {
     tenant,
@@ -124,7 +129,14 @@ export async function startPrepared(
   gone.throwIfAborted();
   const generations = submitAll(engine, params, plan);
   const virtualTokens = countVirtualTokens(base, model);
-  const completion = describe(deps, params, { prompts, generations, reservation, virtualTokens, mayWrite });
+  const completion = describe(deps, params, {
+    prompts,
+    generations,
+    reservation,
+    virtualTokens,
+    version: versionsOf(model),
+    mayWrite,
+  });
   gone.addEventListener('abort', () => completion.cancel(), { once: true });
   return completion;
 }
@@ -136,13 +148,14 @@ interface Admitted {
   readonly generations: readonly Generation[];
   readonly reservation: Reservation;
   readonly virtualTokens: number;
+  readonly version: string | undefined;
   readonly mayWrite: RequestContext['mayWrite'];
 }
 
 function describe(
   { tokenizer, now }: Pick<CompletionDeps, 'tokenizer' | 'now'>,
   params: CompletionParams,
-  { prompts, generations, reservation, virtualTokens, mayWrite }: Admitted,
+  { prompts, generations, reservation, virtualTokens, version, mayWrite }: Admitted,
 ): Completion {
   const { bestOf, logprobs, promptLogprobs, skipsSpecialTokens, returnTokenIds, echo } = params;
   const choices = generations.map((generation, index) => {
@@ -164,6 +177,7 @@ function describe(
     id: `cmpl-${randomUUID().replaceAll('-', '')}`,
     created: Math.floor(now() / 1000),
     params,
+    version,
     choices,
     usage,
     mayWrite,

@@ -1,7 +1,8 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
-import type { EngineObserver, EngineStats, ObservedEnd, ObservedStep } from '../engine/observer.js';
+import type { EngineObserver, EngineStats, ObservedEnd, ObservedStep, SequenceObserver } from '../engine/observer.js';
 import { countBuckets, SECONDS_BUCKETS } from './buckets.js';
+import { VersionMetrics } from './version-metrics.js';
 
 /** Labels and sources of the series. */
 export interface MetricsOptions {
@@ -46,6 +47,7 @@ export class Metrics implements EngineObserver {
   readonly #batchesRunning: Gauge;
   readonly #batches: Counter;
   readonly #batchRequests: Counter;
+  readonly #versions: VersionMetrics;
 
   constructor(options: MetricsOptions) {
     const { contextLength, modelName } = options;
@@ -97,6 +99,7 @@ export class Metrics implements EngineObserver {
     const requests = 'Requests of batches by the file that their results are in.';
     this.#batchRequests = this.#counter('batch_requests_total', requests, ['list']);
     this.#coldLoads = this.#histogram('prefix_kv_cold_load_seconds', 'Loading a prefix from the store.', load);
+    this.#versions = new VersionMetrics(this.#registry);
   }
 
   get contentType(): string {
@@ -167,6 +170,11 @@ export class Metrics implements EngineObserver {
   /** Records the time to load a prefix's keys and values from the store. */
   prefixLoaded(seconds: number): void {
     this.#coldLoads.observe(seconds);
+  }
+
+  /** Observes one sequence of a version that shares its name's requests. @param id a `versionId` */
+  versionSequence(id: string): SequenceObserver {
+    return this.#versions.sequence(id);
   }
 
   /** Counts a fine-tuning job that begins to train in this process. */

@@ -5,13 +5,16 @@ import type { PrefixQuota } from './quota.js';
 import {
   type FileStream,
   findVersion,
+  type ForeignPrefix,
   type ListOptions,
+  type NameState,
   type PrefixDetails,
   type PrefixInfo,
   type PrefixStore,
   type PrefixUpload,
   type PutResult,
   type StoredFileName,
+  withInfo,
 } from './store.js';
 
 /** Versions that are remembered, over all names. */
@@ -51,7 +54,7 @@ export class CachedPrefixStore implements PrefixStore {
     const details = await this.#details.get(key, () => this.store.get(tenant, name));
     if (details === undefined || version === undefined) return details;
     const info = findVersion(details.versions, version);
-    return info && { ...info, versions: details.versions };
+    return info && withInfo(details, info);
   }
 
   async nameOf(tenant: string, id: string): Promise<string | undefined> {
@@ -68,6 +71,22 @@ export class CachedPrefixStore implements PrefixStore {
 
   async promote(tenant: string, name: string, version: string): Promise<PrefixInfo | undefined> {
     return this.#changing(tenant, name, () => this.store.promote(tenant, name, version));
+  }
+
+  async update(
+    tenant: string,
+    name: string,
+    change: (details: PrefixDetails) => NameState,
+  ): Promise<PrefixDetails | undefined> {
+    return this.#changing(tenant, name, () => this.store.update(tenant, name, change));
+  }
+
+  async offers(tenant: string): Promise<readonly ForeignPrefix[]> {
+    return this.store.offers(tenant);
+  }
+
+  async noteOffer(tenant: string, prefix: ForeignPrefix, isOffered: boolean): Promise<void> {
+    return this.store.noteOffer(tenant, prefix, isOffered);
   }
 
   async delete(tenant: string, name: string): Promise<boolean> {
@@ -89,11 +108,11 @@ export class CachedPrefixStore implements PrefixStore {
   /**
    * Drops a name that has changed, perhaps before it was asked for last.
    * @param tenant the tenant's key
-   * @param version the version that the name stands for now; undefined when the name is gone, or nobody knows
+   * @param version the version that the name stands for now, for all requests; undefined when the name is gone, or nobody knows
    */
   forget(tenant: string, name: string, version?: string): void {
     const key = keyOf(tenant, name);
-    this.#details.forget(key, (known) => known.version === version);
+    this.#details.forget(key, (known) => known.version === version && known.shares === undefined);
     // A name that looks like an adapter's id comes before the adapter.
     this.#names.forget(key);
   }

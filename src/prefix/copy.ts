@@ -1,5 +1,6 @@
 import { PrefixError } from './errors.js';
 import { CONFIG_FILE, MODEL_FILE, TEMPLATE_FILE } from './adapter/format.js';
+import { allTo } from './shares.js';
 import { KV_FILE, type PrefixInfo, type PrefixStore, type PrefixUpload } from './store.js';
 import { fileSums, type FileSums, filesVersion, textVersion } from './version.js';
 
@@ -47,7 +48,7 @@ const PAGE = 100;
 
 /**
  * Copies every prefix that is not there yet, or is damaged there, oldest version first, and lets each name stand for what it stands for
- * in `from`. Doing it again goes on where it was cut off. What is copied is checked: its content against its version, and what was stored against what was read.
+ * in `from`, with its shares and grants. Doing it again goes on where it was cut off. What is copied is checked: its content against its version, and what was stored against what was read.
  */
 export async function copyPrefixes(
   from: PrefixArchive,
@@ -95,7 +96,9 @@ async function copyName(
     if (await to.isWhole(tenant, name, info.version)) counts.skipped++;
     else if (await copyVersion(from, to, tenant, info)) counts.copied++;
   }
-  await to.promote(tenant, name, source.version);
+  const { version, shares = allTo(version), previous, grants } = source;
+  for (const other of grants?.tenants ?? []) await to.noteOffer(other, { owner: grants?.owner ?? '', name }, true);
+  await to.update(tenant, name, () => ({ shares, previous, grants }));
 }
 
 /** False when the version was deleted meanwhile. */

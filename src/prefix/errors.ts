@@ -1,7 +1,7 @@
 import { SAFETENSORS_ERROR_CODES, type SafetensorsErrorCode } from '../safetensors/index.js';
 
 /** Kinds of failure, which the server maps to a status. `damaged` is the store's fault, the others are the caller's. */
-export type PrefixErrorReason = 'invalid' | 'too_large' | 'not_found' | 'quota' | 'damaged';
+export type PrefixErrorReason = 'invalid' | 'too_large' | 'not_found' | 'conflict' | 'quota' | 'damaged';
 
 interface PrefixErrorEntry {
   /** The field of the upload that is at fault. */
@@ -76,7 +76,19 @@ export const PREFIX_ERRORS = {
   prefix_not_found: { param: 'name', reason: 'not_found' },
   /** More than one version of the name begins with these digits. */
   prefix_version_ambiguous: invalid('name'),
+  /** Shares that are not 100 together, or of versions that are not there. */
+  shares_invalid: invalid('shares'),
+  /** An upload that is to have share 0 under a name that has no other version. */
+  share_invalid: invalid('share'),
+  /** A rollback of shares that have not changed. */
+  no_previous_shares: { param: 'name', reason: 'conflict' },
   tenant_invalid: invalid('tenant'),
+  /** The tenant is the prefix's owner. */
+  grant_invalid: invalid('tenant'),
+  /** The prefix is not granted to the tenant. */
+  grant_not_found: { param: 'tenant', reason: 'not_found' },
+  /** The prefix is granted to as many tenants, or the tenant was offered as many prefixes, as may be. */
+  too_many_grants: { param: 'tenant', reason: 'quota' },
   ...CONFIG_ERRORS,
   ...MODEL_ERRORS,
   ...TEMPLATE_ERRORS,
@@ -113,4 +125,9 @@ export class PrefixError extends Error {
   get reason(): PrefixErrorReason {
     return PREFIX_ERRORS[this.code].reason;
   }
+}
+
+/** The error for a name, or `name@VERSION`, that a tenant does not have. */
+export function prefixNotFound(name: string): PrefixError {
+  return new PrefixError('prefix_not_found', `name: there is no prefix ${JSON.stringify(name.slice(0, 210))}`);
 }

@@ -5,7 +5,8 @@ import { LRUCache } from 'lru-cache';
 import { notePlacement } from './adapter/config.js';
 import { checkAdapter, selfBytes } from './adapter/check.js';
 import type { Page } from '../lib/page.js';
-import { PrefixError } from './errors.js';
+import { PrefixError, prefixNotFound } from './errors.js';
+import { PrefixGrants } from './grants.js';
 import {
   type AdapterFileName,
   type AdapterFiles,
@@ -18,18 +19,21 @@ import {
 import { KvCache, type KvCacheObserver } from './kv-cache.js';
 import { decodeKv, encodeStoredKv, kvAdapter } from './adapter/kv-file.js';
 import { type BaseModel, hasEncoder, type PrefixEncoder, type PrefixKv } from './kv.js';
-import { checkPrefixName, isAdapterId, isPrefixName } from './name.js';
+import { checkPrefixName, isAdapterId, isPrefixName, versionId } from './name.js';
 import type { PrefixQuota } from './quota.js';
+import { type Asker, reshare, rollback, versionFor, type WantedShare } from './shares.js';
 import {
   type FileStream,
   kvFileOf,
   type ListOptions,
+  type NameState,
   type PrefixDetails,
   type PrefixInfo,
   type PrefixStore,
   type PrefixUpload,
   type PutResult,
   type StoredFileName,
+  withInfo,
 } from './store.js';
 import { checkFiniteKv } from './adapter/values.js';
 import { filesVersion, textVersion } from './version.js';
@@ -64,6 +68,8 @@ export interface AdapterUpload extends AdapterFiles {
   readonly placement?: Placement | undefined;
   /** No warning about the base model's name. */
   readonly force?: boolean | undefined;
+  /** As in `PrefixUpload`. */
+  readonly standby?: boolean | undefined;
 }
 
 /** A text to upload; the caller has tokenized it. */
@@ -72,6 +78,8 @@ export interface TextUpload {
   readonly text: string;
   /** Token ids of the base model's vocabulary. */
   readonly tokens: readonly number[];
+  /** As in `PrefixUpload`. */
+  readonly standby?: boolean | undefined;
 }
 
 /** A version that is ready to be served. */
@@ -82,6 +90,14 @@ export interface LoadedPrefix {
   readonly source: 'memory' | 'store';
   /** Text of its chat template, which is a program of a tenant; undefined if it has none. */
   readonly template: string | undefined;
+  /** The version's `versionId`, where it was chosen among several that share the name; undefined: it was not. */
+  readonly chosenId: string | undefined;
+}
+
+/** How a prefix is asked for, beside its name. */
+export interface LoadOptions extends Pick<Asker, 'user'> {
+  /** Whose it is; the caller's own unless given. */
+  readonly owner?: string | undefined;
 }
 
 /**
@@ -91,6 +107,8 @@ export interface LoadedPrefix {
 export class PrefixLibrary {
   /** Most virtual tokens of one prefix. */
   readonly maxLength: number;
+  /** Leave to use prefixes of other tenants. */
+  readonly grants: PrefixGrants;
   readonly #cache: KvCache;
   /** Chat templates by version. */
   readonly #templates = new LRUCache<string, string>({ max: MAX_TEMPLATES });
@@ -99,6 +117,7 @@ export class PrefixLibrary {
   constructor(private readonly deps: PrefixLibraryDeps) {
     this.#cache = new KvCache(deps.cacheBytes, deps.maxColdLoads ?? 4, deps.observer);
     this.maxLength = deps.maxLength ?? defaultMaxLength(deps.base);
+    this.grants = new PrefixGrants(deps.store);
     this.#now = deps.now ?? Date.now;
   }
 
@@ -107,9 +126,12 @@ export class PrefixLibrary {
     return this.#cache.bytes;
   }
 
-  /** Stores an adapter as the name's current version. The same content under the same name: the version that is there. */
+  /**
+   * Stores an adapter as the name's current version or, where it is a standby, as one that answers `name@VERSION` only. The same content
+   * under the same name: the version that is there.
+   */
   async upload(tenant: string, upload: AdapterUpload, quota?: PrefixQuota): Promise<PutResult> {
-    const { name, config, model, template, ...options } = upload;
+    const { name, config, model, template, standby, ...options } = upload;
     this.#checkNewName(name);
     const { base, encoder } = this.deps;
     const checked = checkAdapter({ config, model }, base, { ...options, maxLength: this.maxLength });
@@ -119,16 +141,20 @@ export class PrefixLibrary {
     await setImmediate(); // checking and hashing take tens of milliseconds each for a large file
     const version = filesVersion(files, placement);
     const info = this.#info({ name, version, ...properties, ...(template && { template: true }) });
-    return this.#putOnce(tenant, info, quota, async () => {
-      if (kind === 'prefix') return { info, files };
+    return this.#putOnce(tenant, info, { quota, standby }, async () => {
+      if (kind === 'prefix') return { info, files, standby };
       const kv = await toKv(encoder);
       checkFiniteKv(kv);
-      return { info, files, kv: encodeStoredKv(kv, base) };
+      return { info, files, kv: encodeStoredKv(kv, base), standby };
     });
   }
 
-  /** Compiles a text and stores it, as an adapter that PEFT can load, as the name's current version. */
-  async uploadText(tenant: string, { name, text, tokens }: TextUpload, quota?: PrefixQuota): Promise<PutResult> {
+  /** Compiles a text and stores it, as an adapter that PEFT can load, as `upload` does. */
+  async uploadText(
+    tenant: string,
+    { name, text, tokens, standby }: TextUpload,
+    quota?: PrefixQuota,
+  ): Promise<PutResult> {
     this.#checkNewName(name);
     this.#checkText(tokens);
     const version = textVersion(text);
@@ -143,26 +169,37 @@ export class PrefixLibrary {
       bytes,
       warnings: [],
     });
-    return this.#putOnce(tenant, info, quota, async () => {
+    return this.#putOnce(tenant, info, { quota, standby }, async () => {
       const kv = await this.deps.encoder.encodeTokens(tokens);
       checkFiniteKv(kv);
-      return { info, files: kvAdapter(kv, this.deps.base), text };
+      return { info, files: kvAdapter(kv, this.deps.base), text, standby };
     });
   }
 
   /**
-   * Keys and values of a name's current version, or of the one whose version begins with `version` (12 to 64 hex
-   * digits). The name is resolved in the store each time, so a deleted one is gone at once; a version's content never
-   * changes and comes from memory where it can.
+   * Keys and values of the version that the name's shares give to the user, or of the one whose version begins with `version` (12 to 64 hex
+   * digits). The name is resolved in the store each time, so a deleted one, or one that is not granted any more, is gone at once; a
+   * version's content never changes and comes from memory where it can.
    */
-  async load(tenant: string, name: string, version?: string): Promise<LoadedPrefix> {
-    const info = await this.get(tenant, name, version);
-    const key = `${tenant}/${name}@${info.version}`;
+  async load(
+    tenant: string,
+    name: string,
+    version?: string,
+    { owner = tenant, user }: LoadOptions = {},
+  ): Promise<LoadedPrefix> {
+    const isOwn = owner === tenant;
+    const details = await (isOwn
+      ? this.get(tenant, name, version)
+      : this.grants.find(tenant, { owner, name }, version));
+    const isChosen = version === undefined && details.shares !== undefined;
+    const info = isChosen ? withInfo(details, versionFor(details, owner, { tenant, user })) : details;
+    const key = `${owner}/${name}@${info.version}`;
     const source = this.#cache.has(key) ? 'memory' : 'store';
     const kv = await this.#cache.getOrLoad(key, async () =>
-      decodeKv(await this.#read(tenant, info, kvFileOf(info)), this.deps.base),
+      decodeKv(await this.#read(owner, info, kvFileOf(info)), this.deps.base),
     );
-    return { info, kv, source, template: await this.#templateOf(key, tenant, info) };
+    const chosenId = isChosen ? versionId(owner, info) : undefined;
+    return { info, kv, source, template: await this.#templateOf(key, owner, info), chosenId };
   }
 
   /** Description of a version, chosen as in `load`, and of all versions of the name. */
@@ -199,23 +236,57 @@ export class PrefixLibrary {
     return { config, model, template };
   }
 
-  /** Removes a name with all its versions. What was loaded before stays valid for those who hold it. */
+  /**
+   * Divides a name's requests among its versions (`reshare`).
+   * @throws PrefixError `shares_invalid`
+   */
+  async setShares(tenant: string, name: string, wanted: readonly WantedShare[]): Promise<PrefixDetails> {
+    return this.#update(tenant, name, (details) => reshare(details, wanted));
+  }
+
+  /**
+   * Undoes the last change of a name's shares: by an upload, `setShares` or this.
+   * @throws PrefixError `no_previous_shares`
+   */
+  async rollback(tenant: string, name: string): Promise<PrefixDetails> {
+    return this.#update(tenant, name, rollback);
+  }
+
+  /** Removes a name with all its versions and grants. What was loaded before stays valid for those who hold it. */
   async delete(tenant: string, name: string): Promise<void> {
+    const details = isPrefixName(name) ? await this.#detailsUnlessDamaged(tenant, name) : undefined;
     const existed = isPrefixName(name) && (await this.deps.store.delete(tenant, name));
     if (!existed) notFound(name);
+    await this.grants.forget(tenant, name, details?.grants?.tenants ?? []);
+  }
+
+  async #update(tenant: string, name: string, change: (details: PrefixDetails) => NameState): Promise<PrefixDetails> {
+    return (isPrefixName(name) ? await this.deps.store.update(tenant, name, change) : undefined) ?? notFound(name);
+  }
+
+  /** The details of a name; undefined also where they are damaged: such a name can be deleted too. */
+  async #detailsUnlessDamaged(tenant: string, name: string): Promise<PrefixDetails | undefined> {
+    try {
+      return await this.deps.store.get(tenant, name);
+    } catch (error) {
+      if (error instanceof PrefixError) return undefined;
+      throw error;
+    }
   }
 
   /** Builds and stores an upload, unless the name has that version already, and whole. */
   async #putOnce(
     tenant: string,
     info: PrefixInfo,
-    quota: PrefixQuota | undefined,
+    { quota, standby }: { readonly quota: PrefixQuota | undefined; readonly standby: boolean | undefined },
     build: () => Promise<PrefixUpload>,
   ): Promise<PutResult> {
     const { store } = this.deps;
     const { name, version } = info;
     const isThere = await store.isWhole(tenant, name, version);
-    const record = isThere ? await store.promote(tenant, name, version) : undefined;
+    const stored = isThere && standby ? await store.get(tenant, name, version) : undefined;
+    const found = stored?.versions.find((other) => other.version === version);
+    const record = isThere && !standby ? await store.promote(tenant, name, version) : found;
     return record ? { record, created: false } : store.put(tenant, await build(), quota);
   }
 
@@ -261,5 +332,5 @@ export class PrefixLibrary {
 }
 
 function notFound(name: string): never {
-  throw new PrefixError('prefix_not_found', `name: there is no prefix ${JSON.stringify(name.slice(0, 140))}`);
+  throw prefixNotFound(name);
 }

@@ -18,6 +18,12 @@ export interface PrefixReference {
   readonly version: string | undefined;
 }
 
+/** What a request's `model` names: a prefix of the caller's, or (with an owner) one of another tenant. */
+export interface ModelReference extends PrefixReference {
+  /** Undefined: the caller. */
+  readonly owner: string | undefined;
+}
+
 /** 1 to 128 of `A-Z a-z 0-9 . _ - /`, of which no segment is empty, `.` or `..`. */
 export function isPrefixName(text: string): boolean {
   return text.length <= MAX_NAME_LENGTH && NAME.test(text);
@@ -45,6 +51,25 @@ export function parsePrefixReference(text: string): PrefixReference {
   return hasVersion ? { name, version } : { name: text, version: undefined };
 }
 
+/** Reads `name`, `name@VERSION`, `owner:name` or `owner:name@VERSION`. No name holds a colon. */
+export function parseModelReference(text: string): ModelReference {
+  const colon = text.indexOf(':');
+  const owner = text.slice(0, colon);
+  if (colon < 0 || !isTenantName(owner)) return { owner: undefined, ...parsePrefixReference(text) };
+  return { owner, ...parsePrefixReference(text.slice(colon + 1)) };
+}
+
+/** 1 to 64 of `A-Z a-z 0-9 . _ -`, not starting with a dot. */
+export function isTenantName(text: string): boolean {
+  return TENANT.test(text);
+}
+
+/** Throws `tenant_invalid`. */
+export function checkTenantName(tenant: string): void {
+  if (isTenantName(tenant)) return;
+  throw new PrefixError('tenant_invalid', "tenant: 1 to 64 of A-Z a-z 0-9 . _ and -, not starting with '.'");
+}
+
 /** The key that names are ordered by, byte by byte. It is a safe file name, and differs for names that differ only in case. */
 export function nameKey(name: string): string {
   return `${name.toLowerCase().replaceAll('/', ',')}~${shortHash(name)}`;
@@ -53,9 +78,7 @@ export function nameKey(name: string): string {
 /** A safe path segment, different for tenants that differ only in case; of a key, itself. Throws `tenant_invalid`. */
 export function tenantKey(tenant: string): string {
   if (FOLDED_TENANT.test(tenant)) return tenant;
-  if (!TENANT.test(tenant)) {
-    throw new PrefixError('tenant_invalid', "tenant: 1 to 64 of A-Z a-z 0-9 . _ and -, not starting with '.'");
-  }
+  checkTenantName(tenant);
   const folded = tenant.toLowerCase();
   return folded === tenant ? tenant : `${folded}~${shortHash(tenant)}`;
 }
@@ -71,6 +94,14 @@ export function adapterId(tenant: string, name: string): string {
 /** The `adapterId` of a `tenantKey` and a `nameKey`. */
 export function adapterIdOfKeys(tenant: string, name: string): string {
   return shortHash(`${tenant}/${name}`);
+}
+
+/** The id of a version where it must not show, the same on every replica: 16 hex digits. Throws `tenant_invalid`. */
+export function versionId(
+  tenant: string,
+  { name, version }: { readonly name: string; readonly version: string },
+): string {
+  return shortHash(`${tenantKey(tenant)}/${nameKey(name)}@${version}`);
 }
 
 /** Whether it may be an `adapterId`. */

@@ -35,9 +35,46 @@ export interface PrefixInfo {
   readonly warnings: readonly string[];
 }
 
-/** A version that a name or `name@VERSION` stands for, with all versions of the name, newest first. */
-export interface PrefixDetails extends PrefixInfo {
+/** The part of a name's requests that one version answers. */
+export interface Share {
+  readonly version: string;
+  /** Numbers of its buckets, 0 to 99, each of one version only. The last ones are given away first. */
+  readonly buckets: readonly number[];
+}
+
+/** What a name has beside its versions. */
+export interface NameState {
+  /** Which versions answer requests for the bare name; undefined: the current one answers all. */
+  readonly shares?: readonly Share[] | undefined;
+  /** The shares before their last change; undefined: they have not changed. */
+  readonly previous?: readonly Share[] | undefined;
+  /** Who else may use the prefix; undefined: nobody. */
+  readonly grants?: Grants | undefined;
+}
+
+/** Tenants, not the owner, that may use a prefix. */
+interface Grants {
+  /** The owner's name, of which a store keeps the key only. */
+  readonly owner: string;
+  /** At least one, each once. */
+  readonly tenants: readonly string[];
+}
+
+/** A prefix, as other tenants than its owner name it. */
+export interface ForeignPrefix {
+  /** The owner. */
+  readonly owner: string;
+  readonly name: string;
+}
+
+/** A version that a name or `name@VERSION` stands for, with all versions of the name, newest first, and the name's state. */
+export interface PrefixDetails extends PrefixInfo, NameState {
   readonly versions: readonly PrefixInfo[];
+}
+
+/** The details of a name with another of its versions in front. */
+export function withInfo({ versions, shares, previous, grants }: PrefixDetails, info: PrefixInfo): PrefixDetails {
+  return { ...info, versions, shares, previous, grants };
 }
 
 /** Keys and values of a prefix whose adapter file holds something else: a soft prompt's embeddings. */
@@ -53,6 +90,8 @@ export interface PrefixUpload {
   readonly kv?: Uint8Array | undefined;
   /** The text of a text prefix. */
   readonly text?: string | undefined;
+  /** Whether the name's shares stay as they are, so that the version answers as `name@VERSION` only. False unless given. */
+  readonly standby?: boolean | undefined;
 }
 
 export interface PutResult {
@@ -72,15 +111,29 @@ export type ListOptions = Partial<PageOptions>;
  */
 export interface PrefixStore {
   /**
-   * Stores a version and makes it the name's current one, all or nothing. Returns once that is durable. Idempotent: what is
-   * there already counts against no quota, and is written anew only where it is damaged. Throws `prefix_quota_exceeded`, checked
-   * in one step with storing.
+   * Stores a version and, unless it is a standby, makes it the name's current one that answers all requests; all or nothing. Returns
+   * once that is durable. Idempotent: what is there already counts against no quota, and is written anew only where it is damaged.
+   * Throws `prefix_quota_exceeded`, checked in one step with storing, and `share_invalid` for a standby that is a name's first version.
    */
   put(tenant: string, upload: PrefixUpload, quota?: PrefixQuota): Promise<PutResult>;
   /** Whether a version (all 64 digits) is there, and all of it as it was written. Reads all of it. */
   isWhole(tenant: string, name: string, version: string): Promise<boolean>;
-  /** Makes a version (all 64 digits) that is there the name's current one; undefined when it is not there. */
+  /** Makes a version (all 64 digits) that is there the current one, which answers all requests; undefined when it is not there. */
   promote(tenant: string, name: string, version: string): Promise<PrefixInfo | undefined>;
+  /**
+   * Changes the state of a name in one step with reading it; undefined when there is no such name. The current version becomes the one that
+   * leads the new shares (`leaderOf`).
+   * @param change called again where the name has changed meanwhile; what it throws is thrown
+   */
+  update(
+    tenant: string,
+    name: string,
+    change: (details: PrefixDetails) => NameState,
+  ): Promise<PrefixDetails | undefined>;
+  /** The prefixes of others that were noted for a tenant. What is noted need not be granted any more. */
+  offers(tenant: string): Promise<readonly ForeignPrefix[]>;
+  /** Notes a prefix of another tenant, or (`isOffered` false) removes its note. */
+  noteOffer(tenant: string, prefix: ForeignPrefix, isOffered: boolean): Promise<void>;
   /**
    * The current version of a name, or the one whose version begins with `version`; undefined when there is none.
    * Throws `prefix_version_ambiguous`.

@@ -87,6 +87,7 @@ const prefixErrors: Readonly<Record<PrefixErrorReason, ErrorEntry>> = {
   invalid: refused,
   too_large: tooLarge,
   not_found: missing,
+  conflict,
   quota: forbidden,
   damaged: damaged('This prefix is damaged in the store. Uploading it again repairs it.'),
 };

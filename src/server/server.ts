@@ -40,7 +40,9 @@ import fineTuningRoutes, { type FineTuningRouteDeps } from './fine-tuning/routes
 import healthRoutes from './health/routes.js';
 import meRoutes from './me/routes.js';
 import modelRoutes, { type ModelDeps } from './models/routes.js';
+import grantRoutes, { type GrantDeps } from './prefixes/grant-routes.js';
 import prefixRoutes, { type PrefixDeps } from './prefixes/routes.js';
+import shareRoutes, { type ShareDeps } from './prefixes/share-routes.js';
 import { hangUpOnStalled } from './http/stalled-answers.js';
 import { TenantSemaphore } from './http/body/tenant-semaphore.js';
 import { schemaCompilers } from './http/schema-compilers.js';
@@ -81,7 +83,13 @@ export interface ServerDeps
   /** Undefined: there are no routes for batches. */
   readonly batches?: (BatchDeps['batches'] & AdminTenantDeps['batches']) | undefined;
   readonly files?: (FileDeps['files'] & AdminTenantDeps['files']) | undefined;
-  readonly library: ManyDeps['library'] & ModelDeps['library'] & PrefixDeps['library'] & FineTuningRouteDeps['library'];
+  readonly library: ManyDeps['library'] &
+    ModelDeps['library'] &
+    PrefixDeps['library'] &
+    ShareDeps['library'] &
+    GrantDeps['library'] &
+    FineTuningRouteDeps['library'] &
+    AdminTenantDeps['library'];
   readonly tenancy: Pick<Tenancy, 'needsKey'> &
     AuthOptions['tenancy'] &
     AdminKeyDeps['tenancy'] &
@@ -169,6 +177,8 @@ async function apiRoutes(app: FastifyInstance, { deps, drain }: ScopeOptions): P
   await app.register(meRoutes, { ...deps, abilities });
   await app.register(modelRoutes, { ...deps, created: Math.floor(deps.now() / 1000) });
   await app.register(prefixRoutes, { ...deps, maxUploadBytes, formPermits });
+  await app.register(shareRoutes, deps);
+  await app.register(grantRoutes, deps);
   const { files, fineTuning, batches } = deps;
   if (files !== undefined)
     await app.register(fileRoutes, {

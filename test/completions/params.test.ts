@@ -13,6 +13,7 @@ describe('readParams', () => {
     expect(read({})).toStrictEqual({
       model: 'm',
       blend: undefined,
+      user: undefined,
       prompts: ['p'],
       n: 1,
       bestOf: 1,

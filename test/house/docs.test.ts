@@ -25,6 +25,7 @@ const pages = [
   'docs/settings.md',
   'docs/studies.md',
   'docs/tuning.md',
+  'docs/versions.md',
   'examples/README.md',
   'findings/README.md',
   ...decisions,

@@ -6,6 +6,7 @@ import { adapterId, nameKey } from '../../src/prefix/name.js';
 import type { PrefixStore } from '../../src/prefix/store.js';
 import { base, storeUpload } from './fixtures.js';
 import { describeQuota } from './quota-contract.js';
+import { describeState } from './state-contract.js';
 
 /** Opens the store under test for a base model; two calls with the same fingerprint see the same prefixes. */
 export type OpenStore = (fingerprint: string) => Promise<PrefixStore>;
@@ -13,6 +14,7 @@ export type OpenStore = (fingerprint: string) => Promise<PrefixStore>;
 /** What every `PrefixStore` must do. `makeStore` gives each test an empty place and a way to open it. */
 export function describeStore(kind: string, makeStore: () => Promise<OpenStore>): void {
   describeQuota(kind, makeStore);
+  describeState(kind, makeStore);
   describe(`${kind} keeps the store's contract`, () => {
     let open: OpenStore;
     let store: PrefixStore;
@@ -85,9 +87,9 @@ export function describeStore(kind: string, makeStore: () => Promise<OpenStore>)
       const [one, two] = [storeUpload('a', 1), storeUpload('a', 2)];
       await store.put('t', one);
       expect(await store.put('t', two)).toEqual({ record: two.info, created: true });
-      expect(await store.get('t', 'a')).toEqual({ ...two.info, versions: [two.info, one.info] });
+      expect(await store.get('t', 'a')).toMatchObject({ ...two.info, versions: [two.info, one.info] });
       expect(await store.put('t', one)).toEqual({ record: one.info, created: false });
-      expect(await store.get('t', 'a')).toEqual({ ...one.info, versions: [two.info, one.info] });
+      expect(await store.get('t', 'a')).toMatchObject({ ...one.info, versions: [two.info, one.info] });
       expect((await store.list('t')).data).toEqual([one.info]);
     });
 
@@ -96,7 +98,7 @@ export function describeStore(kind: string, makeStore: () => Promise<OpenStore>)
       expect(await store.promote('t', 'a', one.info.version)).toBeUndefined();
       for (const upload of [one, two]) await store.put('t', upload);
       expect(await store.promote('t', 'a', one.info.version)).toEqual(one.info);
-      expect(await store.get('t', 'a')).toEqual({ ...one.info, versions: [two.info, one.info] });
+      expect(await store.get('t', 'a')).toMatchObject({ ...one.info, versions: [two.info, one.info] });
       expect((await store.list('t')).data).toEqual([one.info]);
       expect(await store.promote('t', 'a', one.info.version.slice(0, 12))).toBeUndefined();
       expect(await store.promote('t', 'b', one.info.version)).toBeUndefined();

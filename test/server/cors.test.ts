@@ -34,7 +34,7 @@ describe('CORS', () => {
     expect(answer.headers).toMatchObject({
       'access-control-allow-origin': origin,
       'access-control-allow-headers': 'authorization,content-type,x-stainless-os',
-      'access-control-allow-methods': 'GET, HEAD, POST, DELETE',
+      'access-control-allow-methods': 'GET, HEAD, POST, PUT, DELETE',
       vary: 'Origin, Access-Control-Request-Headers',
     });
     const other = await app.inject({ ...preflight, headers: { ...preflight.headers, origin: stranger } });

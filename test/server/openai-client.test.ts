@@ -36,6 +36,18 @@ describe('the official client', () => {
     expect(usage).toEqual(whole.usage);
   });
 
+  it('reads which version of a prefix has answered, whole and in a stream', async () => {
+    const { app, client } = await connectClient();
+    const payload = { name: 'alice', text: 'Dear' };
+    const uploaded = await app.inject({ method: 'POST', url: '/v1/prefixes', payload });
+    const version = uploaded.json<{ version: string }>().version.slice(0, 12);
+    const one = { model: 'alice', prompt: 'abc', max_tokens: 2, user: 'somebody' };
+    expect((await client.completions.create(one)).system_fingerprint).toBe(version);
+    for await (const chunk of await client.completions.create({ ...one, stream: true }))
+      expect(chunk.system_fingerprint).toBe(version);
+    expect((await client.completions.create({ ...one, model: `alice@${version}` })).system_fingerprint).toBe(version);
+  });
+
   it('lists models', async () => {
     const { client } = await connectClient();
     expect(await client.models.retrieve('tiny')).toMatchObject({ id: 'tiny', object: 'model', parent: null });

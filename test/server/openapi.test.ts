@@ -57,6 +57,10 @@ describe('/openapi.json', () => {
       '/v1/prefixes',
       '/v1/prefixes/{name}',
       '/v1/prefixes/{name}/files/{file}',
+      '/v1/prefixes/{name}/grants',
+      '/v1/prefixes/{name}/grants/{tenant}',
+      '/v1/prefixes/{name}/shares',
+      '/v1/prefixes/{name}/shares/rollback',
     ]);
     expect(JSON.stringify(document)).not.toContain('isFile');
   });
@@ -68,7 +72,9 @@ describe('/openapi.json', () => {
     expect(operations.length).toBeGreaterThan(30);
     for (const { method, url, operationId, summary, tags: own = [], responses } of operations) {
       const name = `${method} ${url}`;
-      expect(operationId, name).toMatch(/^(create|list|retrieve|download|delete|cancel|revoke|set|get)[A-Z][A-Za-z]+$/);
+      expect(operationId, name).toMatch(
+        /^(create|list|retrieve|download|delete|cancel|revoke|rollback|set|get)[A-Z][A-Za-z]+$/,
+      );
       expect(summary, name).toMatch(/^[A-Z]/);
       expect(own, name).toHaveLength(1);
       expect(tags, name).toEqual(expect.arrayContaining([...own]));

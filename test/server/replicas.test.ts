@@ -6,6 +6,7 @@ import { RedisConnection } from '../../src/redis/connection.js';
 import type { IssuedKey } from '../../src/server/admin/schema.js';
 import { RedisServer } from '../support/redis-server.js';
 import { post, testServer, type TestServer } from './harness.js';
+import { testLibrary } from './prefix-library.js';
 
 const adminKey = 'open-sesame-please';
 const settings = { adminKey, apiKeys: [{ tenant: 'fixed', key: 'static-key' }] };
@@ -28,7 +29,8 @@ async function replica(): Promise<Replica> {
   const connection = await RedisConnection.open({ url: redis.url });
   onTestFinished(() => connection.close());
   const config = { ...defaultConfig(), ...settings };
-  return { ...(await testServer(settings, await openTenancy(config, connection))), connection };
+  const deps = { ...(await openTenancy(config, connection)), library: await testLibrary() };
+  return { ...(await testServer(settings, deps)), connection };
 }
 
 const complete = ({ app }: TestServer, key: string) =>

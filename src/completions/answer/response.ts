@@ -62,6 +62,7 @@ async function streamChoice(
   }
 }
 
-function head({ id, created, params }: Completion): Omit<CompletionChunk, 'choices' | 'usage'> {
-  return { id, object: 'text_completion', created, model: params.model };
+function head({ id, created, params, version }: Completion): Omit<CompletionChunk, 'choices' | 'usage'> {
+  const model = { model: params.model, ...(version !== undefined && { system_fingerprint: version }) };
+  return { id, object: 'text_completion', created, ...model };
 }

@@ -65,11 +65,17 @@ export const Usage = Type.Object({
 });
 export type Usage = Static<typeof Usage>;
 
+/** OpenAI's name for what has answered, beside the model. */
+export const SystemFingerprint = Type.Optional(
+  Type.String({ description: "The first 12 digits of the version of the request's prefix; left out without one." }),
+);
+
 const head = {
   id: Type.String(),
   object: Type.Literal('text_completion'),
   created: Type.Integer(),
   model: Type.String(),
+  system_fingerprint: SystemFingerprint,
 };
 
 export const CompletionResponse = Type.Object(

@@ -111,7 +111,14 @@ class ChatTokenScore {
   }
 }
 
-function head({ id, created, params, choices }: Completion): Omit<ChatCompletion, 'object' | 'choices' | 'usage'> {
+function head({
+  id,
+  created,
+  params,
+  choices,
+  version,
+}: Completion): Omit<ChatCompletion, 'object' | 'choices' | 'usage'> {
   const prompt = choices[0]?.options.promptTokenIds;
-  return { id: `chat${id}`, created, model: params.model, ...(prompt && { prompt_token_ids: [...prompt] }) };
+  const model = { model: params.model, ...(version !== undefined && { system_fingerprint: version }) };
+  return { id: `chat${id}`, created, ...model, ...(prompt && { prompt_token_ids: [...prompt] }) };
 }

@@ -1,7 +1,7 @@
 import { Type, type Static } from 'typebox';
 
 import { nullable, optional } from '../../lib/schema/optional.js';
-import { type MadeForJson, Usage } from '../answer/schema.js';
+import { type MadeForJson, SystemFingerprint, Usage } from '../answer/schema.js';
 import { CompletionRequest } from '../request/schema.js';
 
 /** Most messages of a conversation: more than a context has room for, and rendered in some tens of milliseconds. */
@@ -113,7 +113,13 @@ export const ChatChunkChoice = Type.Object({
 });
 export type ChatChunkChoice = Static<typeof ChatChunkChoice>;
 
-const head = { id: Type.String(), created: Type.Integer(), model: Type.String(), prompt_token_ids: TokenIds };
+const head = {
+  id: Type.String(),
+  created: Type.Integer(),
+  model: Type.String(),
+  system_fingerprint: SystemFingerprint,
+  prompt_token_ids: TokenIds,
+};
 
 export const ChatCompletion = Type.Object(
   { ...head, object: Type.Literal('chat.completion'), choices: Type.Array(ChatChoice), usage: Usage },

@@ -14,7 +14,12 @@ export interface RequestModel {
   readonly blend?: readonly BlendEntry[] | undefined;
   /** Different chat templates of the prefixes; none, or left out: the model's counts. */
   readonly templates?: readonly string[];
+  /** Opaque ids of the versions that were chosen among several that share a name; none, or left out: there are none. */
+  readonly chosenIds?: readonly string[];
 }
+
+/** Digits by which an answer names a version. */
+const SHOWN_DIGITS = 12;
 
 /**
  * Loads the prefixes that a request names. An entry that counts for nothing must exist, and is left out; a blend of which one entry is left,
@@ -24,23 +29,40 @@ export interface RequestModel {
 export async function loadModel(
   models: Models<PrefixSource>,
   tenant: string,
-  { model, blend }: Pick<CompletionParams, 'model' | 'blend'>,
+  { model, blend, user }: Pick<CompletionParams, 'model' | 'blend' | 'user'>,
   trace: CompletionTrace | undefined,
 ): Promise<RequestModel> {
+  const asker = { tenant, user };
   if (blend === undefined) {
-    const prefix = await loadPrefix(models, tenant, { model }, trace);
-    return { prefix, templates: prefix?.templates ?? [] };
+    const prefix = await loadPrefix(models, asker, { model }, trace);
+    return { prefix, templates: prefix?.templates ?? [], chosenIds: prefix?.chosenIds ?? [] };
   }
   const loading = blend.map(async ({ weight, ...named }) => ({
-    prefix: await loadPrefix(models, tenant, named, trace),
+    prefix: await loadPrefix(models, asker, named, trace),
     weight,
   }));
   const entries = (await Promise.all(loading)).filter(({ weight }) => weight !== 0);
   const templates = [...new Set(entries.flatMap(({ prefix }) => prefix?.templates ?? []))];
+  const chosenIds = [...new Set(entries.flatMap(({ prefix }) => prefix?.chosenIds ?? []))];
   const [first] = entries;
   return entries.length === 1 && first?.weight === 1
-    ? { prefix: first.prefix, templates }
-    : { blend: entries, templates };
+    ? { prefix: first.prefix, templates, chosenIds }
+    : { blend: entries, templates, chosenIds };
+}
+
+/**
+ * The first digits of the versions that a request is completed with, as `name@VERSION` has them: those of a composition with `+` between them,
+ * those of a blend with commas, the base model left out; undefined where no prefix has a version.
+ */
+export function versionsOf({ prefix, blend }: RequestModel): string | undefined {
+  const versions = (blend ?? [{ prefix }]).flatMap((entry) => entry.prefix?.version ?? []);
+  const shown = versions.map((version) =>
+    version
+      .split('+')
+      .map((one) => one.slice(0, SHOWN_DIGITS))
+      .join('+'),
+  );
+  return shown.length === 0 ? undefined : shown.join(',');
 }
 
 /** The keys and values of each row that a completion computes beside the others; undefined for one of the base model alone. */

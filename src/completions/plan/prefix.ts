@@ -2,7 +2,9 @@ import type { RequestPrefix } from '../../engine/request.js';
 import { PrefixError } from '../../prefix/errors.js';
 import { type BaseModel, composeKv } from '../../prefix/kv.js';
 import type { LoadedPrefix, PrefixLibrary } from '../../prefix/library.js';
-import { adapterId, parsePrefixReference } from '../../prefix/name.js';
+import { adapterId, parseModelReference, parsePrefixReference } from '../../prefix/name.js';
+import type { Asker } from '../../prefix/shares.js';
+import type { ForeignPrefix } from '../../prefix/store.js';
 import type { CompletionTrace } from '../context.js';
 import { CompletionError, invalidValue } from '../errors.js';
 
@@ -20,24 +22,38 @@ export interface Models<Library> {
 
 /**
  * The prefix that `model` names or has the `adapter_id` of, as `read` reads it; undefined for the base model itself. A composition is none.
+ * @param readForeign reads a prefix of another tenant, `owner:name`; unless given, there are none
  * @throws CompletionError `model_not_found`, or the code of the PrefixError: to a caller, a prefix is a model
  */
 export async function findPrefix<Library extends Pick<PrefixLibrary, 'nameOf'>, T>(
   { base, library }: Models<Library>,
   tenant: string,
   model: string,
-  read: (library: Library, name: string, version: string | undefined) => Promise<T>,
+  read: Read<Library, string, T>,
+  readForeign?: Read<Library, ForeignPrefix, T>,
 ): Promise<T | undefined> {
-  return model === base.id ? undefined : readPrefix(library, tenant, { model, param: 'model' }, read);
+  return model === base.id ? undefined : readPrefix(library, tenant, { model, param: 'model' }, { read, readForeign });
+}
+
+/** Reads a prefix by what names it and, perhaps, the first digits of a version. */
+type Read<Library, Name, T> = (library: Library, name: Name, version: string | undefined) => Promise<T>;
+
+/** How the caller's own prefixes are read, and (if at all) those of other tenants. */
+interface Readers<Library, T> {
+  readonly read: Read<Library, string, T>;
+  readonly readForeign: Read<Library, ForeignPrefix, T> | undefined;
 }
 
 async function readPrefix<Library extends Pick<PrefixLibrary, 'nameOf'>, T>(
   library: Library,
   tenant: string,
   { model, param }: Required<NamedModel>,
-  read: (library: Library, name: string, version: string | undefined) => Promise<T>,
+  { read, readForeign }: Readers<Library, T>,
 ): Promise<T> {
   try {
+    const { owner, ...prefix } = parseModelReference(model);
+    if (owner !== undefined && readForeign)
+      return await readForeign(library, { owner, name: prefix.name }, prefix.version);
     const { name, version } = parsePrefixReference(model);
     return await read(library, await library.nameOf(tenant, name), version);
   } catch (error) {
@@ -49,6 +65,8 @@ async function readPrefix<Library extends Pick<PrefixLibrary, 'nameOf'>, T>(
 export interface LoadedRequestPrefix extends RequestPrefix {
   /** Texts of chat templates that its tenant uploaded: of a composition, all that differ; none: the model's counts. */
   readonly templates: readonly string[];
+  /** Opaque ids of the versions that were chosen among several that share a name. */
+  readonly chosenIds: readonly string[];
 }
 
 /** A model as a request names it. */
@@ -65,18 +83,23 @@ interface NamedModel {
  */
 export async function loadPrefix(
   { base, library }: Models<PrefixSource>,
-  tenant: string,
+  { tenant, user }: Asker,
   { model, param = 'model' }: NamedModel,
   trace: CompletionTrace | undefined,
 ): Promise<LoadedRequestPrefix | undefined> {
   if (model === base.id) return undefined;
   const parts = model.split('+');
   refuseImpossible(parts, { base: base.id, param });
+  const loadOne = async (owner: string, name: string, version: string | undefined): Promise<LoadedRequestPrefix> => {
+    const loading = library.load(tenant, name, version, { user, owner });
+    return toRequestPrefix(owner, await (trace?.prefixLoad(loading) ?? loading));
+  };
+  const readers: Readers<PrefixSource, LoadedRequestPrefix> = {
+    read: (_, name, version) => loadOne(tenant, name, version),
+    readForeign: (_, { owner, name }, version) => loadOne(owner, name, version),
+  };
   const load = (part: string): Promise<LoadedRequestPrefix> =>
-    readPrefix(library, tenant, { model: part, param }, async (prefixes, name, version) => {
-      const loading = prefixes.load(tenant, name, version);
-      return toRequestPrefix(tenant, await (trace?.prefixLoad(loading) ?? loading));
-    });
+    readPrefix(library, tenant, { model: part, param }, readers);
   const [first, ...others] = await Promise.all(parts.map(load));
   if (first === undefined || others.length === 0) return first;
   return compose([first, ...others], param);
@@ -91,14 +114,15 @@ function refuseImpossible(parts: readonly string[], { base, param }: { base: str
   }
 }
 
-function toRequestPrefix(tenant: string, { kv, info, template }: LoadedPrefix): LoadedRequestPrefix {
+function toRequestPrefix(owner: string, { kv, info, template, chosenId }: LoadedPrefix): LoadedRequestPrefix {
   const { placement, version, name } = info;
   return {
     templates: template === undefined ? [] : [template],
     kv,
     placement,
     version,
-    ids: [adapterId(tenant, name)],
+    ids: [adapterId(owner, name)],
+    chosenIds: chosenId === undefined ? [] : [chosenId],
   };
 }
 
@@ -115,6 +139,7 @@ function compose(parts: readonly [LoadedRequestPrefix, ...LoadedRequestPrefix[]]
     placement,
     version: parts.map(({ version }) => version).join('+'),
     ids: parts.flatMap(({ ids = [] }) => ids),
+    chosenIds: [...new Set(parts.flatMap(({ chosenIds }) => chosenIds))],
   };
 }
 

@@ -29,6 +29,8 @@ export interface CompletionParams extends GenerationParams {
   readonly model: string;
   /** At least two; undefined: `model` alone. */
   readonly blend: readonly BlendTerm[] | undefined;
+  /** OpenAI's label: requests with the same one get the same version of a name that several share. */
+  readonly user: string | undefined;
   readonly prompts: readonly RawPrompt[];
   readonly n: number;
   /** Choices to generate for each prompt, or the width of its beam search; at least `n`. */
@@ -85,6 +87,7 @@ export function readParams(
   const params = {
     model: request.model ?? base,
     blend: readBlend(request, base),
+    user: request.user ?? undefined,
     prompts: splitPrompts(request.prompt),
     n,
     bestOf: request.best_of ?? n,

@@ -49,7 +49,12 @@ const withoutEffect = 'A label: accepted, and without effect.';
 
 /** OpenAI's fields that are only labels. */
 const labels = {
-  user: optional(Type.String({ description: withoutEffect })),
+  user: optional(
+    Type.String({
+      description:
+        'Of a prefix whose versions share its requests, the same user gets the same version. Otherwise a label without effect.',
+    }),
+  ),
   metadata: optional(mapOf(Type.String(), { description: withoutEffect })),
   store: optional(Type.Boolean({ description: `${withoutEffect} Nothing is stored.` })),
   safety_identifier: optional(Type.String({ description: withoutEffect })),

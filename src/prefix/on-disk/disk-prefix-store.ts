@@ -3,23 +3,26 @@ import path from 'node:path';
 
 import { LRUCache } from 'lru-cache';
 
-import { exists, ifExists, makeDirectoryDurably } from '../../disk/durable.js';
+import { ifExists, makeDirectoryDurably } from '../../disk/durable.js';
 import type { FileStream } from '../../disk/file-stream.js';
 import type { CopyableStore } from '../copy.js';
 import { DirectoryKeys } from './directory-keys.js';
 import { PrefixError } from '../errors.js';
 import { KeyedLock } from '../../lib/keyed-lock.js';
 import { firstPage, type Page } from '../../lib/page.js';
-import { StoreError } from '../../lib/store-error.js';
 import { NameDirectories } from './name-directories.js';
-import { currentVersion, NAME_FILE, type NameFile, readNameFile, rebuildNameFile } from './name-file.js';
+import { currentVersion, isAlone, NAME_FILE, readNameFile, toDetails, withState, withVersion } from './name-file.js';
+import { OfferFiles } from './offer-files.js';
 import { adapterIdOfKeys, nameKey, tenantKey } from '../name.js';
 import { addUsage, checkQuota, isLimited, negative, type PrefixQuota, type PrefixUsage, usageOf } from '../quota.js';
 import { Scratch } from '../../disk/scratch.js';
 import { mapDiskErrors } from '../../disk/store-error.js';
+import { firstStandby } from '../shares.js';
 import {
   findVersion,
+  type ForeignPrefix,
   type ListOptions,
+  type NameState,
   type PrefixDetails,
   type PrefixInfo,
   type PrefixUpload,
@@ -50,8 +53,9 @@ const errors = mapDiskErrors('prefixes');
  *
  *     DIR/.tmp/<pid>-<random>...                what is being written or removed
  *     DIR/<16 hex of the fingerprint>/<tenant>/<folded name>~<16 hex of sha256(name)>/
- *       name.json                               the current version and all others
+ *       name.json                               the current version and all others, shares and grants
  *       <version>/                              what PEFT loads, prefix.json, and a soft prompt's kv.safetensors
+ *     DIR/.offers/<16 hex of the fingerprint>/<tenant>.json   prefixes of others that were noted for the tenant
  *
  * Everything is built and synced under `.tmp`, then renamed into place: a process killed at any point leaves the old
  * state or the new one. Memory holds only usage for quotas, keys of names and directories of adapter ids. One process
@@ -63,13 +67,16 @@ export class DiskPrefixStore implements CopyableStore {
   readonly #usage = new UsageLedger();
   readonly #keys = new DirectoryKeys();
   readonly #names: NameDirectories;
+  readonly #offers: OfferFiles;
   /** Name directories by tenant's key and adapter id. An id never changes its name. */
   readonly #directories = new LRUCache<string, string>({ max: MAX_IDS });
 
   private constructor(
     private readonly root: string,
-    private readonly scratch: Scratch,
+    offers: string,
+    scratch: Scratch,
   ) {
+    this.#offers = new OfferFiles(offers, scratch);
     this.#names = new NameDirectories(scratch, this.#keys);
   }
 
@@ -81,15 +88,16 @@ export class DiskPrefixStore implements CopyableStore {
     const root = path.join(directory, fingerprint.slice(0, 16));
     const scratch = await Scratch.open(path.join(directory, '.tmp'));
     await makeDirectoryDurably(root);
-    return new DiskPrefixStore(root, scratch);
+    return new DiskPrefixStore(root, path.join(directory, '.offers', fingerprint.slice(0, 16)), scratch);
   }
 
   async put(tenant: string, upload: PrefixUpload, quota?: PrefixQuota): Promise<PutResult> {
     const { info } = upload;
     const directory = this.#nameDirectory(tenant, info.name);
     return this.#change(tenant, async () => {
-      const { names, isRebuilt } = await this.#namesToChange(directory, info.name);
+      const { names, isRebuilt } = await this.#names.readToChange(directory, info.name);
       const known = names?.versions.find(({ version }) => version === info.version);
+      if (upload.standby && names === undefined) throw firstStandby();
       const growth = { ...usageOf(known ? [] : [info]), prefixes: names ? 0 : 1 };
       if (!known && quota && isLimited(quota)) checkQuota(await this.#usageOf(tenant), growth, quota);
       if (names) await this.#names.setVersion(directory, names, { ...upload, info: known ?? info });
@@ -102,7 +110,7 @@ export class DiskPrefixStore implements CopyableStore {
 
   async isWhole(tenant: string, name: string, version: string): Promise<boolean> {
     return errors.reading(async () => {
-      const names = await this.#readUndamaged(this.#nameDirectory(tenant, name));
+      const names = await this.#names.readUndamaged(this.#nameDirectory(tenant, name));
       const isListed = names?.name === name && names.versions.some((info) => info.version === version);
       return isListed && isWholeVersion(this.#versionDirectory(tenant, name, version), version);
     });
@@ -111,24 +119,50 @@ export class DiskPrefixStore implements CopyableStore {
   async promote(tenant: string, name: string, version: string): Promise<PrefixInfo | undefined> {
     const directory = this.#nameDirectory(tenant, name);
     return this.#change(tenant, async () => {
-      const names = await this.#readNames(directory, name);
+      const names = await this.#names.read(directory, name);
       const known = names?.versions.find((other) => other.version === version);
-      return names && known && this.#names.makeCurrent(directory, names, known);
+      if (names === undefined || known === undefined) return undefined;
+      if (!isAlone(names, version)) await this.#names.replace(directory, withVersion(names, known));
+      return known;
     });
+  }
+
+  async update(
+    tenant: string,
+    name: string,
+    change: (details: PrefixDetails) => NameState,
+  ): Promise<PrefixDetails | undefined> {
+    const directory = this.#nameDirectory(tenant, name);
+    return this.#change(tenant, async () => {
+      const names = await this.#names.read(directory, name);
+      const info = names && currentVersion(names);
+      if (names === undefined || info === undefined) return undefined;
+      const changed = withState(names, change(toDetails(names, info)));
+      await this.#names.replace(directory, changed);
+      return toDetails(changed, currentVersion(changed) ?? info);
+    });
+  }
+
+  async offers(tenant: string): Promise<readonly ForeignPrefix[]> {
+    return errors.reading(() => this.#offers.read(tenantKey(tenant)));
+  }
+
+  async noteOffer(tenant: string, prefix: ForeignPrefix, isOffered: boolean): Promise<void> {
+    return this.#change(tenant, () => this.#offers.note(tenantKey(tenant), prefix, isOffered));
   }
 
   async get(tenant: string, name: string, version?: string): Promise<PrefixDetails | undefined> {
     return errors.reading(async () => {
-      const names = await this.#find(tenant, () => this.#readNames(this.#nameDirectory(tenant, name), name));
+      const names = await this.#find(tenant, () => this.#names.read(this.#nameDirectory(tenant, name), name));
       if (names === undefined) return undefined;
       const info = version === undefined ? currentVersion(names) : findVersion(names.versions, version);
-      return info && { ...info, versions: names.versions };
+      return info && toDetails(names, info);
     });
   }
 
   async nameOf(tenant: string, id: string): Promise<string | undefined> {
     return errors.reading(async () => {
-      if (await this.#find(tenant, () => this.#readNames(this.#nameDirectory(tenant, id), id))) return id;
+      if (await this.#find(tenant, () => this.#names.read(this.#nameDirectory(tenant, id), id))) return id;
       const directory = await this.#directoryOf(tenantKey(tenant), id);
       return directory && (await readNameFile(path.join(directory, NAME_FILE)))?.name;
     });
@@ -158,13 +192,13 @@ export class DiskPrefixStore implements CopyableStore {
       // One more than asked for tells whether there is another page. A name may vanish before its file is opened.
       while (data.length <= limit) {
         const batch = await this.#keys.after(directory, cursor, Math.min(LIST_BATCH, limit + 1 - data.length));
-        const names = await Promise.all(batch.map((key) => this.#readUndamaged(path.join(directory, key))));
+        const names = await Promise.all(batch.map((key) => this.#names.readUndamaged(path.join(directory, key))));
         data.push(...names.map((name) => name && currentVersion(name)).filter((info) => info !== undefined));
         const last = batch.at(-1);
         if (last === undefined) break;
         cursor = last;
       }
-      if (data.length === 0) await this.#checkThere();
+      if (data.length === 0) await this.#names.checkThere();
       return firstPage(data, limit);
     });
   }
@@ -172,9 +206,9 @@ export class DiskPrefixStore implements CopyableStore {
   async delete(tenant: string, name: string): Promise<boolean> {
     const directory = this.#nameDirectory(tenant, name);
     return this.#change(tenant, async () => {
-      const names = await this.#readUndamaged(directory);
+      const names = await this.#names.readUndamaged(directory);
       const existed = await this.#names.remove(directory);
-      if (!existed) await this.#checkThere();
+      if (!existed) await this.#names.checkThere();
       if (names) this.#usage.add(tenantKey(tenant), negative(usageOf(names.versions)));
       else this.#usage.forget(tenantKey(tenant));
       return existed;
@@ -208,32 +242,6 @@ export class DiskPrefixStore implements CopyableStore {
     }
   }
 
-  /**
-   * The name file of `name`; undefined when there is none, or when the directory belongs to another name. Throws `prefix_damaged`, and a
-   * `StoreError` when the store has vanished.
-   */
-  async #readNames(directory: string, name: string): Promise<NameFile | undefined> {
-    const names = await readNameFile(path.join(directory, NAME_FILE));
-    if (names !== undefined) return names.name === name ? names : undefined;
-    if (await exists(directory))
-      throw new PrefixError('prefix_damaged', 'name: the stored record of this prefix is missing');
-    await this.#checkThere();
-    return undefined;
-  }
-
-  /** As `#readNames`, with a damaged or missing name file made anew. */
-  async #namesToChange(
-    directory: string,
-    name: string,
-  ): Promise<{ readonly names: NameFile | undefined; readonly isRebuilt: boolean }> {
-    try {
-      return { names: await this.#readNames(directory, name), isRebuilt: false };
-    } catch (error) {
-      if (!(error instanceof PrefixError)) throw error;
-      return { names: await rebuildNameFile(directory, name), isRebuilt: true };
-    }
-  }
-
   /** Reads a file of a version; undefined where there is rightly none. */
   async #readFile<T>(
     tenant: string,
@@ -247,7 +255,7 @@ export class DiskPrefixStore implements CopyableStore {
       this.#find(tenant, async () => {
         const found = await read(directory, file);
         if (found !== undefined) return found;
-        const names = await this.#readNames(path.dirname(directory), name);
+        const names = await this.#names.read(path.dirname(directory), name);
         const info = names?.versions.find((each) => each.version === version);
         if (info && (await hadFile(directory, info, file))) throw damaged(directory, file);
         return undefined;
@@ -260,35 +268,17 @@ export class DiskPrefixStore implements CopyableStore {
     return errors.reading(() => readVersionRecord(this.#versionDirectory(tenant, name, version)));
   }
 
-  /** Throws `StoreError` when the store's directory has vanished: nothing is there then, yet nothing was deleted. */
-  async #checkThere(): Promise<void> {
-    if (await this.scratch.isGone()) throw new StoreError('prefixes', 'unavailable');
-  }
-
   /** The tenant's usage. The caller must hold the tenant's lock. */
   #usageOf(tenant: string): Promise<PrefixUsage> {
     return this.#usage.usage(tenantKey(tenant), async () => {
       const keys = (await ifExists(fs.readdir(this.#tenantDirectory(tenant)))) ?? [];
       let used: PrefixUsage = { prefixes: 0, bytes: 0 };
       for (const key of keys) {
-        const names = await this.#readUndamaged(path.join(this.#tenantDirectory(tenant), key));
+        const names = await this.#names.readUndamaged(path.join(this.#tenantDirectory(tenant), key));
         if (names) used = addUsage(used, usageOf(names.versions));
       }
       return used;
     });
-  }
-
-  /**
-   * The name file of a directory; undefined when it vanished or is damaged, so that a damaged name does not hide the
-   * others.
-   */
-  async #readUndamaged(directory: string): Promise<NameFile | undefined> {
-    try {
-      return await readNameFile(path.join(directory, NAME_FILE));
-    } catch (error) {
-      if (error instanceof PrefixError) return undefined;
-      throw error;
-    }
   }
 
   #tenantDirectory(tenant: string): string {

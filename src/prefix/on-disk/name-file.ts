@@ -3,16 +3,17 @@ import path from 'node:path';
 
 import { ifExists } from '../../disk/durable.js';
 import { PrefixError } from '../errors.js';
-import type { PrefixInfo } from '../store.js';
+import { allTo, leaderOf, sharesOf, storedShares } from '../shares.js';
+import type { NameState, PrefixDetails, PrefixInfo } from '../store.js';
 import { undamagedRecord } from './version-directory.js';
 
 /** Name of the name file in a name's directory. */
 export const NAME_FILE = 'name.json';
 
-/** Content of `name.json`: the versions of a name. The file is always replaced as a whole. */
-export interface NameFile {
+/** Content of `name.json`: the versions and the state of a name. The file is always replaced as a whole. */
+export interface NameFile extends NameState {
   readonly name: string;
-  /** The version that the bare name stands for. */
+  /** The version that the bare name stands for, or the one that leads its shares. Empty in a file that was rebuilt. */
   readonly current: string;
   /** Newest first. */
   readonly versions: readonly PrefixInfo[];
@@ -52,12 +53,38 @@ export function encodeNameFile(names: NameFile): string {
   return JSON.stringify(names, undefined, 2);
 }
 
-/** The name file with `info` as its current version, added if it is new. */
-export function withVersion(names: NameFile | undefined, info: PrefixInfo): NameFile {
+/** The name file with a version, added if it is new. Unless it is a standby of another, it is the current one and answers all. */
+export function withVersion(names: NameFile | undefined, info: PrefixInfo, standby = false): NameFile {
   const { name, version } = info;
   const known = names?.versions.some((other) => other.version === version);
   const versions = known ? (names?.versions ?? []) : [info, ...(names?.versions ?? [])];
-  return { name, current: version, versions };
+  const before = names === undefined || names.current === '' ? undefined : names;
+  if (before === undefined) return { name, current: version, versions };
+  if (standby || isAlone(before, version)) return { ...before, versions };
+  return {
+    ...before,
+    current: version,
+    versions,
+    shares: undefined,
+    previous: sharesOf({ ...before, version: before.current }),
+  };
+}
+
+/** Whether a version is the current one and answers all requests. */
+export function isAlone({ current, shares }: NameFile, version: string): boolean {
+  return current === version && shares === undefined;
+}
+
+/** The name file with another state. */
+export function withState(names: NameFile, { shares, previous, grants }: NameState): NameFile {
+  const { name, current, versions } = names;
+  const leader = leaderOf(shares ?? allTo(current), current);
+  return { name, current: leader, versions, shares: storedShares(shares), previous, grants };
+}
+
+/** The details of a name in one of its versions. */
+export function toDetails({ versions, shares, previous, grants }: NameFile, info: PrefixInfo): PrefixDetails {
+  return { ...info, versions, shares, previous, grants };
 }
 
 /** The version that the bare name stands for; undefined when the file is damaged. */

@@ -2,18 +2,18 @@ import type { CachedPrefixStore } from '../../prefix/cached-store.js';
 import type { RedisConnection } from '../connection.js';
 import { CHANGES_CHANNEL, type PrefixKeys } from './keys.js';
 
-/** A change of a name by any process: an upload, a promotion or a deletion. */
+/** A change of a name by any process: an upload, a promotion, a change of shares or grants, or a deletion. */
 interface PrefixChange {
   /** First 16 hex digits of the base model's fingerprint. */
   readonly fingerprint: string;
   /** The tenant's key. */
   readonly tenant: string;
   readonly name: string;
-  /** The version that is current now; undefined when the name was deleted. */
+  /** The version that is current now and answers all; undefined when the name was deleted or shares or grants have changed. */
   readonly version?: string | undefined;
 }
 
-/** Encodes a change as a message. `version` is undefined for a deletion. */
+/** Encodes a change as a message. `version` is that of a `PrefixChange`. */
 export function encodeChange({ fingerprint, tenant }: PrefixKeys, name: string, version?: string): string {
   return JSON.stringify({ fingerprint, tenant, name, version } satisfies PrefixChange);
 }

@@ -47,6 +47,11 @@ export class PrefixKeys {
     return `${this.#root}:ids`;
   }
 
+  /** Hash of prefixes of others that were noted for the tenant, by `<owner>:<name>`. */
+  get offers(): string {
+    return `${this.#root}:offers`;
+  }
+
   /** Hash of the versions of a name; see `record.ts`. */
   record(name: string): string {
     return this.recordOf(nameKey(name));

@@ -1,5 +1,11 @@
 import { PrefixError } from '../../prefix/errors.js';
-import { findVersion, type PrefixDetails, type PrefixInfo, type StoredFileName } from '../../prefix/store.js';
+import {
+  findVersion,
+  type NameState,
+  type PrefixDetails,
+  type PrefixInfo,
+  type StoredFileName,
+} from '../../prefix/store.js';
 import type { FileLayout } from '../pieces.js';
 
 /** The source text of a text prefix, stored like a file. */
@@ -19,7 +25,7 @@ export interface VersionEntry {
 
 /**
  * The hash of a name, as Redis returns it: `current` (an entry), `draft` (of the upload that was stored last), `last` (order
- * of the newest version), and an entry for each version.
+ * of the newest version), an entry for each version, and as JSON what there is of `shares`, `previous` and `grants`.
  */
 export type NameHash = Readonly<Record<string, string>>;
 
@@ -50,6 +56,20 @@ export function entryUnlessDamaged(text: string): VersionEntry[] {
   }
 }
 
+/** Decodes the state of a name. Throws `prefix_damaged`. */
+function stateOf({ shares, previous, grants }: NameHash): NameState {
+  try {
+    return { shares: parse(shares), previous: parse(previous), grants: parse(grants) } as NameState;
+  } catch {
+    throw new PrefixError('prefix_damaged', 'name: the stored shares or grants of this prefix are damaged');
+  }
+}
+
+/** The value of a field of JSON; undefined where the hash does not have it. */
+function parse(text: string | undefined): unknown {
+  return text === undefined ? undefined : JSON.parse(text);
+}
+
 function entryTexts(hash: NameHash): string[] {
   const versions = Object.entries(hash).filter(([field]) => field.startsWith('v:'));
   return versions.map(([, text]) => text).sort((a, b) => Number.parseInt(b, 10) - Number.parseInt(a, 10));
@@ -62,7 +82,7 @@ function entryTexts(hash: NameHash): string[] {
 export function detailsOf(hash: NameHash, version?: string): PrefixDetails | undefined {
   const versions = undamagedEntries(hash).map(({ info }) => info);
   const info = version === undefined ? decodeEntry(hash['current'] ?? '').info : findVersion(versions, version);
-  if (info !== undefined) return { ...info, versions };
+  if (info !== undefined) return { ...info, versions, ...stateOf(hash) };
   const damaged = Object.keys(hash).find((field) => field.startsWith(`v:${version}`));
   if (damaged !== undefined) decodeEntry(hash[damaged] ?? '');
   return undefined;

@@ -6,9 +6,12 @@ import type { CopyableStore } from '../../prefix/copy.js';
 import { PrefixError } from '../../prefix/errors.js';
 import { adapterId, nameKey } from '../../prefix/name.js';
 import { checkQuota, type PrefixQuota } from '../../prefix/quota.js';
+import { firstStandby } from '../../prefix/shares.js';
 import {
   type FileStream,
+  type ForeignPrefix,
   type ListOptions,
+  type NameState,
   type PrefixDetails,
   type PrefixInfo,
   type PrefixUpload,
@@ -32,7 +35,9 @@ import {
   type VersionEntry,
 } from './record.js';
 import { draftOf, VersionFiles } from './version-files.js';
-import { addVersion, deleteName, findName, promoteVersion, repairVersion } from './scripts.js';
+import { noteOffer, readOffers } from './offers.js';
+import { addVersion, ALL_BUCKETS, deleteName, findName, promoteVersion, repairVersion } from './scripts.js';
+import { updateState } from './update-state.js';
 
 /** Names whose records a listing reads at a time. */
 const LIST_BATCH = 100;
@@ -66,10 +71,11 @@ export class RedisPrefixStore implements CopyableStore {
       for (let attempt = 0; attempt < PUT_ATTEMPTS; attempt++) {
         const damaged = await this.#findText(keys, upload.info.name, upload.info.version);
         const known = await this.#wholeEntry(keys, damaged);
-        const record = known && (await this.#promote(keys, known.info));
+        const standby = upload.standby ?? false;
+        const record = known && (standby ? known.info : await this.#promote(keys, known.info));
         if (record) return { record, created: false };
         const done = await this.#write(keys, upload, (entry) =>
-          damaged === null ? this.#commit(keys, entry, quota) : this.#repair(keys, entry, damaged),
+          damaged === null ? this.#commit(keys, entry, standby, quota) : this.#repair(keys, entry, standby, damaged),
         );
         if (done) return done;
       }
@@ -96,6 +102,22 @@ export class RedisPrefixStore implements CopyableStore {
       const hash = await this.#client.hgetall(keys.record(name));
       return hash['current'] === undefined ? undefined : detailsOf(hash, version);
     });
+  }
+
+  async update(
+    tenant: string,
+    name: string,
+    change: (details: PrefixDetails) => NameState,
+  ): Promise<PrefixDetails | undefined> {
+    return translated(() => updateState(this.#client, this.#keys(tenant), name, change));
+  }
+
+  async offers(tenant: string): Promise<readonly ForeignPrefix[]> {
+    return translated(() => readOffers(this.#client, this.#keys(tenant)));
+  }
+
+  async noteOffer(tenant: string, prefix: ForeignPrefix, isOffered: boolean): Promise<void> {
+    return translated(() => noteOffer(this.#client, this.#keys(tenant), prefix, isOffered));
   }
 
   async nameOf(tenant: string, id: string): Promise<string | undefined> {
@@ -173,7 +195,7 @@ export class RedisPrefixStore implements CopyableStore {
     keys: PrefixKeys,
     { name, version }: Pick<PrefixInfo, 'name' | 'version'>,
   ): Promise<PrefixInfo | undefined> {
-    const args = [version, CHANGES_CHANNEL, encodeChange(keys, name, version)];
+    const args = [version, CHANGES_CHANNEL, encodeChange(keys, name, version), ALL_BUCKETS];
     const entry = await promoteVersion.run(this.#client, [keys.record(name)], args);
     return typeof entry === 'string' ? decodeEntry(entry).info : undefined;
   }
@@ -194,30 +216,38 @@ export class RedisPrefixStore implements CopyableStore {
     }
   }
 
-  async #commit(keys: PrefixKeys, entry: VersionEntry, quota: PrefixQuota): Promise<PutResult> {
+  async #commit(keys: PrefixKeys, entry: VersionEntry, standby: boolean, quota: PrefixQuota): Promise<PutResult> {
     const { info, draft, pieces } = entry;
     const touched = [keys.names, keys.record(info.name), keys.bytes, keys.ids, ...pieceKeys(keys, draft, pieces)];
     const limits = [quota.maxPrefixes ?? '', quota.maxBytes ?? ''];
     const change = [CHANGES_CHANNEL, encodeChange(keys, info.name, info.version)];
     const version = [nameKey(info.name), info.version, JSON.stringify(entry), info.bytes, draft];
     const args = [...version, ...limits, ...change, adapterId(keys.tenant, info.name), info.name];
+    args.push(standby ? 1 : 0, ALL_BUCKETS);
     const [result, ...more] = (await addVersion.run(this.#client, touched, args)) as [string, ...unknown[]];
     if (result === 'added') return { record: info, created: true };
     if (result === 'known') return { record: decodeEntry(String(more[0])).info, created: false };
     const [prefixes, bytes, grows] = more.map(Number) as [number, number, number];
+    if (result === 'first') throw firstStandby();
     if (result === 'quota') checkQuota({ prefixes, bytes }, { prefixes: grows, bytes: info.bytes }, quota);
     throw new StoreError('prefixes', 'too_slow');
   }
 
   /** Puts an upload in the place of a damaged entry; undefined when that has changed meanwhile. */
-  async #repair(keys: PrefixKeys, entry: VersionEntry, damaged: string): Promise<PutResult | undefined> {
+  async #repair(
+    keys: PrefixKeys,
+    entry: VersionEntry,
+    standby: boolean,
+    damaged: string,
+  ): Promise<PutResult | undefined> {
     const [old] = entryUnlessDamaged(damaged);
     const repaired = { ...entry, info: old?.info ?? entry.info };
     const { info, draft, pieces } = repaired;
     const oldPieces = old ? pieceKeys(keys, old.draft, old.pieces) : [];
     const touched = [keys.record(info.name), ...pieceKeys(keys, draft, pieces), ...oldPieces];
     const change = [CHANGES_CHANNEL, encodeChange(keys, info.name, info.version)];
-    const args = [info.version, damaged, JSON.stringify(repaired), draft, pieces, ...change];
+    const how = [standby ? 1 : 0, ALL_BUCKETS];
+    const args = [info.version, damaged, JSON.stringify(repaired), draft, pieces, ...change, ...how];
     const result = await repairVersion.run(this.#client, touched, args);
     if (result === 'repaired') return { record: info, created: false };
     await this.#files.drop(keys, entry);

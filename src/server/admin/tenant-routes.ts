@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { Batches } from '../../batches/batches.js';
 import type { Files } from '../../files/files.js';
 import type { FineTuning } from '../../fine-tuning/fine-tuning.js';
+import type { PrefixGrants } from '../../prefix/grants.js';
 import type { PrefixLibrary } from '../../prefix/library.js';
 import { TenancyError } from '../../tenancy/errors.js';
 import type { Tenancy } from '../../tenancy/tenancy.js';
@@ -22,7 +23,7 @@ import { needsAdminKey } from '../schema/security.js';
 /** Parts of the program that the tenant routes use. */
 export interface AdminTenantDeps {
   readonly tenancy: Pick<Tenancy, 'listTenants' | 'getTenant' | 'setTenant' | 'deleteTenant'>;
-  readonly library: Pick<PrefixLibrary, 'list' | 'delete'>;
+  readonly library: Pick<PrefixLibrary, 'list' | 'delete'> & { readonly grants: Pick<PrefixGrants, 'endAll'> };
   /** Undefined when tenants have no files, jobs and batches. */
   readonly fineTuning?: Pick<FineTuning, 'cancelAll' | 'deleteAll'> | undefined;
   readonly batches?: Pick<Batches, 'cancelAll' | 'deleteAll'> | undefined;
@@ -62,7 +63,7 @@ const deleteSchema = {
   security,
   summary: 'Delete a tenant and revoke its keys',
   description:
-    'Its fine-tuning jobs and batches that are queued or running are cancelled, and nothing of them is kept. Its prefixes, files and jobs stay unless `prefixes=true`: a tenant of the same name finds them again.',
+    'Its fine-tuning jobs and batches that are queued or running are cancelled, and nothing of them is kept. Grants of prefixes to it and by it end. Its prefixes, files and jobs stay unless `prefixes=true`: a tenant of the same name finds them again.',
   tags,
   params: TenantParams,
   querystring: DeleteTenantQuery,
@@ -90,6 +91,7 @@ const adminTenantRoutes: FastifyPluginAsyncTypebox<AdminTenantDeps> = async (app
     const existed = await tenancy.deleteTenant(tenant);
     await deps.fineTuning?.cancelAll(tenant);
     await deps.batches?.cancelAll(tenant);
+    await deps.library.grants.endAll(tenant);
     const { prefixes, others } = query.prefixes === 'true' ? await deleteAll(deps, tenant) : NOTHING;
     if (!existed && prefixes + others === 0) throw new TenancyError('tenant_not_found', 'There is no such tenant.');
     return { id: tenant, object: 'tenant' as const, deleted: true as const, prefixes_deleted: prefixes };

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 
 import { findPrefix } from '../../completions/plan/prefix.js';
 import type { BaseModel } from '../../prefix/kv.js';
+import type { GrantedPrefix, PrefixGrants } from '../../prefix/grants.js';
 import type { PrefixDetails, PrefixInfo, PrefixLibrary } from '../../prefix/library.js';
 import { adapterId } from '../../prefix/name.js';
 import { ApiError } from '../errors.js';
@@ -13,10 +14,12 @@ export interface ModelDeps {
   readonly base: BaseModel;
   /** Start of serving, in Unix seconds: the base model's `created`. */
   readonly created: number;
-  readonly library: Pick<PrefixLibrary, 'list' | 'get' | 'nameOf' | 'delete'>;
+  readonly library: Pick<PrefixLibrary, 'list' | 'get' | 'nameOf' | 'delete'> & {
+    readonly grants: Pick<PrefixGrants, 'find' | 'granted'>;
+  };
 }
 
-/** Routes of `/v1/models`: the base model, and the caller's prefixes as its children. */
+/** Routes of `/v1/models`: the base model, the caller's prefixes as its children, and those of others that the caller may use. */
 const modelRoutes: FastifyPluginAsyncTypebox<ModelDeps> = async (app, { base, created, library }) => {
   const baseModel: Model = {
     id: base.id,
@@ -35,6 +38,15 @@ const modelRoutes: FastifyPluginAsyncTypebox<ModelDeps> = async (app, { base, cr
     adapter_id: adapterId(tenant, prefix.name),
   });
 
+  const toForeignModel = ({ owner, name, details }: GrantedPrefix): Model => ({
+    id: `${owner}:${name}`,
+    object: 'model',
+    created: details.created,
+    owned_by: owner,
+    parent: base.id,
+    adapter_id: null,
+  });
+
   /** Undefined: the base model. */
   const find = async (tenant: string, model: string): Promise<PrefixDetails | undefined> =>
     findPrefix({ base, library }, tenant, model, (prefixes, name, version) => prefixes.get(tenant, name, version));
@@ -51,7 +63,9 @@ const modelRoutes: FastifyPluginAsyncTypebox<ModelDeps> = async (app, { base, cr
     },
     async ({ tenant }) => {
       const { data } = await library.list(tenant);
-      return { object: 'list' as const, data: [baseModel, ...data.map((prefix) => toModel(prefix, tenant))] };
+      const own = data.map((prefix) => toModel(prefix, tenant));
+      const foreign = (await library.grants.granted(tenant)).map(toForeignModel);
+      return { object: 'list' as const, data: [baseModel, ...own, ...foreign] };
     },
   );
 
@@ -67,8 +81,15 @@ const modelRoutes: FastifyPluginAsyncTypebox<ModelDeps> = async (app, { base, cr
       },
     },
     async ({ params, tenant }) => {
-      const prefix = await find(tenant, params.id);
-      return prefix ? { ...toModel(prefix, tenant), id: params.id } : baseModel;
+      const model = await findPrefix(
+        { base, library },
+        tenant,
+        params.id,
+        async (prefixes, name, version) => toModel(await prefixes.get(tenant, name, version), tenant),
+        async ({ grants }, prefix, version) =>
+          toForeignModel({ ...prefix, details: await grants.find(tenant, prefix, version) }),
+      );
+      return model ? { ...model, id: params.id } : baseModel;
     },
   );
 

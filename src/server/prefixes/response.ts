@@ -1,6 +1,7 @@
 import type { Page } from '../../lib/page.js';
 import type { PrefixDetails as StoredDetails, PrefixInfo } from '../../prefix/library.js';
-import { adapterId } from '../../prefix/name.js';
+import { adapterId, versionId } from '../../prefix/name.js';
+import { sharesOf } from '../../prefix/shares.js';
 import type { Prefix, PrefixDetails, PrefixList, PrefixVersion } from './schema.js';
 
 /** A prefix as the API shows it to its tenant. */
@@ -17,7 +18,13 @@ export function toPrefix(info: PrefixInfo, tenant: string): Prefix {
 
 /** A prefix with all its versions, newest first. */
 export function toPrefixDetails(details: StoredDetails, tenant: string): PrefixDetails {
-  return { ...toPrefix(details, tenant), versions: details.versions.map(toVersion) };
+  const { name, versions } = details;
+  const shares = sharesOf(details).map(({ version, buckets }) => ({
+    version,
+    percent: buckets.length,
+    version_id: versionId(tenant, { name, version }),
+  }));
+  return { ...toPrefix(details, tenant), versions: versions.map(toVersion), shares };
 }
 
 /** A page of a list; `last_id` is the cursor of the next page. */

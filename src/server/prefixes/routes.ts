@@ -5,7 +5,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { MAX_TEMPLATE_BYTES } from '../../prefix/adapter/format.js';
 import { PrefixError, type PrefixErrorCode } from '../../prefix/errors.js';
 import { type BaseModel, hasEncoder } from '../../prefix/kv.js';
-import type { AdapterUpload, PrefixLibrary } from '../../prefix/library.js';
+import type { AdapterUpload, PrefixLibrary, TextUpload as StoredText } from '../../prefix/library.js';
 import { parsePrefixReference } from '../../prefix/name.js';
 import { encodePrompt, type PromptEncoder } from '../../tokenizer/token-encoder.js';
 import type { TemplateSandbox } from '../../tokenizer/template-sandbox.js';
@@ -109,7 +109,7 @@ const prefixRoutes: FastifyPluginAsyncTypebox<PrefixDeps> = async (app, deps) =>
     const { tenant, limits } = callerOf(request);
     if ('chat_template' in body) await checkTemplate(body.chat_template, tenant, deps);
     const { created, record } = await ('text' in body
-      ? library.uploadText(tenant, { ...body, tokens: encode(body.text) }, toQuota(limits))
+      ? library.uploadText(tenant, toTextUpload(body, encode), toQuota(limits))
       : library.upload(tenant, toAdapterUpload(body), toQuota(limits)));
     return reply.code(created ? 201 : 200).send(toPrefix(record, tenant));
   });
@@ -169,7 +169,11 @@ async function checkTemplate(
   if (problem !== undefined) refuse('chat_template_invalid', problem);
 }
 
-function toAdapterUpload(body: FileUpload): AdapterUpload {
-  const { name, placement, force, adapter_config: config, adapter_model: model, chat_template: template } = body;
-  return { name, placement, force: force === 'true', config, model, template };
+function toTextUpload({ name, text, share }: TextUpload, encode: (text: string) => number[]): StoredText {
+  return { name, text, tokens: encode(text), standby: share === 0 };
+}
+
+function toAdapterUpload({ name, placement, force, share, ...files }: FileUpload): AdapterUpload {
+  const { adapter_config: config, adapter_model: model, chat_template: template } = files;
+  return { name, placement, force: force === 'true', standby: share === '0', config, model, template };
 }

@@ -1,6 +1,7 @@
 import { Type, type Static } from 'typebox';
 
 import { nullable } from '../../lib/schema/optional.js';
+import { Share } from './share-schema.js';
 
 const Name = Type.String({
   minLength: 1,
@@ -10,12 +11,16 @@ const Name = Type.String({
 /** A file part of a form. OpenAPI shows it as binary; the validator has a keyword of its own for it. */
 const File = Type.Unsafe<Buffer>({ isFile: true });
 
+const shareOfUpload =
+  'Percent of the requests for the name that the version answers: 100, or 0 for one that is to be tried as `name@VERSION` first.';
+
 /** Body of `POST /v1/prefixes` as a form: the files of an adapter. Form fields are strings. */
 export const FileUpload = Type.Object(
   {
     name: Name,
     placement: Type.Optional(Type.Enum(['prefix', 'infix'])),
     force: Type.Optional(Type.Enum(['true', 'false'])),
+    share: Type.Optional(Type.Enum(['0', '100'], { default: '100', description: shareOfUpload })),
     adapter_config: File,
     adapter_model: File,
     chat_template: Type.Optional(File),
@@ -26,7 +31,11 @@ export type FileUpload = Static<typeof FileUpload>;
 
 /** Body of `POST /v1/prefixes` as JSON: a prefix made from a text. */
 export const TextUpload = Type.Object(
-  { name: Name, text: Type.String({ minLength: 1 }) },
+  {
+    name: Name,
+    text: Type.String({ minLength: 1 }),
+    share: Type.Optional(Type.Enum([0, 100], { default: 100, description: shareOfUpload })),
+  },
   {
     additionalProperties: false,
     title: 'PrefixText',
@@ -80,7 +89,11 @@ export type Prefix = Static<typeof Prefix>;
 
 /** A prefix and its versions. */
 export const PrefixDetails = Type.Object(
-  { ...prefix, versions: Type.Array(PrefixVersion, { description: 'Newest first.' }) },
+  {
+    ...prefix,
+    versions: Type.Array(PrefixVersion, { description: 'Newest first.' }),
+    shares: Type.Array(Share, { description: 'Which versions answer requests for the bare name.' }),
+  },
   { title: 'PrefixDetails' },
 );
 export type PrefixDetails = Static<typeof PrefixDetails>;

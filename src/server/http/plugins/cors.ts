@@ -19,7 +19,7 @@ export default fp<{ allowed: readonly string[] }>(
     if (allowed.length === 0) return;
     await app.register(cors, {
       origin: [...allowed],
-      methods: ['GET', 'HEAD', 'POST', 'DELETE'],
+      methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
       exposedHeaders: EXPOSED,
       maxAge: MAX_AGE_SECONDS,
       // Otherwise an OPTIONS that is no preflight gets an error that is not in the envelope.
