@@ -56,6 +56,45 @@ describe('preamble prefix', () => {
     expect(JSON.parse((await prefix('ls', '--json')).out)).toEqual([]);
   });
 
+  it('shares, promotes and rolls back versions, and grants', async () => {
+    const { prefix, adapter } = await setUp();
+    const versionOf = async (...args: string[]): Promise<string> =>
+      (JSON.parse((await prefix('push', adapter, '--name', 'a', '--json', ...args)).out) as { version: string })
+        .version;
+    const old = await versionOf('--placement', 'infix');
+    await writeFile(join(adapter, 'adapter_config.json'), adapterFiles(3, {}).config);
+    const tried = await versionOf('--share', '0');
+    const short = (version: string): string => version.slice(0, 12);
+    const rows = async (): Promise<unknown> => {
+      const { shares } = JSON.parse((await prefix('inspect', 'a', '--json')).out) as {
+        shares: { version: string; percent: number }[];
+      };
+      return Object.fromEntries(shares.map(({ version, percent }) => [version, percent]));
+    };
+    expect(await rows()).toEqual({ [old]: 100 });
+    const shared = await prefix('share', 'a', `${short(old)}=90`, `${short(tried)}=10`);
+    expect(shared.out).toMatch(
+      new RegExp(`^VERSION +PERCENT +VERSION ID\n${short(old)} +90 +\\w{16}\n${short(tried)} +10 `),
+    );
+    expect(await rows()).toEqual({ [old]: 90, [tried]: 10 });
+    expect((await prefix('inspect', 'a')).out).toMatch(new RegExp(`\n${short(tried)} +10 +\\w{16}\n`));
+    expect((await prefix('promote', 'a', short(tried))).status).toBe(0);
+    expect(await rows()).toEqual({ [tried]: 100 });
+    expect((await prefix('rollback', 'a')).status).toBe(0);
+    expect(await rows()).toEqual({ [old]: 90, [tried]: 10 });
+    expect(await prefix('share', 'a', `${short(old)}=90`)).toMatchObject({
+      status: 1,
+      err: expect.stringContaining('add up to 90'),
+    });
+    expect(await prefix('share', 'a', 'x=90')).toMatchObject({ status: 2 });
+
+    expect((await prefix('grant', 'a', 'friend')).out).toBe('friend may use it as a:a\n');
+    expect((await prefix('grants', 'a')).out).toMatch(/^TENANT +MODEL\nfriend +a:a\n$/);
+    expect((await prefix('revoke', 'a', 'friend')).out).toBe('revoked: friend\n');
+    expect(JSON.parse((await prefix('grants', 'a', '--json')).out)).toEqual([]);
+    expect(await prefix('revoke', 'a', 'friend')).toMatchObject({ status: 1 });
+  });
+
   it('does not warn when forced, and takes the placement that is given', async () => {
     const { prefix, adapter } = await setUp();
     const { out } = await prefix('push', adapter, '--name', 'n', '--force', '--json');

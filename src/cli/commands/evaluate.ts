@@ -14,7 +14,8 @@ import { openWithWarnings } from '../open-training-model.js';
 import { type Io, print, table } from '../io.js';
 import { count, finite } from '../numbers.js';
 
-interface EvaluateOptions {
+/** Options of an evaluation. */
+export interface EvaluateOptions {
   readonly model?: string;
   readonly data: string;
   readonly format?: DataFormat;
@@ -33,7 +34,7 @@ interface EvaluateOptions {
 }
 
 /** One evaluation, and the directory of its prefix; null: the bare model. */
-interface Result extends Evaluation {
+export interface Result extends Evaluation {
   readonly prefix: string | null;
 }
 
@@ -43,16 +44,30 @@ const earlyStopping = new Option('--early-stopping <when>', 'end a search at as 
 
 /** `preamble evaluate`: loss on data, and scores of the texts that a prefix generates. */
 export function addEvaluate(program: Command, io: Io): void {
-  program
+  const command = program
     .command('evaluate')
     .description('Measure prefixes on data: loss, and generated texts against references. No server is needed.')
-    .option('--model <dir>', 'checkpoint or compiled model (default: PREAMBLE_MODEL)')
-    .requiredOption('--data <file>', 'data: .jsonl, .txt (E2E) or .json (WebNLG, DART); see docs/tuning.md')
-    .addOption(new Option('--format <format>', 'of the data (default: by the name)').choices(DATA_FORMATS))
     .option(
       '--prefix <dir...>',
       'adapters: directories, A+B for several in a row, or 1.5*A,-0.5*base for a blend (default: the bare model)',
-    )
+    );
+  withEvaluationOptions(command)
+    .option('--predictions <file>', 'receives a line of JSON for each text')
+    .option('--json', 'print one line of JSON')
+    .action(async (options: EvaluateOptions) => {
+      refuseContradictory(options, command);
+      const results = await runEvaluate(options, io);
+      if (options.predictions !== undefined) await fs.writeFile(options.predictions, predictionLines(results));
+      print(io, options.json ? JSON.stringify(results.map(withoutTexts)) : describe(results));
+    });
+}
+
+/** Adds the options of the data and of what is measured on it. */
+export function withEvaluationOptions(command: Command): Command {
+  return command
+    .option('--model <dir>', 'checkpoint or compiled model (default: PREAMBLE_MODEL)')
+    .requiredOption('--data <file>', 'data: .jsonl, .txt (E2E) or .json (WebNLG, DART); see docs/tuning.md')
+    .addOption(new Option('--format <format>', 'of the data (default: by the name)').choices(DATA_FORMATS))
     .option('--loss-only', 'generate nothing')
     .option('--beams <n>', 'width of the beam search', count(1), 5)
     .option('--length-penalty <n>', 'above 0 favours longer texts', finite, 1)
@@ -61,27 +76,24 @@ export function addEvaluate(program: Command, io: Io): void {
     .option('--unique-ngrams <n>', 'repeat no run of so many tokens; 0: off (default: as --min-tokens)', count(0))
     .addOption(earlyStopping)
     .addOption(new Option('--scores <name...>', 'scores of the texts; see docs/tuning.md').choices(SCORE_NAMES))
-    .option('--limit <n>', 'use the first so many sources', count(1))
-    .option('--predictions <file>', 'receives a line of JSON for each text')
-    .option('--json', 'print one line of JSON')
-    .action(async (options: EvaluateOptions, command: Command) => {
-      if (options.lossOnly && options.predictions !== undefined) {
-        command.error('error: --predictions makes no sense with --loss-only', { exitCode: 2 });
-      }
-      if (options.lossOnly && options.scores !== undefined) {
-        command.error('error: --scores makes no sense with --loss-only', { exitCode: 2 });
-      }
-      if ((options.minTokens ?? 0) > options.maxTokens) {
-        command.error(`error: --min-tokens is more than --max-tokens, which is ${options.maxTokens}`, { exitCode: 2 });
-      }
-      const results = await runEvaluate(options, io);
-      if (options.predictions !== undefined) await fs.writeFile(options.predictions, predictionLines(results));
-      print(io, options.json ? JSON.stringify(results.map(withoutTexts)) : describe(results));
-    });
+    .option('--limit <n>', 'use the first so many sources', count(1));
+}
+
+/** Ends the program with wrong usage where options exclude each other. */
+export function refuseContradictory(options: EvaluateOptions, command: Command): void {
+  if (options.lossOnly && options.predictions !== undefined) {
+    command.error('error: --predictions makes no sense with --loss-only', { exitCode: 2 });
+  }
+  if (options.lossOnly && options.scores !== undefined) {
+    command.error('error: --scores makes no sense with --loss-only', { exitCode: 2 });
+  }
+  if ((options.minTokens ?? 0) > options.maxTokens) {
+    command.error(`error: --min-tokens is more than --max-tokens, which is ${options.maxTokens}`, { exitCode: 2 });
+  }
 }
 
 /** Evaluates each prefix, after all files were found to be readable or writable. */
-async function runEvaluate(options: EvaluateOptions, io: Io): Promise<Result[]> {
+export async function runEvaluate(options: EvaluateOptions, io: Io): Promise<Result[]> {
   const settings = readSettings(['model']);
   const { evaluate } = await import('../../evaluation/evaluate.js');
   const { firstSources } = await import('../../evaluation/sources.js');
@@ -147,7 +159,8 @@ function predictionLines(results: readonly Result[]): string {
     .join('');
 }
 
-function withoutTexts({ predictions: _, scores, ...result }: Result): object {
+/** A result as a program reads it, without the texts. */
+export function withoutTexts({ predictions: _, scores, ...result }: Result): Record<string, unknown> {
   return { ...result, ...scores };
 }
 

@@ -1,24 +1,22 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
-
 import { Option, type Command } from 'commander';
 
-import { replaceFile } from '../../disk/durable.js';
 import { readAdapterDirectory } from '../../prefix/adapter/directory.js';
+import { CONFIG_FILE, MODEL_FILE, TEMPLATE_FILE } from '../../prefix/adapter/format.js';
 import type { Prefix, PrefixDetails } from '../../server/prefixes/schema.js';
 import { Client, listAll, withClientOptions, type ClientOptions } from '../client.js';
 import { print, table, type Io } from '../io.js';
 import { addPrefixConvert } from './prefix-convert.js';
-
-const CONFIG = 'adapter_config.json';
-const MODEL = 'adapter_model.safetensors';
-const TEMPLATE = 'chat_template.jinja';
+import { addPrefixDiff } from './prefix-diff.js';
+import { addPrefixGrants } from './prefix-grants.js';
+import { addPrefixShares, sharesTable } from './prefix-shares.js';
+import { pathOf, pullAdapter, shorten } from './prefix-paths.js';
 
 interface Options extends ClientOptions {
   readonly json?: boolean;
 }
 
 interface PushOptions extends Options {
+  readonly share?: '0' | '100';
   readonly name: string;
   readonly placement?: 'prefix' | 'infix';
   readonly force?: boolean;
@@ -26,18 +24,19 @@ interface PushOptions extends Options {
   readonly chatTemplate: boolean;
 }
 
-/** `preamble prefix push | ls | inspect | pull | rm | convert`. */
+/** `preamble prefix push | ls | inspect | pull | rm`, and the commands of the files beside this. */
 export function addPrefix(program: Command, io: Io): void {
   const prefix = program
     .command('prefix')
     .description('Manage the prefixes of a running server, and convert files of other programs.');
   const command = (usage: string, description: string): Command =>
     withClientOptions(prefix.command(usage).description(description)).option('--json', 'print one line of JSON');
-  command('push <dir>', `Upload the ${CONFIG} and ${MODEL} of a directory.`)
+  command('push <dir>', `Upload the ${CONFIG_FILE} and ${MODEL_FILE} of a directory.`)
     .requiredOption('--name <name>', 'name to serve it by')
     .addOption(new Option('--placement <placement>', 'default: as in the config').choices(['prefix', 'infix']))
     .option('--force', 'accept an adapter that names another base model')
-    .option('--no-chat-template', `leave a ${TEMPLATE} of the directory out`)
+    .option('--no-chat-template', `leave a ${TEMPLATE_FILE} of the directory out`)
+    .addOption(new Option('--share <percent>', '0: to be tried as NAME@VERSION first').choices(['0', '100']))
     .action(async (dir: string, options: PushOptions) => print(io, await push(dir, options)));
   command('ls', 'List prefixes.').action(async (options: Options) => print(io, await list(options)));
   command('inspect <name>', 'Show a prefix and its versions.').action(async (name: string, options: Options) =>
@@ -49,6 +48,9 @@ export function addPrefix(program: Command, io: Io): void {
   command('rm <name>', 'Delete a prefix.').action(async (name: string, options: Options) =>
     print(io, await remove(name, options)),
   );
+  addPrefixShares(command, io);
+  addPrefixGrants(command, io);
+  addPrefixDiff(command, io);
   addPrefixConvert(prefix, io);
 }
 
@@ -58,12 +60,13 @@ async function push(dir: string, options: PushOptions): Promise<string> {
   form.set('name', options.name);
   if (options.placement) form.set('placement', options.placement);
   if (options.force) form.set('force', 'true');
-  form.set('adapter_config', new Blob([config]), CONFIG);
-  form.set('adapter_model', new Blob([model]), MODEL);
-  if (template && options.chatTemplate) form.set('chat_template', new Blob([template]), TEMPLATE);
+  if (options.share) form.set('share', options.share);
+  form.set('adapter_config', new Blob([config]), CONFIG_FILE);
+  form.set('adapter_model', new Blob([model]), MODEL_FILE);
+  if (template && options.chatTemplate) form.set('chat_template', new Blob([template]), TEMPLATE_FILE);
   const pushed = await new Client(options).form<Prefix>('/v1/prefixes', form);
   if (options.json) return JSON.stringify(pushed);
-  const extra = pushed.chat_template ? [`with ${TEMPLATE}`] : [];
+  const extra = pushed.chat_template ? [`with ${TEMPLATE_FILE}`] : [];
   const warnings = pushed.warnings.map((text) => `warning: ${text}`);
   return [[`${pushed.name}@${shorten(pushed.version)}`, ...extra].join(' '), ...warnings].join('\n');
 }
@@ -78,24 +81,17 @@ async function list(options: Options): Promise<string> {
 async function inspect(name: string, options: Options): Promise<string> {
   const details = await new Client(options).json<PrefixDetails>('GET', pathOf(name));
   if (options.json) return JSON.stringify(details);
-  const { versions, warnings, sites, object: _, ...fields } = details;
+  const { versions, shares, warnings, sites, object: _, ...fields } = details;
   const lines = Object.entries(fields).map(([key, value]) => `${key}: ${value}`);
   const atSites = Object.entries(sites ?? {}).map((pair) => pair.join(' '));
   if (sites) lines.push(`sites: ${atSites.join(', ')}`);
   const rows = versions.map((v) => [shorten(v.version), v.kind, v.placement, v.num_virtual_tokens, v.bytes]);
   const history = table(['VERSION', 'KIND', 'PLACEMENT', 'TOKENS', 'BYTES'], rows);
-  return [...lines, ...warnings.map((text) => `warning: ${text}`), history].join('\n');
+  return [...lines, ...warnings.map((text) => `warning: ${text}`), history, sharesTable(shares)].join('\n');
 }
 
 async function pull(name: string, dir: string, options: Options): Promise<string> {
-  const client = new Client(options);
-  const { version, chat_template: hasTemplate } = await client.json<PrefixDetails>('GET', pathOf(name));
-  const names = hasTemplate ? [CONFIG, MODEL, TEMPLATE] : [CONFIG, MODEL];
-  const exact = pathOf(`${name.replace(/@[0-9a-f]+$/, '')}@${version}`);
-  const files = await Promise.all(names.map((file) => client.bytes(`${exact}/files/${file}`)));
-  await mkdir(dir, { recursive: true });
-  for (const [i, file] of names.entries()) await replaceFile(join(dir, file), files[i] ?? new Uint8Array());
-  const { placement = 'prefix' } = JSON.parse(Buffer.from(files[0] ?? []).toString()) as { placement?: string };
+  const placement = await pullAdapter(new Client(options), name, dir);
   if (options.json) return JSON.stringify({ name, directory: dir, placement });
   const pulled = `${name} -> ${dir}`;
   return placement === 'infix' ? `${pulled}\nwarning: an infix, which PEFT takes for a prefix` : pulled;
@@ -104,12 +100,4 @@ async function pull(name: string, dir: string, options: Options): Promise<string
 async function remove(name: string, options: Options): Promise<string> {
   const deleted = await new Client(options).json<object>('DELETE', pathOf(name));
   return options.json ? JSON.stringify(deleted) : `deleted: ${name}`;
-}
-
-function pathOf(name: string): string {
-  return `/v1/prefixes/${encodeURIComponent(name)}`;
-}
-
-function shorten(version: string): string {
-  return version.slice(0, 12);
 }
