@@ -14,7 +14,7 @@ const services = [
 /** Tests that run ONNX Runtime, or the built program in a process of its own. */
 const native = [
   'test/{app,bench,cli,e2e,evaluation,examples,fine-tuning,metrics,model,onnx,runtime,tracing,tuning}/**/*.test.ts',
-  'test/server/{admin,documented-examples,hostile,leaving,openai-client,overload}.test.ts',
+  'test/server/{admin,documented-examples,engine-events,hostile,leaving,openai-client,overload}.test.ts',
 ];
 
 const modelsUnchanged = 'test/setup/models-unchanged.ts';

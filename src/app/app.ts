@@ -6,6 +6,7 @@ import { NgramDrafter } from '../engine/drafting/ngram-drafter.js';
 import { Engine } from '../engine/engine.js';
 import type { EngineObserver } from '../engine/observer.js';
 import type { JobObserver } from '../jobs/job-worker.js';
+import { EngineFeed } from '../metrics/feed/engine-feed.js';
 import { Metrics } from '../metrics/metrics.js';
 import type { Model } from '../model/model.js';
 import { openBatches } from './open/batches.js';
@@ -92,6 +93,11 @@ export async function createApp(config: Config, { onProgress }: AppOptions = {})
       base,
       generation,
       metrics,
+      engineFeed: new EngineFeed({
+        engine,
+        counts: () => metrics.counts(),
+        prefixCacheBytes: () => library.cachedBytes,
+      }),
       consoleDirectory: config.console === 'on' ? consoleDirectory : undefined,
       observeVersion: (id: string) => metrics.versionSequence(id),
       tracing,

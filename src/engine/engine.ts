@@ -12,7 +12,7 @@ import { countFitting, type EngineRequest } from './policy/capacity.js';
 import { inputCharge, outputCharge } from './policy/fair-share.js';
 import { finish } from './step/next-token.js';
 import { Observation } from './observation.js';
-import type { EngineObserver, EngineStats } from './observer.js';
+import type { EngineObserver, EngineSnapshot, EngineStats } from './observer.js';
 import { OutputText } from './output/output-text.js';
 import { appends, startAdmitted, startBranches } from './kv/start.js';
 import { PromptCache } from './kv/prompt-cache.js';
@@ -31,6 +31,7 @@ import { schedule, type Schedule, type ScheduledPiece } from './policy/schedule.
 import { Sequence } from './sequence.js';
 import { makeTransfers, type Transfer } from './kv/transfers.js';
 import { type SlotMove, Slots } from './kv/slots.js';
+import { slotStatesOf } from './snapshot.js';
 import { statsOf } from './stats.js';
 import { encodePieces } from './step/encode-piece.js';
 import { sampledSequences, toStepInput } from './step/step-input.js';
@@ -147,6 +148,21 @@ export class Engine {
       promptCacheBytes: this.#promptCache?.bytes ?? 0,
       draftTableBytes: this.#options.drafting?.bytes ?? 0,
     };
+  }
+
+  /** The engine's load, slot by slot. */
+  snapshot(): EngineSnapshot {
+    const { interactive, background } = this.#classes;
+    return {
+      ...this.stats(),
+      waitingByClass: { interactive: interactive.queue.length, background: background.queue.length },
+      slotStates: slotStatesOf(this.#slots.held, this.#slots.total),
+    };
+  }
+
+  /** Tells `watcher` of everything that the engine's observer is told, until the returned function is called. */
+  watch(watcher: EngineObserver): () => void {
+    return this.#observation.watch(watcher);
   }
 
   /** Refuses new sequences from now on; resolves when all that were accepted are finished. */

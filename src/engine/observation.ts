@@ -1,4 +1,5 @@
 import type { EngineObserver } from './observer.js';
+import { ObserverPair } from './observer-pair.js';
 import type { Schedule } from './policy/schedule.js';
 import type { Sequence } from './sequence.js';
 
@@ -12,7 +13,18 @@ interface ComputedStep {
 
 /** Tells the engine's observer, and those of single sequences, of sequences and schedules. */
 export class Observation {
-  constructor(private readonly observer: EngineObserver | undefined) {}
+  constructor(private observer: EngineObserver | undefined) {}
+
+  /**
+   * Tells `watcher` of everything too, until the returned function is called. Without a watcher it costs nothing.
+   * @throws Error while there is another watcher
+   */
+  watch(watcher: EngineObserver): () => void {
+    const own = this.observer;
+    if (own instanceof ObserverPair) throw new Error('the engine has a watcher already');
+    this.observer = own === undefined ? watcher : new ObserverPair(own, watcher);
+    return () => void (this.observer = own);
+  }
 
   /** Seconds of a clock that only goes forward. */
   now(): number {

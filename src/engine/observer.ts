@@ -1,4 +1,5 @@
 import type { FinishReason } from './finish-reason.js';
+import type { Priority } from './request.js';
 
 /** One forward pass: of a step, or of a piece of a source. */
 export interface ObservedStep {
@@ -41,6 +42,26 @@ export interface EngineStats {
   /** Opaque ids of the prefixes of running and of waiting sequences, each once. */
   readonly runningPrefixes: readonly string[];
   readonly waitingPrefixes: readonly string[];
+}
+
+/** What one slot is used for at one moment. */
+export interface SlotState {
+  /** `reserved`: kept for a beam of a search whose prompt is being computed; such slots have no places of their own yet. */
+  readonly state: 'free' | 'prefill' | 'decode' | 'reserved';
+  /** Whose sequence the slot is held by; undefined for a free one. */
+  readonly tenant: string | undefined;
+  /** Class of the sequence; undefined for a free slot. */
+  readonly priority: Priority | undefined;
+  /** Positions in use, of the context's; 0 for a slot that is free or reserved. */
+  readonly positions: number;
+}
+
+/** Load of the engine at one moment, slot by slot. */
+export interface EngineSnapshot extends EngineStats {
+  /** Sequences that wait, by class of work. */
+  readonly waitingByClass: Readonly<Record<Priority, number>>;
+  /** As many as there are slots, in their order. */
+  readonly slotStates: readonly SlotState[];
 }
 
 /** Is told what the engine does, in counts and seconds; it must not throw. Nothing tells of whom or of what. */

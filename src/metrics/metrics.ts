@@ -2,6 +2,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 
 import type { EngineObserver, EngineStats, ObservedEnd, ObservedStep, SequenceObserver } from '../engine/observer.js';
 import { countBuckets, SECONDS_BUCKETS } from './buckets.js';
+import type { EngineCounts } from './feed/engine-event.js';
 import { VersionMetrics } from './version-metrics.js';
 
 /** Labels and sources of the series. */
@@ -109,6 +110,26 @@ export class Metrics implements EngineObserver {
   /** The text of a scrape. */
   text(): Promise<string> {
     return this.#registry.metrics();
+  }
+
+  /** What some of the series have counted since the process began. */
+  async counts(): Promise<EngineCounts> {
+    const counters = {
+      promptTokens: this.#promptTokens,
+      generatedTokens: this.#generationTokens,
+      prefixQueries: this.#prefixQueries,
+      prefixHits: this.#prefixHits,
+      promptCacheQueries: this.#promptQueries,
+      promptCacheHits: this.#promptHits,
+      drafts: this.#drafts,
+      draftTokens: this.#draftTokens,
+      acceptedTokens: this.#acceptedTokens,
+    } satisfies Record<keyof EngineCounts, Counter>;
+    const entries = Object.entries(counters).map(async ([name, counter]) => {
+      const { values } = await counter.get();
+      return [name, values.reduce((sum, { value }) => sum + value, 0)] as const;
+    });
+    return Object.fromEntries(await Promise.all(entries)) as unknown as EngineCounts;
   }
 
   admitted(seconds: number): void {

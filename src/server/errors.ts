@@ -45,6 +45,8 @@ type ServerErrorCode =
   | 'host_not_allowed'
   /** Without keys: a web page of another origin asks for a write (`origin-check`). */
   | 'origin_not_allowed'
+  /** As many clients as may already follow the engine's events. */
+  | 'too_many_listeners'
   | 'client_closed_request'
   | 'server_not_ready'
   | 'server_draining'
@@ -136,6 +138,7 @@ const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
   too_many_jobs: { status: 429, type: 'rate_limit_error' },
   fine_tuning_off: { status: 501, type: 'invalid_request_error' },
   batches_off: { status: 501, type: 'invalid_request_error' },
+  too_many_listeners: { status: 429, type: 'rate_limit_error' },
   client_closed_request: { status: 499, type: 'invalid_request_error' },
   generation_aborted: busy('The server gave this request up before it was finished.'),
   server_draining: busy('The server is shutting down.'),

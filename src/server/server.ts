@@ -35,6 +35,7 @@ import adminTenantRoutes, { type AdminTenantDeps } from './admin/tenant-routes.j
 import chatRoutes from './completions/chat-routes.js';
 import completionRoutes from './completions/routes.js';
 import consoleRoutes from './console/routes.js';
+import engineRoutes, { type EngineRouteDeps } from './engine/routes.js';
 import fileRoutes, { type FileDeps } from './files/routes.js';
 import fineTuningRoutes, { type FineTuningRouteDeps } from './fine-tuning/routes.js';
 import healthRoutes from './health/routes.js';
@@ -98,6 +99,7 @@ export interface ServerDeps
   readonly templates: ChatDeps['templates'] & PrefixDeps['templates'];
   readonly config: ServerConfig;
   readonly metrics: ServerMetrics;
+  readonly engineFeed: EngineRouteDeps['engineFeed'];
   /** Where the build has written the console's files; undefined: there is no console. */
   readonly consoleDirectory?: string | undefined;
   /** Undefined: requests are not traced. */
@@ -148,8 +150,8 @@ export async function buildServer(deps: ServerDeps): Promise<Server> {
   const { consoleDirectory: directory } = deps;
   if (directory !== undefined) await app.register(consoleRoutes, { directory });
   await app.register(apiRoutes, { prefix: '/v1', deps, drain });
-  const { adminKey } = config;
-  if (adminKey !== undefined) await app.register(adminRoutes, { prefix: '/v1/admin', deps, drain, adminKey });
+  // Without an operator's key, a server without keys has those of the operator's routes that need none.
+  if (config.adminKey !== undefined || !needsKey) await app.register(adminRoutes, { prefix: '/v1/admin', deps, drain });
   await app.ready();
   return { app, announceLeaving: () => drain.announce(), drain: () => drain.start() };
 }
@@ -192,13 +194,14 @@ async function apiRoutes(app: FastifyInstance, { deps, drain }: ScopeOptions): P
 }
 
 /** The operator's routes. Not in `apiRoutes`, because the operator's key is no tenant's. */
-async function adminRoutes(
-  app: FastifyInstance,
-  { deps, drain, adminKey }: ScopeOptions & { readonly adminKey: string },
-): Promise<void> {
+async function adminRoutes(app: FastifyInstance, { deps, drain }: ScopeOptions): Promise<void> {
+  const { adminKey: key } = deps.config;
+  const hasKey = key !== undefined;
   await app.register(tracing, { tracing: deps.tracing });
   await app.register(drainPlugin, { drain });
-  await app.register(adminAuth, { key: adminKey });
+  if (hasKey) await app.register(adminAuth, { key });
+  await app.register(engineRoutes, { ...deps, drain, hasKey });
+  if (!hasKey) return;
   await app.register(adminTenantRoutes, deps);
   await app.register(adminKeyRoutes, deps);
 }

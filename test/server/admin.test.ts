@@ -33,6 +33,8 @@ const complete = async ({ app }: TestServer, key: string) =>
   post(app, '/v1/completions', { model: 'tiny', prompt: 'abc', max_tokens: 2 }, { authorization: `Bearer ${key}` });
 
 const routes = [
+  ['GET', '/v1/admin/engine'],
+  ['GET', '/v1/admin/engine/events'],
   ['GET', '/v1/admin/tenants'],
   ['GET', '/v1/admin/tenants/a'],
   ['POST', '/v1/admin/tenants/a'],
@@ -87,6 +89,8 @@ describe('the admin routes', () => {
     const document = (await app.inject({ url: '/openapi.json' })).json();
     const paths = Object.keys(document.paths).filter((path) => path.startsWith('/v1/admin'));
     expect(paths.sort()).toEqual([
+      '/v1/admin/engine',
+      '/v1/admin/engine/events',
       '/v1/admin/keys',
       '/v1/admin/keys/{id}',
       '/v1/admin/tenants',

@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
 
-import type { EngineStats } from '../../src/engine/observer.js';
+import type { EngineSnapshot, EngineStats, SlotState } from '../../src/engine/observer.js';
 import { defaultConfig } from '../../src/config/config.js';
 import type { Config } from '../../src/config/variables.js';
+import { EngineFeed } from '../../src/metrics/feed/engine-feed.js';
 import { Metrics } from '../../src/metrics/metrics.js';
 import { openTenancy } from '../../src/app/open/tenancy.js';
 import type { BaseModel } from '../../src/prefix/kv.js';
@@ -83,6 +84,7 @@ async function openServer(overrides: Partial<Config> = {}, deps: Partial<ServerD
     logLevel: 'trace' as const,
     ...overrides,
   };
+  const metrics = testMetrics();
   const server = await buildServer({
     engine,
     tokenizer: byteTokenizer,
@@ -91,7 +93,8 @@ async function openServer(overrides: Partial<Config> = {}, deps: Partial<ServerD
     library: {} as never,
     ...(await openTenancy(config, undefined)),
     config,
-    metrics: testMetrics(),
+    metrics,
+    engineFeed: new EngineFeed({ engine: restingEngine, counts: () => metrics.counts(), prefixCacheBytes: () => 512 }),
     now: () => 1_700_000_000_123,
     logStream: {
       write: (line: string) => {
@@ -104,19 +107,35 @@ async function openServer(overrides: Partial<Config> = {}, deps: Partial<ServerD
   return { ...server, engine, log: () => lines.join('') };
 }
 
+const rest: EngineStats = {
+  waiting: 0,
+  waitingTokens: 0,
+  running: 0,
+  slots: 4,
+  kvUsage: 0,
+  promptCacheBytes: 0,
+  draftTableBytes: 0,
+  runningPrefixes: [],
+  waitingPrefixes: [],
+};
+
+/** What the routes of the engine show here, where the engine is scripted: one at rest. */
+const restingEngine = {
+  snapshot: (): EngineSnapshot => ({
+    ...rest,
+    waitingByClass: { interactive: 0, background: 0 },
+    slotStates: Array.from({ length: rest.slots }, (): SlotState => ({
+      state: 'free',
+      tenant: undefined,
+      priority: undefined,
+      positions: 0,
+    })),
+  }),
+  watch: () => () => undefined,
+};
+
 /** The metrics of an engine that is in the state given, at rest unless given. */
 export function testMetrics(state: Partial<EngineStats> = {}): Metrics {
-  const rest = {
-    waiting: 0,
-    waitingTokens: 0,
-    running: 0,
-    slots: 4,
-    kvUsage: 0,
-    promptCacheBytes: 0,
-    draftTableBytes: 0,
-    runningPrefixes: [],
-    waitingPrefixes: [],
-  };
   const engine = (): EngineStats => ({ ...rest, ...state });
   return new Metrics({ modelName: base.id, contextLength: base.contextLength, engine, cachedBytes: () => 512 });
 }

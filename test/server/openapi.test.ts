@@ -48,6 +48,8 @@ describe('/openapi.json', () => {
       '/livez',
       '/metrics',
       '/readyz',
+      '/v1/admin/engine',
+      '/v1/admin/engine/events',
       '/v1/batch/completions',
       '/v1/chat/completions',
       '/v1/completions',
@@ -99,7 +101,9 @@ describe('/openapi.json', () => {
       expect(Object.keys(document.components.securitySchemes)).toEqual(expect.arrayContaining(wanted));
       const isLetIn = async (key?: string): Promise<boolean> => {
         const headers = key === undefined ? {} : { authorization: `Bearer ${key}` };
-        return (await app.inject({ method, url, headers })).statusCode !== 401;
+        const answer = await app.inject({ method, url, headers, payloadAsStream: true });
+        answer.stream().destroy(); // a stream of events has no end
+        return answer.statusCode !== 401;
       };
       const letIn = { none: await isLetIn(), tenant: await isLetIn('sesame'), operator: await isLetIn(adminKey) };
       const expected = {
@@ -109,7 +113,7 @@ describe('/openapi.json', () => {
       };
       expect(letIn, `${method} ${url}`).toEqual(expected[wanted.join() as keyof typeof expected]);
     }
-    expect(document.tags.some(({ name }) => name === 'admin')).toBe('adminKey' in keys);
+    expect(document.tags.some(({ name }) => name === 'admin')).toBe('adminKey' in keys || !('apiKeys' in keys));
   });
 
   it('has each named schema once, and uses it', async () => {

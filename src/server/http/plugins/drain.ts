@@ -8,6 +8,7 @@ export class Drain {
   #draining = false;
   #running = 0;
   #onIdle: (() => void) | undefined;
+  readonly #onStart: (() => void)[] = [];
 
   /** Whether the server is going to shut down. Requests may still be accepted. */
   get leaving(): boolean {
@@ -19,10 +20,16 @@ export class Drain {
     this.#leaving = true;
   }
 
+  /** Calls `end` when requests are refused from now on: for answers that would not end by themselves. */
+  onStart(end: () => void): void {
+    this.#onStart.push(end);
+  }
+
   /** Refuses new requests from now on. Resolves when the running ones are answered. */
   async start(): Promise<void> {
     this.#leaving = true;
     this.#draining = true;
+    for (const end of this.#onStart) end();
     if (this.#running === 0) return;
     await new Promise<void>((resolve) => (this.#onIdle = resolve));
   }

@@ -20,7 +20,7 @@ const TAGS = {
   files: 'Files of the caller.',
   'fine-tuning': 'Jobs that train a prefix.',
   batches: 'Files of requests that are done when there is room.',
-  admin: "The operator's: tenants and keys.",
+  admin: "The operator's: tenants, keys, and what the engine does.",
   health: 'For probes and Prometheus.',
 };
 
@@ -29,7 +29,7 @@ interface OpenApiOptions {
   readonly version: string;
   /** Whether tenants have keys. */
   readonly needsKey: boolean;
-  /** Whether there are the operator's routes. */
+  /** Whether the operator has a key. */
   readonly hasAdmin: boolean;
 }
 
@@ -48,7 +48,7 @@ export default fp<OpenApiOptions>(
           license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
         },
         servers: [{ url: '/', description: 'The server that this document is from.' }],
-        tags: tags.filter(({ name }) => hasAdmin || name !== 'admin'),
+        tags: tags.filter(({ name }) => hasAdmin || !needsKey || name !== 'admin'),
         components: {
           securitySchemes: {
             key: { type: 'http', scheme: 'bearer', description: "A tenant's key." },
