@@ -53,7 +53,8 @@ function Gate({ entry }: { entry: (typeof PAGES)[number] }): VNode {
   const current = useStore(session);
   const { operator } = useStore(keys);
   if (current.state === 'opening') return <p class="quiet">Opening …</p>;
-  if (entry.isOperators && operator === undefined) return <SignIn asOperator />;
+  const isOpen = entry.isOpenWithoutKeys && current.state === 'open' && !current.me.needs_key;
+  if (entry.isOperators && operator === undefined && !isOpen) return <SignIn asOperator />;
   if (!entry.isOperators && current.state === 'operator') return <SignIn isOperator />;
   if (!entry.isOperators && current.state === 'closed') return <SignIn reason={current.reason} />;
   return <Page entry={entry} />;
