@@ -8,6 +8,7 @@ import { randomPrefix, userName, type UserRequest, workload } from '../load/work
 
 /** Contender that is a server in a process of its own. */
 export interface ServerContender extends Contender {
+  readonly url: string;
   measure(rows: number): Promise<ServerMeasurement>;
 }
 
@@ -24,6 +25,7 @@ export async function openServer(context: BenchContext): Promise<ServerContender
   const target = serverTarget(server.url);
   return {
     name: 'server',
+    url: server.url,
     async measure(rows) {
       const requests = workload(rows, options.context, options.tokens);
       await server.eventLoopDelay(); // from here on
