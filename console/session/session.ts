@@ -30,7 +30,7 @@ export async function openSession(): Promise<void> {
       return;
     }
     const { tenant, operator } = keys.get();
-    if (operator !== undefined && (await isOperator())) {
+    if (operator !== undefined && (await isOperator(operator))) {
       session.set({ state: 'operator' });
       return;
     }
@@ -42,11 +42,7 @@ export async function openSession(): Promise<void> {
 
 /** Keeps a key for this tab and opens the session with it. Finds out whose it is: a tenant's, or the operator's. */
 export async function signIn(key: string): Promise<void> {
-  const { operator } = keys.get();
-  keepKey('operator', key);
-  if (await isOperator()) return openSession();
-  keepKey('operator', operator);
-  keepKey('tenant', key);
+  keepKey((await isOperator(key)) ? 'operator' : 'tenant', key);
   await openSession();
 }
 
@@ -62,9 +58,10 @@ export async function refreshSession(): Promise<void> {
   if (session.get().state === 'open') await openSession();
 }
 
-async function isOperator(): Promise<boolean> {
+/** Whether a key is the operator's. It is kept only once that is known: a page of the operator's opens as soon as there is one. */
+async function isOperator(key: string): Promise<boolean> {
   try {
-    await call('admin/tenants?limit=1', { as: 'operator' });
+    await call('admin/tenants?limit=1', { key });
     return true;
   } catch {
     return false;
