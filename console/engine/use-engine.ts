@@ -25,20 +25,24 @@ const DEAD_MS = 15_000;
 export function useEngine(): EngineView {
   const [view, setView] = useState<EngineView>({ state: undefined, history: [], link: 'opening', refusal: undefined });
   useEffect(() => {
-    let isOpen = true;
+    const left = new AbortController();
+    const isOpen = (): boolean => !left.signal.aborted;
     let connection = new AbortController();
     const hide = (): void => {
       if (document.hidden) connection.abort();
     };
     const follow = async (): Promise<void> => {
-      while (isOpen) {
+      while (isOpen()) {
         connection = new AbortController();
         try {
           await listen(connection, (state) => setView((before) => take(before, state)));
         } catch (error) {
-          if (isRefusal(error)) return setView((before) => ({ ...before, refusal: error }));
+          if (isRefusal(error)) {
+            setView((before) => ({ ...before, refusal: error }));
+            return;
+          }
         }
-        if (!isOpen) return;
+        if (!isOpen()) return;
         if (!document.hidden) setView((before) => ({ ...before, link: 'lost' }));
         await (document.hidden ? untilSeen() : new Promise((resolve) => setTimeout(resolve, AGAIN_MS)));
       }
@@ -46,7 +50,7 @@ export function useEngine(): EngineView {
     document.addEventListener('visibilitychange', hide);
     void follow();
     return () => {
-      isOpen = false;
+      left.abort();
       document.removeEventListener('visibilitychange', hide);
       connection.abort();
     };

@@ -17,14 +17,8 @@ import { OutputText } from './output/output-text.js';
 import { appends, startAdmitted, startBranches } from './kv/start.js';
 import { PromptCache } from './kv/prompt-cache.js';
 import { randomSeed } from './sampling/random.js';
-import {
-  type BeamRequest,
-  type BlendRequest,
-  type Generation,
-  type GenerationRequest,
-  isInstant,
-  type Priority,
-} from './request.js';
+import type { Priority } from './priority.js';
+import { type BeamRequest, type BlendRequest, type Generation, type GenerationRequest, isInstant } from './request.js';
 import { checkBeams, checkBlend, checkRequest } from './request-check.js';
 import type { KvCopy, ModelRunner, StepInput } from './runner.js';
 import { schedule, type Schedule, type ScheduledPiece } from './policy/schedule.js';

@@ -1,5 +1,5 @@
 import type { FinishReason } from './finish-reason.js';
-import type { Priority } from './request.js';
+import type { Priority } from './priority.js';
 
 /** One forward pass: of a step, or of a piece of a source. */
 export interface ObservedStep {

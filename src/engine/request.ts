@@ -2,6 +2,7 @@ import type { PrefixKv } from '../prefix/kv.js';
 import type { TenantShare } from './policy/fair-share.js';
 import type { FinishReason } from './finish-reason.js';
 import type { SequenceObserver } from './observer.js';
+import type { Priority } from './priority.js';
 
 /** Changes of a row of logits before a token is chosen from it. Reported log-probabilities are those before. */
 export interface LogitAdjustments {
@@ -41,9 +42,6 @@ export interface RequestPrefix {
   /** Opaque ids in metrics, which do not tell whose they are: of a composition, those of its prefixes. */
   readonly ids?: readonly string[] | undefined;
 }
-
-/** Class of work: background work never makes interactive work wait. */
-export type Priority = 'interactive' | 'background';
 
 /** One sequence to generate. The caller has checked every limit; `Engine.submit` checks the budget again. */
 export interface GenerationRequest {

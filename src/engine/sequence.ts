@@ -3,7 +3,8 @@ import { FULL_SHARE, type TenantShare } from './policy/fair-share.js';
 import type { SequenceObserver } from './observer.js';
 import type { OutputText } from './output/output-text.js';
 import type { FinishReason } from './finish-reason.js';
-import { type GenerationRequest, isPromptScored, type Priority, type ScoredToken, tokenBudgetOf } from './request.js';
+import type { Priority } from './priority.js';
+import { type GenerationRequest, isPromptScored, type ScoredToken, tokenBudgetOf } from './request.js';
 import type { SourceEncoding } from './runner.js';
 import type { SequenceGroup } from './sequence-group.js';
 

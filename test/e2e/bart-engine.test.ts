@@ -3,7 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { Engine } from '../../src/engine/engine.js';
-import type { Generation, GenerationRequest, Priority } from '../../src/engine/request.js';
+import type { Priority } from '../../src/engine/priority.js';
+import type { Generation, GenerationRequest } from '../../src/engine/request.js';
 import type { CrossForm } from '../../src/model/cross-attention.js';
 import type { Model } from '../../src/model/model.js';
 import { composeKv, type PrefixKv } from '../../src/prefix/kv.js';

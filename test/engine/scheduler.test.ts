@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 
 import { admit, pickNext, type Admissible, type Admission } from '../../src/engine/policy/admission.js';
 import { schedule, type Schedulable } from '../../src/engine/policy/schedule.js';
-import type { Priority } from '../../src/engine/request.js';
+import type { Priority } from '../../src/engine/priority.js';
 
 interface Named extends Admissible, Schedulable {
   readonly name: string;

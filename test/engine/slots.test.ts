@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 
 import { EventStream } from '../../src/engine/output/event-stream.js';
 import { OutputText } from '../../src/engine/output/output-text.js';
-import type { Priority } from '../../src/engine/request.js';
+import type { Priority } from '../../src/engine/priority.js';
 import { Sequence } from '../../src/engine/sequence.js';
 import { Slots } from '../../src/engine/kv/slots.js';
 import { letters, makeRequest } from './harness.js';

@@ -1,4 +1,4 @@
-import type { Priority } from '../request.js';
+import type { Priority } from '../priority.js';
 import { inputCharge } from './fair-share.js';
 import { findPromptSource, type PromptSharer } from './prompt-group.js';
 

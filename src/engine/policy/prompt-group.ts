@@ -1,4 +1,4 @@
-import type { Priority } from '../request.js';
+import type { Priority } from '../priority.js';
 
 /** A sequence that may share its prompt. */
 export interface PromptSharer {

@@ -1,4 +1,4 @@
-import type { Priority } from '../request.js';
+import type { Priority } from '../priority.js';
 
 /** A sequence that holds a slot, as the policy of a step sees it. */
 export interface Schedulable {

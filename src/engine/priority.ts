@@ -1,0 +1,2 @@
+/** Class of work: background work never makes interactive work wait. */
+export type Priority = 'interactive' | 'background';
