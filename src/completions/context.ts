@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 
 import type { SequenceObserver } from '../engine/observer.js';
-import type { Priority } from '../engine/request.js';
+import type { Priority } from '../engine/priority.js';
 import type { LoadedPrefix } from '../prefix/library.js';
 import { TurnBudget } from './turn-budget.js';
 

@@ -22,12 +22,12 @@ export class ObserverPair implements EngineObserver {
     this.second.stepped(step);
   }
 
-  firstToken(seconds: number): void {
+  firstToken(seconds: number | undefined): void {
     this.first.firstToken(seconds);
     this.second.firstToken(seconds);
   }
 
-  nextToken(seconds: number): void {
+  nextToken(seconds: number | undefined): void {
     this.first.nextToken(seconds);
     this.second.nextToken(seconds);
   }
