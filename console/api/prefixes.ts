@@ -1,4 +1,5 @@
 import { call, send } from './client.js';
+import { saveAnswer } from './save.js';
 import type { Prefix, PrefixDetails, PrefixList } from './types.js';
 
 /** Files of an adapter, as PEFT names them. */
@@ -55,11 +56,7 @@ export async function deletePrefix(name: string): Promise<void> {
   await call(`prefixes/${encodeURIComponent(name)}`, { method: 'DELETE' });
 }
 
-/** Lets the browser save a file of a version. It is fetched with the key, which a link could not send. */
+/** Lets the browser save a file of a version. */
 export async function saveAdapterFile(reference: string, file: AdapterFile): Promise<void> {
-  const answer = await send(`prefixes/${encodeURIComponent(reference)}/files/${file}`);
-  const url = URL.createObjectURL(await answer.blob());
-  const link = Object.assign(document.createElement('a'), { href: url, download: file });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  await saveAnswer(await send(`prefixes/${encodeURIComponent(reference)}/files/${file}`), file);
 }

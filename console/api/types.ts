@@ -10,6 +10,7 @@ import type { ErrorEnvelope } from '../../src/server/schema/error.js';
 export type { CompletionRequest, ChatRequest, ErrorEnvelope };
 export type { Me } from '../../src/server/me/schema.js';
 export type { Prefix, PrefixDetails, PrefixList, PrefixVersion } from '../../src/server/prefixes/schema.js';
+export type { BatchList, BatchObject as Batch, NewBatch } from '../../src/server/batches/schema.js';
 export type { EngineState } from '../../src/server/engine/schema.js';
 export type { FileObject } from '../../src/server/files/schema.js';
 export type { Job, JobEventList, JobEventObject, JobList, NewJob } from '../../src/server/fine-tuning/schema.js';

@@ -18,6 +18,7 @@ export const PAGES: readonly PageEntry[] = [
   { name: 'playground', title: 'Playground', load: () => import('../playground/page.js') },
   { name: 'prefixes', title: 'Prefixes', load: () => import('../prefixes/page.js') },
   { name: 'training', title: 'Training', load: () => import('../training/page.js') },
+  { name: 'batches', title: 'Batches', load: () => import('../batches/page.js') },
   {
     name: 'engine',
     title: 'Engine',

@@ -27,6 +27,7 @@ const PAGES = [
   ['#/prefixes?name=headlines', 'Examples'],
   ['#/prefixes', 'Choose files'],
   ['#/training', 'Choose a file'],
+  ['#/batches', 'Drop a file'],
   ['#/engine', 'Since the start'],
   ['#/tenants?tenant=alice', 'Create key'],
 ] as const;
