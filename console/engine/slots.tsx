@@ -42,7 +42,7 @@ export function Slots({ state: { slots, context_length: contextLength } }: { sta
 }
 
 /** How many slots are in which state, in words. */
-export function summary(slots: readonly Slot[]): string {
+function summary(slots: readonly Slot[]): string {
   const states = (['decode', 'prefill', 'reserved', 'free'] as const).flatMap((state) => {
     const number = slots.filter((slot) => slot.state === state).length;
     return number === 0 ? [] : `${number} ${state}`;

@@ -31,7 +31,7 @@ export interface EngineInterval {
 }
 
 /** A slot whose tenant is a number in place of a name. */
-export type NumberedSlot = Omit<SlotState, 'tenant'> & { readonly tenant: number | undefined };
+type NumberedSlot = Omit<SlotState, 'tenant'> & { readonly tenant: number | undefined };
 
 /** The engine at one moment, in counts: nothing tells of whom or of what. */
 export interface EngineEvent extends Omit<
