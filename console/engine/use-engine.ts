@@ -18,7 +18,7 @@ export interface EngineView {
 
 /** From a lost connection to the next attempt. */
 const AGAIN_MS = 2000;
-/** Events come twice a second: a connection without one for so long is dead. */
+/** Events come once a second: a connection without one for so long is dead. */
 const DEAD_MS = 15_000;
 
 /** Follows the engine while the page can be seen. */

@@ -29,7 +29,7 @@ describe('the feed of an engine', () => {
     const { feed, engine } = feedOf();
     const subscription = feed.subscribe();
     await Promise.all(['ann', 'bob'].map((tenant) => collect(engine.submit(makeRequest({ tenant, maxTokens: 5 })))));
-    vi.advanceTimersByTime(500);
+    vi.advanceTimersByTime(1000);
     const event = await subscription.next();
     expect(event).toMatchObject({ running: 0, waiting: 0, prefixCacheBytes: 7 });
     expect(event?.interval).toMatchObject({ generatedTokens: 10, promptTokens: 6 });
@@ -38,7 +38,7 @@ describe('the feed of an engine', () => {
     expect(steps).toBeGreaterThanOrEqual(5);
     expect(stepSecondsP50).toBeGreaterThan(0);
     expect(stepSecondsP95).toBeGreaterThanOrEqual(stepSecondsP50);
-    vi.advanceTimersByTime(500);
+    vi.advanceTimersByTime(1000);
     const idle = await subscription.next();
     expect(idle?.interval).toMatchObject({ steps: 0, generatedTokens: 0, stepSecondsP50: undefined });
     expect(idle?.counts).toMatchObject({ generatedTokens: 10 });
@@ -52,7 +52,7 @@ describe('the feed of an engine', () => {
     const subscriptions = [feed.subscribe(), feed.subscribe()];
     expect(watch).toHaveBeenCalledTimes(1);
     expect(vi.getTimerCount()).toBe(1);
-    vi.advanceTimersByTime(500);
+    vi.advanceTimersByTime(1000);
     const [one, other] = await Promise.all(subscriptions.map((subscription) => subscription.next()));
     expect(one).toBe(other);
     for (const subscription of subscriptions) subscription.end();
@@ -67,7 +67,7 @@ describe('the feed of an engine', () => {
     const offer = vi.spyOn(subscription, 'offer');
     for (let events = 1; events <= 3; events++) {
       await collect(engine.submit(makeRequest({ maxTokens: 2 })));
-      vi.advanceTimersByTime(500);
+      vi.advanceTimersByTime(1000);
       await vi.waitFor(() => expect(offer).toHaveBeenCalledTimes(events));
     }
     expect((await subscription.next())?.counts.generatedTokens).toBe(6);

@@ -5,7 +5,7 @@ import { Subscription } from './subscription.js';
 import { TenantNumbers } from './tenant-numbers.js';
 
 /** From one event to the next. */
-const EVENT_MS = 500;
+const EVENT_MS = 1000;
 
 /** Where a feed's counts come from. */
 export interface EngineFeedOptions {
@@ -19,7 +19,7 @@ export interface EngineFeedOptions {
 }
 
 /**
- * Events of what the engine does, twice a second, the same for all who listen. While nobody does, no timer runs and the engine is not
+ * Events of what the engine does, once a second, the same for all who listen. While nobody does, no timer runs and the engine is not
  * watched.
  */
 export class EngineFeed {

@@ -30,14 +30,14 @@ const stateSchema = {
 };
 const eventsSchema = {
   operationId: 'getEngineEvents',
-  summary: 'What the engine does, twice a second',
+  summary: 'What the engine does, once a second',
   description:
     'Server-sent events, each with the whole state; `[DONE]` when the server shuts down. A client that reads too slowly loses events. ' +
     `At most ${EngineFeed.maxSubscriptions} clients are served at a time.`,
   tags,
   response: {
     200: {
-      description: 'An event for each half of a second.',
+      description: 'An event each second.',
       content: { 'text/event-stream': { schema: EngineState } },
     },
     ...errorResponses,
