@@ -13,6 +13,8 @@ import { chromium } from 'playwright-core';
 const [executablePath] = process.argv.slice(2);
 if (executablePath === undefined) throw new Error('usage: node scripts/pictures.mjs CHROMIUM');
 
+const prefixes = ['headlines', 'formal-replies', 'french-flavour', 'casual-chat', 'table-to-text'];
+const users = Array.from({ length: 20 }, (_, i) => String(prefixes[i % prefixes.length]));
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const target = path.join(root, 'docs/console');
 const scratch = await mkdtemp(path.join(tmpdir(), 'preamble-pictures-'));
@@ -84,6 +86,23 @@ async function takeAll(url) {
   await page.getByRole('link', { name: 'Try it' }).waitFor({ timeout: 300_000 });
   await take('training');
 
+  await page.goto(`${url}/console/#/batches`);
+  const requests = path.join(scratch, 'requests.jsonl');
+  await writeFile(requests, batchOfRequests());
+  await page.locator('input[type=file]').setInputFiles(requests);
+  await page.getByRole('button', { name: 'Start batch' }).click();
+  await page.locator('.pane .status.completed').waitFor();
+  await page.locator('.results').first().waitFor();
+  await take('batches');
+
+  const gone = new AbortController();
+  const streams = users.map((model, i) => readAnswer(url, { ...longAnswer(i), model }, gone.signal));
+  await page.goto(`${url}/console/#/engine`);
+  await page.waitForTimeout(12_000); // a picture of the curves needs some of them
+  await take('engine');
+  gone.abort();
+  await Promise.allSettled(streams);
+
   await page.setViewportSize({ width: 390, height: 800 });
   await page.goto(
     `${url}/console/#/playground?model=french-flavour&model=headlines&prompt=About+apple+cake%0A&max_tokens=80&temperature=0`,
@@ -91,6 +110,41 @@ async function takeAll(url) {
   await run('Rosa');
   await take('phone');
   await browser.close();
+}
+
+/** Requests of a batch; one of them names no prefix that there is. */
+function batchOfRequests() {
+  const lines = [...prefixes, 'nobody'].map((model, i) => ({
+    custom_id: `night-${i + 1}`,
+    method: 'POST',
+    url: '/v1/completions',
+    body: { model, prompt: 'About apple cake\n', max_tokens: 60, temperature: 0 },
+  }));
+  return lines.map((line) => JSON.stringify(line)).join('\n');
+}
+
+/** A request for an answer that takes a while; prompts and lengths differ. @param {number} i */
+function longAnswer(i) {
+  return { prompt: 'About the sea\n'.repeat(1 + (i % 7)), max_tokens: 300 + 7 * i, ignore_eos: true, temperature: 1 };
+}
+
+/**
+ * Reads an answer again and again, until the signal.
+ * @param {string} url
+ * @param {object} body
+ * @param {AbortSignal} signal
+ */
+async function readAnswer(url, body, signal) {
+  while (!signal.aborted) {
+    const headers = { 'content-type': 'application/json' };
+    const answer = await fetch(`${url}/v1/completions`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(body),
+      signal,
+    });
+    await answer.text();
+  }
 }
 
 /** Examples that teach a prefix to begin with "Good news:". */
