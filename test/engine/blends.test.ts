@@ -103,6 +103,23 @@ describe('a blend', () => {
     expect(await first({ sampling: { ...request.sampling, adjustments } })).toBe(second);
   });
 
+  test('with weights that add up to 1 keeps what a repetition penalty does', async () => {
+    const { engine } = setUp();
+    const { prefix } = entry(1, 1);
+    const adjustments = { repetitionPenalty: 1.5, frequencyPenalty: 0, presencePenalty: 0, bias: new Map() };
+    for (const sampling of [makeRequest().sampling, sampled(3)]) {
+      const request = { prompt: [4, 5, 6], maxTokens: 24, sampling: { ...sampling, adjustments } };
+      const { ids } = await runAlone(makeRequest({ ...request, prefix }));
+      for (const [one, other] of [
+        [0.5, 0.5],
+        [2, -1],
+      ] as const) {
+        const blend = makeBlend({ ...request, entries: [entry(1, one), entry(1, other)] });
+        expect((await collect(engine.submitBlend(blend))).ids).toEqual(ids);
+      }
+    }
+  });
+
   test('computes one row for each entry in a step', async () => {
     const { engine, runner } = setUp({ slots: 6 });
     await collect(engine.submitBlend(makeBlend({ entries: [entry(1, 1), entry(2, 1), base(-1)], maxTokens: 4 })));

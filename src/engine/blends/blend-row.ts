@@ -29,9 +29,9 @@ export function blendRows(rows: readonly WeightedRow[], temperature: number, num
 }
 
 /**
- * Logits instead of log-probabilities: their sums differ by a number that is the same for all tokens, which a softmax does not see, and
- * equal ones stay equal.
- * @returns `[vocabulary]`, the greatest 0: a float is most exact there
+ * Logits instead of log-probabilities: their sums differ by a number that is the same for all tokens, which a softmax does not see. They
+ * are not shifted, because a repetition penalty sees it: weights that add up to 1 keep what it does to one model.
+ * @returns `[vocabulary]`
  */
 function sumLogits(rows: readonly WeightedRow[]): Float32Array {
   const sums = new Float64Array(rows[0]?.row.vocabularySize ?? 0);
@@ -39,8 +39,5 @@ function sumLogits(rows: readonly WeightedRow[]): Float32Array {
     const logits = row.all();
     for (let id = 0; id < sums.length; id++) sums[id] = (sums[id] ?? 0) + weight * (logits[id] ?? -Infinity);
   }
-  const largest = sums.reduce((most, sum) => Math.max(most, sum), -Infinity);
-  const shifted = new Float32Array(sums.length);
-  for (let id = 0; id < sums.length; id++) shifted[id] = (sums[id] ?? 0) - largest;
-  return shifted;
+  return Float32Array.from(sums);
 }
