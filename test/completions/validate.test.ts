@@ -37,6 +37,12 @@ describe('fields', () => {
       'stream_options.frob',
       `Unknown field 'stream_options.frob'.`,
     ],
+    [
+      { ...minimal, blend: Array(3).fill({ model: 'm', weight: 1 }), temperature: 3 },
+      'invalid_value',
+      'temperature',
+      `'temperature' must be <= 2.`,
+    ],
     ...[{}, [], [1, 'a'], Array(50).fill({})].map((prompt): [unknown, string, string, string] => [
       { model: 'm', prompt },
       'invalid_value',

@@ -52,12 +52,18 @@ function shorten(body: unknown, known: Readonly<Record<string, TSchema>>, checkO
 /** A small value that is valid if the value is, and otherwise has the same fault. */
 function shortenValue(schema: TSchema | undefined, value: unknown, checkOf: FieldChecks): unknown {
   if (!isObject(value) || schema === undefined) return value;
-  const { items, maxItems = MANY, properties = {}, additionalProperties: rest } = schema as TSchema & SchemaParts;
+  const {
+    items,
+    minItems,
+    maxItems = MANY,
+    properties = {},
+    additionalProperties: rest,
+  } = schema as TSchema & SchemaParts;
   if (rest !== undefined && !Array.isArray(value)) {
     const wrong = wrongEntry(value, properties, rest === false ? () => false : checkOf(rest));
     if (wrong) return wrong;
   }
-  if (checkOf(schema)(value)) return firstOf(value);
+  if (checkOf(schema)(value)) return firstOf(value, minItems);
   if ('anyOf' in schema) return {}; // the union itself is at fault, and none has an object
   if (!Array.isArray(value)) return Object.fromEntries(Object.entries(value).slice(0, MANY));
   return shortenArray(value, maxItems, items ? checkOf(items) : () => true);
@@ -83,6 +89,7 @@ function wrongEntry(map: object, known: object, isValid: (entry: unknown) => boo
 /** What the schema of an array or an object says of its entries; that of another type says nothing. */
 interface SchemaParts {
   readonly items?: TSchema;
+  readonly minItems?: number;
   readonly maxItems?: number;
   readonly properties?: Readonly<Record<string, TSchema>>;
   readonly additionalProperties?: TSchema | false;
@@ -91,10 +98,13 @@ interface SchemaParts {
 /** Fields of an object that are left in a small one: more than any schema here names. */
 const FEW = 64;
 
-/** The same value with the first entry of each array, and the first few of each object. */
-function firstOf(value: object): object {
+/**
+ * The same value with the first entry of each array, and the first few of each object.
+ * @param minItems entries that stay where it is an array: as many as its schema demands
+ */
+function firstOf(value: object, minItems = 1): object {
   if (Array.isArray(value))
-    return value.slice(0, 1).map((entry: unknown) => (isObject(entry) ? firstOf(entry) : entry));
+    return value.slice(0, Math.max(1, minItems)).map((entry: unknown) => (isObject(entry) ? firstOf(entry) : entry));
   const fields = value as Readonly<Record<string, unknown>>;
   const first: Record<string, unknown> = {};
   let count = 0;
