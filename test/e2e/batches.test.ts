@@ -197,6 +197,14 @@ describe('a batch is refused', () => {
       const create = client.batches.create({ ...usual, ...body } as never);
       await expect(create, JSON.stringify(body)).rejects.toMatchObject({ status, param });
     }
+    const metadata = { ['k'.repeat(65)]: 'v' };
+    const create = client.batches.create({
+      input_file_id,
+      endpoint: '/v1/completions',
+      completion_window: '24h',
+      metadata,
+    });
+    await expect(create).rejects.toThrow(`A name in 'metadata' must NOT have more than 64 characters.`);
     await expect(client.batches.list({ limit: 101 })).rejects.toMatchObject({ status: 400, param: 'limit' });
     await expect(client.batches.retrieve('batch_1')).rejects.toMatchObject({ status: 404, param: 'batch_id' });
     expect((await client.batches.list()).data).toEqual([]);

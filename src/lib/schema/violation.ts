@@ -5,6 +5,8 @@ export interface SchemaError {
   readonly instancePath: string;
   readonly params: Readonly<Record<string, unknown>>;
   readonly message?: string | undefined;
+  /** Set where the value is the name of a field. */
+  readonly propertyName?: string | undefined;
   /** The schema that has the keyword; its title says what is wanted where the keyword's own message cannot. */
   readonly parentSchema?: object | undefined;
 }
@@ -37,7 +39,9 @@ function missingField(param: string): Violation {
 function invalidField(error: SchemaError, at: string): Violation {
   const code = error.keyword === 'type' ? 'invalid_type' : 'invalid_value';
   const param = at.replace(/(\[\d+\])+$/, '');
-  return { code, message: `${at ? `'${at}'` : 'The body'} ${wanted(error)}.`, param: param || undefined };
+  const value = at ? `'${at}'` : 'The body';
+  const subject = error.propertyName === undefined ? value : `A name in ${value}`;
+  return { code, message: `${subject} ${wanted(error)}.`, param: param || undefined };
 }
 
 function wanted({ keyword, message, params, parentSchema }: SchemaError): string {
