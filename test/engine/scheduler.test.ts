@@ -293,6 +293,17 @@ describe('background work', () => {
     expect(plan([background({ ...one('b', 1), numSlots: 4 })], [one('a', 1, 5)], 4)).toMatchObject({ admitted: '' });
   });
 
+  test('is overtaken where it needs more slots than interactive work leaves to all of its class', () => {
+    const wide = background({ ...one('w', 1), numSlots: 3 });
+    const narrow = background(one('b', 1));
+    expect(plan([wide, narrow], [one('x', 1, 5)], 3)).toMatchObject({ admitted: 'b' });
+    expect(plan([wide, narrow], [one('x', 1, 5), background(one('c', 1, 5))], 2)).toMatchObject({ admitted: 'b' });
+    // It can start when background work ends: the others wait behind it.
+    expect(plan([wide, narrow], [one('x', 1, 5), background(one('c', 1, 5))], 3)).toMatchObject({ admitted: '' });
+    expect(plan([wide, narrow], [background({ ...one('c', 1, 5), numSlots: 2 })], 2)).toMatchObject({ admitted: '' });
+    expect(plan([wide, narrow], [one('x', 1, 5)], 4)).toMatchObject({ admitted: 'w' });
+  });
+
   test('gives up its slots, the least computed first, as many as are needed and no more', () => {
     const running = [background(one('b', 1, 9)), background(one('c', 1, 5)), one('x', 1, 2)];
     expect(plan([one('a', 1)], running, 1)).toMatchObject({ admitted: 'a' });

@@ -75,7 +75,8 @@ export function reservedSlots(slots: number): number {
  *
  * Interactive sequences are admitted as if there were no background work: it gives up its slots where too few are free, and its
  * prefill is no reason to wait. Background sequences are admitted when nothing interactive waits, one prefill at a time, and leave
- * `reservedSlots` free while anything interactive runs.
+ * `reservedSlots` free while anything interactive runs. One that needs more slots than that leaves to all background work is overtaken:
+ * nobody knows when it can start.
  */
 export function admit<S extends Admissible, B>(state: AdmissionState<S, B>): AdmissionPlan<S, B> {
   const round = new AdmissionRound(state);
@@ -105,7 +106,7 @@ class AdmissionRound<S extends Admissible, B> {
 
   /** Admits sequences of a class; returns whether none of it is left waiting. */
   admitAll(priority: Priority): boolean {
-    let rest = this.state.waiting[priority];
+    let rest = this.#possible(priority);
     const charges = new Map<string, number>();
     const served = (tenant: string): number => this.state.served(tenant, priority) + (charges.get(tenant) ?? 0);
     let hasPrefill = this.#running.some((one) => isPrefilling(one) && isInTheWay(one, priority));
@@ -141,11 +142,24 @@ class AdmissionRound<S extends Admissible, B> {
     return this.state.running.filter((sequence) => !this.preempted.includes(sequence));
   }
 
+  /** Waiting sequences of a class that can start as soon as others of the class end, or at once. */
+  #possible(priority: Priority): readonly S[] {
+    const waiting = this.state.waiting[priority];
+    if (priority === 'interactive') return waiting;
+    const most = this.#free + this.#numToPreempt() - this.#numReserved;
+    return waiting.filter(({ numSlots }) => numSlots <= most);
+  }
+
   #hasRoom(priority: Priority, numSlots: number): boolean {
     if (priority === 'interactive') return this.#free + this.#numToPreempt() >= numSlots;
+    return this.#free - numSlots >= this.#numReserved;
+  }
+
+  /** Slots that background work leaves free now. */
+  get #numReserved(): number {
     const others = [...this.#running, ...this.admitted.map(({ sequence }) => sequence)];
     const isAlone = others.every((one) => one.priority === 'background');
-    return this.#free - numSlots >= (isAlone ? 0 : reservedSlots(this.state.slots));
+    return isAlone ? 0 : reservedSlots(this.state.slots);
   }
 
   /** Slots that background sequences hold. */
