@@ -58,13 +58,13 @@ parentPort.postMessage('ready');
 
 /**
  * Renders chat templates that tenants uploaded: in a thread of its own, which is ended when a template takes too long or needs too much
- * memory, while others are served. A tenant has one render at a time; a template that broke a limit is not tried again.
+ * memory, while others are served. A tenant has one render at a time; a template that broke a limit is not tried again for its tenant.
  */
 export class TemplateSandbox {
   readonly #lock = new KeyedLock();
   readonly #timeoutMs: number;
   readonly #maxCharacters: number;
-  /** By the hash of a template: what was wrong with it. */
+  /** By the tenant and the hash of its template: what was wrong with it. Another tenant's conversations say nothing of one's own. */
   readonly #known = new Map<string, string>();
   #worker: Promise<Worker> | undefined;
 
@@ -112,7 +112,7 @@ export class TemplateSandbox {
     messages: readonly ChatMessage[],
     opensAnswer: boolean,
   ): Promise<Answer> {
-    const key = createHash('sha256').update(template).digest('hex');
+    const key = `${createHash('sha256').update(template).digest('hex')} ${tenant}`;
     const items = templateItems(this.specialTokens, messages, opensAnswer);
     // Of each tenant one waits for the thread, in the order of arrival.
     return this.#lock.run(`tenant ${tenant}`, () =>

@@ -65,6 +65,14 @@ describe('a template of a tenant', () => {
   });
 });
 
+it('is not refused to one tenant for what another has done with it', async () => {
+  const made = sandbox({ maxCharacters: 1000 });
+  const long = [{ role: 'user', content: 'x'.repeat(2000) }];
+  await expect(made.render(chat, 'hostile', long, false)).rejects.toThrow(TemplateLimitError);
+  await expect(made.render(chat, 'hostile', messages, false)).rejects.toThrow(TemplateLimitError);
+  expect(await made.render(chat, 'other', messages, false)).toBe('<s><user>Hi<assistant>Ho');
+});
+
 function bound(made: TemplateSandbox): {
   render: (template: string, opensAnswer?: boolean) => Promise<string>;
   problemOf: (template: string) => Promise<string | undefined>;
