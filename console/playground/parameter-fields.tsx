@@ -1,6 +1,7 @@
 import type { VNode } from 'preact';
 
 import { Field } from '../ui/field.js';
+import { NumberInput } from '../ui/number-input.js';
 import { PARAMETERS, type Parameters } from './parameters.js';
 import type { Setup } from './setup.js';
 
@@ -14,9 +15,9 @@ interface ParameterFieldsProps {
 /** The parameters of a run, each with its meaning. An empty field leaves the parameter to the server. */
 export function ParameterFields({ setup, change, isChat }: ParameterFieldsProps): VNode {
   const { parameters } = setup;
-  const set = (name: keyof Parameters, text: string): void => {
+  const set = (name: keyof Parameters, value: number | undefined): void => {
     const { [name]: _, ...others } = parameters;
-    change({ parameters: text.trim() === '' ? others : { ...others, [name]: Number(text) } });
+    change({ parameters: value === undefined ? others : { ...others, [name]: value } });
   };
   return (
     <details class="parameters">
@@ -27,17 +28,15 @@ export function ParameterFields({ setup, change, isChat }: ParameterFieldsProps)
         {PARAMETERS.map(({ name, label, hint, min, max, step, fallback }) => (
           <Field key={name} label={label} hint={hint}>
             {(id, describedBy) => (
-              <input
+              <NumberInput
                 id={id}
-                type="number"
-                inputMode="decimal"
-                aria-describedby={describedBy}
+                describedBy={describedBy}
                 min={min}
                 max={max}
                 step={Number.isInteger(step) ? step : 'any'}
                 placeholder={fallback}
-                value={parameters[name] ?? ''}
-                onInput={({ currentTarget }) => set(name, currentTarget.value)}
+                value={parameters[name]}
+                change={(value) => set(name, value)}
               />
             )}
           </Field>

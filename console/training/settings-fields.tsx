@@ -1,6 +1,7 @@
 import type { VNode } from 'preact';
 
 import { Field } from '../ui/field.js';
+import { NumberInput } from '../ui/number-input.js';
 import { INIT_ADVICE, LENGTH_ADVICE, type Method, METHODS, PAPER_PRESET, quickPreset } from './methods.js';
 
 /** What the form of a job has. */
@@ -41,6 +42,9 @@ const NUMBERS = [
   { key: 'mlp', field: 'mlp', label: 'MLP width, 0 for none', min: 0 },
 ] as const;
 
+/** What an empty field stands for: the server takes it or refuses it in its own words. */
+const EMPTY = 0;
+
 const SHOWN = ['suffix', 'method', 'length', 'init', ...NUMBERS.map(({ field }) => field)];
 
 /** Whether a field of the API has its problem shown beside it here. */
@@ -68,13 +72,13 @@ export function SettingsFields({ settings, change, examples, problems, isDecoder
       <div class="side-by-side">
         <Field label="Length" hint={LENGTH_ADVICE} problem={problems['length']}>
           {(id, describedBy) => (
-            <input
+            <NumberInput
               id={id}
-              type="number"
+              describedBy={describedBy}
               min={1}
-              aria-describedby={describedBy}
               value={settings.length}
-              onInput={({ currentTarget }) => change({ length: numberIn(currentTarget) })}
+              whenEmpty={EMPTY}
+              change={(length = EMPTY) => change({ length })}
             />
           )}
         </Field>
@@ -94,14 +98,14 @@ export function SettingsFields({ settings, change, examples, problems, isDecoder
         {NUMBERS.map(({ key, field, label, min }) => (
           <Field key={key} label={label} problem={problems[field]}>
             {(id, describedBy) => (
-              <input
+              <NumberInput
                 id={id}
-                type="number"
+                describedBy={describedBy}
                 step="any"
                 min={min}
-                aria-describedby={describedBy}
                 value={settings[key]}
-                onInput={({ currentTarget }) => change({ [key]: numberIn(currentTarget) })}
+                whenEmpty={EMPTY}
+                change={(value = EMPTY) => change({ [key]: value })}
               />
             )}
           </Field>
@@ -131,11 +135,6 @@ export function SettingsFields({ settings, change, examples, problems, isDecoder
       </Field>
     </div>
   );
-}
-
-/** The number in a field; an empty one has 0, which the server takes or refuses in its own words. */
-function numberIn({ valueAsNumber }: HTMLInputElement): number {
-  return Number.isNaN(valueAsNumber) ? 0 : valueAsNumber;
 }
 
 function MethodChoice({
