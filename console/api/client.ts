@@ -51,11 +51,7 @@ export async function call<T>(path: string, options: CallOptions = {}): Promise<
  */
 export async function send(path: string, options: CallOptions = {}): Promise<Response> {
   const { as = 'tenant', signal, json, form, method = (json ?? form) ? 'POST' : 'GET' } = options;
-  const key = options.key ?? keys.get()[as];
-  const headers = {
-    ...(key !== undefined && { authorization: `Bearer ${key}` }),
-    ...(json !== undefined && { 'content-type': 'application/json' }),
-  };
+  const headers = headersOf(options.key ?? keys.get()[as], json !== undefined);
   const body = json === undefined ? form : JSON.stringify(json);
   let answer: Response;
   try {
@@ -77,6 +73,16 @@ export async function send(path: string, options: CallOptions = {}): Promise<Res
   const failure = await failureOf(answer);
   if (failure.status === 401 && options.key === undefined) keyRefused(as);
   throw failure;
+}
+
+function headersOf(key: string | undefined, isJson: boolean): Headers {
+  const headers = new Headers(isJson ? { 'content-type': 'application/json' } : {});
+  try {
+    if (key !== undefined) headers.set('authorization', `Bearer ${key}`);
+  } catch {
+    throw new ApiFailure(400, 'This is no key: it has characters that cannot be sent.', 'invalid_api_key', null);
+  }
+  return headers;
 }
 
 /** The address of a route, beside the page's own: right behind a proxy that serves the console below a path of its own, too. */

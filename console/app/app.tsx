@@ -52,7 +52,7 @@ function focusMain(event: Event): void {
 function Gate({ entry }: { entry: (typeof PAGES)[number] }): VNode {
   const current = useStore(session);
   const { operator } = useStore(keys);
-  if (current.state === 'opening') return <p class="quiet">Opening …</p>;
+  if (current.state === 'opening') return <p class="quiet">Opening … {current.problem}</p>;
   const isOpen = entry.isOpenWithoutKeys && current.state === 'open' && !current.me.needs_key;
   if (entry.isOperators && operator === undefined && !isOpen) return <SignIn asOperator />;
   if (!entry.isOperators && current.state === 'operator') return <SignIn isOperator />;

@@ -1,3 +1,4 @@
+import { keys } from '../session/keys.js';
 import { createStore } from '../ui/store.js';
 import type { Exchange } from './requests.js';
 import type { Setup } from './setup.js';
@@ -11,3 +12,12 @@ export interface Kept {
 
 /** The playground's state; undefined until it is opened first. */
 export const kept = createStore<Kept | undefined>(undefined);
+
+// Who comes with another key is somebody else.
+let owner = keys.get().tenant;
+keys.subscribe(() => {
+  const { tenant } = keys.get();
+  if (tenant === owner) return;
+  owner = tenant;
+  kept.set(undefined);
+});

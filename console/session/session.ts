@@ -1,4 +1,4 @@
-import { ApiFailure, messageOf, ServerAway } from '../api/errors.js';
+import { ApiFailure, messageOf } from '../api/errors.js';
 import type { Me } from '../api/types.js';
 import { createStore } from '../ui/store.js';
 import { call, onKeyRefused } from '../api/client.js';
@@ -6,7 +6,7 @@ import { keepKey, keys } from './keys.js';
 
 /** What the console knows of who uses it. */
 export type Session =
-  | { readonly state: 'opening' }
+  | { readonly state: 'opening'; readonly problem?: string }
   /** A key is needed; `reason` says why the last one does not do. */
   | { readonly state: 'closed'; readonly reason: string | undefined }
   /** A tenant's key, or a server without keys. */
@@ -14,40 +14,56 @@ export type Session =
   /** The operator's key alone. */
   | { readonly state: 'operator' };
 
-/** From one question to a server that is away to the next. */
+/** From one question to a server that is away, or fails, to the next. */
 const RETRY_MS = 2000;
 
 /** The session of this tab. */
 export const session = createStore<Session>({ state: 'opening' });
 
-/** Asks the server who this is; with the operator's key alone, only that key is tried. Waits for a server that is away. */
+/**
+ * Asks the server who this is; with the operator's key alone, only that key is tried. Waits for a server that is away or fails: only a refusal
+ * says something of the key.
+ */
 export async function openSession(): Promise<void> {
   try {
     session.set({ state: 'open', me: await call<Me>('me') });
   } catch (error) {
-    if (error instanceof ServerAway) {
+    if (!isRefusal(error)) {
+      if (session.get().state !== 'open') session.set({ state: 'opening', problem: messageOf(error) });
       setTimeout(() => void openSession(), RETRY_MS);
       return;
     }
     const { tenant, operator } = keys.get();
-    if (operator !== undefined && (await isOperator(operator))) {
+    if (operator !== undefined && (await isOperatorKey(operator))) {
       session.set({ state: 'operator' });
       return;
     }
-    const reason =
-      tenant === undefined && error instanceof ApiFailure && error.status === 401 ? undefined : messageOf(error);
-    session.set({ state: 'closed', reason });
+    const isRefusedKey = error.status === 401;
+    const refused = tenant === undefined ? undefined : 'The server does not accept this key.';
+    session.set({ state: 'closed', reason: isRefusedKey ? refused : error.message });
   }
 }
 
-/** Keeps a key for this tab and opens the session with it. Finds out whose it is: a tenant's, or the operator's. */
-export async function signIn(key: string): Promise<void> {
-  keepKey((await isOperator(key)) ? 'operator' : 'tenant', key);
+function isRefusal(error: unknown): error is ApiFailure {
+  return error instanceof ApiFailure && error.status < 500 && error.status !== 429;
+}
+
+/**
+ * Keeps a key for this tab and opens the session with it. Finds out whose it is: a tenant's, or the operator's.
+ * @param asOperator whether it is the operator's or none: a tenant's key that is in use stays
+ */
+export async function signIn(key: string, asOperator: boolean): Promise<void> {
+  const isOperators = await isOperatorKey(key);
+  if (isOperators) keepKey('operator', key);
+  else if (asOperator) return;
+  else keepKey('tenant', key);
   await openSession();
 }
 
-/** Forgets the keys of this tab. */
+/** Forgets the keys of this tab, and what its address has of a run. */
 export async function signOut(): Promise<void> {
+  session.set({ state: 'opening' });
+  location.replace('#/');
   keepKey('tenant', undefined);
   keepKey('operator', undefined);
   await openSession();
@@ -59,7 +75,7 @@ export async function refreshSession(): Promise<void> {
 }
 
 /** Whether a key is the operator's. It is kept only once that is known: a page of the operator's opens as soon as there is one. */
-async function isOperator(key: string): Promise<boolean> {
+async function isOperatorKey(key: string): Promise<boolean> {
   try {
     await call('admin/tenants?limit=1', { key });
     return true;

@@ -18,16 +18,16 @@ interface SignInProps {
 /** Asks for a key. */
 export function SignIn({ reason, asOperator = false, isOperator = false }: SignInProps): VNode {
   const [key, setKey] = useState('');
-  const [problem, setProblem] = useState(reason);
+  const [problem, setProblem] = useState<string>();
   const [busy, setBusy] = useState(false);
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
     setBusy(true);
-    await signIn(key.trim());
+    await signIn(key.trim(), asOperator);
     setBusy(false);
     const { operator } = keys.get();
     if (asOperator && operator === undefined) setProblem('The server does not accept this as the operator’s key.');
-    else setProblem('The server does not accept this key.');
+    else setProblem(isOperator ? 'The server does not accept this key.' : undefined);
   };
   const title = asOperator ? 'The operator’s key' : isOperator ? 'A tenant’s key' : 'A key, please';
   return (
@@ -41,7 +41,7 @@ export function SignIn({ reason, asOperator = false, isOperator = false }: SignI
             : 'This server serves only those who have a key. Your operator makes one for you.'}{' '}
         It stays in this tab until you close it, and goes to this server alone.
       </p>
-      {problem !== undefined && <Notice kind="problem">{problem}</Notice>}
+      {(problem ?? reason) !== undefined && <Notice kind="problem">{problem ?? reason}</Notice>}
       <form onSubmit={(event) => void submit(event)}>
         <Field label="Key">
           {(id) => (

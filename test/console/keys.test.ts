@@ -62,4 +62,40 @@ describe.skipIf(inject('chromium') === null)('keys', () => {
     await other.getByText('does not accept this key any more').waitFor();
     expect(await other.evaluate('sessionStorage.length')).toBe(0);
   });
+
+  it('keeps a tenant’s key that works where another is not the operator’s, and takes no key that cannot be sent', async () => {
+    const { page, server } = await openConsole('', { adminKey, apiKeys: [{ tenant: 'alice', key: 'alice-key' }] });
+    const sendKey = async (key: string): Promise<void> => {
+      await page.getByLabel('Key', { exact: true }).fill(key);
+      await page.getByRole('button', { name: 'Use this key' }).click();
+    };
+    await sendKey('key-of-€');
+    await page.getByText('characters that cannot be sent').waitFor();
+    await page.reload();
+    await page.getByText('characters that cannot be sent').waitFor();
+    await sendKey('alice-key');
+    await page.getByRole('button', { name: 'Run' }).waitFor();
+    await page.getByRole('link', { name: 'Tenants' }).click();
+    await sendKey('not-the-operators');
+    await page.getByText('does not accept this as the operator’s key').waitFor();
+    await page.goto(`${server.url}/console/#/prefixes`);
+    await page.getByText('headlines').first().waitFor();
+  });
+
+  it('shows the next one nothing of what was typed before a key was forgotten', async () => {
+    const { page } = await openConsole('', { apiKeys: [{ tenant: 'alice', key: 'alice-key' }, { tenant: 'bob', key: 'bob-key' }] }); // prettier-ignore
+    const sendKey = async (key: string): Promise<void> => {
+      await page.getByLabel('Key', { exact: true }).fill(key);
+      await page.getByRole('button', { name: 'Use this key' }).click();
+      await page.getByRole('button', { name: 'Run' }).waitFor();
+    };
+    await sendKey('alice-key');
+    await page.getByLabel('Prompt').fill('of alice alone');
+    await page.getByRole('button', { name: 'Run' }).click();
+    await expect.poll(() => page.url()).toContain('alice');
+    await page.getByRole('button', { name: 'Forget key' }).click();
+    await sendKey('bob-key');
+    expect(await page.getByLabel('Prompt').inputValue()).not.toContain('alice');
+    expect(page.url()).not.toContain('alice');
+  });
 });
