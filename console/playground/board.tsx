@@ -35,6 +35,7 @@ export function Board({ models, me, state }: BoardProps): VNode {
   useEffect(() => () => stopAll.current(), []);
   const change = (changes: Partial<Setup>): void => kept.set({ setup: { ...setup, ...changes }, exchanges });
   const setModels = (next: readonly string[]): void => {
+    stopAll.current();
     setRun(undefined);
     kept.set({ setup: { ...setup, models: next }, exchanges: [] });
   };
@@ -46,7 +47,12 @@ export function Board({ models, me, state }: BoardProps): VNode {
       await converse(state, coloured, {
         started: setRun,
         stopper: (stop) => (stopAll.current = stop),
-        kept: (next) => kept.set(next),
+        ended: (said, exchanges) => {
+          // The next message may be half typed, and parameters changed, while this one was answered.
+          const now = kept.get()?.setup ?? setup;
+          const prompt = now.prompt === setup.prompt ? '' : now.prompt;
+          kept.set({ setup: { ...now, said, prompt }, exchanges });
+        },
       });
     else {
       const next = runCompletions(setup, coloured);
@@ -63,6 +69,7 @@ export function Board({ models, me, state }: BoardProps): VNode {
       <h1 class="visually-hidden">Playground</h1>
       <form
         class="ask"
+        noValidate
         onSubmit={(event) => {
           event.preventDefault();
           void go();

@@ -7,8 +7,8 @@ interface Listeners {
   started(run: Run | undefined): void;
   /** What ends the present turn. */
   stopper(stop: () => void): void;
-  /** A turn is over; what is kept has it. */
-  kept(next: Kept): void;
+  /** A turn is over: what the user has said so far, the last of it in this turn, and what each column has answered. */
+  ended(said: readonly string[], exchanges: Kept['exchanges']): void;
 }
 
 /**
@@ -34,7 +34,7 @@ export async function converse(
     if (answers.some(({ status }) => status !== 'done')) return;
     before = before.map((own, index) => [...own, { said: prompt, answered: answers[index]?.text ?? '' }]);
     said = [...said, prompt];
-    listeners.kept({ setup: { ...setup, said, prompt: '' }, exchanges: before });
+    listeners.ended(said, before);
     listeners.started(undefined);
   }
 }

@@ -75,7 +75,7 @@ function tryQuery(job: Job, base: string): URLSearchParams {
 }
 
 function Progress({ job, curve }: { job: Job; curve: Curve }): VNode {
-  const step = Math.max(0, ...[...curve.training, ...curve.validation].map((point) => point.step));
+  const step = Math.max(curve.training.at(-1)?.step ?? 0, curve.validation.at(-1)?.step ?? 0);
   const left = job.estimated_finish === null ? undefined : job.estimated_finish - Date.now() / 1000;
   const known = job.status === 'running' && curve.steps !== undefined;
   return (

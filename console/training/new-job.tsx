@@ -43,7 +43,15 @@ export function NewJobForm({ me, created }: NewJobFormProps): VNode {
     const [file, other] = files;
     if (file === undefined) return;
     setProblems(other === undefined ? {} : { '': 'One file at a time, please: the first was taken.' });
-    const read = readExamples(await file.text(), me.base_model.chat);
+    const text = await file.text().catch(() => undefined);
+    if (text === undefined) {
+      setChosen(undefined);
+      setProblems({
+        '': `“${file.name}” cannot be read: it is a folder, has changed, or is too large for the browser.`,
+      });
+      return;
+    }
+    const read = readExamples(text, me.base_model.chat);
     setChosen({ file, read });
     const count = read.examples.length;
     change({ ...numbersOf(quickPreset(count)), holdsOut: count >= ENOUGH_TO_HOLD_OUT });

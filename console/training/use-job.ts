@@ -41,7 +41,7 @@ export function useJob(id: string, changed: () => Promise<void>): JobState {
         current = next;
       } catch (error) {
         current = { ...current, problem: messageOf(error) };
-        isRefused = error instanceof ApiFailure && error.status < 500;
+        isRefused = error instanceof ApiFailure && error.status < 500 && error.status !== 429;
       }
       if (!isOpen) return;
       setState(current);
@@ -62,6 +62,17 @@ async function lookAt(id: string, before: JobState): Promise<JobState> {
   const events = [...(await eventsSince(id, before.events[0]?.id)), ...before.events];
   const [result] = job.result_files;
   // Events tell of some steps only; the file has all of them.
-  const curve = result === undefined ? curveOfEvents(events) : curveOfFile(await readFileText(result));
+  const text = result === undefined ? undefined : await readIfKept(result);
+  const curve = text === undefined ? curveOfEvents(events) : curveOfFile(text);
   return { job, events, curve, problem: undefined };
+}
+
+/** The text of a file; undefined where somebody has deleted it. */
+async function readIfKept(id: string): Promise<string | undefined> {
+  try {
+    return await readFileText(id);
+  } catch (error) {
+    if (error instanceof ApiFailure && error.status === 404) return undefined;
+    throw error;
+  }
 }

@@ -26,8 +26,9 @@ const INNER = { width: WIDTH - MARGIN.left - MARGIN.right, height: HEIGHT - MARG
 /** Lines over common axes, which begin at 0. It is drawn with the page's own colours. */
 export function LineChart({ label, xLabel, yLabel, series, maxX }: LineChartProps): VNode {
   const all = series.flatMap(({ points }) => points);
-  const right = Math.max(maxX ?? 0, 1, ...all.map(({ x }) => x));
-  const yTicks = ticksTo(Math.max(1e-6, ...all.map(({ y }) => y)));
+  // Not as arguments of one call: a long training has more points than a call may have arguments.
+  const right = all.reduce((most, { x }) => Math.max(most, x), Math.max(maxX ?? 0, 1));
+  const yTicks = ticksTo(all.reduce((most, { y }) => Math.max(most, y), 1e-6));
   const top = yTicks.at(-1) ?? 1;
   const left = (x: number): number => MARGIN.left + (INNER.width * x) / right;
   const down = (y: number): number => MARGIN.top + INNER.height * (1 - y / top);

@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process';
+import { rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { promisify } from 'node:util';
 
 import { describe, expect, inject, it } from 'vitest';
@@ -127,6 +129,20 @@ describe.skipIf(inject('chromium') === null)('the playground', () => {
     await page.getByText('Morning Paper').waitFor();
   });
 
+  it('asks for no key where the server fails, and opens when it does not', async () => {
+    const [store, aside] = [await temporaryDirectory(), await temporaryDirectory()];
+    const directory = path.join(store, 'prefixes');
+    const { page } = await openConsole('', { store: { kind: 'file', directory } });
+    await page.getByRole('button', { name: 'Run' }).waitFor();
+    await rename(directory, path.join(aside, 'prefixes'));
+    await writeFile(directory, 'no directory');
+    await page.reload();
+    await page.getByText('Opening … The store of prefixes is away.').waitFor();
+    await rm(directory);
+    await rename(path.join(aside, 'prefixes'), directory);
+    await page.getByRole('button', { name: 'Run' }).waitFor();
+  });
+
   it('holds a conversation in turns, in each column its own, and again from a link', async () => {
     const model = await chattyModel(await temporaryDirectory());
     const { page, server } = await openConsole('', { model });
@@ -146,6 +162,22 @@ describe.skipIf(inject('chromium') === null)('the playground', () => {
     await other.getByRole('button', { name: 'Send' }).click();
     await expect.poll(() => other.locator('.exchange').count()).toBe(4);
     expect(await other.locator('.exchange').allInnerTexts()).toEqual(both);
+  });
+
+  it('keeps the next message, and a column, that change while an answer comes', async () => {
+    const model = await chattyModel(await temporaryDirectory());
+    const { page } = await openConsole(link([['model', 'chatty'], ['prompt', ''], ['max_tokens', '300'], ['temperature', '2'], ['seed', '1']]), { model }); // prettier-ignore
+    const message = page.getByLabel('Message', { exact: true });
+    await message.fill('About apple cake');
+    await message.press('Control+Enter');
+    await page.getByRole('button', { name: 'Stop' }).waitFor();
+    await message.fill('half typed');
+    await page.locator('.exchange').waitFor();
+    expect(await message.inputValue()).toBe('half typed');
+    await message.press('Control+Enter');
+    await page.getByRole('button', { name: 'Add a column' }).click();
+    await page.getByRole('button', { name: 'Send' }).waitFor();
+    expect(await page.locator('.column').count()).toBe(2);
   });
 
   it('asks a model with an encoder for a source', async () => {

@@ -59,4 +59,19 @@ describe.skipIf(inject('chromium') === null)('the page of training', () => {
     await page.getByRole('button', { name: 'Cancel training' }).click();
     await page.locator('.status.cancelled').first().waitFor();
   });
+
+  it('shows a job whose file of losses was deleted', async () => {
+    const { page, server } = await openConsole('#/training');
+    await page.locator('input[type=file]').setInputFiles(jsonl(lines(examples)));
+    await page.getByLabel('Epochs', { exact: true }).fill('1');
+    await page.getByRole('button', { name: 'Start training' }).click();
+    await page.getByRole('link', { name: 'Try it' }).waitFor();
+    const jobs = await fetch(`${server.url}/v1/fine_tuning/jobs`);
+    const { data } = (await jobs.json()) as { data: [{ result_files: [string] }] };
+    await fetch(`${server.url}/v1/files/${data[0].result_files[0]}`, { method: 'DELETE' });
+    await page.reload();
+    await page.getByRole('link', { name: 'Try it' }).waitFor();
+    await page.getByText('New model created').waitFor();
+    await page.locator('.chart').waitFor();
+  });
 });
