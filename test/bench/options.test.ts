@@ -46,7 +46,7 @@ describe('options', () => {
   it.each([
     [['decode', 'roofline', '--beside', 'HEAD'], "suite: 'roofline' measures this checkout's modules"],
     [['--beside', 'HEAD', '--peers', 'none'], '--peers: no peer runs with --beside'],
-    [['speed'], "suite: 'speed' is none of decode, summaries"],
+    [['speed'], "suite: 'speed' is none of decode, decode-llama, summaries"],
     [['--rows', '1,0'], "--rows: '0' is not a positive number"],
     [['--repeats', 'many'], "--repeats: 'many' is not a positive number"],
     [['--peers', 'vllm'], "--peers: 'vllm' is none of node-llama-cpp, transformers-peft, transformers-lora"],

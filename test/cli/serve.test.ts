@@ -29,7 +29,7 @@ describe('the program', () => {
     const running = await start();
     await addressOf(running);
     const { out } = running.output;
-    expect(out).toMatch(/model {2}tiny-a\n {2}store {2}file:\/.*prefixes\n/);
+    expect(out).toMatch(/model {2}tiny-a\n {2}slots {2}2 slots .*\n {2}store {2}file:\/.*prefixes\n/);
     const answer = execFileSync('sh', ['-c', /curl .*/.exec(out)?.[0] ?? ''], { encoding: 'utf8' });
     expect(JSON.parse(answer)).toMatchObject({ object: 'text_completion', model: 'tiny-a' });
   });

@@ -119,6 +119,13 @@ const elsewhere: PrefixErrorCode[] = [
   'chat_template_invalid',
   'chat_template_too_large',
   'chat_template_unsupported', // test/server/site-prefixes.test.ts
+  // Of shares and grants: test/server/versions-contract.ts.
+  'grant_invalid',
+  'grant_not_found',
+  'too_many_grants',
+  'share_invalid',
+  'shares_invalid',
+  'no_previous_shares',
   // An encoder-decoder's: test/server/site-prefixes.test.ts.
   ...sitesRefusals.map(({ code }) => code),
 ];
