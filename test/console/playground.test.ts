@@ -44,16 +44,16 @@ describe.skipIf(inject('chromium') === null)('the playground', () => {
     await answersOf(page, 4);
     const card = page.locator('.token-card');
     await page.locator('.column').nth(1).locator('.t').nth(2).hover();
-    expect(await card.locator('tr').count()).toBeGreaterThanOrEqual(5);
+    await expect.poll(() => card.locator('tr').count()).toBeGreaterThanOrEqual(5);
     expect(await card.locator('.taken').count()).toBe(1);
     await page.mouse.move(0, 0);
     await page.locator('.tokens').first().focus();
     await page.keyboard.press('ArrowRight');
     const first = await card.innerText();
     await page.keyboard.press('ArrowRight');
-    expect(await card.innerText()).not.toBe(first);
+    await expect.poll(() => card.innerText()).not.toBe(first);
     await page.keyboard.press('Escape');
-    expect(await card.count()).toBe(0);
+    await card.waitFor({ state: 'detached' });
   });
 
   it('makes a link of a run, which runs the same elsewhere and leaves nothing on the server', async () => {
@@ -82,7 +82,7 @@ describe.skipIf(inject('chromium') === null)('the playground', () => {
   it('takes any name that is typed, up to six columns, and stops', async () => {
     const { page } = await openConsole();
     for (const _ of [5, 6]) await page.getByRole('button', { name: 'Add a column' }).click();
-    expect(await page.getByRole('button', { name: 'Add a column' }).count()).toBe(0);
+    await page.getByRole('button', { name: 'Add a column' }).waitFor({ state: 'detached' });
     await page.getByRole('combobox', { name: 'Model of column 6' }).selectOption({ label: 'Type a name …' });
     await page.getByRole('textbox', { name: 'Model of column 6' }).fill('preamble-demo');
     await page.keyboard.press('Enter');
@@ -93,7 +93,7 @@ describe.skipIf(inject('chromium') === null)('the playground', () => {
     await page.locator('.t').first().waitFor();
     await page.getByRole('button', { name: 'Stop' }).click();
     await page.getByRole('button', { name: 'Run' }).waitFor();
-    expect(await page.locator('.column.waiting, .column.streaming').count()).toBe(0);
+    await expect.poll(() => page.locator('.column.waiting, .column.streaming').count()).toBe(0);
   });
 
   it('writes a run as a program, which works as it is written, without the key', async () => {
@@ -104,12 +104,13 @@ describe.skipIf(inject('chromium') === null)('the playground', () => {
     expect(events).toContain('"custom_id":"1"');
     expect(events).toContain('data: [DONE]');
     await page.getByText('JavaScript', { exact: true }).click();
+    await expect.poll(() => code.innerText()).toContain('import OpenAI');
     const printed = await run(process.execPath, ['--input-type=module', '--eval', await code.innerText()]);
     expect(printed).toMatch(/^headlines: Morning Paper: .*\ncasual-chat: hey /);
     await page.getByText('Python', { exact: true }).click();
-    expect(await code.innerText()).toContain('"extra_body":{"top_k":3}');
+    await expect.poll(() => code.innerText()).toContain('"extra_body":{"top_k":3}');
     await page.keyboard.press('Escape');
-    expect(await code.count()).toBe(0);
+    await code.waitFor({ state: 'detached' });
   });
 
   it('waits for a server that goes away, and goes on when it is back', async () => {
@@ -167,17 +168,25 @@ describe.skipIf(inject('chromium') === null)('the playground', () => {
   it('keeps the next message, and a column, that change while an answer comes', async () => {
     const model = await chattyModel(await temporaryDirectory());
     const { page } = await openConsole(link([['model', 'chatty'], ['prompt', ''], ['max_tokens', '300'], ['temperature', '2'], ['seed', '1']]), { model }); // prettier-ignore
+    const held: (() => void)[] = [];
+    await page.route('**/v1/chat/completions', async (route) => {
+      await new Promise<void>((go) => held.push(go));
+      await route.continue();
+    });
     const message = page.getByLabel('Message', { exact: true });
     await message.fill('About apple cake');
     await message.press('Control+Enter');
-    await page.getByRole('button', { name: 'Stop' }).waitFor();
+    await expect.poll(() => held.length).toBe(1);
     await message.fill('half typed');
+    held[0]?.();
     await page.locator('.exchange').waitFor();
     expect(await message.inputValue()).toBe('half typed');
     await message.press('Control+Enter');
+    await expect.poll(() => held.length).toBe(2);
     await page.getByRole('button', { name: 'Add a column' }).click();
+    held[1]?.();
     await page.getByRole('button', { name: 'Send' }).waitFor();
-    expect(await page.locator('.column').count()).toBe(2);
+    await expect.poll(() => page.locator('.column').count()).toBe(2);
   });
 
   it('asks a model with an encoder for a source', async () => {
