@@ -4,31 +4,15 @@ import { readAdapter } from '../../src/prefix/adapter/read.js';
 import { PREFIX_ERRORS, PrefixError, type PrefixErrorCode } from '../../src/prefix/errors.js';
 import { encodeSafetensors, SAFETENSORS_ERROR_CODES } from '../../src/safetensors/index.js';
 import { base, columns, config, type Json, model, rawModel, values } from './fixtures.js';
-import { floats, type Refusal, refusals, text, two } from './refusals.js';
+import { floats, notOfFiles, type Refusal, refusals, text, two } from './refusals.js';
 import { sitesRefusals } from './sites-refusals.js';
 
 /** Codes that other tests have: names, texts, the store, and those of the parser's own suite. */
 const elsewhere: PrefixErrorCode[] = [
+  ...notOfFiles,
   'prefix_name_invalid',
   'prefix_name_reserved',
-  'prefix_not_found',
-  'prefix_version_ambiguous',
-  'prefix_damaged',
-  'prefix_quota_exceeded',
   'prefix_kv_not_finite',
-  'chat_template_invalid',
-  'chat_template_too_large',
-  'chat_template_unsupported',
-  'grant_invalid',
-  'grant_not_found',
-  'too_many_grants',
-  'share_invalid',
-  'shares_invalid',
-  'no_previous_shares',
-  'tenant_invalid',
-  'text_empty',
-  'text_too_long',
-  'text_unsupported',
   ...SAFETENSORS_ERROR_CODES.map((code) => `safetensors_${code}` as const),
 ];
 

@@ -17,6 +17,28 @@ export const two = { shape: [1, columns], data: values(columns) };
 export const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 export const floats = (...numbers: number[]): Float32Array<ArrayBuffer> => values(3 * columns).with(5, numbers[0] ?? 0);
 
+/** Codes of the store, names, texts, templates, shares and grants: no answer to an adapter's two files. Tests of those have them. */
+export const notOfFiles: readonly PrefixErrorCode[] = [
+  'prefix_not_found',
+  'prefix_version_ambiguous',
+  'prefix_damaged',
+  'prefix_quota_exceeded', // test/prefix/store-contract.ts, test/server/rate-limits.test.ts
+  'tenant_invalid',
+  'text_empty',
+  'text_too_long',
+  'text_unsupported',
+  'chat_template_invalid',
+  'chat_template_too_large',
+  'chat_template_unsupported', // test/server/site-prefixes.test.ts
+  // Of shares and grants: test/server/versions-contract.ts.
+  'grant_invalid',
+  'grant_not_found',
+  'too_many_grants',
+  'share_invalid',
+  'shares_invalid',
+  'no_previous_shares',
+];
+
 /** At least one upload for every code that is about the files. */
 export const refusals: Refusal[] = [
   { code: 'adapter_config_too_large', what: 'a config over 64 KiB', config: new Uint8Array((1 << 16) + 1) },

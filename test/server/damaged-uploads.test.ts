@@ -9,7 +9,7 @@ import { PrefixLibrary } from '../../src/prefix/library.js';
 import { changes, damaged } from '../prefix/damage.js';
 import { base, config, FakeEncoder, model, prefixFiles, softPromptFiles, values } from '../prefix/fixtures.js';
 import { peftLoads } from '../prefix/peft-oracle.js';
-import { refusals } from '../prefix/refusals.js';
+import { notOfFiles, refusals } from '../prefix/refusals.js';
 import { sitesRefusals } from '../prefix/sites-refusals.js';
 import { refusedFiles } from '../safetensors/refused-files.js';
 import { encodeForm } from '../support/http.js';
@@ -107,25 +107,7 @@ const cases: Case[] = [
 
 /** Codes that are no answer to an upload of files. */
 const elsewhere: PrefixErrorCode[] = [
-  'prefix_not_found',
-  'prefix_version_ambiguous',
-  'prefix_damaged',
-  // A tenant's quota: test/prefix/store-contract.ts, test/server/rate-limits.test.ts.
-  'prefix_quota_exceeded',
-  'tenant_invalid',
-  'text_empty',
-  'text_too_long',
-  'text_unsupported',
-  'chat_template_invalid',
-  'chat_template_too_large',
-  'chat_template_unsupported', // test/server/site-prefixes.test.ts
-  // Of shares and grants: test/server/versions-contract.ts.
-  'grant_invalid',
-  'grant_not_found',
-  'too_many_grants',
-  'share_invalid',
-  'shares_invalid',
-  'no_previous_shares',
+  ...notOfFiles,
   // An encoder-decoder's: test/server/site-prefixes.test.ts.
   ...sitesRefusals.map(({ code }) => code),
 ];
