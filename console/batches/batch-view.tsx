@@ -4,6 +4,7 @@ import { useState } from 'preact/hooks';
 import { cancelBatch } from '../api/batches.js';
 import type { Batch } from '../api/types.js';
 import { Confirm } from '../ui/confirm.js';
+import { Facts } from '../ui/facts.js';
 import { formatDuration, formatTime } from '../ui/format.js';
 import { Notice } from '../ui/notice.js';
 import { ResultList } from './result-list.js';
@@ -17,7 +18,7 @@ interface BatchViewProps {
 
 /** One batch as it goes on: how much is done, what was wrong, and its results. */
 export function BatchView({ id, changed }: BatchViewProps): VNode {
-  const { batch, problem } = useBatch(id, changed);
+  const { known: batch, problem } = useBatch(id, changed);
   const [asks, setAsks] = useState(false);
   if (batch === undefined)
     return problem === undefined ? <p class="quiet">Loading …</p> : <Notice kind="problem">{problem}</Notice>;
@@ -35,7 +36,7 @@ export function BatchView({ id, changed }: BatchViewProps): VNode {
       <Progress batch={batch} />
       {problem !== undefined && <Notice kind="warning">{problem}</Notice>}
       {batch.errors && <Faults errors={batch.errors} />}
-      <Facts batch={batch} />
+      <BatchFacts batch={batch} />
       {errors !== null && (
         <ResultList title="Errors" file={errors} name={`${batch.id}-errors.jsonl`} total={counts.failed} />
       )}
@@ -85,7 +86,7 @@ function Faults({ errors }: { errors: NonNullable<Batch['errors']> }): VNode {
   );
 }
 
-function Facts({ batch: { id, created_at: created, expires_at: expires, usage } }: { batch: Batch }): VNode {
+function BatchFacts({ batch: { id, created_at: created, expires_at: expires, usage } }: { batch: Batch }): VNode {
   const facts: readonly (readonly [string, string])[] = [
     ['Batch', id],
     ['Begun', formatTime(created)],
@@ -93,14 +94,5 @@ function Facts({ batch: { id, created_at: created, expires_at: expires, usage } 
     ['Prompt tokens', usage.input_tokens.toLocaleString()],
     ['Generated', usage.output_tokens.toLocaleString()],
   ];
-  return (
-    <dl class="facts">
-      {facts.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
-  );
+  return <Facts facts={facts} />;
 }

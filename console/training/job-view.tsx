@@ -5,6 +5,7 @@ import { cancelJob } from '../api/training.js';
 import type { Job, JobEventObject } from '../api/types.js';
 import { hrefOf } from '../app/route.js';
 import { Confirm } from '../ui/confirm.js';
+import { Facts } from '../ui/facts.js';
 import { formatDuration } from '../ui/format.js';
 import { LineChart } from '../ui/line-chart.js';
 import { Notice } from '../ui/notice.js';
@@ -22,10 +23,11 @@ interface JobViewProps {
 
 /** One job as it goes on: its curve, its events, and the prefix at the end. */
 export function JobView({ id, base, changed }: JobViewProps): VNode {
-  const { job, events, curve, problem } = useJob(id, changed);
+  const { known, problem } = useJob(id, changed);
   const [asks, setAsks] = useState(false);
-  if (job === undefined)
+  if (known === undefined)
     return problem === undefined ? <p class="quiet">Loading …</p> : <Notice kind="problem">{problem}</Notice>;
+  const { job, events, curve } = known;
   const isOver = job.finished_at !== null;
   return (
     <>
@@ -46,7 +48,7 @@ export function JobView({ id, base, changed }: JobViewProps): VNode {
       {problem !== undefined && <Notice kind="warning">{problem}</Notice>}
       {job.error && <Notice kind="problem">{job.error.message}</Notice>}
       <Losses curve={curve} />
-      <Facts job={job} />
+      <JobFacts job={job} />
       <h3>Events</h3>
       <Events events={events} />
       {asks && (
@@ -111,7 +113,7 @@ function Losses({ curve: { training, validation, steps } }: { curve: Curve }): V
   );
 }
 
-function Facts({ job }: { job: Job }): VNode {
+function JobFacts({ job }: { job: Job }): VNode {
   const { prefix_tuning: tuning, hyperparameters } = job;
   const facts: readonly (readonly [string, string])[] = [
     ['Method', tuning.method],
@@ -124,16 +126,7 @@ function Facts({ job }: { job: Job }): VNode {
     ['Seed', String(job.seed)],
     ['From', job.model],
   ];
-  return (
-    <dl class="facts">
-      {facts.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
-  );
+  return <Facts facts={facts} />;
 }
 
 function Events({ events }: { events: readonly JobEventObject[] }): VNode {
