@@ -33,11 +33,7 @@ export async function loadModel(
   trace: CompletionTrace | undefined,
 ): Promise<RequestModel> {
   const asker = { tenant, user };
-  if (blend === undefined) {
-    const prefix = await loadPrefix(models, asker, { model }, trace);
-    return { prefix, templates: prefix?.templates ?? [], chosenIds: prefix?.chosenIds ?? [] };
-  }
-  const loading = blend.map(async ({ weight, ...named }) => ({
+  const loading = (blend ?? [{ model, weight: 1 }]).map(async ({ weight, ...named }) => ({
     prefix: await loadPrefix(models, asker, named, trace),
     weight,
   }));
