@@ -145,7 +145,7 @@ class AdmissionRound<S extends Admissible, B> {
   /** Waiting sequences of a class that can start as soon as others of the class end, or at once. */
   #possible(priority: Priority): readonly S[] {
     const waiting = this.state.waiting[priority];
-    if (priority === 'interactive') return waiting;
+    if (priority === 'interactive' || waiting.length === 0) return waiting;
     const most = this.#free + this.#numToPreempt() - this.#numReserved;
     return waiting.filter(({ numSlots }) => numSlots <= most);
   }
